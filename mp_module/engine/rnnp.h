@@ -1,0 +1,153 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The rnnpool engine: runs a `.rnnp` model on an image that comes row by row.
+//
+// - C99, no allocation, no libc beyond memcpy/memset/memmove, no floating point, no writable statics: everything it
+//   writes is in memory that the caller owns and passes in.
+// - A model (rnnp_model_t) is a checked view of a blob; the blob stays the caller's, must not move or change while a
+//   model or run uses it, and is only read (it may be in flash).
+// - A run (rnnp_run_t) is one image on its way through a model, in an arena of the caller's.
+//   The arena holds only offsets, so its size and content are the same on every platform, and it may be moved
+//   between calls (pass the current address to each call).
+// - The arithmetic is docs/arithmetic.md, the blob SPEC.md. Functions that can fail return an rnnp_status_t and
+//   describe it in an rnnp_error_t; they never leave a half-made object.
+#ifndef RNNP_H
+#define RNNP_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>
+
+#define RNNP_VERSION_STRING "0.1.0"
+#define RNNP_BLOB_VERSION (1)
+#define RNNP_ALIGNMENT (8) // of a blob and of an arena, in bytes
+#define RNNP_MAX_OPS (64)
+
+typedef enum {
+    RNNP_OK = 0,
+    RNNP_ERROR_TRUNCATED, // fewer bytes than the blob needs: expected/given bytes
+    RNNP_ERROR_ALIGNMENT, // blob or arena not at a multiple of RNNP_ALIGNMENT: expected multiple, given remainder
+    RNNP_ERROR_FORMAT, // a field of the blob is out of its range or contradicts another: expected limit, given value
+    RNNP_ERROR_CHECKSUM, // expected/given CRC
+    RNNP_ERROR_UNSUPPORTED, // version or operator kind that this engine does not know: expected newest, given
+    RNNP_ERROR_ARGUMENT, // an argument of the call: expected limit, given value
+    RNNP_ERROR_ARENA, // arena too small: expected/given bytes
+    RNNP_ERROR_STATE, // wrong order of calls, e.g. results before the last row: expected/given rows
+} rnnp_status_t;
+
+typedef struct {
+    rnnp_status_t status;
+    int16_t op; // operator index, -1 if the error belongs to none
+    const char *what; // static string: the field or argument, e.g. "out_width"
+    uint32_t expected; // meaning as listed above
+    uint32_t given;
+} rnnp_error_t;
+
+typedef enum { RNNP_TASK_DETECTION = 1, RNNP_TASK_CLASSIFICATION = 2 } rnnp_task_t;
+
+typedef enum {
+    RNNP_CONV = 1,
+    RNNP_RNNPOOL = 2,
+    RNNP_INVERTED_RESIDUAL = 3,
+    RNNP_DETECT_HEAD = 4,
+} rnnp_kind_t;
+
+typedef enum { RNNP_GRAY8 = 1, RNNP_RGB565 = 2, RNNP_RGB888 = 3 } rnnp_format_t;
+
+// A model: what the header says plus the operator table, in place. Filled by rnnp_model_init(), then read only.
+typedef struct {
+    const uint8_t *blob;
+    uint32_t size; // total_size of the blob, <= the bytes given
+    rnnp_task_t task;
+    uint16_t height, width; // input, pixels
+    uint8_t channels; // 1 or 3
+    uint8_t num_ops;
+    uint16_t num_labels;
+    uint16_t threshold, iou; // defaults, Q15
+    uint16_t max_candidates; // 0 for classification
+    uint32_t golden_seed, golden_crc;
+    const char *name; // NUL-terminated UTF-8
+    const char *labels; // num_labels NUL-terminated strings, one after the other
+} rnnp_model_t;
+
+// Checks the whole blob (SPEC.md, "What a loader checks") and fills the model.
+//   blob  at least `size` readable bytes at a multiple of RNNP_ALIGNMENT; any content: it is untrusted
+rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t size, rnnp_error_t *error);
+
+// What one operator is and costs, for people. index < num_ops.
+typedef struct {
+    rnnp_kind_t kind;
+    uint16_t height, width, channels; // of its output
+    uint32_t arena; // bytes of its output ring or map, working rings and state
+    uint32_t macs; // multiply-adds for one image, shared sweeps counted once
+} rnnp_op_info_t;
+void rnnp_model_op_info(const rnnp_model_t *model, uint32_t index, rnnp_op_info_t *info);
+
+// An image to come: rows of `width` pixels, `height` of them, in `format`; 1..4096 each way.
+typedef struct {
+    uint16_t width, height;
+    rnnp_format_t format;
+} rnnp_frame_t;
+
+// Bytes between the starts of two rows as rnnp_push() expects them (width * bytes per pixel).
+uint32_t rnnp_frame_row_bytes(const rnnp_frame_t *frame);
+
+// Bytes of arena that a run needs, planned by the same code that lays the arena out. frame NULL: a frame of the model's own
+// size (no resampling buffers). 0 if the frame is not valid.
+uint32_t rnnp_arena_size(const rnnp_model_t *model, const rnnp_frame_t *frame);
+
+// Where things lie in the arena, for people (`tools`): region i of the plan. Returns false past the last.
+// Regions of different segments may overlap: that is the saving.
+typedef struct {
+    const char *what; // static: "run", "candidates", "input", "output", "expanded", "row summaries", ...
+    int16_t op; // operator, -1 for none
+    uint8_t segment_first, segment_last; // lifetime, in segments
+    uint32_t offset, size;
+} rnnp_region_t;
+bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region);
+
+// A tap for tests and tools: called with every output row of every operator as it is made (int8 rows; int16 rows for
+// heads). NULL: none. Costs nothing when not set.
+typedef void (*rnnp_tap_t)(void *context, uint32_t op, uint32_t y, const void *row, uint32_t bytes);
+
+// A run is a small caller-owned handle; all else is in the arena.
+typedef struct {
+    const rnnp_model_t *model;
+    rnnp_frame_t frame;
+    uint32_t arena_size;
+    uint16_t rows_in; // frame rows taken so far
+    bool done; // all rows taken and all results there
+    rnnp_tap_t tap; // NULL after rnnp_begin(); set it before the first row
+    void *tap_context;
+} rnnp_run_t;
+
+// Starts an image. Everything in the arena is overwritten.
+//   arena         at a multiple of RNNP_ALIGNMENT, arena_size >= rnnp_arena_size(model, frame)
+//   threshold_q15 detection: candidates below this score are not kept; 0..32767. Ignored for classification.
+rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
+    size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error);
+
+// Takes the next row of the frame (rnnp_frame_row_bytes() readable bytes, any alignment) and runs all that can be run.
+// RNNP_ERROR_STATE if the frame is complete already.
+rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error);
+
+typedef struct {
+    int16_t x, y, w, h; // frame pixels, within the frame, w and h >= 1
+    uint16_t score; // Q15
+    int16_t raw[4]; // x1, y1, x2, y2 in 1/16 pixel of the model's input, unclipped
+    uint16_t anchor; // index of the anchor, docs/arithmetic.md section 4
+} rnnp_detection_t;
+
+// Detections of a complete run, best first. May be called again with other arguments (candidates stay as they are).
+//   iou_q15  limit of the suppression, 0..32767      max  capacity of out, 1..512
+// Returns their number in *count. RNNP_ERROR_STATE before the last row, RNNP_ERROR_ARGUMENT for a classifier.
+rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out,
+    uint32_t max, uint32_t *count, rnnp_error_t *error);
+
+// CRC of the run's raw results (docs/arithmetic.md, section 5). Only after a complete run.
+uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena);
+
+// Golden check: the golden frame, row by row (u8, model's own width * channels bytes a row); state starts as the seed.
+void rnnp_golden_row(const rnnp_model_t *model, uint32_t y, uint32_t *state, uint8_t *row);
+
+#endif // RNNP_H
