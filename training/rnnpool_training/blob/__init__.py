@@ -1,0 +1,31 @@
+"""The `.rnnp` blob (mp_module/SPEC.md): one model in one file. numpy only, never torch.
+
+`write` packs a `Model` into bytes, `read` checks bytes by every rule of the SPEC and gives the `Model` back;
+`save` and `load` are the same for files. Everything that is not valid raises `BlobError`.
+"""
+
+from .error import BlobError, Status
+from .golden import golden_crc, golden_frame, result_crc
+from .model import Conv, DetectHead, InvertedResidual, Kind, Model, Op, RNNPool, Task
+from .reader import load, read
+from .writer import save, write
+
+__all__ = [
+    "BlobError",
+    "Conv",
+    "DetectHead",
+    "InvertedResidual",
+    "Kind",
+    "Model",
+    "Op",
+    "RNNPool",
+    "Status",
+    "Task",
+    "golden_crc",
+    "golden_frame",
+    "load",
+    "read",
+    "result_crc",
+    "save",
+    "write",
+]

@@ -1,0 +1,133 @@
+"""From bytes to a Model, with every check of mp_module/SPEC.md. The bytes are untrusted."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import layout
+from .check import check_fields, check_graph, check_header, check_operator, check_parameters, check_section, fail
+from .error import BlobError, Status
+from .model import Conv, DetectHead, InvertedResidual, Kind, Model, Op, RNNPool, Task
+
+
+def load(path: str | Path) -> Model:
+    """The model in a file. BlobError, or OSError if the file can't be read."""
+    return read(Path(path).read_bytes())
+
+
+def read(blob: bytes | bytearray | memoryview) -> Model:
+    """The model in a blob. Bytes after the blob's total_size are ignored. BlobError names what is wrong."""
+    data = bytes(blob)
+    if len(data) < layout.HEADER_SIZE:
+        raise BlobError(Status.TRUNCATED, "header", f"{layout.HEADER_SIZE} bytes", f"{len(data)} bytes")
+    header = layout.fields(np.frombuffer(data, layout.HEADER, 1)[0])
+    check_header(header, len(data))
+    total = header["total_size"]
+    data = data[:total]
+    crc = zlib.crc32(data[layout.CRC_START :])
+    if crc != header["crc32"]:
+        raise BlobError(Status.CHECKSUM, "crc32", f"0x{header['crc32']:08x}", f"0x{crc:08x}")
+
+    check_fields(header)
+    num_ops = header["num_ops"]
+    check_section("ops_offset", header["ops_offset"], num_ops * layout.OP_SIZE, total)
+    records = [layout.fields(r) for r in np.frombuffer(data, layout.OPERATOR, num_ops, header["ops_offset"])]
+    ops: list[Op] = []
+    for i, record in enumerate(records):
+        check_operator(header, records, i)
+        arrays = _arrays(data, record, i)
+        check_parameters(record, arrays, i)
+        ops.append(_operator(record, arrays))
+    check_graph(header, records)
+    return Model(
+        task=Task(header["task"]),
+        name=_name(header["name"]),
+        labels=_labels(data, header),
+        height=header["height"],
+        width=header["width"],
+        channels=header["channels"],
+        ops=ops,
+        threshold=header["threshold"],
+        iou=header["iou"],
+        max_candidates=header["max_candidates"],
+        golden_seed=header["golden_seed"],
+        golden_crc=header["golden_crc"],
+    )
+
+
+def _text(raw: bytes, what: str) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise BlobError(Status.FORMAT, what, "UTF-8", repr(raw)) from error
+
+
+def _name(raw: bytes) -> str:
+    end = raw.find(b"\0")
+    if end < 1 or any(raw[end:]):
+        fail("name", "1..31 bytes, then NULs", repr(raw))
+    return _text(raw[:end], "name")
+
+
+def _labels(data: bytes, header: dict[str, Any]) -> list[str]:
+    offset, size, count = (header[n] for n in ("labels_offset", "labels_size", "num_labels"))
+    check_section("labels_offset", offset, size, len(data))
+    raw = data[offset : offset + size]
+    if raw[-1] != 0:
+        fail("labels", "a NUL at the end", raw[-1])
+    labels = raw[:-1].split(b"\0")
+    if len(labels) != count:
+        fail("num_labels", len(labels), count)
+    return [_text(label, "labels") for label in labels]
+
+
+def _arrays(data: bytes, record: dict[str, Any], index: int) -> dict[str, Any]:
+    # The arrays of one operator's section by name, once its place and size are known to be right.
+    arrays = layout.parameter_arrays(
+        Kind(record["kind"]),
+        record["in_channels"],
+        record["out_channels"],
+        record["kernel"],
+        record["mid_channels"],
+        record["num_anchors"],
+        bool(record["flags"] & layout.FLAG_RESIDUAL),
+    )
+    offset, size = record["params_offset"], record["params_size"]
+    if size != layout.section_size(arrays):
+        fail("params_size", layout.section_size(arrays), size, index)
+    check_section("params_offset", offset, size, len(data), index)
+    values = {}
+    for name, dtype, shape in arrays:
+        count = int(np.prod(shape))
+        # A copy in the machine's own byte order: independent of the blob, and what the dataclasses promise.
+        values[name] = (
+            np.frombuffer(data, dtype, count, offset).reshape(shape).astype(np.dtype(dtype).newbyteorder("="))
+        )
+        offset += layout.align(layout.array_size((name, dtype, shape)))
+    return values
+
+
+def _operator(record: dict[str, Any], arrays: dict[str, Any]) -> Op:
+    def fields(*names: str) -> dict[str, Any]:
+        return {name: record[name] for name in names}
+
+    kind = Kind(record["kind"])
+    flags = record["flags"]
+    if kind == Kind.DETECT_HEAD:
+        return DetectHead(**fields("input", "step"), **arrays)
+    common = fields("input", "stride") | {"materialize": bool(flags & layout.FLAG_MATERIALIZE)} | arrays
+    if kind == Kind.CONV:
+        return Conv(**common, **fields("out_zero_point", "act_min", "act_max"))
+    if kind == Kind.INVERTED_RESIDUAL:
+        zero_points = fields("out_zero_point", "exp_zero_point", "dw_zero_point")
+        return InvertedResidual(**common, **zero_points, **fields("exp_min", "exp_max", "dw_min", "dw_max"))
+    return RNNPool(
+        patch_height=record["kernel"],
+        patch_width=record["kernel_w"],
+        smooth=bool(flags & layout.FLAG_SMOOTH),
+        **common,
+        **fields("shift_w1", "shift_u1", "shift_w2", "shift_u2", "zeta1", "nu1", "zeta2", "nu2"),
+        **fields("pad_bottom", "pad_right"),
+    )

@@ -1,0 +1,157 @@
+"""From a Model to the bytes of a blob."""
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import layout
+from .error import BlobError, Status
+from .model import Conv, DetectHead, InvertedResidual, Model, Op
+from .reader import read
+
+
+def write(model: Model) -> bytes:
+    """The blob of a model. The bytes are read back and checked by every rule of SPEC.md: BlobError names what is wrong.
+
+    The same model gives the same bytes.
+    """
+    header = np.zeros((), layout.HEADER)
+    operators = np.zeros(len(model.ops), layout.OPERATOR)
+    labels = b"".join(label.encode() + b"\0" for label in model.labels)
+    for label in model.labels:
+        if "\0" in label:
+            raise BlobError(Status.FORMAT, "labels", "labels without NUL", repr(label))
+    if not model.ops:
+        raise BlobError(Status.FORMAT, "num_ops", f"1..{layout.MAX_OPS}", 0)
+
+    ops_offset = layout.HEADER_SIZE
+    labels_offset = ops_offset + operators.nbytes
+    offset = layout.align(labels_offset + len(labels))
+    sections = []
+    shapes = [model.input_shape]
+    for i, op in enumerate(model.ops):
+        if not 0 <= op.input <= i:
+            raise BlobError(Status.FORMAT, "input", f"0..{i}", op.input, i)
+        in_shape = shapes[op.input]
+        shapes.append(_fill_operator(operators[i], model, i, in_shape))
+        section = _section(operators[i], op, i)
+        _put(operators[i], "params_offset", offset, i)
+        _put(operators[i], "params_size", len(section), i)
+        sections.append(section + bytes(layout.align(len(section)) - len(section)))
+        offset += len(sections[-1])
+
+    header["magic"] = np.frombuffer(layout.MAGIC, np.uint8)
+    name = model.name.encode()
+    if not 1 <= len(name) < layout.NAME_SIZE or b"\0" in name:
+        raise BlobError(Status.FORMAT, "name", f"1..{layout.NAME_SIZE - 1} bytes without NUL", f"{name!r}")
+    header["name"][: len(name)] = np.frombuffer(name, np.uint8)
+    for key, value in {
+        "version": layout.VERSION,
+        "header_size": layout.HEADER_SIZE,
+        "total_size": offset,
+        "task": model.task,
+        "channels": model.channels,
+        "height": model.height,
+        "width": model.width,
+        "num_ops": len(model.ops),
+        "ops_offset": ops_offset,
+        "labels_offset": labels_offset,
+        "labels_size": len(labels),
+        "num_labels": len(model.labels),
+        "threshold": model.threshold,
+        "iou": model.iou,
+        "max_candidates": model.max_candidates,
+        "golden_seed": model.golden_seed,
+        "golden_crc": model.golden_crc,
+    }.items():
+        _put(header, key, value, -1)
+    labels += bytes(layout.align(labels_offset + len(labels)) - labels_offset - len(labels))
+    blob = seal(header.tobytes() + operators.tobytes() + labels + b"".join(sections))
+    read(blob)
+    return blob
+
+
+def save(model: Model, path: str | Path) -> int:
+    """Writes the blob of a model to a file. Returns its size in bytes. BlobError or OSError."""
+    return Path(path).write_bytes(write(model))
+
+
+def seal(blob: bytes) -> bytes:
+    """The blob with its checksum set right, for bytes that were changed on purpose."""
+    crc = zlib.crc32(blob[layout.CRC_START :])
+    at = layout.HEADER.fields["crc32"][1]  # type: ignore[index]
+    return blob[:at] + crc.to_bytes(4, "little") + blob[at + 4 :]
+
+
+def _put(record: Any, name: str, value: int, op: int) -> None:
+    limits = np.iinfo(record.dtype[name])
+    if not limits.min <= value <= limits.max:
+        raise BlobError(Status.FORMAT, name, f"{limits.min}..{limits.max}", value, op)
+    record[name] = value
+
+
+def _fill_operator(record: Any, model: Model, index: int, in_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    # All fields but the section's; returns the shape of the output.
+    op = model.ops[index]
+    if not isinstance(op, DetectHead) and op.stride < 1:  # the shape divides by it
+        raise BlobError(Status.FORMAT, "stride", "at least 1", op.stride, index)
+    out_shape = op.out_shape(in_shape)
+    values: dict[str, int] = {
+        "kind": op.kind,
+        "flags": layout.FLAG_MATERIALIZE if op.materialize else 0,
+        "input": op.input,
+        "in_zero_point": model.in_zero_point(index),
+        "out_zero_point": op.out_zero_point,
+        "act_min": -128,
+        "act_max": 127,
+    }
+    for side, shape in (("in", in_shape), ("out", out_shape)):
+        values |= {f"{side}_height": shape[0], f"{side}_width": shape[1], f"{side}_channels": shape[2]}
+    if isinstance(op, (Conv, DetectHead)):
+        kernel = op.weight.shape[1] if op.weight.ndim == 4 else 0
+        values |= {"kernel": kernel, "kernel_w": kernel, "stride": 1}
+    if isinstance(op, Conv):
+        values |= {"stride": op.stride, "act_min": op.act_min, "act_max": op.act_max}
+    elif isinstance(op, DetectHead):
+        values |= {"num_anchors": len(op.anchors), "step": op.step}
+    elif isinstance(op, InvertedResidual):
+        values |= {"kernel": 3, "kernel_w": 3, "stride": op.stride, "mid_channels": len(op.expand_weight)}
+        values |= {n: getattr(op, n) for n in ("exp_zero_point", "dw_zero_point")}
+        values |= {n: getattr(op, n) for n in ("exp_min", "exp_max", "dw_min", "dw_max")}
+        values["flags"] |= layout.FLAG_RESIDUAL if op.residual is not None else 0
+    else:
+        values |= {
+            "kernel": op.patch_height,
+            "kernel_w": op.patch_width,
+            "stride": op.stride,
+            "mid_channels": len(op.w1),
+        }
+        values |= {n: getattr(op, n) for n in ("pad_bottom", "pad_right", "zeta1", "nu1", "zeta2", "nu2")}
+        values |= {n: getattr(op, n) for n in ("shift_w1", "shift_u1", "shift_w2", "shift_u2")}
+        values["flags"] |= layout.FLAG_SMOOTH if op.smooth else 0
+    for name, value in values.items():
+        _put(record, name, int(value), index)
+    return out_shape
+
+
+def _section(record: Any, op: Op, index: int) -> bytes:
+    arrays = layout.parameter_arrays(
+        op.kind,
+        int(record["in_channels"]),
+        int(record["out_channels"]),
+        int(record["kernel"]),
+        int(record["mid_channels"]),
+        int(record["num_anchors"]),
+        bool(record["flags"] & layout.FLAG_RESIDUAL),
+    )
+    section = b""
+    for name, dtype, shape in arrays:
+        array = np.asarray(getattr(op, name))
+        if array.shape != shape:
+            raise BlobError(Status.FORMAT, f"{name} (shape)", shape, array.shape, index)
+        if array.dtype != np.dtype(dtype):
+            raise BlobError(Status.FORMAT, f"{name} (dtype)", np.dtype(dtype), array.dtype, index)
+        section += bytes(layout.align(len(section)) - len(section)) + np.ascontiguousarray(array, dtype).tobytes()
+    return section
