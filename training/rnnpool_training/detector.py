@@ -1,0 +1,72 @@
+"""From a network's raw output to detections on a picture: shared by the float and the fake-quantized model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .anchors import decode, grid, non_maximum_suppression
+from .data import frame
+from .metrics import DetectorFunction
+from .network import Detector, NetworkConfig
+
+FLOAT = NDArray[np.float32]
+NMS_IOU = 0.4
+LOWEST_SCORE = 0.02
+MOST_FACES = 100
+
+
+def detections(output: FLOAT, anchors: FLOAT, lowest: float, iou: float, limit: int) -> FLOAT:
+    """Raw output (anchors, 5) to (N, 5): x, y, w, h, score, best first."""
+    scores = 1.0 / (1.0 + np.exp(-output[:, 0].astype(np.float64)))
+    chosen = np.flatnonzero(scores >= lowest)
+    chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:400]
+    boxes = decode(output[chosen, 1:], anchors[chosen])
+    kept = non_maximum_suppression(boxes, scores[chosen].astype(np.float32), iou, limit)
+    return np.concatenate([boxes[kept], scores[chosen][kept, None].astype(np.float32)], axis=1)
+
+
+def raw_detector(
+    raw: Callable[[NDArray[np.uint8]], FLOAT], config: NetworkConfig, lowest: float = LOWEST_SCORE
+) -> DetectorFunction:
+    """A detector from a function that maps a frame (height, width) to raw output (anchors, 5)."""
+    anchors = grid(config, config.height, config.width)
+
+    def detect(pixels: NDArray[np.uint8]) -> FLOAT:
+        image, scale = frame(pixels, config.height, config.width)
+        result = detections(raw(image), anchors, lowest, NMS_IOU, MOST_FACES)
+        result[:, :4] /= scale
+        return result
+
+    return detect
+
+
+def torch_detector(model: torch.nn.Module, config: NetworkConfig, lowest: float = LOWEST_SCORE) -> DetectorFunction:
+    """A detector from a PyTorch model in evaluation mode."""
+
+    def raw(image: NDArray[np.uint8]) -> FLOAT:
+        with torch.no_grad():
+            x = torch.from_numpy(image.astype(np.float32))[None, None].sub_(128).div_(128)
+            result: FLOAT = model(x)[0].numpy()
+        return result
+
+    return raw_detector(raw, config, lowest)
+
+
+def save_float(path: str | Path, config: NetworkConfig, state: dict[str, Any]) -> None:
+    """Write a float checkpoint: only what is needed to run or fine-tune the network."""
+    weights = {k: v.clone() for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    torch.save({"config": config.to_dict(), "model": weights}, path)
+
+
+def load_float(path: str | Path) -> Detector:
+    """Read a float checkpoint (or a training checkpoint: its averaged weights) as a Detector in evaluation mode."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    model = Detector(NetworkConfig.from_dict(checkpoint["config"]))
+    model.load_state_dict(checkpoint["ema" if "ema" in checkpoint else "model"], strict=False)
+    return model.eval()

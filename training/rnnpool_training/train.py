@@ -1,0 +1,224 @@
+"""Train the face detector: python -m rnnpool_training.train --data FOLDER --val FOLDER --out FOLDER --minutes N."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from .anchors import grid
+from .augment import Views, prefetch
+from .data import Sample, load
+from .detector import load_float, save_float, torch_detector
+from .loss import detection_loss
+from .metrics import Evaluation, evaluate
+from .network import FACE_M4, Detector, NetworkConfig
+
+# Pictures of crowds hold the small faces, pictures without faces the false alarms: both are drawn more often.
+SHARES = {"webfaces": 0.56, "mask853": 0.22, "voc2007": 0.12, "udacity_ytf": 0.06, "caltech101": 0.04}
+THRESHOLD = 0.5
+
+
+class Average:
+    """Exponential moving average of a model's weights and buffers."""
+
+    def __init__(self, model: Detector, decay: float) -> None:
+        self.model = Detector(model.config).eval()
+        self.model.load_state_dict(model.state_dict())
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, model: Detector, step: int) -> None:
+        """One step; the decay grows from zero so that the first weights are forgotten soon."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        source = model.state_dict()
+        for name, value in self.model.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(source[name], 1 - decay)
+
+
+class Trainer:
+    """One run in a folder: `last.pt` (to resume), `log.csv` (training), `val.csv`, `float.pt` (averaged weights)."""
+
+    def __init__(self, options: argparse.Namespace, config: NetworkConfig) -> None:
+        self.options = options
+        self.out = Path(options.out)
+        self.out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(options.seed)
+        self.model = Detector(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        decayed = [p for p in self.model.parameters() if p.dim() == 4]
+        others = [p for p in self.model.parameters() if p.dim() != 4]
+        groups = [{"params": decayed, "weight_decay": options.decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99))
+        self.average = Average(self.model, options.average)
+        self.step, self.elapsed, self.views_seen = 0, 0.0, 0
+        self.anchors: dict[tuple[int, int], torch.Tensor] = {}
+        if options.resume and (self.out / "last.pt").exists():
+            self._restore(self.out / "last.pt")
+        elif options.start:
+            self.model.load_state_dict(load_float(options.start).state_dict())
+            self.average = Average(self.model, options.average)
+
+    def _restore(self, path: Path) -> None:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.model.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.elapsed, self.views_seen = state["step"], state["elapsed"], state["views"]
+
+    def save(self) -> None:
+        """Write last.pt and float.pt, each whole or not at all."""
+        state = {
+            "config": self.model.config.to_dict(), "model": self.model.state_dict(), "ema": self.average.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "elapsed": self.elapsed, "views": self.views_seen,
+        }  # fmt: skip
+        torch.save(state, self.out / "last.tmp")
+        (self.out / "last.tmp").replace(self.out / "last.pt")
+        save_float(self.out / "float.tmp", self.model.config, self.average.model.state_dict())
+        (self.out / "float.tmp").replace(self.out / "float.pt")
+
+    @property
+    def progress(self) -> float:
+        """Part of the budget spent, 0 to 1: of the steps if a number of steps is given, else of the minutes."""
+        if self.options.steps:
+            return min(1.0, self.step / self.options.steps)
+        return min(1.0, self.elapsed / (60 * self.options.minutes))
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / 300)
+        return self.options.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress)))
+
+    def _plan(self) -> Iterator[tuple[int, int, int, bool]]:
+        """Sizes of the coming batches: crops, and towards the end ever more whole frames as the device sees them."""
+        config, options = self.model.config, self.options
+        chance = np.random.default_rng(options.seed + 1 + self.step)
+        while self.progress < 1.0:
+            if chance.random() < (0.5 if self.progress > 0.8 else 0.05):
+                yield max(4, options.batch // 2), config.height, config.width, True
+            else:
+                side = options.crop
+                yield options.batch, side, side, False
+
+    def train_batch(self, x: torch.Tensor, targets: Any) -> dict[str, float]:
+        """One optimizer step."""
+        size = (x.shape[2], x.shape[3])
+        if size not in self.anchors:
+            self.anchors[size] = torch.from_numpy(grid(self.model.config, *size))
+        self.model.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate()
+        loss, parts = detection_loss(self.model(x), self.anchors[size], targets)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 4.0)
+        self.optimizer.step()
+        self.average.update(self.model, self.step)
+        self.step += 1
+        self.views_seen += x.shape[0]
+        return {"loss": loss.item(), **parts, "norm": float(norm), "lr": self._rate()}
+
+    def run(self, train: list[Sample], val: list[Sample]) -> Evaluation | None:
+        """Train until the budget is spent, with evaluations and checkpoints on the way."""
+        options = self.options
+        views = Views(train, options.seed + self.step, SHARES)
+        marks = {"save": time.monotonic(), "val": time.monotonic()}
+        sums: dict[str, float] = {}
+        seen = 0
+        bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}", mininterval=5)
+        last = time.monotonic()
+        result = None
+        for x, targets in prefetch(views, self._plan()):
+            parts = self.train_batch(x, targets)
+            now = time.monotonic()
+            self.elapsed += now - last
+            last = now
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value
+            seen += 1
+            if seen == options.log_every:
+                row = {"step": self.step, "views": self.views_seen, "seconds": round(self.elapsed, 1)}
+                row.update({k: round(v / seen, 5) for k, v in sums.items()})
+                self._log("log.csv", row)
+                bar.n = round(100 * self.progress, 1)
+                bar.set_postfix({k: row[k] for k in ("step", "loss", "class", "box", "lr")})
+                sums, seen = {}, 0
+            if now - marks["save"] > 60 * options.save_minutes:
+                self.save()
+                marks["save"] = now
+            if val and now - marks["val"] > 60 * options.val_minutes:
+                self.save()
+                self.validate(val)
+                marks["val"] = time.monotonic()
+                if not options.count_validation:
+                    last = time.monotonic()
+        bar.close()
+        self.save()
+        if val:
+            result = self.validate(val)
+        return result
+
+    def validate(self, val: list[Sample]) -> Evaluation:
+        """Evaluate the averaged weights and log the result."""
+        result = evaluate(torch_detector(self.average.model, self.model.config), val)
+        summary = result.summary(THRESHOLD)
+        self._log("val.csv", {"step": self.step, "views": self.views_seen, "elapsed": round(self.elapsed, 1),
+                              **{k: v for k, v in summary.items() if k != "recall_by_size"}})  # fmt: skip
+        tqdm.write(json.dumps({"step": self.step, **summary}))
+        return result
+
+    def _log(self, name: str, row: dict[str, Any]) -> None:
+        path = self.out / name
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.train", description=__doc__)
+    p.add_argument("--data", required=True, help="folder with labels.jsonl and images/ to train on")
+    p.add_argument("--val", help="folder to validate on")
+    p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
+    p.add_argument("--minutes", type=float, default=80, help="wall-clock budget over which the learning rate anneals")
+    p.add_argument("--steps", type=int, default=0, help="budget in steps instead (repeatable)")
+    p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
+    p.add_argument("--start", help="float checkpoint to start from")
+    p.add_argument("--lr", type=float, default=5e-3)
+    p.add_argument("--decay", type=float, default=5e-3, help="weight decay of the convolutions")
+    p.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
+    p.add_argument("--batch", type=int, default=32)
+    p.add_argument("--crop", type=int, default=192, help="side of the training crops in pixels")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--limit", type=int, default=0, help="use only so many pictures of each folder")
+    p.add_argument("--log-every", type=int, default=50)
+    p.add_argument("--save-minutes", type=float, default=2)
+    p.add_argument("--val-minutes", type=float, default=5)
+    p.add_argument("--count-validation", action="store_true", help="validation time counts towards the budget")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    options = parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    trainer = Trainer(options, FACE_M4)
+    train = load(options.data, options.limit)
+    val = load(options.val, options.limit) if options.val else []
+    trainer.run(train, val)
+
+
+if __name__ == "__main__":
+    main()
