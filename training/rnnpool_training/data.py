@@ -41,15 +41,20 @@ def load(folder: str | Path, limit: int = 0) -> list[Sample]:
     return samples
 
 
-def frame(pixels: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], float]:
-    """The picture as the network's frame: top left, the rest black; scaled down (never up) if it does not fit.
+def frame(pixels: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], float, float]:
+    """The picture as the network's frame (height, width): docs/arithmetic.md, section 1, up to rounding.
 
-    Returns the frame (height, width) and the factor by which the picture was scaled.
+    Scaled to fit with its aspect kept, top left, the rest mid grey. Returns the frame and the horizontal and vertical
+    factors by which the picture was scaled.
     """
-    scale = min(1.0, height / pixels.shape[0], width / pixels.shape[1])
-    if scale < 1.0:
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR))
-    out = np.zeros((height, width), dtype=np.uint8)
-    out[: pixels.shape[0], : pixels.shape[1]] = pixels
-    return out, scale
+    h, w = pixels.shape
+    if w * height >= h * width:
+        dw, dh = width, min(height, max(1, (2 * h * width + w) // (2 * w)))
+    else:
+        dw, dh = min(width, max(1, (2 * w * height + h) // (2 * h))), height
+    if (dh, dw) != (h, w):
+        method = Image.Resampling.BOX if dw < w else Image.Resampling.BILINEAR
+        pixels = np.asarray(Image.fromarray(pixels).resize((dw, dh), method))
+    out = np.full((height, width), 128, dtype=np.uint8)
+    out[:dh, :dw] = pixels
+    return out, dw / w, dh / h

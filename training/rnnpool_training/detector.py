@@ -38,9 +38,9 @@ def raw_detector(
     anchors = grid(config, config.height, config.width)
 
     def detect(pixels: NDArray[np.uint8]) -> FLOAT:
-        image, scale = frame(pixels, config.height, config.width)
+        image, scale_x, scale_y = frame(pixels, config.height, config.width)
         result = detections(raw(image), anchors, lowest, NMS_IOU, MOST_FACES)
-        result[:, :4] /= scale
+        result[:, :4] /= np.array([scale_x, scale_y, scale_x, scale_y], dtype=np.float32)
         return result
 
     return detect

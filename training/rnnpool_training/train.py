@@ -129,7 +129,7 @@ class Trainer:
     def run(self, train: list[Sample], val: list[Sample]) -> Evaluation | None:
         """Train until the budget is spent, with evaluations and checkpoints on the way."""
         options = self.options
-        views = Views(train, options.seed + self.step, SHARES)
+        views = Views(train, options.seed + self.step, (self.model.config.height, self.model.config.width), SHARES)
         marks = {"save": time.monotonic(), "val": time.monotonic()}
         sums: dict[str, float] = {}
         seen = 0
