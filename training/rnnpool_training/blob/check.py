@@ -1,4 +1,4 @@
-"""The rules of mp_module/SPEC.md, on the raw fields of a blob. Same rules, same order of kinds of error as the C parser."""
+"""The rules of mp_module/SPEC.md on the raw fields of a blob: the same that the C parser has."""
 
 from typing import Any, NoReturn
 

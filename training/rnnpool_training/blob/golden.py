@@ -1,4 +1,4 @@
-"""The golden check: a frame that is generated and the checksum of the results that it must give (docs/arithmetic.md, 5)."""
+"""The golden check: a generated frame and the checksum of its results (docs/arithmetic.md, section 5)."""
 
 import zlib
 from collections.abc import Callable, Sequence

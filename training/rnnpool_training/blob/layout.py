@@ -1,4 +1,4 @@
-"""Where things are in a blob: the tables of mp_module/SPEC.md as numpy record types, shared by the writer and the reader."""
+"""Where things are in a blob: the tables of mp_module/SPEC.md as numpy record types, for writer and reader."""
 
 from typing import Any
 

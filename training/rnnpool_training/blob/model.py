@@ -36,7 +36,7 @@ class Kind(IntEnum):
 
 @dataclass(eq=False, kw_only=True)
 class Conv:
-    """Convolution, kernel 1x1 or 3x3, stride 1 or 2, padding (kernel - 1) / 2 with the input's zero point (section 2)."""
+    """Convolution: kernel 1x1 or 3x3, stride 1 or 2, padded with the input's zero point (section 2)."""
 
     kind: ClassVar[Kind] = Kind.CONV
     input: int  # 0 the frame, k the output of operator k - 1
@@ -203,7 +203,7 @@ class Model:
         return 0 if source == 0 else self.ops[source - 1].out_zero_point
 
     def results(self) -> list[int]:
-        """Indices of the operators whose outputs are the model's results: the heads, or a classifier's last operator."""
+        """Indices of the operators whose outputs are the results: the heads, or a classifier's last operator."""
         if self.task == Task.DETECTION:
             return [i for i, op in enumerate(self.ops) if isinstance(op, DetectHead)]
         return [len(self.ops) - 1]

@@ -1,0 +1,22 @@
+"""The right answer, in integers: docs/arithmetic.md in numpy. Never torch.
+
+The C engine must equal this bit for bit; training imitates it. One file an operator, in the order of the page:
+frame, conv, inverted_residual, rnnpool, detect; `network` runs whole models, `golden` makes and checks golden values.
+"""
+
+from .detect import Detection
+from .frame import Format
+from .golden import golden_check, set_golden
+from .network import detect, detect_outputs, run, run_input, run_operator
+
+__all__ = [
+    "Detection",
+    "Format",
+    "detect",
+    "detect_outputs",
+    "golden_check",
+    "run",
+    "run_input",
+    "run_operator",
+    "set_golden",
+]

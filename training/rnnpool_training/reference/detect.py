@@ -1,0 +1,89 @@
+"""From heads to boxes in the frame (docs/arithmetic.md, section 4)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..blob.model import DetectHead, Int16
+from .frame import letterbox
+from .integer import Integers, sat16
+from .tables import exp2_14, sigmoid15
+
+
+class Detection(NamedTuple):
+    """One box, as rnnp_detection_t has it."""
+
+    x: int  # frame pixels
+    y: int
+    w: int
+    h: int
+    score: int  # Q15
+    raw: tuple[int, int, int, int]  # x1, y1, x2, y2 in 1/16 pixel of the model's input, unclipped
+    anchor: int
+
+
+def logit_min(threshold: int) -> int:
+    """The smallest logit (Q12) with a score of at least `threshold` (Q15); 32768, which no logit reaches, if none has."""
+    scores = sigmoid15(np.arange(-32768, 32768))
+    reached = np.flatnonzero(scores >= threshold)
+    return int(reached[0]) - 32768 if reached.size else 32768
+
+
+def decode(op: DetectHead, output: Int16) -> tuple[Integers, Integers]:
+    """A head's output int16 [h, w, 5 * anchors] as logits int64 [h * w * anchors] (Q12) and boxes int64 [.., 4] (Q4).
+
+    Boxes are x1, y1, x2, y2 in 1/16 pixel of the model's input, saturated to 16 bits, not clipped.
+    """
+    height, width, _ = output.shape
+    count = len(op.anchors)
+    values = output.reshape(height, width, count, 5).astype(np.int64)
+    logit, dx, dy, tw, th = (values[..., i] for i in range(5))
+    iy, ix, _ = np.mgrid[:height, :width, :count]
+    aw, ah = op.anchors.astype(np.int64).T
+
+    def side(i: Integers, size: Integers, offset: Integers, log_scale: Integers) -> tuple[Integers, Integers]:
+        centre = (2 * i + 1) * op.step * 8 + ((size * offset + 2048) >> 12)
+        length = np.maximum(1, (size * exp2_14(log_scale) + 8192) >> 14)
+        first = centre - (length >> 1)
+        return sat16(first), sat16(first + length)
+
+    x1, x2 = side(ix, aw, dx, tw)
+    y1, y2 = side(iy, ah, dy, th)
+    return logit.reshape(-1), np.stack([x1, y1, x2, y2], -1).reshape(-1, 4)
+
+
+def candidates(
+    heads: Sequence[DetectHead], outputs: Sequence[Int16], threshold: int, max_candidates: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The best `max_candidates` anchors that reach the threshold (Q15), best first: logits, boxes [n, 4], indices."""
+    decoded = [decode(op, output) for op, output in zip(heads, outputs, strict=True)]
+    logits = np.concatenate([d[0] for d in decoded])
+    boxes = np.concatenate([d[1] for d in decoded])
+    index = np.flatnonzero(logits >= logit_min(threshold))
+    index = index[np.argsort(-logits[index], kind="stable")][:max_candidates]
+    return logits[index], boxes[index], index
+
+
+def suppress(boxes: NDArray[np.int64], iou: int) -> list[int]:
+    """Indices of the boxes [n, 4] (x1, y1, x2, y2; best first) that non-maximum suppression keeps. iou: limit, Q15."""
+    kept: list[int] = []
+    for i, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
+        area = (x2 - x1) * (y2 - y1)
+        for k in kept:
+            kx1, ky1, kx2, ky2 = boxes[k].tolist()
+            inter = max(0, min(x2, kx2) - max(x1, kx1)) * max(0, min(y2, ky2) - max(y1, ky1))
+            if inter * 32768 > iou * (area + (kx2 - kx1) * (ky2 - ky1) - inter):
+                break
+        else:
+            kept.append(i)
+    return kept
+
+
+def to_frame(raw: Sequence[int], width: int, height: int, in_width: int, in_height: int) -> tuple[int, int, int, int]:
+    """A box in 1/16 pixel of the model's input as (x, y, w, h) in pixels of the width x height frame, clipped to it."""
+    dw, dh = letterbox(width, height, in_width, in_height)
+    x1, x2 = (min(max((x * width + 8 * dw) // (16 * dw), 0), width) for x in (raw[0], raw[2]))
+    y1, y2 = (min(max((y * height + 8 * dh) // (16 * dh), 0), height) for y in (raw[1], raw[3]))
+    return x1, y1, x2 - x1, y2 - y1
