@@ -1,0 +1,22 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// Markers that the cycle model (probe.c) sees: hint opcodes that Arm left free, no-operations on any Cortex-M4.
+// Segment 0 is not measured, 1 is the run outside operators, 2 + i operator i.
+#ifndef RNNP_BENCH_MARK_H
+#define RNNP_BENCH_MARK_H
+
+#include <stdint.h>
+
+#define MARK_RUN (1)
+#define MARK_OP(op) (2 + (op))
+
+static inline void mark_enter(uint32_t segment) {
+    register uint32_t r0 __asm__("r0") = segment;
+    __asm__ volatile(".inst.w 0xf3af8020" : : "r"(r0) : "memory");
+}
+
+static inline void mark_leave(void) {
+    __asm__ volatile(".inst.w 0xf3af8021" : : : "memory");
+}
+
+#endif // RNNP_BENCH_MARK_H
