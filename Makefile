@@ -1,0 +1,206 @@
+# rnnpool. `make help` lists what there is to make. Everything made lies below build/.
+
+# ---- What you may set on the command line ----
+
+IMAGE ?=
+# Models built into the firmware: names of files in models/, or paths of .rnnp files; may be empty.
+MODELS ?= face
+# Your own MicroPython checkout; empty: MicroPython 1.25.0 is obtained (tools/get_micropython.py).
+MPY_DIR ?=
+PYTHON ?= python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+FUZZ_SECONDS ?= 60
+# make eval
+MODEL ?= models/face.rnnp
+DATA ?= ../shared/data/faces/val
+BACKEND ?= engine
+# More arguments for pytest, e.g. PYTEST_ARGS="-k conv -x"
+PYTEST_ARGS ?=
+
+# ---- Where things are ----
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+# One target after the other, for output that can be read; what they call runs in parallel.
+.NOTPARALLEL:
+
+ROOT := $(CURDIR)
+BUILD := $(ROOT)/build
+STAMPS := $(BUILD)/stamps
+VENV := $(BUILD)/venv
+DEMO_VENV := $(BUILD)/venv-demo
+DEV_PYTHON := $(VENV)/bin/python
+DEMO_PYTHON := $(DEMO_VENV)/bin/python
+
+# Caches that tools would otherwise leave in the source folders.
+export PYTHONPYCACHEPREFIX := $(BUILD)/pycache
+export HYPOTHESIS_STORAGE_DIRECTORY := $(BUILD)/hypothesis
+export MYPY_CACHE_DIR := $(BUILD)/mypy
+export RUFF_CACHE_DIR := $(BUILD)/ruff
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+
+##@ For everyone
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	    /^[a-z0-9-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nVariables: IMAGE= MODELS= MPY_DIR= MODEL= DATA= BACKEND= FUZZ_SECONDS= PYTEST_ARGS= JOBS= PYTHON=\n'
+
+.PHONY: demo
+demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in MicroPython [IMAGE=me.jpg]
+	$(DEMO_PYTHON) tools/demo.py --micropython $(BUILD)/unix/micropython --output-dir $(BUILD)/demo $(if $(IMAGE),"$(IMAGE)")
+
+.PHONY: unix
+unix: mpy ## build build/unix/micropython with the module and the models in it [MODELS="face"]
+	$(call build_unix,$(BUILD)/unix,)
+
+.PHONY: eval
+eval: $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA= BACKEND=float|integer|engine]
+	$(DEV_PYTHON) -m rnnpool_training.evaluate --model "$(MODEL)" --data "$(DATA)" --backend $(BACKEND)
+
+.PHONY: clean
+clean: ## remove build/ (the download of MicroPython stays in the cache)
+	rm -rf $(BUILD)
+
+##@ For developers
+
+.PHONY: test
+test: lint test-micropython fuzz test-host ## everything that can be tested without hardware
+
+.PHONY: lint
+lint: lint-python lint-c lint-spelling ## ruff, mypy, clang-format, compiler warnings, codespell
+
+.PHONY: format
+format: $(VENV)/.stamp ## format the C and Python files
+	$(DEV_PYTHON) -m ruff format .
+	$(DEV_PYTHON) -m ruff check --fix .
+	$(C_FILES) | xargs -0 $(VENV)/bin/clang-format -i
+
+.PHONY: test-host
+test-host: $(VENV)/.stamp $(STAMPS)/packages-test ## the tests in tests/host (pytest) [PYTEST_ARGS=]
+	$(DEV_PYTHON) -m pytest tests/host $(PYTEST_ARGS)
+
+.PHONY: test-micropython
+test-micropython: unix unix-asan $(BUILD)/test-inputs/.stamp ## the tests in tests/micropython, on build/unix and build/unix-asan
+	tests/micropython/run.sh $(MPY) $(BUILD)/unix/micropython $(BUILD)/test-inputs $(BUILD)/test-results/unix
+	tests/micropython/run.sh $(MPY) $(BUILD)/unix-asan/micropython $(BUILD)/test-inputs $(BUILD)/test-results/unix-asan
+
+.PHONY: unix-asan
+unix-asan: mpy ## build build/unix-asan/micropython, with the address and undefined-behaviour sanitizers
+	$(call build_unix,$(BUILD)/unix-asan,DEBUG=1 STRIP= CFLAGS_EXTRA="-fsanitize=address" \
+	    RNNPOOL_CFLAGS="-fsanitize=undefined -fno-sanitize-recover=undefined" LDFLAGS_EXTRA="-fsanitize=address,undefined")
+
+.PHONY: venv
+venv: $(VENV)/.stamp ## set up build/venv, the Python environment of all this (PyTorch in it)
+
+.PHONY: hooks
+hooks: $(VENV)/.stamp ## run the lint at each git commit (pre-commit)
+	$(VENV)/bin/pre-commit install
+
+# ---- Set-up: each step leaves a file, so that it is done once ----
+
+# Debian packages: installed by root, named to others.
+$(STAMPS)/packages-%: tools/debian_packages.sh
+	PYTHON="$(PYTHON)" tools/debian_packages.sh $*
+	@mkdir -p $(@D) && touch $@
+
+# Development and training, with PyTorch; and what a user of a device needs, without.
+$(VENV)/.stamp: pyproject.toml | $(STAMPS)/packages-test
+	$(call make_venv,$(VENV),tools$(comma)train$(comma)dev)
+
+$(DEMO_VENV)/.stamp: pyproject.toml | $(STAMPS)/packages-build
+	$(call make_venv,$(DEMO_VENV),tools)
+
+comma := ,
+# folder, extras of pyproject.toml. DIST_EXTRA_CONFIG keeps setuptools' egg-info out of the source folders.
+define make_venv
+	@echo "Installing Python packages into $(1) ($(2))"
+	$(PYTHON) -m venv $(1)
+	@printf '[egg_info]\negg_base = $(1)\n' >$(1)/setuptools.cfg
+	DIST_EXTRA_CONFIG=$(1)/setuptools.cfg $(1)/bin/python -m pip install --quiet --progress-bar off --editable ".[$(2)]"
+	@touch $@
+endef
+
+# ---- MicroPython ----
+
+ifeq ($(MPY_DIR),)
+MPY := $(BUILD)/micropython
+GET_MPY := --to $(MPY)
+else
+MPY := $(abspath $(MPY_DIR))
+GET_MPY := --mpy-dir "$(MPY)"
+endif
+
+.PHONY: mpy
+mpy: $(STAMPS)/packages-build
+	@$(PYTHON) tools/get_micropython.py $(GET_MPY) >/dev/null
+
+# folder, more variables for MicroPython's make. A folder built from another source of MicroPython is not mixed with this
+# one. A source tree without git (.rnnpool-source) would take our repository's version for MicroPython's.
+define build_unix
+	@mkdir -p $(1)
+	@[ ! -e $(1)/.source ] || [ "$$(cat $(1)/.source)" = "$(MPY)" ] || rm -rf $(1)
+	@mkdir -p $(1) && echo "$(MPY)" >$(1)/.source
+	@set -a; [ ! -e "$(MPY)/.rnnpool-source" ] || . "$(MPY)/.rnnpool-source"; set +a; \
+	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
+	    $(MAKE) -C "$(MPY)/ports/unix" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
+	    VARIANT_DIR="$(ROOT)/ports/unix" VARIANT=rnnpool BUILD=$(1) USER_C_MODULES="$(ROOT)" \
+	    RNNPOOL_MODELS="$(MODELS)" $(2)
+endef
+
+# What the tests need beside themselves (images as raw pixels, blobs, expected results): tests/micropython/README.md.
+$(BUILD)/test-inputs/.stamp: $(VENV)/.stamp tests/micropython/prepare.py $(wildcard models/*.rnnp)
+	rm -rf $(@D)
+	$(DEV_PYTHON) tests/micropython/prepare.py $(@D)
+	@touch $@
+
+# ---- Lint ----
+
+C_FILES := find mp_module ports tests training -name '*.[ch]' -print0 -o -name '*.cpp' -print0
+ENGINE := $(wildcard mp_module/engine/*.c)
+ENGINE_WARNINGS := -std=c99 -pedantic -Wall -Wextra -Werror -Wdouble-promotion -Wfloat-conversion -Wshadow \
+    -Wstrict-prototypes -Wmissing-prototypes -Wundef
+
+.PHONY: lint-python
+lint-python: $(VENV)/.stamp
+	$(DEV_PYTHON) -m ruff check .
+	$(DEV_PYTHON) -m ruff format --check .
+	$(DEV_PYTHON) -m mypy
+
+.PHONY: lint-c
+lint-c: $(VENV)/.stamp $(STAMPS)/packages-test
+	$(C_FILES) | xargs -0 $(VENV)/bin/clang-format --dry-run --Werror
+	tools/check_engine.sh $(BUILD)/lint $(ENGINE_WARNINGS) -- $(ENGINE)
+
+.PHONY: lint-spelling
+lint-spelling: $(VENV)/.stamp
+	$(VENV)/bin/codespell
+
+# ---- Fuzzing ----
+
+# One target a file tests/fuzz/fuzz_*.c, with the whole engine compiled in. Findings are kept in build/fuzz/NAME/.
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: fuzz
+fuzz: $(FUZZERS:%=run-%) ## fuzz the engine [FUZZ_SECONDS=60 for each target]
+
+.PHONY: $(FUZZERS:%=run-%)
+$(FUZZERS:%=run-%): run-%: $(BUILD)/fuzz/% $(BUILD)/fuzz/seeds/.stamp
+	@mkdir -p $(BUILD)/fuzz/$*-corpus $(BUILD)/fuzz/$*-findings
+	$< -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=1 -timeout=10 -rss_limit_mb=2048 \
+	    -artifact_prefix=$(BUILD)/fuzz/$*-findings/ $(BUILD)/fuzz/$*-corpus $(BUILD)/fuzz/seeds
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(ENGINE) $(wildcard mp_module/engine/*.h) $(STAMPS)/packages-test
+	@mkdir -p $(@D)
+	clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Imp_module -Wall -Wextra -Werror \
+	    -o $@ $< $(ENGINE)
+
+$(BUILD)/fuzz/seeds/.stamp: $(VENV)/.stamp tests/fuzz/make_seeds.py
+	rm -rf $(@D)
+	$(DEV_PYTHON) tests/fuzz/make_seeds.py $(@D)
+	@touch $@

@@ -1,0 +1,28 @@
+# rnnpool as a MicroPython user C module, for ports that build with make (unix, stm32, qemu, ...):
+#
+#     make -C ports/<port> USER_C_MODULES=<this repository> [RNNPOOL_MODELS="face my/own.rnnp"]
+#
+# RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths); may be empty.
+# RNNPOOL_CFLAGS: more compiler flags for this module's own files only.
+
+RNNPOOL_MODELS ?= face
+RNNPOOL_CFLAGS ?=
+
+RNNPOOL_DIR := $(realpath $(USERMOD_DIR))
+RNNPOOL_EMBED := $(RNNPOOL_DIR)/../tools/embed_models.py
+# Where this module's objects go: MicroPython keeps the path below USER_C_MODULES.
+RNNPOOL_OBJ := $(BUILD)/$(notdir $(USERMOD_DIR))
+
+# Only the binding is scanned for qstrs (SRC_USERMOD_C); the engine knows nothing of MicroPython.
+SRC_USERMOD_C += $(sort $(wildcard $(USERMOD_DIR)/binding/*.c))
+SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c)) rnnpool_builtin_models.c
+CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
+
+# The engine is where the time goes: -O2 even in a port that is built for size.
+$(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -O2 $(RNNPOOL_CFLAGS)
+$(RNNPOOL_OBJ)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
+
+# Run every time, since the list of models may have changed; the file stays as it is if they have not.
+.PHONY: rnnpool-models
+$(BUILD)/rnnpool_builtin_models.c: rnnpool-models
+	$(Q)$(PYTHON) $(RNNPOOL_EMBED) --output $@ $(RNNPOOL_MODELS)

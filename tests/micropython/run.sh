@@ -1,0 +1,32 @@
+#!/bin/sh
+# Runs the tests in this folder on one MicroPython binary with MicroPython's own tests/run-tests.py.
+#
+#     tests/micropython/run.sh MPY_DIR BINARY INPUTS RESULTS
+#
+# MPY_DIR: MicroPython's source; INPUTS: what prepare.py made; RESULTS: folder for the output of tests that fail.
+# A test that prints SKIP is counted as skipped; run-tests.py lists those by name.
+set -eu
+[ $# -eq 4 ] || { sed -n 's/^# \{0,1\}//p' "$0" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+mpy_dir=$1
+MICROPY_MICROPYTHON=$(realpath "$2")
+RNNPOOL_TEST_INPUTS=$(realpath "$3")
+mkdir -p "$4"
+results=$(realpath "$4")
+export MICROPY_MICROPYTHON RNNPOOL_TEST_INPUTS
+export MICROPY_TEST_TIMEOUT="${MICROPY_TEST_TIMEOUT:-120}" # the sanitizers are slow
+# The garbage collector keeps what it finds on the stack, so leaks are no finding.
+export ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}"
+
+set -- "$here"/test_*.py
+[ -e "$1" ] || { echo "run.sh: no tests test_*.py in $here" >&2; exit 1; }
+for test in "$@"; do
+    [ -e "$test.exp" ] || { echo "run.sh: $test has no $test.exp" >&2; exit 1; }
+done
+echo "On $MICROPY_MICROPYTHON:"
+cd "$mpy_dir/tests"
+rm -f "$results"/*
+if ! ./run-tests.py -r "$results" "$@"; then
+    ./run-tests.py -r "$results" --print-failures
+    exit 1
+fi

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Writes the C file with the models that are built into a firmware (interface: mp_module/binding/builtin_models.h).
+
+    embed_models.py --output build/rnnpool_builtin_models.c face my/own.rnnp
+
+A model is the name of a file in models/ without its suffix, or the path of an .rnnp file. The output is left alone if it
+would not change, so that nothing is compiled again. Standard library only: firmware builds run it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+MODELS = Path(__file__).resolve().parent.parent / "models"
+MAGIC = b"RNNP"
+ALIGNMENT = 16  # mp_module/SPEC.md
+
+
+class ModelError(Exception):
+    """A model can't be embedded; the text is one sentence for the user."""
+
+
+def find(model: str) -> tuple[str, Path]:
+    """Returns (name, path) of a model given by name or by path; raises ModelError if there is none."""
+    path = Path(model) if model.endswith(".rnnp") else MODELS / f"{model}.rnnp"
+    if not path.is_file():
+        have = ", ".join(sorted(file.stem for file in MODELS.glob("*.rnnp"))) or "none"
+        raise ModelError(f"model {model}: no file {path} (in models/: {have}; an empty list builds none in)")
+    return path.stem, path
+
+
+def c_source(models: list[tuple[str, bytes]]) -> str:
+    """Returns the C file for (name, blob) pairs."""
+    lines = ["// Written by tools/embed_models.py.", '#include "binding/builtin_models.h"', "", "#include <stddef.h>", ""]
+    for index, (_, blob) in enumerate(models):
+        lines.append(f"static const uint8_t model_{index}[{len(blob)}] __attribute__((aligned({ALIGNMENT}))) = {{")
+        lines += ["    " + "".join(f"{byte}," for byte in blob[at : at + 32]) for at in range(0, len(blob), 32)]
+        lines += ["};", ""]
+    lines.append("const rnnp_builtin_model_t rnnp_builtin_models[] = {")
+    lines += [f'    {{ "{name}", model_{index}, {len(blob)} }},' for index, (name, blob) in enumerate(models)]
+    lines += ["    { NULL, NULL, 0 }, // C has no empty arrays", "};"]
+    lines.append(f"const uint32_t rnnp_builtin_models_len = {len(models)};")
+    return "\n".join(lines) + "\n"
+
+
+def embed(models: list[str], output: Path) -> None:
+    """Writes `output` for the given models; raises ModelError for one that is missing, no blob, or there twice."""
+    blobs: list[tuple[str, bytes]] = []
+    for name, path in map(find, models):
+        blob = path.read_bytes()
+        if blob[: len(MAGIC)] != MAGIC:
+            raise ModelError(f"model {path} is no .rnnp file: it starts with {blob[: len(MAGIC)]!r}, not {MAGIC!r}")
+        if not name.isidentifier() or not name.isascii():
+            raise ModelError(f"model {path}: {name!r} is no name for a model (letters, digits and _ only)")
+        if name in dict(blobs):
+            raise ModelError(f"two models have the name {name}")
+        blobs.append((name, blob))
+    text = c_source(blobs)
+    if output.exists() and output.read_text() == text:
+        return
+    output.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = output.with_suffix(".tmp")
+    unfinished.write_text(text)
+    os.replace(unfinished, output)
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True, help="the C file to write")
+    parser.add_argument("models", nargs="*", help="names in models/ or paths of .rnnp files")
+    arguments = parser.parse_args()
+    try:
+        embed(arguments.models, arguments.output)
+    except (ModelError, OSError) as error:
+        print(f"embed_models: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
