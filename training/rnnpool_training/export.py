@@ -1,0 +1,154 @@
+"""From a quantized detector to a .rnnp blob: python -m rnnpool_training.export QUANTIZED.pt -o models/face.rnnp."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .blob import Conv, DetectHead, InvertedResidual, Model, Op, RNNPool, Task, write
+from .fastgrnn import FastGRNNCell
+from .quantize import BOX_FACTORS, QuantBlock, QuantConv, QuantizedDetector, load_quantized
+from .reference import set_golden
+
+HARD_BITS, SMOOTH_BITS = 13, 12  # fraction bits of the pre-activations
+GOLDEN_SEED = 2020
+
+
+def _conv_weight(weight: NDArray[np.int8]) -> NDArray[np.int8]:
+    return np.ascontiguousarray(weight.transpose(0, 2, 3, 1))  # (O, I, K, K) to (O, K, K, I)
+
+
+def _fixed(matrix: NDArray[np.float64], factor: float, most: int) -> tuple[NDArray[np.int16], int]:
+    """int16 weights round(matrix * factor * 2^shift), (hidden, inputs), with the largest safe shift up to 16.
+
+    Safe: weights fit, and sums of a row with inputs up to `most` stay below 2^31.
+    """
+    for shift in range(16, -1, -1):
+        values = np.floor(matrix.T * factor * 2.0**shift + 0.5)
+        if np.abs(values).max() <= 32767 and np.abs(values).sum(axis=1).max() * most < 2**31:
+            return np.ascontiguousarray(values.astype(np.int16)), shift
+    raise ValueError(f"an RNN matrix with values up to {np.abs(matrix).max():.3g} fits no int16 format")
+
+
+def _cell(cell: FastGRNNCell, number: int, input_scale: float, most: int) -> dict[str, Any]:
+    """Fields of RNNPool for one cell. input_scale: real value of one step of its input."""
+    bits = HARD_BITS if cell.nonlinearity == "hard" else SMOOTH_BITS
+    w, u, bias_gate, bias_update, zeta, nu = (t.detach().double().numpy() for t in cell.weights())
+    w_int, shift_w = _fixed(w, input_scale * 2.0**bits, most)
+    u_int, shift_u = _fixed(u, 2.0 ** (bits - 15), 32768)
+    # The shifts of W x and U h truncate: one unit more in the biases makes up for their two half units.
+    offset = 1.0 if cell.nonlinearity == "hard" else 0.0  # hard: the gate is (x + 1) / 2
+    gate = np.floor((bias_gate + offset) * 2.0**bits + 0.5) + 1
+    update = np.floor(bias_update * 2.0**bits + 0.5) + 1
+    for name, values in (("gate", gate), ("update", update)):
+        if np.abs(values).max() > 32767:
+            raise ValueError(f"a {name} bias of RNN{number} is {values.max() / 2**bits:.3f}: outside int16")
+    return {
+        f"w{number}": w_int, f"u{number}": u_int, f"bz{number}": gate.astype(np.int16), f"bh{number}": update.astype(np.int16),
+        f"shift_w{number}": shift_w, f"shift_u{number}": shift_u,
+        f"zeta{number}": min(32768, round(float(zeta) * 2**15)), f"nu{number}": min(32767, round(float(nu) * 2**15)),
+    }  # fmt: skip
+
+
+def _block(block: QuantBlock, source: int, scale: float, zero_point: int) -> InvertedResidual:
+    expanded, filtered, out = (
+        (float(a.scale.double()), int(a.zero_point)) for a in (block.expanded, block.filtered, block.out)
+    )
+    expand = block.expand.integers(scale, zero_point, np.float64(expanded[0]))
+    depthwise = block.depthwise.integers(expanded[0], expanded[1], np.float64(filtered[0]))
+    project = block.project.integers(filtered[0], filtered[1], np.float64(out[0]))
+    residual, bias = None, project.bias
+    if block.residual:
+        residual = block.residual_weight(torch.tensor(scale)).numpy().astype(np.int32)
+        bias = (bias - zero_point * residual).astype(np.int32)
+    return InvertedResidual(
+        input=source,
+        expand_weight=expand.weight[:, :, 0, 0], expand_bias=expand.bias, expand_multiplier=expand.multiplier,
+        depthwise_weight=np.ascontiguousarray(depthwise.weight[:, 0].transpose(1, 2, 0)),
+        depthwise_bias=depthwise.bias, depthwise_multiplier=depthwise.multiplier,
+        project_weight=project.weight[:, :, 0, 0], project_bias=bias, project_multiplier=project.multiplier,
+        residual=residual, stride=block.depthwise.stride,
+        out_zero_point=out[1], exp_zero_point=expanded[1], dw_zero_point=filtered[1],
+        exp_max=_ceiling(*expanded), dw_max=_ceiling(*filtered),
+    )  # fmt: skip
+
+
+def _ceiling(scale: float, zero_point: int) -> int:
+    """The int8 value at which ReLU6 clamps (its floor is the zero point, -128)."""
+    return min(127, int(np.floor(6.0 / scale + 0.5)) + zero_point)
+
+
+def _head(head: QuantConv, source: int, scale: float, zero_point: int, anchors: tuple[float, ...], step: int) -> DetectHead:
+    factors = np.tile(np.array(BOX_FACTORS), len(anchors)) * 4096
+    integers = head.integers(scale, zero_point, 1 / factors, bits=24)
+    sizes = np.array([[round(16 * a)] * 2 for a in anchors], dtype=np.uint16)
+    return DetectHead(
+        input=source, weight=_conv_weight(integers.weight), bias=integers.bias, multiplier=integers.multiplier,
+        anchors=sizes, step=step,
+    )  # fmt: skip
+
+
+def build(model: QuantizedDetector, threshold: float, iou: float, max_candidates: int, name: str = "") -> Model:
+    """The blob's model, with its golden check computed by the integer reference."""
+    config = model.config
+    scale, zero_point = float(model.stem_out.scale.double()), int(model.stem_out.zero_point)
+    stem = model.stem.integers(1 / 128, 0, np.float64(scale))
+    ops: list[Op] = [
+        Conv(
+            input=0, weight=_conv_weight(stem.weight), bias=stem.bias, multiplier=stem.multiplier, stride=2,
+            out_zero_point=zero_point, act_max=_ceiling(scale, zero_point),
+        )
+    ]  # fmt: skip
+    height, width = (config.height + 1) // 2, (config.width + 1) // 2
+    rows, columns = ((n - config.patch) // config.patch_stride + 1 for n in (height, width))
+    ops.append(
+        RNNPool(
+            input=1, patch_height=config.patch, patch_width=config.patch, stride=config.patch_stride,
+            **_cell(model.pool.rnn1, 1, scale, 255), **_cell(model.pool.rnn2, 2, 2.0**-15, 32768),
+            smooth=config.nonlinearity == "smooth",
+            pad_bottom=-(-height // config.patch_stride) - rows, pad_right=-(-width // config.patch_stride) - columns,
+        )
+    )  # fmt: skip
+    source, scale, zero_point, step = 2, 1 / 128, 0, 2 * config.patch_stride
+    for block, head, block_config in zip(model.blocks, model.heads, config.blocks, strict=True):
+        assert isinstance(block, QuantBlock)
+        ops.append(_block(block, source, scale, zero_point))
+        source, step = len(ops), step * block_config.stride
+        scale, zero_point = float(block.out.scale.double()), int(block.out.zero_point)
+        if isinstance(head, QuantConv):
+            ops.append(_head(head, source, scale, zero_point, block_config.anchors, step))
+    result = Model(
+        task=Task.DETECTION, name=name or config.name, labels=["face"], height=config.height, width=config.width, channels=1,
+        ops=ops, threshold=round(threshold * 32768), iou=round(iou * 32768), max_candidates=max_candidates,
+        golden_seed=GOLDEN_SEED,
+    )  # fmt: skip
+    set_golden(result)
+    return result
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.export", description=__doc__)
+    p.add_argument("checkpoint", help="quantized checkpoint of rnnpool_training.finetune")
+    p.add_argument("-o", "--out", required=True, help="the blob to write")
+    p.add_argument("--name", default="", help="name in the blob (default: the network's)")
+    p.add_argument("--threshold", type=float, default=0.5, help="default score threshold of the blob")
+    p.add_argument("--iou", type=float, default=0.4, help="limit of the non-maximum suppression")
+    p.add_argument("--max-candidates", type=int, default=200)
+    options = p.parse_args(arguments)
+    model = build(load_quantized(options.checkpoint), options.threshold, options.iou, options.max_candidates, options.name)
+    data = write(model)
+    Path(options.out).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    print(json.dumps({"blob": options.out, "bytes": len(data), "sha256": digest, "golden_crc": model.golden_crc}))
+
+
+if __name__ == "__main__":
+    main()

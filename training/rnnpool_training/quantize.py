@@ -1,0 +1,240 @@
+"""Quantization of a trained detector: batch normalization folded, ranges calibrated, then fine-tuned through the rounding.
+
+`QuantizedDetector` computes docs/arithmetic.md in floating point: real = scale * (q - zero_point) for every int8 tensor, with
+straight-through gradients. Convolutions are exact up to the float sum; inside RNNPool only the input and the output are
+rounded (its int16 states are finer than the int8 output by eight bits).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .anchors import VARIANCES
+from .network import BOX_VALUES, ConvUnit, Detector, InvertedResidual, NetworkConfig
+from .rnnpool2d import RNNPool2d
+
+LOGIT_LIMIT = 8.0  # heads are int16 in Q12
+# Factors from the network's box values to the blob's: logit as it is, offsets in anchor sizes, log2 of the size ratio.
+BOX_FACTORS = (1.0, VARIANCES[0], VARIANCES[0], VARIANCES[1] / math.log(2), VARIANCES[1] / math.log(2))
+
+
+def round_through(x: Tensor) -> Tensor:
+    """floor(x + 1/2), with the gradient of x."""
+    return x + (torch.floor(x + 0.5) - x).detach()
+
+
+def clamp_through(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """Clamp to low..high; no gradient outside."""
+    return torch.clamp(x, low, high)
+
+
+@dataclass
+class Quantized:
+    """Integers of one convolution as the blob holds them (weight (O, I, K, K), the caller lays it out)."""
+
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.int32]
+    scale: NDArray[np.float64]  # of the weights, an output channel each
+
+
+class Activation(nn.Module):
+    """Scale and zero point of an int8 tensor: observes until `settle`, then rounds."""
+
+    scale: Tensor
+    zero_point: Tensor
+
+    def __init__(self, relu: bool) -> None:
+        super().__init__()
+        self.relu = relu
+        self.register_buffer("scale", torch.tensor(0.0))
+        self.register_buffer("zero_point", torch.tensor(-128.0 if relu else 0.0))
+        self.samples: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (any shape), rounded to the grid; as it is while observing (scale 0)."""
+        if self.scale == 0:
+            flat = x.detach().flatten()
+            self.samples.append(flat[torch.randint(flat.numel(), (min(flat.numel(), 20000),))])
+            return x.clamp(0, 6) if self.relu else x
+        q = clamp_through(round_through(x / self.scale) + self.zero_point, -128, 127)
+        return (q - self.zero_point) * self.scale
+
+    def settle(self) -> None:
+        """Choose the range with the least squared error on what was observed."""
+        values = torch.cat(self.samples)
+        self.samples = []
+        if self.relu:
+            values = values.clamp(0, 6)
+        low = 0.0 if self.relu else min(0.0, float(values.min()))
+        high = max(float(values.max()), 1e-3)
+        best: tuple[float, float, float] | None = None
+        for shrink in torch.linspace(0.3, 1.0, 71).tolist():
+            scale = (high - low) * shrink / 255
+            zero = round(-128 - low * shrink / scale)
+            q = torch.clamp(torch.floor(values / scale + 0.5) + zero, -128, 127)
+            error = float(((q - zero) * scale - values).square().mean())
+            if best is None or error < best[0]:
+                best = (error, scale, float(zero))
+        assert best is not None
+        self.scale.fill_(best[1])
+        self.zero_point.fill_(best[2])
+
+
+class QuantConv(nn.Module):
+    """A convolution with batch normalization folded in: int8 weights, one scale an output channel."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, stride: int, groups: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.detach().clone())
+        self.bias = nn.Parameter(bias.detach().clone())
+        self.stride, self.groups = stride, groups
+
+    @staticmethod
+    def fold(unit: ConvUnit) -> QuantConv:
+        """From convolution and batch normalization (as in evaluation)."""
+        norm = unit.norm
+        assert norm.running_var is not None and norm.running_mean is not None
+        factor = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        weight = unit.conv.weight * factor[:, None, None, None]
+        return QuantConv(weight, norm.bias - norm.running_mean * factor, unit.conv.stride[0], unit.conv.groups)
+
+    def weight_scale(self) -> Tensor:
+        """(O,) real value of one step of the weights."""
+        return self.weight.detach().abs().amax(dim=(1, 2, 3)).clamp(min=1e-8) / 127
+
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """x (N, I, H, W), a tensor of scale `scale` (0: nothing is rounded yet)."""
+        weight, bias = self.weight, self.bias
+        if scale != 0:
+            step = self.weight_scale()
+            weight = clamp_through(round_through(weight / step[:, None, None, None]), -127, 127) * step[:, None, None, None]
+            bias = round_through(bias / (step * scale)) * (step * scale)
+        return F.conv2d(x, weight, bias, self.stride, weight.shape[2] // 2, groups=self.groups)
+
+    def integers(self, scale: float, zero_point: int, unit: NDArray[np.float64], bits: int = 32) -> Quantized:
+        """The blob's integers. unit: real value of one step of the output, per channel; bits: of the multiplier."""
+        step = self.weight_scale().double().numpy()
+        weight = np.clip(np.floor(self.weight.detach().double().numpy() / step[:, None, None, None] + 0.5), -127, 127)
+        bias = np.floor(self.bias.detach().double().numpy() / (step * scale) + 0.5)
+        bias -= zero_point * weight.sum(axis=(1, 2, 3))
+        multiplier = np.floor(scale * step / unit * 2.0**bits + 0.5)
+        if multiplier.max() >= 2**31 or np.abs(bias).max() >= 2**31:
+            raise ValueError(f"multiplier {multiplier.max():.0f} or bias {np.abs(bias).max():.0f} exceeds {2**31 - 1}")
+        return Quantized(weight.astype(np.int8), bias.astype(np.int32), multiplier.astype(np.int32), step)
+
+
+class QuantBlock(nn.Module):
+    """Inverted residual; the residual is one more tap of the projection, with an integer weight."""
+
+    def __init__(self, block: InvertedResidual) -> None:
+        super().__init__()
+        self.expand, self.depthwise, self.project = (
+            QuantConv.fold(u) for u in (block.expand, block.depthwise, block.project)
+        )
+        self.expanded, self.filtered, self.out = Activation(True), Activation(True), Activation(False)
+        self.residual = block.residual
+
+    def residual_weight(self, scale: Tensor) -> Tensor:
+        """(O,) integers R = round(s_in / (s_dw s_w))."""
+        return torch.floor(scale / (self.filtered.scale * self.project.weight_scale()) + 0.5).clamp(max=32767)
+
+    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
+        """x (N, I, H, W) of scale `scale` to (N, O, H', W') of scale self.out.scale."""
+        y = self.expanded(self.expand(x, scale))
+        y = self.filtered(self.depthwise(y, self.expanded.scale))
+        y = self.project(y, self.filtered.scale)
+        if self.residual:
+            if self.filtered.scale == 0:
+                y = y + x
+            else:
+                unit = self.filtered.scale * self.project.weight_scale()
+                y = y + x * (self.residual_weight(scale) * unit / scale)[:, None, None]
+        result: Tensor = self.out(y)
+        return result
+
+
+class QuantizedDetector(nn.Module):
+    """A Detector in the arithmetic of the device. Input and output as Detector's."""
+
+    def __init__(self, model: Detector) -> None:
+        super().__init__()
+        self.config: NetworkConfig = model.config
+        self.stem = QuantConv.fold(model.stem)
+        self.stem_out = Activation(True)
+        self.pool: RNNPool2d = model.pool
+        self.pool_scale: Tensor
+        self.register_buffer("pool_scale", torch.tensor(1 / 128))
+        self.input_scale: Tensor
+        self.register_buffer("input_scale", torch.tensor(1 / 128))
+        self.blocks = nn.ModuleList(QuantBlock(b) for b in model.blocks)  # type: ignore[arg-type]
+        self.heads = nn.ModuleList(
+            QuantConv(h.weight, h.bias, 1, 1) if isinstance(h, nn.Conv2d) and h.bias is not None else nn.Identity()
+            for h in model.heads
+        )
+        self.quantizing = False
+
+    def activations(self) -> list[Activation]:
+        """Every int8 tensor with a range of its own, in order."""
+        return [m for m in self.modules() if isinstance(m, Activation)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 1, H, W) to (N, anchors, 5)."""
+        on = self.quantizing
+        off = torch.zeros(())
+        x = self.stem_out(self.stem(x, self.input_scale if on else off))
+        x = self.pool(x)
+        if on:
+            x = clamp_through(round_through(x * 128), -128, 127) / 128
+        scale = self.pool_scale
+        flat = []
+        for block, head in zip(self.blocks, self.heads, strict=True):
+            x = block(x, scale if on else off)
+            scale = block.out.scale  # type: ignore[union-attr,assignment]
+            if isinstance(head, QuantConv):
+                y = head(x, scale)
+                flat.append(y.permute(0, 2, 3, 1).reshape(y.shape[0], -1, BOX_VALUES))
+        out = torch.cat(flat, dim=1)
+        if on:
+            limit = LOGIT_LIMIT / torch.tensor(BOX_FACTORS)
+            out = torch.maximum(torch.minimum(out, limit), -limit)
+        return out
+
+    @torch.no_grad()
+    def calibrate(self, batches: Iterable[Tensor]) -> None:
+        """Choose all ranges from batches of typical input, then start to round."""
+        self.eval()
+        for x in batches:
+            self(x)
+        for activation in self.activations():
+            activation.settle()
+        self.quantizing = True
+
+
+def save_quantized(path: str | Path, model: QuantizedDetector) -> None:
+    """Write a calibrated model."""
+    torch.save({"config": model.config.to_dict(), "quantized": model.state_dict()}, path)
+
+
+def load_quantized(path: str | Path) -> QuantizedDetector:
+    """Read what save_quantized wrote, in evaluation mode."""
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    model = QuantizedDetector(Detector(NetworkConfig.from_dict(checkpoint["config"])))
+    model.load_state_dict(checkpoint["quantized"])
+    model.quantizing = True
+    return model.eval()
+
+
+def calibration_batches(frames: Callable[[int], Tensor], count: int) -> Iterable[Tensor]:
+    """`count` batches from a function of the batch number."""
+    return (frames(i) for i in range(count))
