@@ -1,0 +1,421 @@
+"""Networks with random weights for tests: fixed ones by seed, and random chains. All are valid by mp_module/SPEC.md.
+
+Weights are random but the multipliers are fitted to a calibration frame, so that activations are lively: neither all
+saturated nor all zero, and a wrong bit anywhere shows up in the results. `wild` networks are the opposite on purpose.
+
+As a command, for tests that are not in Python: `python tests/host/networks.py face_m4 1 build/face_m4.rnnp`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, Model, Op, RNNPool, Task, write
+from rnnpool_training.reference import run_operator, set_golden
+from rnnpool_training.reference.conv import accumulate, requantize
+from rnnpool_training.reference.frame import sign
+from rnnpool_training.reference.integer import product
+from rnnpool_training.reference.inverted_residual import depthwise
+
+INT32_MAX = 2**31 - 1
+NO_BIAS = np.zeros(1, np.int32)
+
+
+def face_m4(seed: int) -> Model:
+    """RNNPool-Face-M4 at full size (Saha et al. 2020, table 15) with random weights: GRAY 320x240, four heads."""
+    net = Builder(np.random.default_rng(seed), 240, 320, 1)
+    stem = net.conv(0, 4, 3, 2, relu=True)
+    pool = net.rnnpool(stem, 8, 8, 4, 16, 16, pad_bottom=1, pad_right=1)
+    outputs = [net.block(pool, 32, 128)]
+    outputs.append(net.block(outputs[-1], 32, 64, residual=True))
+    outputs.append(net.block(outputs[-1], 64, 64, stride=2))
+    outputs.append(net.block(outputs[-1], 64, 128, residual=True))
+    for output, step, side in zip(outputs, (8, 8, 16, 16), (16, 32, 64, 128), strict=True):
+        net.head(output, 3, [(side * 16, side * 16)], step)
+    return net.model(f"face_m4 {seed}", max_candidates=256)
+
+
+def tiny(seed: int) -> Model:
+    """A few operators of each kind on GRAY 32x24: milliseconds even in the slowest test."""
+    net = Builder(np.random.default_rng(seed), 24, 32, 1)
+    stem = net.conv(0, 4, 3, 2, relu=True)
+    pool = net.rnnpool(stem, 4, 4, 2, 4, 4, pad_bottom=1, pad_right=0)
+    block = net.block(pool, 16, 8, residual=True)
+    net.head(block, 3, [(64, 64), (96, 160)], 4)
+    last = net.block(block, 8, 12, stride=2)
+    net.head(last, 1, [(160, 160)], 8)
+    return net.model(f"tiny {seed}", max_candidates=32)
+
+
+def segmented(seed: int) -> Model:
+    """Like tiny, on RGB 40x32, with two MATERIALIZE cuts, three segments and a smooth RNNPool."""
+    net = Builder(np.random.default_rng(seed), 32, 40, 3)
+    stem = net.conv(0, 5, 3, 1)
+    pool = net.rnnpool(stem, 6, 5, 3, 7, 6, pad_bottom=0, pad_right=1, smooth=True)
+    net.ops[pool - 1].materialize = True  # type: ignore[misc]
+    block = net.block(pool, 16, 24, stride=2)
+    net.head(block, 3, [(100, 80)], 8)
+    last = net.block(block, 16, 16, residual=True)
+    net.ops[last - 1].materialize = True  # type: ignore[misc]
+    deep = net.conv(last, 10, 1, 1)
+    net.head(deep, 1, [(200, 200), (300, 300)], 8)
+    return net.model(f"segmented {seed}", max_candidates=16)
+
+
+def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Model:
+    """A random tree of operators with heads: odd sizes down to 1x1, gray or RGB, every kind, flag and stride.
+
+    One in four is `wild`: full-range weights, multipliers, biases and shifts, so that saturation is hit everywhere.
+    """
+    height, width = (int(n) for n in _random_size(rng))
+    net = Builder(rng, height, width, int(rng.choice([1, 3])), wild=rng.random() < 0.25)
+    materialized: dict[int, int] = {}  # segment -> operator
+    segments = [0]
+    spine = [0]  # the frame, then every operator that may get consumers
+    for _ in range(int(rng.integers(1, 6))):
+        source = spine[-1] if len(spine) == 1 or rng.random() < 0.75 else int(rng.choice(spine[1:]))
+        op = _random_operator(net, source)
+        before = segments[source] + (source in materialized.values())
+        segments.append(before)
+        if rng.random() < 0.3 and before not in materialized:
+            materialized[before] = op
+            net.ops[op - 1].materialize = True  # type: ignore[misc]
+        spine.append(op)
+    if task == Task.CLASSIFICATION:
+        _keep_path(net)
+        return net.model("random", task=task)
+    consumed = {op.input for op in net.ops}
+    for source in spine[1:]:
+        if source not in consumed or rng.random() < 0.3:
+            anchors = [(_random_side(rng), _random_side(rng)) for _ in range(int(rng.integers(1, 4)))]
+            net.head(source, int(rng.choice([1, 3])), anchors, int(rng.integers(1, 40)))
+    _interleave_heads(net)
+    return net.model("random", max_candidates=int(rng.choice([1, 3, 20, 512])))
+
+
+class Builder:
+    """Adds operators with random weights whose outputs, on a random frame, spread over the range of their type.
+
+    Methods take the number of the operator that they read (0 the frame, k the k-th operator, as in the blob) and return
+    their own number.
+    """
+
+    def __init__(self, rng: np.random.Generator, height: int, width: int, channels: int, wild: bool = False) -> None:
+        self.rng = rng
+        self.wild = wild
+        self.shape = (height, width, channels)
+        self.ops: list[Op] = []
+        self.maps: list[NDArray[Any]] = [sign(_calibration_frame(rng, self.shape))]
+
+    def model(self, name: str, task: Task = Task.DETECTION, max_candidates: int = 0) -> Model:
+        """The finished model with its golden value."""
+        height, width, channels = self.shape
+        model = Model(
+            task=task,
+            name=name,
+            labels=["face"],
+            height=height,
+            width=width,
+            channels=channels,
+            ops=self.ops,
+            max_candidates=max_candidates,
+            golden_seed=int(self.rng.integers(0, 2**32)),
+        )
+        set_golden(model)
+        return model
+
+    def conv(self, source: int, out: int, kernel: int, stride: int, relu: bool = False) -> int:
+        """A convolution; relu: clamped at the zero point, which is then -128."""
+        x, zero_point = self._input(source)
+        weight = self._weights(out, kernel, kernel, x.shape[2])
+        bias = self._bias(weight, (1, 2, 3), accumulate(x, weight, NO_BIAS, stride, zero_point))
+        acc = accumulate(x, weight, bias, stride, zero_point)
+        out_zero_point, low, high = self._activation(relu)
+        return self._add(
+            Conv(
+                input=source,
+                weight=weight,
+                bias=bias,
+                multiplier=self._multiplier(acc, 32, 45),
+                stride=stride,
+                out_zero_point=out_zero_point,
+                act_min=low,
+                act_max=high,
+            )
+        )
+
+    def head(self, source: int, kernel: int, anchors: list[tuple[int, int]], step: int) -> int:
+        """A detection head; anchors in 1/16 pixel."""
+        x, zero_point = self._input(source)
+        out = 5 * len(anchors)
+        weight = self._weights(out, kernel, kernel, x.shape[2])
+        bias = self._bias(weight, (1, 2, 3), accumulate(x, weight, NO_BIAS, 1, zero_point))
+        multiplier = self._multiplier(accumulate(x, weight, bias, 1, zero_point), 24, 3000)
+        sides = np.array(anchors, np.uint16)
+        return self._add(
+            DetectHead(input=source, weight=weight, bias=bias, multiplier=multiplier, anchors=sides, step=step)
+        )
+
+    def block(self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False) -> int:
+        """An inverted residual; its inner activations are ReLU6-like."""
+        x, zero_point = self._input(source)
+        expand = self._weights(mid, x.shape[2])
+        expand_bias = self._bias(expand, (1,), product(x, expand))
+        exp_zero_point, exp_min, exp_max = self._activation(True)
+        acc = expand_bias + product(x, expand)
+        expand_multiplier = self._multiplier(acc, 32, 60)
+        expanded = requantize(acc, expand_multiplier, exp_zero_point, exp_min, exp_max)
+
+        filters = self._weights(3, 3, mid)
+        filter_bias = self._bias(
+            filters, (0, 1), depthwise(expanded, filters, np.zeros(mid, np.int32), stride, exp_zero_point)
+        )
+        dw_zero_point, dw_min, dw_max = self._activation(True)
+        acc = depthwise(expanded, filters, filter_bias, stride, exp_zero_point)
+        filter_multiplier = self._multiplier(acc, 32, 60)
+        filtered = requantize(acc, filter_multiplier, dw_zero_point, dw_min, dw_max)
+
+        project = self._weights(out, mid)
+        project_bias = self._bias(project, (1,), product(filtered, project))
+        acc = project_bias + product(filtered, project)
+        taps = None
+        if residual:
+            spread = min(32767, int(acc.std() / 40) + 2)
+            taps = self.rng.integers(-spread // 4, spread, out).astype(np.int32)
+            acc = acc + taps * x.astype(np.int32)
+        return self._add(
+            InvertedResidual(
+                input=source,
+                expand_weight=expand,
+                expand_bias=expand_bias,
+                expand_multiplier=expand_multiplier,
+                depthwise_weight=filters,
+                depthwise_bias=filter_bias,
+                depthwise_multiplier=filter_multiplier,
+                project_weight=project,
+                project_bias=project_bias,
+                project_multiplier=self._multiplier(acc, 32, 45),
+                residual=taps,
+                stride=stride,
+                out_zero_point=int(self.rng.integers(-20, 20)),
+                exp_zero_point=exp_zero_point,
+                dw_zero_point=dw_zero_point,
+                exp_min=exp_min,
+                exp_max=exp_max,
+                dw_min=dw_min,
+                dw_max=dw_max,
+            )
+        )
+
+    def rnnpool(
+        self,
+        source: int,
+        patch_height: int,
+        patch_width: int,
+        stride: int,
+        h1: int,
+        h2: int,
+        pad_bottom: int = 0,
+        pad_right: int = 0,
+        smooth: bool = False,
+    ) -> int:
+        """RNNPool whose pre-activations spread over the sloping part of the non-linearities."""
+        rng = self.rng
+        one = 4096 if smooth else 8192  # 1.0 of a pre-activation
+        x, zero_point = self._input(source)
+        spread = float(np.sqrt(((x.astype(np.float64) - zero_point) ** 2).mean())) + 1
+        w1, shift_w1 = self._matrix(h1, x.shape[2], spread, 0.5 * one, 255)
+        u1, shift_u1 = self._matrix(h1, h1, 10000, 0.3 * one, 32768)
+        w2, shift_w2 = self._matrix(h2, h1, 10000, 0.5 * one, 32768)
+        u2, shift_u2 = self._matrix(h2, h2, 10000, 0.3 * one, 32768)
+        gate = 0 if smooth else one  # a hard gate's bias holds the + 1 of (x + 1) / 2
+        mean = (w1 @ (x.astype(np.int64) - zero_point).mean((0, 1))) / 2**shift_w1  # a usual pixel's W x
+        bz1, bh1 = self._gate_bias(gate - mean, one), self._gate_bias(-mean, one)
+        bz2, bh2 = self._gate_bias(np.full(h2, gate), one), self._gate_bias(np.zeros(h2), one)
+        paper = rng.random() < 0.4  # Algorithm 1 has zeta 1 and nu 0
+        limits = (1, 1, 1, 1) if paper else (32769, 32768, 32769, 32768) if self.wild else (32769, 3000, 32769, 3000)
+        zeta1, nu1, zeta2, nu2 = (int(rng.integers(0, n)) for n in limits)
+        if paper:
+            zeta1 = zeta2 = 32768
+        return self._add(
+            RNNPool(
+                input=source,
+                patch_height=patch_height,
+                patch_width=patch_width,
+                stride=stride,
+                w1=w1,
+                u1=u1,
+                bz1=bz1,
+                bh1=bh1,
+                w2=w2,
+                u2=u2,
+                bz2=bz2,
+                bh2=bh2,
+                shift_w1=shift_w1,
+                shift_u1=shift_u1,
+                shift_w2=shift_w2,
+                shift_u2=shift_u2,
+                zeta1=zeta1,
+                nu1=nu1,
+                zeta2=zeta2,
+                nu2=nu2,
+                smooth=smooth,
+                pad_bottom=pad_bottom,
+                pad_right=pad_right,
+            )
+        )
+
+    def _add(self, op: Op) -> int:
+        self.ops.append(op)
+        x, zero_point = self._input(op.input)
+        self.maps.append(run_operator(op, x, zero_point))
+        return len(self.ops)
+
+    def _input(self, source: int) -> tuple[NDArray[Any], int]:
+        return self.maps[source], 0 if source == 0 else self.ops[source - 1].out_zero_point
+
+    def _weights(self, *shape: int) -> NDArray[np.int8]:
+        if self.wild:
+            return self.rng.integers(-128, 128, shape).astype(np.int8)
+        return np.clip(self.rng.normal(0, 40, shape), -127, 127).astype(np.int8)
+
+    def _bias(self, weight: NDArray[np.int8], axes: tuple[int, ...], acc: NDArray[np.int32]) -> NDArray[np.int32]:
+        # Such that each channel's accumulator, `acc` without bias, is roughly around zero.
+        if self.wild:
+            limit = INT32_MAX - np.abs(weight.astype(np.int64)).sum(axes) * 128 - 32767 * 128  # room for a residual
+            return np.asarray(self.rng.uniform(-1, 1, limit.shape) * limit).astype(np.int32)
+        channels = acc.reshape(-1, acc.shape[-1])
+        mean, deviation = channels.mean(0), channels.std(0)
+        return np.asarray(self.rng.normal(0, 0.4, mean.shape) * deviation - mean).astype(np.int32)
+
+    def _multiplier(self, acc: NDArray[np.int32], bits: int, spread: float) -> NDArray[np.int32]:
+        # Such that the outputs of each channel have a standard deviation near `spread`.
+        channels = acc.shape[-1]
+        if self.wild:
+            return self.rng.integers(0, 2**31, channels).astype(np.int32)
+        deviation = np.maximum(acc.reshape(-1, channels).std(0), 1.0) / self.rng.uniform(0.6, 1.4, channels)
+        return (spread / deviation * 2.0**bits).clip(max=INT32_MAX).astype(np.int32)
+
+    def _activation(self, relu: bool) -> tuple[int, int, int]:
+        # Zero point and clamp.
+        if relu:
+            return -128, -128, int(self.rng.integers(90, 128))
+        zero_point = int(self.rng.integers(-128, 128)) if self.wild else int(self.rng.integers(-30, 30))
+        return (
+            zero_point,
+            int(self.rng.integers(-128, zero_point + 1)),
+            int(self.rng.integers(max(zero_point, 60), 128)),
+        )
+
+    def _matrix(
+        self, rows: int, columns: int, spread: float, target: float, limit: int
+    ) -> tuple[NDArray[np.int16], int]:
+        # Weights and shift such that inputs of deviation `spread` give products of deviation `target`.
+        # limit: largest |input| of the overflow rule.
+        rng = self.rng
+        if self.wild:
+            weights = rng.integers(-32768, 32768, (rows, columns)).astype(np.float64)
+            shift = int(rng.integers(0, 25))
+        else:
+            unit = target / (spread * np.sqrt(columns))
+            shift = int(np.clip(np.floor(np.log2(10000 / unit)), 0, 16))
+            weights = rng.normal(0, unit * 2.0**shift, (rows, columns))
+        sums = np.abs(weights).sum(1, keepdims=True)
+        weights *= np.minimum(1, (INT32_MAX // limit - columns) / np.maximum(sums, 1))
+        return np.clip(weights, -32768, 32767).astype(np.int16), shift
+
+    def _gate_bias(self, mean: NDArray[np.float64], one: int) -> NDArray[np.int16]:
+        if self.wild:
+            return self.rng.integers(-32768, 32768, mean.shape).astype(np.int16)
+        return self.rng.normal(mean, 0.3 * one).clip(-32768, 32767).astype(np.int16)
+
+
+def _calibration_frame(rng: np.random.Generator, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    # Blocks and noise, as the golden frame has them.
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    blocks = (((x >> 3) ^ (y >> 3)) & 15) * 12
+    return ((blocks[:, :, None] + rng.integers(0, 64, shape)) & 255).astype(np.uint8)
+
+
+def _random_size(rng: np.random.Generator) -> tuple[int, int]:
+    # Often odd, sometimes a single row, column or pixel.
+    sides = rng.integers(1, 65, 2) if rng.random() < 0.5 else rng.integers(1, 20, 2)
+    if rng.random() < 0.1:
+        sides[int(rng.integers(0, 2))] = 1
+    return int(sides[0]), int(sides[1])
+
+
+def _random_side(rng: np.random.Generator) -> int:
+    return int(rng.integers(1, 32768)) if rng.random() < 0.2 else int(rng.integers(16, 1000))
+
+
+def _random_operator(net: Builder, source: int) -> int:
+    rng = net.rng
+    height, width, channels = net.maps[source].shape
+    kind = rng.choice(["conv", "rnnpool", "block"])
+    if kind == "conv":
+        kernel, stride = (int(rng.choice(n)) for n in ([1, 3], [1, 2]))
+        return net.conv(source, int(rng.integers(1, 20)), kernel, stride, relu=rng.random() < 0.5)
+    if kind == "block":
+        residual = rng.random() < 0.5
+        stride = 1 if residual else int(rng.choice([1, 2]))
+        out = channels if residual else int(rng.integers(1, 20))
+        return net.block(source, out, int(rng.integers(1, 24)), stride, residual)
+    largest = 12 if rng.random() < 0.2 else 6
+    return net.rnnpool(
+        source,
+        int(rng.integers(1, min(height, largest) + 1)),
+        int(rng.integers(1, min(width, largest) + 1)),
+        int(rng.integers(1, 6)),
+        int(rng.integers(1, 10)),
+        int(rng.integers(1, 10)),
+        pad_bottom=int(rng.choice([0, 0, 1, 2, 8])),
+        pad_right=int(rng.choice([0, 0, 1, 2, 8])),
+        smooth=rng.random() < 0.5,
+    )
+
+
+def _keep_path(net: Builder) -> None:
+    # A classifier's only result is its last operator: drop what it does not need.
+    path = [len(net.ops)]
+    while net.ops[path[-1] - 1].input:
+        path.append(net.ops[path[-1] - 1].input)
+    path.reverse()
+    net.ops = [net.ops[number - 1] for number in path]
+    for i, op in enumerate(net.ops):
+        op.input = i
+
+
+def _interleave_heads(net: Builder) -> None:
+    # Any topological order is valid: draw one by giving every operator a random place after its producer.
+    rng = net.rng
+    order: list[int] = []
+    waiting = list(range(1, len(net.ops) + 1))
+    while waiting:
+        ready = [number for number in waiting if net.ops[number - 1].input in (0, *order)]
+        order.append(int(rng.choice(ready)))
+        waiting.remove(order[-1])
+    number_of = {0: 0} | {old: new + 1 for new, old in enumerate(order)}
+    net.ops = [net.ops[old - 1] for old in order]
+    for op in net.ops:
+        op.input = number_of[op.input]
+
+
+NETWORKS = {"face_m4": face_m4, "tiny": tiny, "segmented": segmented}
+
+
+def main() -> None:
+    """Writes one of the fixed networks to a file."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("network", choices=NETWORKS)
+    parser.add_argument("seed", type=int)
+    parser.add_argument("path", type=Path)
+    args = parser.parse_args()
+    args.path.write_bytes(write(NETWORKS[args.network](args.seed)))
+
+
+if __name__ == "__main__":
+    main()
