@@ -1,0 +1,56 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+
+#include "binding/binding.h"
+
+// The aligned part of the caller's buffer.
+static void look_up(const rnnpool_arena_t *arena, uint8_t **data, size_t *size) {
+    mp_buffer_info_t buffer;
+    mp_get_buffer_raise(arena->owner, &buffer, MP_BUFFER_RW);
+    size_t skip = -(uintptr_t)buffer.buf % RNNP_ALIGNMENT;
+    *data = (uint8_t *)buffer.buf + skip;
+    *size = buffer.len < skip ? 0 : buffer.len - skip;
+}
+
+void rnnpool_arena_init(rnnpool_arena_t *arena, mp_obj_t owner) {
+    *arena = (rnnpool_arena_t){ .owner = MP_OBJ_NULL };
+    if (owner != mp_const_none) {
+        arena->owner = owner;
+        look_up(arena, &arena->data, &arena->size);
+    }
+}
+
+bool rnnpool_arena_acquire(rnnpool_arena_t *arena) {
+    if (arena->owner == MP_OBJ_NULL) {
+        return true;
+    }
+    uint8_t *data;
+    size_t size;
+    look_up(arena, &data, &size);
+    bool same = data == arena->data && size == arena->size;
+    arena->data = data;
+    arena->size = size;
+    return same;
+}
+
+void rnnpool_arena_reserve(rnnpool_arena_t *arena, size_t bytes) {
+    rnnpool_arena_acquire(arena);
+    if (arena->size >= bytes) {
+        return;
+    }
+    if (arena->owner != MP_OBJ_NULL) {
+        rnnp_error_t error = { .status = RNNP_ERROR_ARENA,
+            .op = -1,
+            .what = "arena",
+            .expected = (uint32_t)bytes,
+            .given = (uint32_t)arena->size };
+        rnnpool_raise(&error);
+    }
+    // The old block is given back first, so that a heap with room for one arena is enough.
+    m_del(uint8_t, arena->block, arena->size);
+    arena->block = NULL;
+    arena->data = NULL;
+    arena->size = 0;
+    arena->block = rnnpool_allocate(bytes);
+    arena->data = arena->block;
+    arena->size = bytes;
+}

@@ -1,0 +1,177 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The MicroPython binding: one concept a file, declared here.
+//
+//   modrnnpool.c  the module: constants, functions          source.c   where a blob comes from
+//   model.c       the Model type                            arena.c    the memory that a run works in
+//   detect.c      its detect, begin, feed, result           frame.c    arguments that describe a frame
+//   run.c         one image through a model                 results.c  detections as Python objects
+//   builtin.c     detect_faces and its cached model         errors.c   engine errors as exceptions
+//
+// What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
+// it and leaves every object usable. Memory of scripts (blob, arena, frame) is looked up again whenever a script may have
+// run in between, since a bytearray can be resized.
+#ifndef RNNPOOL_BINDING_H
+#define RNNPOOL_BINDING_H
+
+#include "py/obj.h"
+#include "py/runtime.h"
+
+#include "engine/rnnp.h"
+
+#if !MICROPY_PY_BUILTINS_FLOAT
+#error "rnnpool gives scores as floats: the port must have MICROPY_PY_BUILTINS_FLOAT"
+#endif
+#if !MICROPY_MODULE_BUILTIN_INIT
+#error "rnnpool forgets its cached model at a soft reset: the port must have MICROPY_MODULE_BUILTIN_INIT"
+#endif
+
+#ifndef MP_NORETURN // its name before MicroPython 1.26
+#define MP_NORETURN NORETURN
+#endif
+
+#define RNNPOOL_MAX_RESULTS (64) // detections that one call can return; they pass through the C stack
+
+// ---- errors.c
+
+// Raises the exception that belongs to an engine error; error->status is not RNNP_OK.
+MP_NORETURN void rnnpool_raise(const rnnp_error_t *error);
+
+// Allocates `bytes` bytes on the GC heap at a multiple of RNNP_ALIGNMENT; raises MemoryError("needs .. bytes, .. free ..").
+void *rnnpool_allocate(size_t bytes);
+
+// ---- source.c
+
+// A blob's bytes. They stay where they are (a script's buffer, a file in ROMFS, the firmware) if they lie at a multiple of
+// RNNP_ALIGNMENT, else they are copied to the heap.
+typedef struct _rnnpool_source_t {
+    mp_obj_t owner; // the object that has the buffer; MP_OBJ_NULL if `data` belongs to the firmware or to `copy`
+    uint8_t *copy; // head of the copy on the heap, NULL if used in place
+    const uint8_t *data; // at a multiple of RNNP_ALIGNMENT
+    size_t size; // readable bytes, maybe more than the blob
+    bool writable; // a script can change the bytes under us
+} rnnpool_source_t;
+
+// `from` is a path or an object with the buffer protocol. Raises OSError, TypeError, MemoryError, or ValueError if the bytes
+// must be copied and are no blob.
+void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from);
+
+// A blob in the firmware.
+void rnnpool_source_open_builtin(rnnpool_source_t *source, const uint8_t *data, size_t size);
+
+// Looks up the owner's buffer again. Returns true if it is where it was, with the length that it had; if not, *source
+// describes the new one. Raises like rnnpool_source_open().
+bool rnnpool_source_acquire(rnnpool_source_t *source);
+
+// ---- arena.c
+
+typedef struct _rnnpool_arena_t {
+    mp_obj_t owner; // the caller's buffer, or MP_OBJ_NULL for a block of our own on the heap
+    uint8_t *block; // head of our own block, NULL if there is none
+    uint8_t *data; // at a multiple of RNNP_ALIGNMENT
+    size_t size; // usable bytes
+} rnnpool_arena_t;
+
+// `owner` is None or a writable buffer. Nothing is allocated.
+void rnnpool_arena_init(rnnpool_arena_t *arena, mp_obj_t owner);
+
+// Looks up the owner's buffer again. Returns true if it is where it was, with the length that it had.
+bool rnnpool_arena_acquire(rnnpool_arena_t *arena);
+
+// Makes sure of at least `bytes` usable bytes: an own block grows (its content is lost), a caller's buffer that is too
+// small is a MemoryError.
+void rnnpool_arena_reserve(rnnpool_arena_t *arena, size_t bytes);
+
+// ---- model.c
+
+typedef struct _rnnpool_model_obj_t {
+    mp_obj_base_t base;
+    rnnpool_source_t source;
+    rnnpool_arena_t arena;
+    rnnp_model_t model; // checked view of the source; `valid` says so
+    rnnp_run_t run; // the image on its way, if `begun`
+    uint32_t ram; // arena bytes for the largest frame so far
+    uint32_t state_offset, state_size; // of the run's state in the arena
+    uint32_t seal; // fingerprint of what must not change while an image is on its way (run.c)
+    bool valid; // false: the source failed its check; the next use checks it again
+    bool begun; // an image was begun and not abandoned
+    bool busy; // in the engine now, or in a callback called from there
+} rnnpool_model_obj_t;
+
+extern const mp_obj_type_t rnnpool_model_type;
+
+// Makes a Model from an opened source; `arena` is None or a buffer; width and height as for Model(), 0 the model's own.
+mp_obj_t rnnpool_model_new(
+    const mp_obj_type_t *type, const rnnpool_source_t *source, mp_obj_t arena, mp_int_t width, mp_int_t height);
+
+// Makes sure that self->model is a checked view of the source's bytes: checks them again if the source has moved (which
+// abandons an image that was begun), and with `recheck` also if it is writable.
+void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck);
+
+// ---- frame.c
+
+// Arena bytes for frames of this size, 0 the model's own, in whatever format; raises ValueError for a bad size.
+uint32_t rnnpool_frame_arena_size(const rnnp_model_t *model, mp_int_t width, mp_int_t height);
+
+// Fills `frame`. width and height 0: the model's own. format None: what `bytes` pixels-worth of buffer implies, or with
+// bytes 0 (not known yet) GRAY8 for a model with one channel, RGB888 for one with three. With bytes not 0 they must be
+// the frame's exact length.
+void rnnpool_frame_from_args(
+    rnnp_frame_t *frame, const rnnp_model_t *model, mp_int_t width, mp_int_t height, mp_obj_t format, size_t bytes);
+
+// The bytes of an object that holds pixels; raises TypeError for str and for arrays of wide items.
+void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info);
+
+// A score or overlap in 0..1 as Q15, `otherwise` for None; raises TypeError, ValueError.
+uint16_t rnnpool_q15_from_arg(mp_obj_t value, qstr name, uint16_t otherwise);
+
+// ---- run.c
+
+// Raises RuntimeError if the model is in use (a callback called during inference has called it).
+void rnnpool_run_check_idle(const rnnpool_model_obj_t *self);
+
+// Starts an image; abandons one that was begun before.
+void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uint16_t threshold);
+
+// Pushes `count` rows from the start of `pixels`. Handles pending events (Ctrl-C, scheduled functions) after each row. An
+// exception abandons the image.
+void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count);
+
+// Raises RuntimeError if there is no image, or the memory that it works in was changed by a script meanwhile.
+void rnnpool_run_check(rnnpool_model_obj_t *self);
+
+// ---- results.c
+
+// How a script wants its detections.
+typedef struct _rnnpool_request_t {
+    uint16_t iou; // Q15
+    uint16_t max; // 1..RNNPOOL_MAX_RESULTS
+    mp_obj_t out; // None: a list; else a writable buffer for records
+} rnnpool_request_t;
+
+// Raises TypeError or ValueError for bad arguments: call it before the inference, not after.
+void rnnpool_request_from_args(
+    rnnpool_request_t *request, const rnnp_model_t *model, mp_obj_t iou, mp_int_t max, mp_obj_t out);
+
+// Detections of the finished image as a list, or as records in the request's buffer, then their number.
+mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *request);
+
+// ---- detect.c
+
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj);
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj);
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_begin_obj);
+MP_DECLARE_CONST_FUN_OBJ_2(rnnpool_model_feed_obj);
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_result_obj);
+MP_DECLARE_CONST_FUN_OBJ_1(rnnpool_model_selftest_obj);
+
+mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+
+// ---- builtin.c
+
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_detect_faces_obj);
+
+// Forgets the cached model (after a soft reset its memory is gone).
+void rnnpool_builtin_reset(void);
+
+#endif // RNNPOOL_BINDING_H

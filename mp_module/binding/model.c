@@ -1,0 +1,200 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The Model type: what it is made from and what it says about itself.
+
+#include <string.h>
+
+#include "binding/binding.h"
+
+void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck) {
+    bool same = rnnpool_source_acquire(&self->source);
+    if (self->valid && same && !(recheck && self->source.writable)) {
+        return;
+    }
+    bool begun = self->begun && self->valid && same;
+    self->valid = false;
+    self->begun = false;
+    rnnp_error_t error;
+    if (rnnp_model_init(&self->model, self->source.data, self->source.size, &error) != RNNP_OK) {
+        rnnpool_raise(&error);
+    }
+    self->begun = begun;
+    self->valid = true;
+}
+
+mp_obj_t rnnpool_model_new(
+    const mp_obj_type_t *type, const rnnpool_source_t *source, mp_obj_t arena, mp_int_t width, mp_int_t height) {
+    rnnpool_model_obj_t *self = mp_obj_malloc(rnnpool_model_obj_t, type);
+    memset((uint8_t *)self + sizeof(self->base), 0, sizeof(*self) - sizeof(self->base));
+    self->source = *source;
+    rnnpool_model_refresh(self, true);
+    rnnpool_arena_init(&self->arena, arena);
+    bool own_size = width == 0 && height == 0;
+    self->ram = own_size ? rnnp_arena_size(&self->model, NULL) : rnnpool_frame_arena_size(&self->model, width, height);
+    rnnpool_arena_reserve(&self->arena, self->ram);
+    return MP_OBJ_FROM_PTR(self);
+}
+
+// Model(source, *, arena=None, width=0, height=0)
+static mp_obj_t model_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
+    enum { ARG_source, ARG_arena, ARG_width, ARG_height };
+    static const mp_arg_t allowed_args[] = {
+        { MP_QSTR_source, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        { MP_QSTR_arena, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
+        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
+    };
+    mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
+    mp_arg_parse_all_kw_array(n_args, n_kw, args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
+    rnnpool_source_t source;
+    rnnpool_source_open(&source, vals[ARG_source].u_obj);
+    return rnnpool_model_new(type, &source, vals[ARG_arena].u_obj, vals[ARG_width].u_int, vals[ARG_height].u_int);
+}
+
+static bool is_in_place(const rnnpool_model_obj_t *self) {
+    return self->source.copy == NULL;
+}
+
+static qstr task_name(const rnnpool_model_obj_t *self) {
+    return self->model.task == RNNP_TASK_DETECTION ? MP_QSTR_detection : MP_QSTR_classification;
+}
+
+static uint64_t total_macs(const rnnpool_model_obj_t *self) {
+    uint64_t macs = 0;
+    for (uint32_t i = 0; i < self->model.num_ops; i++) {
+        rnnp_op_info_t info;
+        rnnp_model_op_info(&self->model, i, &info);
+        macs += info.macs;
+    }
+    return macs;
+}
+
+static mp_obj_t new_shape(uint32_t height, uint32_t width, uint32_t channels) {
+    mp_obj_t items[] = {
+        MP_OBJ_NEW_SMALL_INT((mp_int_t)height),
+        MP_OBJ_NEW_SMALL_INT((mp_int_t)width),
+        MP_OBJ_NEW_SMALL_INT((mp_int_t)channels),
+    };
+    return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
+}
+
+static mp_obj_t new_labels(const rnnpool_model_obj_t *self) {
+    mp_obj_t list = mp_obj_new_list(0, NULL);
+    const char *label = self->model.labels;
+    for (uint32_t i = 0; i < self->model.num_labels; i++) {
+        size_t len = strlen(label);
+        mp_obj_list_append(list, mp_obj_new_str(label, len));
+        label += len + 1;
+    }
+    size_t len;
+    mp_obj_t *items;
+    mp_obj_list_get(list, &len, &items);
+    return mp_obj_new_tuple(len, items);
+}
+
+static void model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
+    rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    if (dest[0] != MP_OBJ_NULL) {
+        return; // all are read-only
+    }
+    switch (attr) {
+        case MP_QSTR_task:
+        case MP_QSTR_name:
+        case MP_QSTR_labels:
+        case MP_QSTR_input_shape:
+        case MP_QSTR_ram:
+        case MP_QSTR_size:
+        case MP_QSTR_in_place:
+        case MP_QSTR_macs:
+            break;
+        default:
+            dest[1] = MP_OBJ_SENTINEL; // a method, maybe
+            return;
+    }
+    rnnpool_model_refresh(self, true);
+    const rnnp_model_t *model = &self->model;
+    switch (attr) {
+        case MP_QSTR_task:
+            dest[0] = MP_OBJ_NEW_QSTR(task_name(self));
+            break;
+        case MP_QSTR_name:
+            dest[0] = mp_obj_new_str(model->name, strlen(model->name));
+            break;
+        case MP_QSTR_labels:
+            dest[0] = new_labels(self);
+            break;
+        case MP_QSTR_input_shape:
+            dest[0] = new_shape(model->height, model->width, model->channels);
+            break;
+        case MP_QSTR_ram:
+            dest[0] = mp_obj_new_int_from_uint(self->ram);
+            break;
+        case MP_QSTR_size:
+            dest[0] = mp_obj_new_int_from_uint(model->size);
+            break;
+        case MP_QSTR_in_place:
+            dest[0] = mp_obj_new_bool(is_in_place(self));
+            break;
+        default: // macs
+            dest[0] = mp_obj_new_int_from_ull(total_macs(self));
+            break;
+    }
+}
+
+static void model_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind_t kind) {
+    (void)kind;
+    rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    rnnpool_model_refresh(self, true);
+    const rnnp_model_t *model = &self->model;
+    mp_printf(print, "<Model '%s' %q %ux%ux%u, %u bytes %s, ram %u, %u kmacs>", model->name, task_name(self),
+        (unsigned int)model->width, (unsigned int)model->height, (unsigned int)model->channels,
+        (unsigned int)model->size, is_in_place(self) ? "in place" : "copied", (unsigned int)self->ram,
+        (unsigned int)(total_macs(self) / 1000));
+}
+
+static qstr kind_name(rnnp_kind_t kind) {
+    switch (kind) {
+        case RNNP_CONV:
+            return MP_QSTR_conv;
+        case RNNP_RNNPOOL:
+            return MP_QSTR_rnnpool;
+        case RNNP_INVERTED_RESIDUAL:
+            return MP_QSTR_inverted_residual;
+        default:
+            return MP_QSTR_detect_head;
+    }
+}
+
+// layers()
+static mp_obj_t model_layers(mp_obj_t self_in) {
+    rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
+    rnnpool_model_refresh(self, true);
+    mp_obj_t list = mp_obj_new_list(0, NULL);
+    for (uint32_t i = 0; i < self->model.num_ops; i++) {
+        rnnp_op_info_t info;
+        rnnp_model_op_info(&self->model, i, &info);
+        mp_obj_t items[] = {
+            MP_OBJ_NEW_QSTR(kind_name(info.kind)),
+            new_shape(info.height, info.width, info.channels),
+            mp_obj_new_int_from_uint(info.arena),
+            mp_obj_new_int_from_uint(info.macs),
+        };
+        mp_obj_list_append(list, mp_obj_new_tuple(MP_ARRAY_SIZE(items), items));
+    }
+    return list;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(model_layers_obj, model_layers);
+
+static const mp_rom_map_elem_t model_locals_dict_table[] = {
+    { MP_ROM_QSTR(MP_QSTR_detect), MP_ROM_PTR(&rnnpool_model_detect_obj) },
+    { MP_ROM_QSTR(MP_QSTR_classify), MP_ROM_PTR(&rnnpool_model_classify_obj) },
+    { MP_ROM_QSTR(MP_QSTR_begin), MP_ROM_PTR(&rnnpool_model_begin_obj) },
+    { MP_ROM_QSTR(MP_QSTR_feed), MP_ROM_PTR(&rnnpool_model_feed_obj) },
+    { MP_ROM_QSTR(MP_QSTR_result), MP_ROM_PTR(&rnnpool_model_result_obj) },
+    { MP_ROM_QSTR(MP_QSTR_layers), MP_ROM_PTR(&model_layers_obj) },
+    { MP_ROM_QSTR(MP_QSTR_selftest), MP_ROM_PTR(&rnnpool_model_selftest_obj) },
+};
+static MP_DEFINE_CONST_DICT(model_locals_dict, model_locals_dict_table);
+
+MP_DEFINE_CONST_OBJ_TYPE(rnnpool_model_type, MP_QSTR_Model, MP_TYPE_FLAG_NONE, make_new, model_make_new, attr,
+    model_attr, print, model_print, locals_dict, &model_locals_dict);

@@ -1,0 +1,68 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The module `rnnpool`. What scripts see is described in typings/rnnpool.pyi.
+
+#include "py/objstr.h"
+
+#include "binding/binding.h"
+
+static const MP_DEFINE_STR_OBJ(version_obj, RNNP_VERSION_STRING);
+
+// required_ram(source, *, width=0, height=0)
+static mp_obj_t rnnpool_required_ram(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
+    enum { ARG_source, ARG_width, ARG_height };
+    static const mp_arg_t allowed_args[] = {
+        { MP_QSTR_source, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
+        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
+    };
+    mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
+    mp_arg_parse_all(n_args, args, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
+
+    rnnpool_source_t source;
+    rnnpool_source_open(&source, vals[ARG_source].u_obj);
+    rnnp_model_t model;
+    rnnp_error_t error;
+    rnnp_status_t status = rnnp_model_init(&model, source.data, source.size, &error);
+    if (status != RNNP_OK) {
+        rnnpool_raise(&error);
+    }
+    uint32_t ram = rnnpool_frame_arena_size(&model, vals[ARG_width].u_int, vals[ARG_height].u_int);
+    if (source.copy != NULL) {
+        m_del(uint8_t, source.copy, source.size);
+    }
+    return mp_obj_new_int_from_uint(ram);
+}
+static MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_required_ram_obj, 1, rnnpool_required_ram);
+
+// MicroPython calls this at each import of a module that is not in sys.modules. We put ourselves there, so it comes once
+// after each start of the interpreter; then the cached model is of a heap that is gone (a soft reset does not clear
+// root pointers of user modules).
+static mp_obj_t rnnpool_init(void);
+static MP_DEFINE_CONST_FUN_OBJ_0(rnnpool_init_obj, rnnpool_init);
+
+static const mp_rom_map_elem_t rnnpool_globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_rnnpool) },
+    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&rnnpool_init_obj) },
+    { MP_ROM_QSTR(MP_QSTR___version__), MP_ROM_PTR(&version_obj) },
+    { MP_ROM_QSTR(MP_QSTR_GRAY8), MP_ROM_INT(RNNP_GRAY8) },
+    { MP_ROM_QSTR(MP_QSTR_RGB565), MP_ROM_INT(RNNP_RGB565) },
+    { MP_ROM_QSTR(MP_QSTR_RGB888), MP_ROM_INT(RNNP_RGB888) },
+    { MP_ROM_QSTR(MP_QSTR_Model), MP_ROM_PTR(&rnnpool_model_type) },
+    { MP_ROM_QSTR(MP_QSTR_required_ram), MP_ROM_PTR(&rnnpool_required_ram_obj) },
+    { MP_ROM_QSTR(MP_QSTR_detect_faces), MP_ROM_PTR(&rnnpool_detect_faces_obj) },
+};
+static MP_DEFINE_CONST_DICT(rnnpool_globals, rnnpool_globals_table);
+
+const mp_obj_module_t rnnpool_user_cmodule = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&rnnpool_globals,
+};
+MP_REGISTER_MODULE(MP_QSTR_rnnpool, rnnpool_user_cmodule);
+
+static mp_obj_t rnnpool_init(void) {
+    rnnpool_builtin_reset();
+    mp_obj_t modules = MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_loaded_modules_dict));
+    mp_obj_dict_store(modules, MP_OBJ_NEW_QSTR(MP_QSTR_rnnpool), MP_OBJ_FROM_PTR(&rnnpool_user_cmodule));
+    return mp_const_none;
+}

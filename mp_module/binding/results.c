@@ -1,0 +1,96 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+
+#include <string.h>
+
+#include "py/binary.h"
+
+#include "binding/binding.h"
+
+#define RECORD_ITEMS (5) // x, y, w, h, score
+#define RECORD_BYTES (RECORD_ITEMS * sizeof(int16_t))
+
+static mp_obj_t new_result(const rnnp_detection_t *detection) {
+    mp_float_t score = (mp_float_t)detection->score / MICROPY_FLOAT_CONST(32768.0);
+    mp_obj_t items[RECORD_ITEMS] = {
+        MP_OBJ_NEW_SMALL_INT(detection->x),
+        MP_OBJ_NEW_SMALL_INT(detection->y),
+        MP_OBJ_NEW_SMALL_INT(detection->w),
+        MP_OBJ_NEW_SMALL_INT(detection->h),
+        mp_obj_new_float(score),
+    };
+    return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
+}
+
+static void put_record(uint8_t *to, const rnnp_detection_t *detection) {
+    // Scores are below 2^15; a bytearray may lie anywhere.
+    int16_t record[RECORD_ITEMS] = { detection->x, detection->y, detection->w, detection->h,
+        (int16_t)detection->score };
+    memcpy(to, record, sizeof(record));
+}
+
+// Returns the number of records that `out` has room for.
+static size_t get_records_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
+    mp_get_buffer_raise(out, buffer, MP_BUFFER_RW);
+    int typecode = buffer->typecode;
+    if (typecode != 'h' && typecode != 'B' && typecode != BYTEARRAY_TYPECODE) {
+        mp_raise_msg_varg(
+            &mp_type_TypeError, MP_ERROR_TEXT("out must be an array('h') or a bytearray, not items '%c'"), typecode);
+    }
+    if (buffer->len < RECORD_BYTES) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("out needs %u bytes a result, has %u"),
+            (unsigned int)RECORD_BYTES, (unsigned int)buffer->len);
+    }
+    return buffer->len / RECORD_BYTES;
+}
+
+void rnnpool_request_from_args(
+    rnnpool_request_t *request, const rnnp_model_t *model, mp_obj_t iou, mp_int_t max, mp_obj_t out) {
+    if (max < 0 || max > RNNPOOL_MAX_RESULTS) {
+        mp_raise_msg_varg(
+            &mp_type_ValueError, MP_ERROR_TEXT("max_faces must be 1..%d, not %d"), RNNPOOL_MAX_RESULTS, (int)max);
+    }
+    request->iou = rnnpool_q15_from_arg(iou, MP_QSTR_iou, model->iou);
+    request->max = max == 0 ? RNNPOOL_MAX_RESULTS : (uint16_t)max;
+    request->out = out;
+    if (out != mp_const_none) {
+        mp_buffer_info_t buffer;
+        get_records_buffer(out, &buffer);
+    }
+}
+
+static mp_obj_t new_list(const rnnp_detection_t *detections, uint32_t count) {
+    mp_obj_list_t *list = MP_OBJ_TO_PTR(mp_obj_new_list(count, NULL));
+    for (uint32_t i = 0; i < count; i++) {
+        list->items[i] = mp_const_none; // the collector may run while the list is filled
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        list->items[i] = new_result(&detections[i]);
+    }
+    return MP_OBJ_FROM_PTR(list);
+}
+
+mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *request) {
+    mp_buffer_info_t buffer = { .buf = NULL };
+    uint32_t max = request->max;
+    if (request->out != mp_const_none) {
+        max = (uint32_t)MIN(max, get_records_buffer(request->out, &buffer));
+    }
+
+    rnnp_detection_t detections[RNNPOOL_MAX_RESULTS];
+    uint32_t count;
+    rnnp_error_t error;
+    self->begun = false; // unless it gets to its end, see rnnpool_run_push()
+    rnnp_status_t status = rnnp_detections(&self->run, self->arena.data, request->iou, detections, max, &count, &error);
+    self->begun = true;
+    if (status != RNNP_OK) {
+        rnnpool_raise(&error);
+    }
+
+    if (request->out == mp_const_none) {
+        return new_list(detections, count);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        put_record((uint8_t *)buffer.buf + i * RECORD_BYTES, &detections[i]);
+    }
+    return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
+}

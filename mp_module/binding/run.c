@@ -1,0 +1,128 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The life of one image: begin, push ..., results. A script can run between any two rows (between two calls of feed(), or
+// in a scheduled function) and there do anything: call this model, resize or overwrite its blob or its arena, run another
+// model in the same arena. So after each such gap all addresses are looked up again, and what the engine's memory safety
+// rests on is compared with its fingerprint.
+
+#include <string.h>
+
+#include "engine/op.h"
+
+#include "binding/binding.h"
+
+void rnnpool_run_check_idle(const rnnpool_model_obj_t *self) {
+    if (self->busy) {
+        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("model is in use: it was called during its own inference"));
+    }
+}
+
+// FNV-1a, going on from `hash`.
+static uint32_t fingerprint(uint32_t hash, const uint8_t *bytes, size_t len) {
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ bytes[i]) * 16777619u;
+    }
+    return hash;
+}
+
+// Of what the engine trusts while it runs and a script could write to: the run's own state in a caller's arena, header and
+// operators of a blob in RAM. (Wrong weights make wrong answers, but nothing worse.) Free of cost if there is none of it.
+static uint32_t seal(const rnnpool_model_obj_t *self) {
+    uint32_t hash = 2166136261u;
+    if (self->arena.owner != MP_OBJ_NULL) {
+        hash = fingerprint(hash, self->arena.data + self->state_offset, self->state_size);
+    }
+    if (self->source.writable) {
+        const uint8_t *blob = self->model.blob;
+        hash = fingerprint(hash, blob, RNNP_HEADER_SIZE);
+        hash = fingerprint(hash, blob + rnnp_read_u32(blob + 24), self->model.num_ops * RNNP_OP_SIZE);
+    }
+    return hash;
+}
+
+static void find_state(rnnpool_model_obj_t *self, const rnnp_frame_t *frame) {
+    rnnp_region_t region;
+    for (uint32_t i = 0; rnnp_arena_region(&self->model, frame, i, &region); i++) {
+        if (strcmp(region.what, "run") == 0) {
+            self->state_offset = region.offset;
+            self->state_size = region.size;
+        }
+    }
+}
+
+static bool overlap(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size) {
+    return (uintptr_t)a < (uintptr_t)b + b_size && (uintptr_t)b < (uintptr_t)a + a_size;
+}
+
+static void check_apart(const rnnpool_model_obj_t *self, const uint8_t *bytes, size_t size, qstr name) {
+    if (overlap(self->arena.data, self->run.arena_size, bytes, size)) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("arena and %q share memory"), name);
+    }
+}
+
+void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uint16_t threshold) {
+    self->begun = false;
+    rnnpool_model_refresh(self, true);
+    uint32_t bytes = rnnp_arena_size(&self->model, frame);
+    rnnpool_arena_reserve(&self->arena, bytes);
+    self->ram = MAX(self->ram, bytes);
+    self->run.arena_size = bytes;
+    check_apart(self, self->source.data, self->source.size, MP_QSTR_source);
+
+    rnnp_error_t error;
+    rnnp_status_t status = rnnp_begin(
+        &self->run, &self->model, frame, self->arena.data, self->arena.size, threshold, &error);
+    if (status != RNNP_OK) {
+        rnnpool_raise(&error);
+    }
+    find_state(self, frame);
+    self->seal = seal(self);
+    self->begun = true;
+}
+
+void rnnpool_run_check(rnnpool_model_obj_t *self) {
+    if (!self->begun) {
+        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("no image: begin() first"));
+    }
+    rnnpool_model_refresh(self, false);
+    if (!rnnpool_arena_acquire(&self->arena) || seal(self) != self->seal) {
+        self->begun = false;
+    }
+    if (!self->begun) {
+        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("image abandoned: its model or arena was changed meanwhile"));
+    }
+}
+
+static void abandon(void *self_in) {
+    rnnpool_model_obj_t *self = self_in;
+    self->begun = false;
+    self->busy = false;
+}
+
+void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count) {
+    size_t row_bytes = rnnp_frame_row_bytes(&self->run.frame);
+    // In some ports Ctrl-C jumps out of anywhere, even of the engine.
+    MP_DEFINE_NLR_JUMP_CALLBACK_FUNCTION_1(interrupted, abandon, self);
+    nlr_push_jump_callback(&interrupted.callback, mp_call_function_1_from_nlr_jump_callback);
+    self->busy = true;
+    for (size_t i = 0; i < count; i++) {
+        mp_buffer_info_t buffer;
+        rnnpool_frame_buffer(pixels, &buffer);
+        if (buffer.len < row_bytes * count) {
+            mp_raise_msg_varg(&mp_type_ValueError,
+                MP_ERROR_TEXT("pixels shrank during inference: need %u bytes, has %u"),
+                (unsigned int)(row_bytes * count), (unsigned int)buffer.len);
+        }
+        check_apart(self, buffer.buf, buffer.len, MP_QSTR_frame);
+        rnnp_error_t error;
+        const uint8_t *row = (const uint8_t *)buffer.buf + row_bytes * i;
+        if (rnnp_push(&self->run, self->arena.data, row, &error) != RNNP_OK) {
+            rnnpool_raise(&error);
+        }
+        self->seal = seal(self);
+        mp_event_handle_nowait();
+        rnnpool_run_check(self);
+    }
+    self->busy = false;
+    nlr_pop_jump_callback(false);
+}
