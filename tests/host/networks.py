@@ -161,7 +161,7 @@ class Builder:
 
     def block(self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False) -> int:
         """An inverted residual; its inner activations are ReLU6-like."""
-        x, zero_point = self._input(source)
+        x, _ = self._input(source)
         expand = self._weights(mid, x.shape[2])
         expand_bias = self._bias(expand, (1,), product(x, expand))
         exp_zero_point, exp_min, exp_max = self._activation(True)
@@ -297,7 +297,8 @@ class Builder:
         if self.wild:
             return self.rng.integers(0, 2**31, channels).astype(np.int32)
         deviation = np.maximum(acc.reshape(-1, channels).std(0), 1.0) / self.rng.uniform(0.6, 1.4, channels)
-        return (spread / deviation * 2.0**bits).clip(max=INT32_MAX).astype(np.int32)
+        scaled: NDArray[np.float64] = spread / deviation * 2.0**bits
+        return scaled.clip(max=INT32_MAX).astype(np.int32)
 
     def _activation(self, relu: bool) -> tuple[int, int, int]:
         # Zero point and clamp.

@@ -108,32 +108,25 @@ def check_parameters(record: Record, arrays: dict[str, NDArray[Any]], index: int
 
 def check_graph(header: Record, records: list[Record]) -> None:
     """Consumers, results and segments (SPEC.md, "Graph rules")."""
-    count = len(records)
     detection = header["task"] == Task.DETECTION
-    consumed = {r["input"] for r in records}
-    heads = [i for i in range(count) if records[i]["kind"] == Kind.DETECT_HEAD]
-    if detection and not heads:
-        fail("kind", "at least one DETECT_HEAD for detection", 0)
-    if not detection and heads:
-        fail("kind", "no DETECT_HEAD for classification", Kind.DETECT_HEAD, heads[0])
     segments: list[int] = []
-    cut: dict[int, int] = {}  # segment -> its materialized operator
+    cuts: dict[int, int] = {}  # segment -> its materialized operator
     for i, record in enumerate(records):
-        source = record["input"]
-        if (source == 0) != (i == 0):
-            fail("input", 0 if i == 0 else "an operator: only operator 0 reads the frame", source, i)
-        result = i in heads or (not detection and i == count - 1)
-        if not result and i + 1 not in consumed:
-            fail("input", f"a consumer of operator {i}", "none", i)
-        producer = None if source == 0 else records[source - 1]
-        if producer is not None and producer["kind"] == Kind.DETECT_HEAD:
-            fail("input", "an operator that is no DETECT_HEAD", source, i)
-        after = producer is not None and bool(producer["flags"] & layout.FLAG_MATERIALIZE)
-        segments.append(0 if producer is None else segments[source - 1] + after)
+        producer = records[record["input"] - 1] if record["input"] else None
+        after = producer is not None and producer["flags"] & layout.FLAG_MATERIALIZE
+        segments.append(0 if producer is None else segments[record["input"] - 1] + bool(after))
         if record["flags"] & layout.FLAG_MATERIALIZE:
-            if segments[i] in cut:
-                fail("flags", f"one MATERIALIZE in segment {segments[i]}: operator {cut[segments[i]]}", i, i)
-            cut[segments[i]] = i
+            if segments[i] in cuts:
+                fail("flags", f"one MATERIALIZE in segment {segments[i]}: operator {cuts[segments[i]]}", i, i)
+            cuts[segments[i]] = i
+    consumed = {record["input"] for record in records}
+    heads = [i for i, record in enumerate(records) if record["kind"] == Kind.DETECT_HEAD]
+    results = heads if detection else [len(records) - 1]
+    for i in range(len(records)):
+        if i not in results and i + 1 not in consumed:
+            fail("consumers", "at least 1", 0, i)
+    if detection != bool(heads):
+        fail("heads", "at least 1 for detection, 0 for classification", len(heads))
 
 
 def _range(record: Record, name: str, low: int, high: int, op: int = -1) -> None:
@@ -165,13 +158,15 @@ def _check_flags(record: Record, kind: Kind, index: int) -> None:
 def _check_input(header: Record, records: list[Record], index: int) -> None:
     record = records[index]
     source = record["input"]
-    if source > index:
-        fail("input", f"at most {index}", source, index)
+    # Only the first operator reads the frame; it can read nothing else.
+    _range(record, "input", 0 if index == 0 else 1, index, index)
     if source == 0:
         shape = {"height": header["height"], "width": header["width"], "channels": header["channels"]}
         zero_point = 0
     else:
         producer = records[source - 1]
+        if producer["kind"] == Kind.DETECT_HEAD:
+            fail("input", "an operator that is no DETECT_HEAD", source, index)
         shape = {n: producer[f"out_{n}"] for n in ("height", "width", "channels")}
         zero_point = producer["out_zero_point"]
     for name, value in shape.items():

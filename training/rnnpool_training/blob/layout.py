@@ -110,7 +110,7 @@ def parameter_arrays(
             ("bias", "<i4", (out_channels,)),
             ("multiplier", "<i4", (out_channels,)),
         ]
-        return arrays + [("anchors", "<u2", (anchors, 2))] if kind == Kind.DETECT_HEAD else arrays
+        return [*arrays, ("anchors", "<u2", (anchors, 2))] if kind == Kind.DETECT_HEAD else arrays
     if kind == Kind.INVERTED_RESIDUAL:
         arrays = [
             ("expand_weight", "<i1", (mid, in_channels)),
@@ -123,7 +123,7 @@ def parameter_arrays(
             ("project_bias", "<i4", (out_channels,)),
             ("project_multiplier", "<i4", (out_channels,)),
         ]
-        return arrays + [("residual", "<i4", (out_channels,))] if residual else arrays
+        return [*arrays, ("residual", "<i4", (out_channels,))] if residual else arrays
     h1, h2 = mid, out_channels // 4
     return [
         ("w1", "<i2", (h1, in_channels)),

@@ -25,7 +25,7 @@ class Detection(NamedTuple):
 
 
 def logit_min(threshold: int) -> int:
-    """The smallest logit (Q12) with a score of at least `threshold` (Q15); 32768, which none reaches, if there is none."""
+    """The smallest logit (Q12) with a score of at least `threshold` (Q15); 32768, which none is, if there is none."""
     scores = sigmoid15(np.arange(-32768, 32768))
     reached = np.flatnonzero(scores >= threshold)
     return int(reached[0]) - 32768 if reached.size else 32768

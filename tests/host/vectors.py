@@ -1,0 +1,458 @@
+"""Blobs, valid and invalid, that every parser of `.rnnp` must judge alike: the Python reader and the C parser.
+
+`vectors()` gives them; as a command, `python tests/host/vectors.py DIR` writes them as files with an index.json.
+Each invalid blob breaks one rule of mp_module/SPEC.md, with its checksum made right where that is not the rule.
+"""
+
+import argparse
+import copy
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import networks
+import numpy as np
+
+from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, Model, RNNPool, Status, Task, layout, write
+from rnnpool_training.blob.writer import pack, seal
+
+INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Vector:
+    """A blob, what a parser must say of it, and of which operator (-1: none)."""
+
+    name: str
+    blob: bytes
+    status: Status
+    op: int = -1
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """Bytes of the base blob that are replaced; the checksum is set right afterwards if `sealed`."""
+
+    name: str
+    offset: int
+    data: bytes
+    status: Status
+    op: int = -1
+    sealed: bool = True
+
+    def apply(self, base: bytes) -> Vector:
+        """The mutated blob."""
+        blob = base[: self.offset] + self.data + base[self.offset + len(self.data) :]
+        return Vector(self.name, seal(blob) if self.sealed else blob, self.status, self.op)
+
+
+# Operators of the base blob.
+CONV, POOL, BLOCK, RESIDUAL_BLOCK, HEAD = 0, 1, 2, 3, 4
+
+
+def base() -> Model:
+    """Small, with every kind of operator and flag."""
+    net = networks.Builder(np.random.default_rng(1), 20, 24, 3)
+    stem = net.conv(0, 4, 3, 2)
+    pool = net.rnnpool(stem, 4, 3, 2, 6, 4, pad_bottom=1, smooth=True)
+    net.ops[pool - 1].materialize = True  # type: ignore[misc]
+    block = net.block(pool, 8, 12)
+    last = net.block(block, 8, 12, residual=True)
+    net.head(last, 3, [(64, 64), (100, 200)], 4)
+    return net.model("base", max_candidates=32)
+
+
+def vectors() -> list[Vector]:
+    """All of them: the same at each call."""
+    blob = write(base())
+    found = [*_valid(), *(m.apply(blob) for m in mutations(blob)), *_truncated(blob), *_built()]
+    names = [v.name for v in found]
+    assert len(set(names)) == len(names), "names of vectors must differ"
+    return found
+
+
+def mutations(blob: bytes) -> Iterator[Mutation]:
+    """Every field of the header and of the operator table, one wrong value at a time."""
+    total = len(blob)
+    yield _header("magic", b"RNNQ", sealed=False)
+    yield _header("version", 0, Status.UNSUPPORTED)
+    yield _header("version", 2, Status.UNSUPPORTED)
+    yield _header("header_size", 64)
+    yield _header("total_size", total + 16, Status.TRUNCATED)
+    yield _header("total_size", 0xFFFFFFF0, Status.TRUNCATED)
+    yield _header("total_size", total - 8)
+    yield _header("total_size", 112)
+    yield _header("total_size", 0)
+    yield _header("total_size", total - 16, Status.CHECKSUM, sealed=False)
+    yield _header("crc32", 0, Status.CHECKSUM, sealed=False)
+    yield Mutation("a changed weight", total - 20, b"\x55", Status.CHECKSUM, sealed=False)
+    for name, values in {
+        "task": (0, 3, 255),
+        "channels": (0, 2, 4, 255),
+        "height": (0, 2049, 65535),
+        "width": (0, 2049, 65535),
+        "num_ops": (0, 65, 65535),
+        "ops_offset": (0, 112, 136, total - 16, total, 0xFFFFFFF0),
+        "labels_offset": (0, 112, 136, total, 0xFFFFFFF0),
+        "labels_size": (0, 4, 4097, 0xFFFFFFFF),
+        "num_labels": (0, 2, 257, 65535),
+        "threshold": (32768, 65535),
+        "iou": (32768, 65535),
+        "max_candidates": (0, 513),
+        "name": (bytes(32), b"x" * 32, b"a\0b", b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80"),
+        "reserved": (b"\1", bytes(43) + b"\1"),
+    }.items():
+        for value in values:
+            yield _header(name, value)
+    labels = _field(blob, layout.HEADER, 0, "labels_offset")
+    yield Mutation("labels: no NUL at the end", labels + 4, b"s", Status.FORMAT)
+    yield Mutation("labels: one NUL too many", labels + 1, b"\0", Status.FORMAT)
+    yield Mutation("labels: not UTF-8", labels, b"\xe9", Status.FORMAT)
+    yield from _operator_mutations(blob)
+    yield from _parameter_mutations(blob)
+
+
+def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
+    for op, kind in ((CONV, 0), (POOL, 5), (BLOCK, 6), (HEAD, 255)):
+        yield _operator(op, "kind", kind, Status.UNSUPPORTED)
+    everywhere: dict[str, tuple[Any, ...]] = {"reserved": (b"\1", bytes(7) + b"\1")}
+    for op in (CONV, POOL, BLOCK, RESIDUAL_BLOCK, HEAD):
+        everywhere["flags"] = {
+            CONV: (2, 4, 8, 128),
+            POOL: (2, 7, 16),
+            BLOCK: (2, 4, 64),  # no residual: its channels differ
+            RESIDUAL_BLOCK: (0, 6),  # 0: the section would be shorter
+            HEAD: (1, 2, 4),
+        }[op]
+        everywhere["input"] = (op + 1, 65535, op - 1 if op > CONV else 1)
+        for side in ("in", "out"):
+            for name in ("height", "width", "channels"):
+                value = _field(blob, layout.OPERATOR, _operator_offset(op), f"{side}_{name}")
+                everywhere[f"{side}_{name}"] = (0, value - 1, value + 1, 65535)
+        for name in ("params_offset",):
+            value = _field(blob, layout.OPERATOR, _operator_offset(op), name)
+            everywhere[name] = (0, 112, value + 8, len(blob), 0xFFFFFFF0)
+        value = _field(blob, layout.OPERATOR, _operator_offset(op), "params_size")
+        everywhere["params_size"] = (0, value - 1, value + 1, 0xFFFFFFFF)
+        for name, values in everywhere.items():
+            for value in dict.fromkeys(values):
+                yield _operator(op, name, value)
+    unused = ("pad_bottom", "pad_right", "num_anchors", "step", "mid_channels", "exp_zero_point", "dw_zero_point")
+    unused += ("exp_min", "exp_max", "dw_min", "dw_max", "shift_w1", "shift_u1", "shift_w2", "shift_u2")
+    unused += ("zeta1", "nu1", "zeta2", "nu2")
+    used: dict[int, dict[str, tuple[int, ...]]] = {
+        CONV: {
+            "kernel": (0, 1, 2, 5),
+            "kernel_w": (0, 1, 5),
+            "stride": (0, 1, 3),
+            "in_zero_point": (-1, 1),
+            "act_min": (127,),
+        },
+        POOL: {
+            "kernel": (0, 33, 255),
+            "kernel_w": (0, 33),
+            "stride": (0, 33),
+            "in_zero_point": (-128,),
+            "out_zero_point": (-1, 1),
+            "act_min": (-127,),
+            "act_max": (126,),
+            "pad_bottom": (0, 9),
+            "pad_right": (1, 9),
+            "mid_channels": (0, 5, 65),
+            **{f"shift_{n}": (25, 255) for n in ("w1", "u1", "w2", "u2")},
+            **dict.fromkeys(("zeta1", "zeta2"), (32769, 65535)),
+            **dict.fromkeys(("nu1", "nu2"), (32768, 65535)),
+        },
+        BLOCK: {
+            "kernel": (1, 5),
+            "kernel_w": (1,),
+            "stride": (0, 2, 3),
+            "in_zero_point": (1,),
+            "act_min": (-127,),
+            "act_max": (126,),
+            "mid_channels": (0, 11, 1025),
+            "exp_min": (127,),
+            "dw_min": (127,),
+        },
+        RESIDUAL_BLOCK: {"stride": (2,)},
+        HEAD: {
+            "kernel": (1, 2),
+            "kernel_w": (1,),
+            "stride": (0, 2),
+            "out_zero_point": (1,),
+            "act_min": (0,),
+            "act_max": (0,),
+            "num_anchors": (0, 1, 3, 9),
+            "step": (0, 513),
+        },
+    }
+    for op, fields in used.items():
+        own = set(fields) | ({"exp_zero_point", "dw_zero_point", "exp_max", "dw_max"} if op == BLOCK else set())
+        for name, values in fields.items():
+            for value in values:
+                yield _operator(op, name, value)
+        if op != RESIDUAL_BLOCK:
+            for name in unused:
+                if name not in own:
+                    yield _operator(op, name, 1)
+
+
+def _parameter_mutations(blob: bytes) -> Iterator[Mutation]:
+    def array(op: int, name: str, value: int, dtype: str, what: str) -> Mutation:
+        offset = _array_offset(blob, op, name)
+        return Mutation(f"operator {op}: {name} {what}", offset, np.array(value, dtype).tobytes(), Status.FORMAT, op)
+
+    for op, name in (
+        (CONV, "multiplier"),
+        (BLOCK, "expand_multiplier"),
+        (BLOCK, "depthwise_multiplier"),
+        (BLOCK, "project_multiplier"),
+        (HEAD, "multiplier"),
+    ):
+        yield array(op, name, -1, "<i4", "negative")
+        yield array(op, name, -(2**31), "<i4", "most negative")
+        bias = name.replace("multiplier", "bias")
+        yield array(op, bias, INT32_MAX, "<i4", "overflows")
+        yield array(op, bias, -(2**31), "<i4", "overflows below")
+    for value in (32768, -32768, -(2**31)):
+        yield array(RESIDUAL_BLOCK, "residual", value, "<i4", f"is {value}")
+    for name in ("u1", "w2", "u2"):
+        offset = _array_offset(blob, POOL, name)
+        data = np.array([-32768, -32768], "<i2").tobytes()
+        yield Mutation(f"operator {POOL}: {name} overflows", offset, data, Status.FORMAT, POOL)
+    yield array(HEAD, "anchors", 0, "<u2", "is 0")
+    yield array(HEAD, "anchors", 32768, "<u2", "is 32768")
+
+
+def _valid() -> Iterator[Vector]:
+    blob = write(base())
+
+    def changed(name: str, change: Callable[[Model], None]) -> Vector:
+        model = base()
+        change(model)
+        return Vector(f"valid: {name}", pack(model), Status.OK)
+
+    yield Vector("valid: base", blob, Status.OK)
+    yield Vector("valid: bytes after the blob", blob + b"\xff" * 7, Status.OK)
+    yield Vector("valid: tiny", write(networks.tiny(1)), Status.OK)
+    yield Vector("valid: segmented", write(networks.segmented(1)), Status.OK)
+    rng = np.random.default_rng(2)
+    yield Vector("valid: classification", write(networks.random_network(rng, Task.CLASSIFICATION)), Status.OK)
+    yield changed("31 bytes of name", lambda m: setattr(m, "name", "é" * 15 + "x"))
+    yield changed("256 labels, some empty", lambda m: setattr(m, "labels", ["é", "", "x"] * 85 + [""]))
+    yield changed("4096 bytes of labels", lambda m: setattr(m, "labels", ["x" * 4095]))
+    for name, value in (("threshold", 0), ("threshold", 32767), ("iou", 0), ("iou", 32767)):
+        yield changed(f"{name} {value}", lambda m, name=name, value=value: setattr(m, name, value))  # type: ignore[misc]
+    for value in (1, 512):
+        yield changed(f"max_candidates {value}", lambda m, value=value: setattr(m, "max_candidates", value))  # type: ignore[misc]
+    for name, values in {
+        **{f"shift_{n}": (0, 24) for n in ("w1", "u1", "w2", "u2")},
+        **dict.fromkeys(("zeta1", "zeta2"), (0, 32768)),
+        **dict.fromkeys(("nu1", "nu2"), (0, 32767)),
+    }.items():
+        for value in values:
+            yield Mutation(f"valid: {name} {value}", *_operator_bytes(POOL, name, value), Status.OK).apply(blob)
+    for value in (32767, -32767):
+        data = np.array(value, "<i4").tobytes()
+        yield Mutation(
+            f"valid: residual {value}", _array_offset(blob, RESIDUAL_BLOCK, "residual"), data, Status.OK
+        ).apply(blob)
+    yield Vector("valid: sections in another order, one shared", _rearranged(), Status.OK)
+    yield Vector("valid: 64 operators", pack(_chain(63)), Status.OK)
+    for name, model, status, op in _limits():
+        if status == Status.OK:
+            yield Vector(f"valid: {name}", pack(model), status, op)
+
+
+def _truncated(blob: bytes) -> Iterator[Vector]:
+    for length in (*range(130), *range(130, len(blob), 61), len(blob) - 1):
+        yield Vector(f"truncated to {length} bytes", blob[:length], Status.TRUNCATED)
+
+
+def _built() -> Iterator[Vector]:
+    # What takes another model: the graph rules and the sums.
+    def changed(name: str, op: int, change: Callable[[Model], None]) -> Vector:
+        model = copy.deepcopy(base())
+        change(model)
+        return Vector(name, pack(model), Status.FORMAT, op)
+
+    def second_reader_of_frame(model: Model) -> None:
+        model.ops.append(_small_head(0, 3))
+
+    def reads_a_head(model: Model) -> None:
+        model.ops.append(_small_head(5, 10))
+
+    def no_consumer(model: Model) -> None:
+        model.ops.append(_small_conv(4, 8))
+
+    def two_cuts(model: Model) -> None:
+        model.ops[CONV].materialize = True  # type: ignore[misc]
+        model.ops[POOL].materialize = False  # type: ignore[misc]
+        model.ops[BLOCK].materialize = True  # type: ignore[misc]
+        model.ops[RESIDUAL_BLOCK].materialize = True  # type: ignore[misc]
+        # A branch of the segment of BLOCK, with a cut of its own.
+        model.ops[HEAD:HEAD] = [_small_conv(2, 16, materialize=True)]
+        model.ops[HEAD + 1].input = 4
+        model.ops.append(_small_head(5, 2))
+
+    yield changed("graph: two readers of the frame", 5, second_reader_of_frame)
+    yield changed("graph: a head is read", 5, reads_a_head)
+    yield changed("graph: no consumer", 5, no_consumer)
+    yield changed("graph: two cuts in one segment", HEAD, two_cuts)
+    yield changed("graph: detection without a head", HEAD - 1, lambda m: m.ops.__delitem__(HEAD))
+    headless = copy.deepcopy(base())
+    headless.task, headless.max_candidates = Task.CLASSIFICATION, 0
+    yield Vector("graph: classification with a head", pack(headless), Status.FORMAT)
+    one = Model(task=Task.DETECTION, name="x", labels=["x"], height=4, width=4, channels=1, max_candidates=1)
+    one.ops = [_small_conv(0, 1)]
+    yield Vector("graph: detection with one convolution", pack(one), Status.FORMAT, 0)
+    yield Vector("graph: 65 operators", pack(_chain(64)), Status.FORMAT)
+    for name, model, status, op in _limits():
+        if status != Status.OK:
+            yield Vector(name, pack(model), status, op)
+
+
+def _limits() -> Iterator[tuple[str, Model, Status, int]]:
+    # Sums and sides at their limit and one past it.
+    for past in (False, True):
+        where, status = ("one past its limit", Status.FORMAT) if past else ("at its limit", Status.OK)
+        for name, op, weight, bias in (
+            ("convolution sum", CONV, "weight", "bias"),
+            ("expansion sum", BLOCK, "expand_weight", "expand_bias"),
+            ("depthwise sum", BLOCK, "depthwise_weight", "depthwise_bias"),
+            ("projection sum", BLOCK, "project_weight", "project_bias"),
+            ("head sum", HEAD, "weight", "bias"),
+        ):
+            model = base()
+            weights = np.abs(getattr(model.ops[op], weight).astype(np.int64))
+            last = weights[..., -1] if weight == "depthwise_weight" else weights[-1]
+            getattr(model.ops[op], bias)[-1] = -(INT32_MAX - int(last.sum()) * 128 + past)
+            yield f"{name} {where}", model, status, op if past else -1
+        model = base()
+        block = model.ops[RESIDUAL_BLOCK]
+        assert isinstance(block, InvertedResidual) and block.residual is not None
+        block.residual[0] = -32767
+        rest = (int(np.abs(block.project_weight[0].astype(np.int64)).sum()) + 32767) * 128
+        block.project_bias[0] = INT32_MAX - rest + past
+        yield f"projection sum with residual {where}", model, status, RESIDUAL_BLOCK if past else -1
+        for name in ("u1", "w2", "u2"):
+            model = base()
+            row = getattr(model.ops[POOL], name)[-1]
+            row[:] = 0
+            row[:3] = 32767, -32767, 1 + past
+            yield f"{name} sum {where}", model, status, POOL if past else -1
+        model = _wide_pool()
+        pool = model.ops[1]
+        assert isinstance(pool, RNNPool)
+        pool.w1[:] = 0
+        pool.w1[1, :258] = 32767
+        pool.w1[1, 257] = INT32_MAX // 255 - 257 * 32767 + past
+        yield f"w1 sum {where}", model, status, 1 if past else -1
+
+
+def _wide_pool() -> Model:
+    # RNNPool of 300 channels, which its sum takes to overflow.
+    net = networks.Builder(np.random.default_rng(3), 2, 2, 1)
+    pool = net.rnnpool(net.conv(0, 300, 1, 1), 2, 2, 1, 2, 1)
+    net.head(pool, 1, [(16, 16)], 1)
+    return net.model("wide", max_candidates=1)
+
+
+def _small_conv(source: int, channels: int, materialize: bool = False) -> Conv:
+    return Conv(
+        input=source,
+        weight=np.ones((2, 1, 1, channels), np.int8),
+        bias=np.zeros(2, np.int32),
+        multiplier=np.zeros(2, np.int32),
+        materialize=materialize,
+    )
+
+
+def _small_head(source: int, channels: int) -> DetectHead:
+    return DetectHead(
+        input=source,
+        weight=np.ones((5, 1, 1, channels), np.int8),
+        bias=np.zeros(5, np.int32),
+        multiplier=np.zeros(5, np.int32),
+        anchors=np.array([[16, 16]], np.uint16),
+        step=4,
+    )
+
+
+def _chain(convolutions: int) -> Model:
+    # So many convolutions and a head.
+    model = Model(task=Task.DETECTION, name="chain", labels=["x"], height=2, width=2, channels=1, max_candidates=1)
+    model.ops = [_small_conv(i, 1 if i == 0 else 2) for i in range(convolutions)]
+    model.ops.append(_small_head(convolutions, 2))
+    return model
+
+
+def _rearranged() -> bytes:
+    # The operator table at the end, and two operators with the same parameter section.
+    blob = pack(_chain(3))
+    at = [_operator_offset(op) + layout.OPERATOR.fields["params_offset"][1] for op in (1, 2)]  # type: ignore[index]
+    blob = blob[: at[1]] + blob[at[0] : at[0] + 4] + blob[at[1] + 4 :]
+    table = _field(blob, layout.HEADER, 0, "ops_offset")
+    count = _field(blob, layout.HEADER, 0, "num_ops")
+    moved = blob + blob[table : table + count * layout.OP_SIZE]
+    for name, value in (("ops_offset", len(blob)), ("total_size", len(moved))):
+        offset = layout.HEADER.fields[name][1]  # type: ignore[index]
+        moved = moved[:offset] + value.to_bytes(4, "little") + moved[offset + 4 :]
+    return seal(moved)
+
+
+def _field(blob: bytes, record: np.dtype[Any], at: int, name: str) -> int:
+    return int(np.frombuffer(blob, record, 1, at)[0][name])
+
+
+def _operator_offset(op: int) -> int:
+    return layout.HEADER_SIZE + op * layout.OP_SIZE  # the writer puts the table behind the header
+
+
+def _array_offset(blob: bytes, op: int, name: str) -> int:
+    record = layout.fields(np.frombuffer(blob, layout.OPERATOR, 1, _operator_offset(op))[0])
+    offset = record["params_offset"]
+    names = ("in_channels", "out_channels", "kernel", "mid_channels", "num_anchors")
+    residual = bool(record["flags"] & layout.FLAG_RESIDUAL)
+    for array in layout.parameter_arrays(record["kind"], *(record[n] for n in names), residual):
+        if array[0] == name:
+            return int(offset)
+        offset += layout.align(layout.array_size(array))
+    raise KeyError(name)
+
+
+def _bytes(record: np.dtype[Any], name: str, value: int | bytes) -> tuple[int, bytes]:
+    dtype, offset = record.fields[name][:2]  # type: ignore[index]
+    return offset, value if isinstance(value, bytes) else np.array(value, dtype).tobytes()
+
+
+def _header(name: str, value: int | bytes, status: Status = Status.FORMAT, sealed: bool = True) -> Mutation:
+    return Mutation(f"{name} {value!r}", *_bytes(layout.HEADER, name, value), status, sealed=sealed)
+
+
+def _operator_bytes(op: int, name: str, value: int | bytes) -> tuple[int, bytes]:
+    offset, data = _bytes(layout.OPERATOR, name, value)
+    return _operator_offset(op) + offset, data
+
+
+def _operator(op: int, name: str, value: int | bytes, status: Status = Status.FORMAT) -> Mutation:
+    return Mutation(f"operator {op}: {name} {value!r}", *_operator_bytes(op, name, value), status, op)
+
+
+def main() -> None:
+    """Writes every vector to DIR as NUMBER.rnnp, with an index.json of names and expected statuses."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("dir", type=Path)
+    args = parser.parse_args()
+    args.dir.mkdir(parents=True, exist_ok=True)
+    index = []
+    for i, vector in enumerate(vectors()):
+        (args.dir / f"{i:04}.rnnp").write_bytes(vector.blob)
+        index.append({"file": f"{i:04}.rnnp", "name": vector.name, "status": vector.status.name, "op": vector.op})
+    (args.dir / "index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
