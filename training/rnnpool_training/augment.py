@@ -144,14 +144,10 @@ class Views:
             self.mosaic(height, width) if not whole and self.random.random() < MOSAICS else self.view(height, width, whole)
             for _ in range(count)
         ]
-        most = max(1, max(len(v[1]) for v in views))
-        boxes = torch.zeros(count, most, 4)
-        kind = torch.zeros(count, most, dtype=torch.int64)
-        for i, (_, b, k, _) in enumerate(views):
-            boxes[i, : len(b)] = torch.from_numpy(b.astype(np.float32))
-            kind[i, : len(b)] = torch.from_numpy(k)
         pixels = torch.from_numpy(np.stack([v[0] for v in views]))[:, None].round_().sub_(128).div_(128)
-        return pixels, Targets(boxes, kind, torch.tensor([v[3] for v in views]))
+        boxes = torch.from_numpy(np.concatenate([v[1] for v in views]).astype(np.float32))
+        face = torch.from_numpy(np.concatenate([v[2] for v in views]) == 1)
+        return pixels, Targets(boxes, face, [len(v[1]) for v in views], torch.tensor([v[3] for v in views]))
 
 
 def prefetch(views: Views, plan: Iterator[tuple[int, int, int, bool]], depth: int = 3) -> Iterator[tuple[Tensor, Targets]]:

@@ -65,8 +65,13 @@ def save_float(path: str | Path, config: NetworkConfig, state: dict[str, Any]) -
 
 
 def load_float(path: str | Path) -> Detector:
-    """Read a float checkpoint (or a training checkpoint: its averaged weights) as a Detector in evaluation mode."""
+    """Read what save_float wrote, in evaluation mode. ValueError if the file is something else."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    if "config" not in checkpoint or "model" not in checkpoint:
+        raise ValueError(f"{path} is no float checkpoint: it holds {', '.join(sorted(checkpoint))}")
     model = Detector(NetworkConfig.from_dict(checkpoint["config"]))
-    model.load_state_dict(checkpoint["ema" if "ema" in checkpoint else "model"], strict=False)
+    left_out = model.load_state_dict(checkpoint["model"], strict=False)
+    missing = [k for k in left_out.missing_keys if not k.endswith("num_batches_tracked")]
+    if missing or left_out.unexpected_keys:
+        raise ValueError(f"{path} does not fit its network: missing {missing}, unexpected {left_out.unexpected_keys}")
     return model.eval()

@@ -13,14 +13,15 @@ from .anchors import VARIANCES
 
 @dataclass
 class Targets:
-    """Labels of a batch, padded to the same number of boxes G.
+    """Labels of a batch of B views, one after the other.
 
-    boxes (B, G, 4): x0, y0, x1, y1 in pixels; kind (B, G): 1 a face, 2 a region to ignore, 0 padding;
-    complete (B,): whether every face of the picture is labelled.
+    boxes (M, 4): x0, y0, x1, y1 in pixels; face (M,): True for a face, False for a region to ignore; counts: boxes of
+    each view; complete (B,): whether every face of the view is labelled.
     """
 
     boxes: Tensor
-    kind: Tensor
+    face: Tensor
+    counts: list[int]
     complete: Tensor
 
 
@@ -30,9 +31,9 @@ def _square_corners(anchors: Tensor) -> Tensor:
 
 
 def _pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
-    """IoU of boxes b (B, G, 4) with a (A, 4), corners: (B, G, A)."""
-    ax0, ay0, ax1, ay1 = a.t().contiguous()[:, None, None].unbind(0)
-    bx0, by0, bx1, by1 = b[..., None].unbind(2)
+    """IoU of boxes b (M, 4) with a (A, 4), corners: (M, A)."""
+    ax0, ay0, ax1, ay1 = a.t().contiguous()[:, None].unbind(0)
+    bx0, by0, bx1, by1 = b[..., None].unbind(1)
     overlap = (torch.minimum(ax1, bx1) - torch.maximum(ax0, bx0)).clamp_(min=0)
     overlap *= (torch.minimum(ay1, by1) - torch.maximum(ay0, by0)).clamp_(min=0)
     area_a, area_b = (ax1 - ax0) * (ay1 - ay0), (bx1 - bx0) * (by1 - by0)
@@ -42,33 +43,43 @@ def _pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
 def match(
     anchors: Tensor, targets: Targets, threshold: float = 0.4, low: float = 0.15, wanted: int = 6
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Assign anchors to faces: (index (B, A) of the face or -1, ignored (B, A), near (B, A)).
+    """Assign anchors to faces: (index (B, A) into the boxes or -1, ignored (B, A), near (B, A)).
 
     An anchor belongs to the face that it overlaps most if IoU >= threshold. A face with fewer than `wanted` such
     anchors also takes its best ones with IoU > low (S3FD's second stage), and always its very best one. Anchors
-    between (IoU > 0.3) or on an ignored region are neither positive nor negative. `near`: any IoU > 0.05 with a label.
+    between (IoU > 0.3) or on an ignored region are neither positive nor negative. `near`: any IoU > 0.05 with a face.
     """
-    iou = _pairwise_iou(_square_corners(anchors), targets.boxes)  # (B, G, A)
-    face, region = (targets.kind == 1)[:, :, None], (targets.kind == 2)[:, :, None]
-    faces = iou * face
-    best, index = faces.max(dim=1)
+    views, count = len(targets.counts), len(anchors)
+    best = torch.zeros(views, count)
+    index = torch.full((views, count), -1)
+    region = torch.zeros(views, count)
+    if not len(targets.boxes):
+        return index, region.bool(), region.bool()
+    iou = _pairwise_iou(_square_corners(anchors), targets.boxes)
+    faces = iou * targets.face[:, None]
+    start = 0
+    for view, boxes in enumerate(targets.counts):
+        if boxes:
+            best[view], index[view] = faces[start : start + boxes].max(dim=0)
+            index[view] += start
+            if not targets.face[start : start + boxes].all():
+                region[view] = (iou - faces)[start : start + boxes].amax(dim=0)
+            start += boxes
     positive = best >= threshold
     near = best > 0.05
-    top, who = faces.topk(min(wanted, faces.shape[2]), dim=2)  # (B, G, k): the best anchors of each face
-    rank = torch.arange(top.shape[2])
-    owned = torch.gather(index, 1, who.flatten(1)).view_as(who) == torch.arange(faces.shape[1])[:, None]
-    owned &= torch.gather(positive, 1, who.flatten(1)).view_as(who)
-    take = ((top > low) & (owned.sum(dim=2, keepdim=True) < wanted) | (rank == 0)) & face & (top > 0)
+    view_of = torch.repeat_interleave(torch.arange(views), torch.tensor(targets.counts))
+    top, who = faces.topk(min(wanted, count), dim=1)  # (M, k): the best anchors of each face
+    owned = (index[view_of[:, None], who] == torch.arange(len(faces))[:, None]) & positive[view_of[:, None], who]
+    first = torch.arange(top.shape[1]) == 0
+    take = ((top > low) & (owned.sum(dim=1, keepdim=True) < wanted) | first) & targets.face[:, None] & (top > 0)
     # Only anchors that are free, except for a face's very best one, which comes last and wins.
-    for row in range(top.shape[2] - 1, -1, -1):
-        batch, g = torch.nonzero(take[:, :, row], as_tuple=True)
-        a = who[batch, g, row]
+    for row in range(top.shape[1] - 1, -1, -1):
+        box = torch.nonzero(take[:, row])[:, 0]
         if row > 0:
-            free = ~positive[batch, a]
-            batch, g, a = batch[free], g[free], a[free]
-        index[batch, a] = g
-        positive[batch, a] = True
-    ignored = ~positive & ((best > 0.3) | ((iou * region).amax(dim=1) > 0.2))
+            box = box[~positive[view_of[box], who[box, row]]]
+        index[view_of[box], who[box, row]] = box
+        positive[view_of[box], who[box, row]] = True
+    ignored = ~positive & ((best > 0.3) | (region > 0.2))
     return torch.where(positive, index, -1), ignored, near
 
 
@@ -99,7 +110,7 @@ def detection_loss(output: Tensor, anchors: Tensor, targets: Targets) -> tuple[T
     positive = index >= 0
     logit = output[..., 0]
     batch, a = torch.nonzero(positive, as_tuple=True)
-    boxes = targets.boxes[batch, index[batch, a]]
+    boxes = targets.boxes[index[batch, a]]
     iou, giou = generalized_iou(decode_corners(output[batch, a, 1:], anchors[a]), boxes)
     goal = torch.zeros_like(logit)
     goal[batch, a] = 0.5 + 0.5 * iou.detach()

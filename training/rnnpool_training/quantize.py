@@ -8,7 +8,7 @@ rounded (its int16 states are finer than the int8 output by eight bits).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -233,8 +233,3 @@ def load_quantized(path: str | Path) -> QuantizedDetector:
     model.load_state_dict(checkpoint["quantized"])
     model.quantizing = True
     return model.eval()
-
-
-def calibration_batches(frames: Callable[[int], Tensor], count: int) -> Iterable[Tensor]:
-    """`count` batches from a function of the batch number."""
-    return (frames(i) for i in range(count))

@@ -3,41 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import csv
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from .anchors import grid
 from .augment import Views, prefetch
 from .data import Sample, load
-from .detector import load_float, save_float, torch_detector
+from .detector import save_float, torch_detector
 from .loss import detection_loss
 from .metrics import Evaluation, evaluate
 from .network import FACE_M4, Detector, NetworkConfig
+from .quantize import QuantizedDetector
 
 # Pictures of crowds hold the small faces, pictures without faces the false alarms: both are drawn more often.
 SHARES = {"webfaces": 0.56, "mask853": 0.22, "voc2007": 0.12, "udacity_ytf": 0.06, "caltech101": 0.04}
 THRESHOLD = 0.5
 
 
+Network = Detector | QuantizedDetector
+
+
 class Average:
     """Exponential moving average of a model's weights and buffers."""
 
-    def __init__(self, model: Detector, decay: float) -> None:
-        self.model = Detector(model.config).eval()
-        self.model.load_state_dict(model.state_dict())
+    def __init__(self, model: Network, decay: float) -> None:
+        self.model = copy.deepcopy(model).eval()
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, model: Detector, step: int) -> None:
+    def update(self, model: nn.Module, step: int) -> None:
         """One step; the decay grows from zero so that the first weights are forgotten soon."""
         decay = min(self.decay, (1 + step) / (10 + step))
         source = model.state_dict()
@@ -47,14 +52,19 @@ class Average:
 
 
 class Trainer:
-    """One run in a folder: `last.pt` (to resume), `log.csv` (training), `val.csv`, `float.pt` (averaged weights)."""
+    """One run in a folder: `last.pt` (to resume), `log.csv` (training), `val.csv`, `result` (averaged weights).
 
-    def __init__(self, options: argparse.Namespace, config: NetworkConfig) -> None:
+    `model` is a Detector or a QuantizedDetector; `write` saves its averaged weights as `result` in the folder.
+    """
+
+    def __init__(
+        self, options: argparse.Namespace, model: Network, write: Callable[[Path, Network], None], result: str
+    ) -> None:
         self.options = options
         self.out = Path(options.out)
         self.out.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(options.seed)
-        self.model = Detector(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.write, self.result = write, result
         decayed = [p for p in self.model.parameters() if p.dim() == 4]
         others = [p for p in self.model.parameters() if p.dim() != 4]
         groups = [{"params": decayed, "weight_decay": options.decay}, {"params": others, "weight_decay": 0.0}]
@@ -64,9 +74,6 @@ class Trainer:
         self.anchors: dict[tuple[int, int], torch.Tensor] = {}
         if options.resume and (self.out / "last.pt").exists():
             self._restore(self.out / "last.pt")
-        elif options.start:
-            self.model.load_state_dict(load_float(options.start).state_dict())
-            self.average = Average(self.model, options.average)
 
     def _restore(self, path: Path) -> None:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -78,13 +85,13 @@ class Trainer:
     def save(self) -> None:
         """Write last.pt and float.pt, each whole or not at all."""
         state = {
-            "config": self.model.config.to_dict(), "model": self.model.state_dict(), "ema": self.average.model.state_dict(),
+            "model": self.model.state_dict(), "ema": self.average.model.state_dict(),
             "optimizer": self.optimizer.state_dict(), "step": self.step, "elapsed": self.elapsed, "views": self.views_seen,
         }  # fmt: skip
         torch.save(state, self.out / "last.tmp")
         (self.out / "last.tmp").replace(self.out / "last.pt")
-        save_float(self.out / "float.tmp", self.model.config, self.average.model.state_dict())
-        (self.out / "float.tmp").replace(self.out / "float.pt")
+        self.write(self.out / "result.tmp", self.average.model)
+        (self.out / "result.tmp").replace(self.out / self.result)
 
     @property
     def progress(self) -> float:
@@ -102,7 +109,7 @@ class Trainer:
         config, options = self.model.config, self.options
         chance = np.random.default_rng(options.seed + 1 + self.step)
         while self.progress < 1.0:
-            if chance.random() < (0.5 if self.progress > 0.8 else 0.05):
+            if chance.random() < (options.whole_late if self.progress > 0.8 else options.whole_early):
                 yield max(4, options.batch // 2), config.height, config.width, True
             else:
                 side = options.crop
@@ -194,12 +201,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--minutes", type=float, default=80, help="wall-clock budget over which the learning rate anneals")
     p.add_argument("--steps", type=int, default=0, help="budget in steps instead (repeatable)")
     p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
-    p.add_argument("--start", help="float checkpoint to start from")
-    p.add_argument("--lr", type=float, default=5e-3)
+    p.add_argument("--lr", type=float, default=5e-3, help="highest learning rate")
     p.add_argument("--decay", type=float, default=5e-3, help="weight decay of the convolutions")
     p.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
     p.add_argument("--batch", type=int, default=32)
     p.add_argument("--crop", type=int, default=192, help="side of the training crops in pixels")
+    p.add_argument("--whole-early", type=float, default=0.05, help="part of the batches that are whole frames")
+    p.add_argument("--whole-late", type=float, default=0.5, help="the same in the last fifth")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--limit", type=int, default=0, help="use only so many pictures of each folder")
@@ -210,14 +218,22 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def write_float(path: Path, model: Network) -> None:
+    """save_float for a Trainer."""
+    save_float(path, model.config, model.state_dict())
+
+
+def run(options: argparse.Namespace, config: NetworkConfig = FACE_M4) -> Evaluation | None:
+    """Train a float model as the command line asks."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    trainer = Trainer(options, Detector(config), write_float, "float.pt")
+    return trainer.run(load(options.data, options.limit), load(options.val, options.limit) if options.val else [])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    options = parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    trainer = Trainer(options, FACE_M4)
-    train = load(options.data, options.limit)
-    val = load(options.val, options.limit) if options.val else []
-    trainer.run(train, val)
+    run(parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,110 @@
+"""Evaluate a detector: python -m rnnpool_training.evaluate MODEL --data FOLDER --backend float|integer|engine.
+
+The last line printed is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from .data import Sample, load
+from .metrics import DetectorFunction, Evaluation, evaluate
+
+FLOAT = NDArray[np.float32]
+LOWEST = 655  # Q15, 0.02: detections below it change no average precision that matters
+
+
+def float_detector(path: Path) -> tuple[DetectorFunction, float]:
+    """A detector and its default threshold from a float or quantized PyTorch checkpoint."""
+    import torch
+
+    from .detector import load_float, torch_detector
+    from .quantize import load_quantized
+
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    model = load_quantized(path) if "quantized" in checkpoint else load_float(path)
+    return torch_detector(model, model.config), 0.5
+
+
+def integer_detector(path: Path) -> tuple[DetectorFunction, float]:
+    """A detector and its default threshold from a blob, run by the integer reference."""
+    from .blob import load as load_blob
+    from .reference import Format, detect
+
+    model = load_blob(path)
+
+    def run(pixels: NDArray[np.uint8]) -> FLOAT:
+        height, width = pixels.shape
+        found = detect(model, np.ascontiguousarray(pixels), width, height, Format.GRAY8, threshold=LOWEST)
+        return as_array([(d.x, d.y, d.w, d.h, d.score) for d in found])
+
+    return run, model.threshold / 32768
+
+
+def engine_detector(path: Path) -> tuple[DetectorFunction, float]:
+    """A detector and its default threshold from a blob, run by the C engine (a shared library through ctypes)."""
+    from .blob import load as load_blob
+    from .engine import Engine
+
+    engine = Engine(path.read_bytes())
+
+    def run(pixels: NDArray[np.uint8]) -> FLOAT:
+        return as_array([(d.x, d.y, d.w, d.h, d.score) for d in engine.detect(pixels, threshold=LOWEST)])
+
+    return run, load_blob(path).threshold / 32768
+
+
+def as_array(rows: list[tuple[int, int, int, int, int]]) -> FLOAT:
+    """x, y, w, h in pixels and a Q15 score as (N, 5) with a score of 0 to 1."""
+    array = np.array(rows, dtype=np.float32).reshape(-1, 5)
+    array[:, 4] /= 32768
+    return array
+
+
+BACKENDS: dict[str, Callable[[Path], tuple[DetectorFunction, float]]] = {
+    "float": float_detector,
+    "integer": integer_detector,
+    "engine": engine_detector,
+}
+
+
+def run(path: Path, backend: str, samples: list[Sample], threshold: float | None = None) -> tuple[Evaluation, dict[str, Any]]:
+    """Evaluate with a progress bar; returns the matched detections and the summary at the threshold (None: the model's)."""
+    detector, default = BACKENDS[backend](path)
+    result = evaluate(detector, tqdm(samples, unit="image", disable=None))
+    return result, {"backend": backend, **result.summary(default if threshold is None else threshold)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.evaluate", description=__doc__.split("\n")[0])
+    p.add_argument("model", type=Path, help="a .rnnp blob, or a checkpoint for the float backend")
+    p.add_argument("--data", required=True, help="folder with labels.jsonl and images/")
+    p.add_argument("--backend", choices=sorted(BACKENDS), default="integer")
+    p.add_argument("--threshold", type=float, help="score for precision, recall and false alarms (default: the model's)")
+    p.add_argument("--limit", type=int, default=0, help="only so many pictures, evenly chosen")
+    p.add_argument("--plots", type=Path, help="folder for the precision-recall curve and a sheet of detections")
+    options = p.parse_args(arguments)
+    if not options.model.is_file():
+        p.error(f"{options.model} is not a file")
+    samples = load(options.data, options.limit)
+    result, summary = run(options.model, options.backend, samples, options.threshold)
+    if options.plots:
+        from .plots import curve, sheet
+
+        options.plots.mkdir(parents=True, exist_ok=True)
+        curve(result, options.plots / f"precision-recall-{options.backend}.png")
+        sheet(samples, result, summary["threshold"], options.plots / f"sheet-{options.backend}.png")
+    print(json.dumps(summary))
+
+
+if __name__ == "__main__":
+    main()

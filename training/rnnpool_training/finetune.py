@@ -1,0 +1,69 @@
+"""Quantize a float checkpoint and fine-tune it through the rounding.
+
+python -m rnnpool_training.finetune FLOAT.pt --data FOLDER --val FOLDER --out FOLDER --minutes N
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .data import Sample, frame, load
+from .detector import load_float, torch_detector
+from .metrics import Evaluation, evaluate
+from .network import NetworkConfig
+from .quantize import QuantizedDetector, save_quantized
+from .train import THRESHOLD, Network, Trainer
+from .train import parser as train_parser
+
+
+def frames(samples: list[Sample], config: NetworkConfig, count: int, seed: int) -> Iterator[torch.Tensor]:
+    """Batches of 8 whole frames (8, 1, height, width) of `count` random pictures, as the device sees them."""
+    chosen = np.random.default_rng(seed).permutation(len(samples))[:count]
+    for start in range(0, len(chosen), 8):
+        pixels = [frame(samples[i].pixels, config.height, config.width)[0] for i in chosen[start : start + 8]]
+        yield torch.from_numpy(np.stack(pixels).astype(np.float32))[:, None].sub_(128).div_(128)
+
+
+def write_quantized(path: Path, model: Network) -> None:
+    """save_quantized for a Trainer."""
+    assert isinstance(model, QuantizedDetector)
+    save_quantized(path, model)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: that of training with a checkpoint to start from and other defaults."""
+    p = train_parser()
+    p.prog, p.description = "python -m rnnpool_training.finetune", __doc__
+    p.add_argument("checkpoint", help="float checkpoint to quantize")
+    p.add_argument("--calibration", type=int, default=256, help="pictures to choose the ranges with")
+    p.set_defaults(lr=4e-4, minutes=15.0, whole_early=0.5, decay=1e-3)
+    return p
+
+
+def run(options: argparse.Namespace) -> Evaluation | None:
+    """Quantize, report, fine-tune as the command line asks."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    train = load(options.data, options.limit)
+    val = load(options.val, options.limit) if options.val else []
+    model = QuantizedDetector(load_float(options.checkpoint))
+    model.calibrate(frames(train, model.config, options.calibration, options.seed))
+    if val and not (options.resume and (Path(options.out) / "last.pt").exists()):
+        before = evaluate(torch_detector(model, model.config), val).summary(THRESHOLD)
+        print(json.dumps({"after calibration": before}), flush=True)
+    return Trainer(options, model, write_quantized, "quantized.pt").run(train, val)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    run(parser().parse_args(arguments))
+
+
+if __name__ == "__main__":
+    main()
