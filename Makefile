@@ -49,7 +49,7 @@ help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	    /^[a-z0-9-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nVariables: IMAGE= MODELS= MPY_DIR= MODEL= DATA= BACKEND= FUZZ_SECONDS= PYTEST_ARGS= JOBS= PYTHON=\n'
+	@printf '\nVariables: IMAGE= MODELS= MPY_DIR= MODEL= DATA= BACKEND= FUZZ_SECONDS= PYTEST_ARGS= JOBS= PYTHON= V=\n'
 
 .PHONY: demo
 demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in MicroPython [IMAGE=me.jpg]
@@ -141,16 +141,17 @@ mpy: $(STAMPS)/packages-build
 	@$(PYTHON) tools/get_micropython.py $(GET_MPY) >/dev/null
 
 # folder, more variables for MicroPython's make. A folder built from another source of MicroPython is not mixed with this
-# one. A source tree without git (.rnnpool-source) would take our repository's version for MicroPython's.
+# one. V=1 shows the commands. A source tree without git (.rnnpool-source) would take our repository's version for MicroPython's.
 define build_unix
 	@mkdir -p $(1)
 	@[ ! -e $(1)/.source ] || [ "$$(cat $(1)/.source)" = "$(MPY)" ] || rm -rf $(1)
 	@mkdir -p $(1) && echo "$(MPY)" >$(1)/.source
+	@echo "Building $(1:$(ROOT)/%=%)/micropython"
 	@set -a; [ ! -e "$(MPY)/.rnnpool-source" ] || . "$(MPY)/.rnnpool-source"; set +a; \
 	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
 	    $(MAKE) -C "$(MPY)/ports/unix" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
 	    VARIANT_DIR="$(ROOT)/ports/unix" VARIANT=rnnpool BUILD=$(1) USER_C_MODULES="$(ROOT)" \
-	    RNNPOOL_MODELS="$(MODELS)" $(2)
+	    RNNPOOL_MODELS="$(MODELS)" $(if $(V),,ECHO=@true) $(2)
 endef
 
 # What the tests need beside themselves (images as raw pixels, blobs, expected results): tests/micropython/README.md.

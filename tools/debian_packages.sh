@@ -54,9 +54,9 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 fi
 echo "Installing Debian packages:$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -q >&2
+apt-get update -qq >&2
 look # again: the name of a versioned package may be known only now
 # shellcheck disable=SC2086  # a list of words
-apt-get install -q -y --no-install-recommends $missing >&2
+apt-get install -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 $missing >/dev/null
 look
 [ -z "$missing" ] || { echo "rnnpool: still not usable after installing them:$missing" >&2; exit 1; }
