@@ -1,0 +1,341 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+#include "check.h"
+
+#include "numeric.h"
+
+#define INT32_LIMIT (UINT64_C(1) << 31)
+#define NO_SEGMENT (0xff)
+
+rnnp_status_t rnnp_fail(rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected,
+    uint32_t given) {
+    error->status = status;
+    error->op = (int16_t)op;
+    error->what = what;
+    error->expected = expected;
+    error->given = given;
+    return status;
+}
+
+static bool bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given) {
+    rnnp_fail(check->error, RNNP_ERROR_FORMAT, check->op, what, expected, given);
+    return false;
+}
+
+bool rnnp_check_range(const rnnp_check_t *check, const char *what, int32_t value, int32_t low, int32_t high) {
+    if (value < low || value > high) {
+        return bad(check, what, (uint32_t)(value < low ? low : high), (uint32_t)value);
+    }
+    return true;
+}
+
+static bool check_equal(const rnnp_check_t *check, const char *what, int32_t value, int32_t expected) {
+    return rnnp_check_range(check, what, value, expected, expected);
+}
+
+bool rnnp_check_zeros(const rnnp_check_t *check, const char *what, const uint8_t *bytes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes[i] != 0) {
+            return bad(check, what, 0, bytes[i]);
+        }
+    }
+    return true;
+}
+
+bool rnnp_check_section(const rnnp_check_t *check, const char *what, uint32_t offset, uint32_t size, uint32_t total) {
+    if (offset % RNNP_SECTION_ALIGNMENT != 0) {
+        return bad(check, what, RNNP_SECTION_ALIGNMENT, offset);
+    }
+    if (offset < RNNP_HEADER_SIZE) {
+        return bad(check, what, RNNP_HEADER_SIZE, offset);
+    }
+    if (offset > total || size > total - offset) {
+        return bad(check, what, size < total ? total - size : 0, offset);
+    }
+    return true;
+}
+
+// Fields that this kind of operator does not use are 0.
+static bool check_unused(const rnnp_check_t *c, const rnnp_op_t *op) {
+    bool block = op->kind == RNNP_INVERTED_RESIDUAL, pool = op->kind == RNNP_RNNPOOL, head = op->kind == RNNP_DETECT_HEAD;
+    bool ok = true;
+    if (!pool) {
+        ok = check_equal(c, "pad_bottom", op->pad_bottom, 0) && check_equal(c, "pad_right", op->pad_right, 0)
+            && check_equal(c, "shift_w1", op->shift_w1, 0) && check_equal(c, "shift_u1", op->shift_u1, 0)
+            && check_equal(c, "shift_w2", op->shift_w2, 0) && check_equal(c, "shift_u2", op->shift_u2, 0)
+            && check_equal(c, "zeta1", op->zeta1, 0) && check_equal(c, "nu1", op->nu1, 0)
+            && check_equal(c, "zeta2", op->zeta2, 0) && check_equal(c, "nu2", op->nu2, 0);
+    }
+    if (ok && !block) {
+        ok = check_equal(c, "exp_zero_point", op->exp_zero_point, 0) && check_equal(c, "dw_zero_point", op->dw_zero_point, 0)
+            && check_equal(c, "exp_min", op->exp_min, 0) && check_equal(c, "exp_max", op->exp_max, 0)
+            && check_equal(c, "dw_min", op->dw_min, 0) && check_equal(c, "dw_max", op->dw_max, 0);
+    }
+    if (ok && !block && !pool) {
+        ok = check_equal(c, "mid_channels", op->mid_channels, 0);
+    }
+    if (ok && !head) {
+        ok = check_equal(c, "num_anchors", op->num_anchors, 0) && check_equal(c, "step", op->step, 0);
+    }
+    return ok;
+}
+
+static bool check_flags(const rnnp_check_t *c, const rnnp_op_t *op) {
+    uint32_t allowed = op->kind == RNNP_DETECT_HEAD ? 0 : RNNP_FLAG_MATERIALIZE;
+    allowed |= op->kind == RNNP_INVERTED_RESIDUAL ? RNNP_FLAG_RESIDUAL : 0;
+    allowed |= op->kind == RNNP_RNNPOOL ? RNNP_FLAG_SMOOTH : 0;
+    return (op->flags & ~allowed) == 0 ? true : bad(c, "flags", allowed, op->flags);
+}
+
+// The input: an earlier operator that has an output to read, of this shape and zero point.
+static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
+    int32_t height = model->height, width = model->width, channels = model->channels, zero_point = 0;
+    // Only the first operator reads the frame; it can read nothing else.
+    if (!rnnp_check_range(c, "input", op->input, c->op == 0 ? 0 : 1, c->op)) {
+        return false;
+    }
+    if (op->input != 0) {
+        rnnp_op_t producer;
+        rnnp_op_get(&producer, model, op->input - 1u);
+        if (producer.kind == RNNP_DETECT_HEAD) {
+            return bad(c, "input", op->input - 1u, op->input);
+        }
+        height = producer.out_height;
+        width = producer.out_width;
+        channels = producer.out_channels;
+        zero_point = producer.out_zero_point;
+    }
+    return check_equal(c, "in_height", op->in_height, height) && check_equal(c, "in_width", op->in_width, width)
+        && check_equal(c, "in_channels", op->in_channels, channels)
+        && check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
+}
+
+static bool check_output(const rnnp_check_t *c, const rnnp_op_t *op) {
+    if (!check_equal(c, "out_height", op->out_height, (int32_t)rnnp_op_out_size(op, op->in_height, op->kernel, op->pad_bottom))
+        || !check_equal(c, "out_width", op->out_width, (int32_t)rnnp_op_out_size(op, op->in_width, op->kernel_w, op->pad_right))) {
+        return false;
+    }
+    return rnnp_check_range(c, "out_height", op->out_height, 1, RNNP_MAX_SIDE)
+        && rnnp_check_range(c, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
+}
+
+static bool check_rnnpool(const rnnp_check_t *c, const rnnp_op_t *op) {
+    if (!rnnp_check_range(c, "kernel", op->kernel, 1, RNNP_MAX_PATCH)
+        || !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, RNNP_MAX_PATCH)
+        || !rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height)
+        || !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width)
+        || !rnnp_check_range(c, "stride", op->stride, 1, RNNP_MAX_PATCH)) {
+        return false;
+    }
+    if (op->out_channels % 4 != 0) {
+        return bad(c, "out_channels", 4, op->out_channels);
+    }
+    return rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN)
+        && rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_HIDDEN)
+        && rnnp_check_range(c, "pad_bottom", op->pad_bottom, 0, 8)
+        && rnnp_check_range(c, "pad_right", op->pad_right, 0, 8)
+        && rnnp_check_range(c, "shift_w1", op->shift_w1, 0, 24) && rnnp_check_range(c, "shift_u1", op->shift_u1, 0, 24)
+        && rnnp_check_range(c, "shift_w2", op->shift_w2, 0, 24) && rnnp_check_range(c, "shift_u2", op->shift_u2, 0, 24)
+        && rnnp_check_range(c, "zeta1", op->zeta1, 0, 32768) && rnnp_check_range(c, "nu1", op->nu1, 0, 32767)
+        && rnnp_check_range(c, "zeta2", op->zeta2, 0, 32768) && rnnp_check_range(c, "nu2", op->nu2, 0, 32767);
+}
+
+static bool check_convolution(const rnnp_check_t *c, const rnnp_op_t *op) {
+    bool block = op->kind == RNNP_INVERTED_RESIDUAL, head = op->kind == RNNP_DETECT_HEAD;
+    if (op->kernel != 3 && (block || op->kernel != 1)) {
+        return bad(c, "kernel", 3, op->kernel);
+    }
+    if (!check_equal(c, "kernel_w", op->kernel_w, op->kernel)
+        || !rnnp_check_range(c, "stride", op->stride, 1, head || rnnp_op_residual(op) ? 1 : 2)) {
+        return false;
+    }
+    if (head) {
+        return rnnp_check_range(c, "num_anchors", op->num_anchors, 1, RNNP_MAX_ANCHORS)
+            && check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors)
+            && rnnp_check_range(c, "step", op->step, 1, 512);
+    }
+    if (block) {
+        return rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_CHANNELS)
+            && rnnp_check_range(c, "exp_min", op->exp_min, -128, op->exp_max)
+            && rnnp_check_range(c, "dw_min", op->dw_min, -128, op->dw_max)
+            && (!rnnp_op_residual(op) || check_equal(c, "out_channels", op->out_channels, op->in_channels));
+    }
+    return true;
+}
+
+static bool check_fields(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
+    if (!check_flags(c, op) || !check_input(c, model, op)
+        || !rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_CHANNELS)) {
+        return false;
+    }
+    if (op->kind == RNNP_RNNPOOL || op->kind == RNNP_DETECT_HEAD) {
+        if (!check_equal(c, "out_zero_point", op->out_zero_point, 0)) {
+            return false;
+        }
+    }
+    bool conv = op->kind == RNNP_CONV;
+    if (!rnnp_check_range(c, "act_min", op->act_min, -128, conv ? op->act_max : -128)
+        || !rnnp_check_range(c, "act_max", op->act_max, conv ? op->act_min : 127, 127) || !check_unused(c, op)) {
+        return false;
+    }
+    return (op->kind == RNNP_RNNPOOL ? check_rnnpool(c, op) : check_convolution(c, op)) && check_output(c, op);
+}
+
+// The sums of docs/arithmetic.md, section 2, for a convolution with weights w[outputs][inputs].
+//   weight_step  from a channel's weight to its next; channel_step  from a channel to the next
+typedef struct {
+    const int8_t *weight;
+    uint32_t channel_step, weight_step;
+    uint32_t inputs, outputs;
+    const int32_t *bias, *multiplier;
+    const int32_t *residual; // NULL: none
+} convolution_t;
+
+static uint32_t magnitude(int32_t v) {
+    return v < 0 ? 0u - (uint32_t)v : (uint32_t)v;
+}
+
+static bool check_sums(const rnnp_check_t *c, const char *what, const convolution_t *conv) {
+    for (uint32_t o = 0; o < conv->outputs; o++) {
+        if (conv->multiplier[o] < 0) {
+            return bad(c, "multiplier", INT32_MAX, (uint32_t)conv->multiplier[o]);
+        }
+        uint64_t sum = magnitude(conv->bias[o]);
+        for (uint32_t i = 0; i < conv->inputs; i++) {
+            sum += (uint64_t)magnitude(conv->weight[o * conv->channel_step + i * conv->weight_step]) * 128;
+        }
+        if (conv->residual != NULL) {
+            if (magnitude(conv->residual[o]) > 32767) {
+                return bad(c, "residual", 32767, (uint32_t)conv->residual[o]);
+            }
+            sum += (uint64_t)magnitude(conv->residual[o]) * 128;
+        }
+        if (sum >= INT32_LIMIT) {
+            return bad(c, what, (uint32_t)INT32_LIMIT, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+        }
+    }
+    return true;
+}
+
+static bool check_dense_sums(const rnnp_check_t *c, const char *what, const void *const *arrays, uint32_t outputs,
+    uint32_t inputs, const void *residual) {
+    convolution_t conv = { arrays[0], inputs, 1, inputs, outputs, arrays[1], arrays[2], residual };
+    return check_sums(c, what, &conv);
+}
+
+static bool check_matrix(const rnnp_check_t *c, const char *what, const int16_t *rows, uint32_t outputs, uint32_t inputs,
+    uint32_t largest_input) {
+    for (uint32_t o = 0; o < outputs; o++) {
+        uint64_t sum = 0;
+        for (uint32_t i = 0; i < inputs; i++) {
+            sum += (uint64_t)magnitude(rows[o * inputs + i]) * largest_input;
+        }
+        if (sum >= INT32_LIMIT) {
+            return bad(c, what, (uint32_t)INT32_LIMIT, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+        }
+    }
+    return true;
+}
+
+static bool check_anchors(const rnnp_check_t *c, const uint16_t *sizes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!rnnp_check_range(c, "anchors", sizes[i], 1, 32767)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool check_parameters(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
+    rnnp_layout_t layout;
+    rnnp_op_layout(&layout, op);
+    if (op->params_size != layout.size) {
+        return bad(c, "params_size", layout.size, op->params_size);
+    }
+    if (!rnnp_check_section(c, "params_offset", op->params_offset, op->params_size, model->size)) {
+        return false;
+    }
+    const void *a[RNNP_MAX_ARRAYS];
+    for (uint32_t i = 0; i < RNNP_MAX_ARRAYS; i++) {
+        a[i] = rnnp_op_array(model, op, i);
+    }
+    uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
+    if (op->kind == RNNP_RNNPOOL) {
+        uint32_t h1 = mid, h2 = out / 4;
+        return check_matrix(c, "w1", a[RNNP_W1], h1, in, 255) && check_matrix(c, "u1", a[RNNP_U1], h1, h1, 32768)
+            && check_matrix(c, "w2", a[RNNP_W2], h2, h1, 32768) && check_matrix(c, "u2", a[RNNP_U2], h2, h2, 32768);
+    }
+    if (op->kind == RNNP_INVERTED_RESIDUAL) {
+        convolution_t depthwise = { a[RNNP_DEPTHWISE_WEIGHT], 1, mid, 9, mid, a[RNNP_DEPTHWISE_BIAS],
+                                    a[RNNP_DEPTHWISE_MULTIPLIER], NULL };
+        return check_dense_sums(c, "expand_weight", a + RNNP_EXPAND_WEIGHT, mid, in, NULL)
+            && check_sums(c, "depthwise_weight", &depthwise)
+            && check_dense_sums(c, "project_weight", a + RNNP_PROJECT_WEIGHT, out, mid,
+                rnnp_op_residual(op) ? a[RNNP_RESIDUAL] : NULL);
+    }
+    return check_dense_sums(c, "weight", a, out, (uint32_t)op->kernel * op->kernel * in, NULL)
+        && (op->kind != RNNP_DETECT_HEAD || check_anchors(c, a[RNNP_ANCHORS], 2u * op->num_anchors));
+}
+
+static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
+    if (op->kind < RNNP_CONV || op->kind > RNNP_DETECT_HEAD) {
+        rnnp_fail(c->error, RNNP_ERROR_UNSUPPORTED, c->op, "kind", RNNP_DETECT_HEAD, op->kind);
+        return false;
+    }
+    return check_fields(c, model, op) && check_parameters(c, model, op);
+}
+
+// Consumers, results and segments.
+static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
+    rnnp_check_t c = { error, -1 };
+    rnnp_op_t op;
+    uint64_t consumed = 0; // bit k: operator k - 1 has a consumer
+    uint8_t segment[RNNP_MAX_OPS]; // of each operator, one more if it is materialized: that of its consumers
+    uint8_t cut[RNNP_MAX_OPS + 1]; // the materialized operator of a segment
+    uint32_t heads = 0;
+    for (uint32_t i = 0; i <= RNNP_MAX_OPS; i++) {
+        cut[i] = NO_SEGMENT;
+    }
+    for (uint32_t i = 0; i < model->num_ops; i++) {
+        c.op = (int32_t)i;
+        rnnp_op_get(&op, model, i);
+        consumed |= UINT64_C(1) << op.input;
+        heads += op.kind == RNNP_DETECT_HEAD;
+        segment[i] = op.input == 0 ? 0 : segment[op.input - 1];
+        if (rnnp_op_materialized(&op)) {
+            if (cut[segment[i]] != NO_SEGMENT) {
+                return bad(&c, "flags", cut[segment[i]], i);
+            }
+            cut[segment[i]] = (uint8_t)i;
+            segment[i]++;
+        }
+    }
+    for (uint32_t i = 0; i < model->num_ops; i++) {
+        c.op = (int32_t)i;
+        rnnp_op_get(&op, model, i);
+        // Operator 63 can't have a consumer, and bit 64 does not exist.
+        bool used = i + 1 < 64 && (consumed >> (i + 1) & 1) != 0;
+        if (!used && !rnnp_op_is_result(model, &op, i)) {
+            return bad(&c, "consumers", 1, 0);
+        }
+    }
+    bool detection = model->task == RNNP_TASK_DETECTION;
+    if (detection != (heads > 0)) {
+        c.op = -1;
+        return bad(&c, "heads", detection ? 1 : 0, heads);
+    }
+    return true;
+}
+
+bool rnnp_check_operators(const rnnp_model_t *model, rnnp_error_t *error) {
+    const uint8_t *table = model->blob + rnnp_read_u32(model->blob + 24);
+    for (uint32_t i = 0; i < model->num_ops; i++) {
+        rnnp_check_t c = { error, (int32_t)i };
+        rnnp_op_t op;
+        rnnp_op_get(&op, model, i);
+        if (!check_operator(&c, model, &op)
+            || !rnnp_check_zeros(&c, "reserved", table + i * RNNP_OP_SIZE + 56, 8)) {
+            return false;
+        }
+    }
+    return check_graph(model, error);
+}

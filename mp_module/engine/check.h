@@ -1,0 +1,35 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// What the loader checks of operators, graph and parameters (SPEC.md), on a blob of untrusted content.
+#ifndef RNNP_CHECK_H
+#define RNNP_CHECK_H
+
+#include "op.h"
+#include "rnnp.h"
+
+// Fills the error and returns its status.
+rnnp_status_t rnnp_fail(rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected,
+    uint32_t given);
+
+// A check in progress: where errors go and whom they are about.
+typedef struct {
+    rnnp_error_t *error;
+    int32_t op; // -1: the header
+} rnnp_check_t;
+
+// All of these: true if all is well, else the error is filled.
+
+// low <= value <= high; the error gives the limit that the value breaks.
+bool rnnp_check_range(const rnnp_check_t *check, const char *what, int32_t value, int32_t low, int32_t high);
+
+// Bytes are 0; the error gives the first that is not.
+bool rnnp_check_zeros(const rnnp_check_t *check, const char *what, const uint8_t *bytes, uint32_t count);
+
+// A section of `size` bytes at `offset` lies after the header and within `total` bytes, and is aligned.
+bool rnnp_check_section(const rnnp_check_t *check, const char *what, uint32_t offset, uint32_t size, uint32_t total);
+
+// All operators, their parameters and the graph. Of the model, all fields but name and labels are checked, and the
+// operator table lies within the blob.
+bool rnnp_check_operators(const rnnp_model_t *model, rnnp_error_t *error);
+
+#endif // RNNP_CHECK_H

@@ -1,0 +1,24 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+#include "numeric.h"
+#include "tables.h"
+
+int32_t rnnp_sigmoid15(int32_t x) {
+    int32_t u = rnnp_clamp(x < 0 ? -x : x, 0, 32767);
+    int32_t i = u >> 8;
+    int32_t low = rnnp_sigmoid_table[i];
+    int32_t s = low + (((rnnp_sigmoid_table[i + 1] - low) * (u & 255) + 128) >> 8);
+    return rnnp_clamp(x < 0 ? 32768 - s : s, 0, 32767);
+}
+
+int32_t rnnp_tanh15(int32_t x) {
+    return rnnp_clamp(2 * rnnp_sigmoid15(rnnp_sat16(2 * x)) - 32768, -32768, 32767);
+}
+
+int32_t rnnp_exp2_14(int32_t t) {
+    t = rnnp_clamp(t, -16384, 16384);
+    int32_t i = t >> 12; // whole part, -4..4
+    int32_t f = t & 4095;
+    int32_t low = rnnp_exp2_table[f >> 7];
+    int32_t m = low + (((rnnp_exp2_table[(f >> 7) + 1] - low) * (f & 127) + 64) >> 7);
+    return i >= 0 ? m << i : m >> -i;
+}

@@ -1,0 +1,95 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The inner loops: everything that is worth writing again for a machine. kernels_c.c has them in plain C, which is
+// also the reference that any other version must equal bit for bit.
+//
+// Kernels work on rows or runs of pixels, keep nothing, and touch only what their arguments name. Activations are int8,
+// channels innermost (pixel x of a row with C channels is at row + x * C). The loader has checked the parameters:
+// sums stay within int32, multipliers are 0..2^31 - 1, clamps are in order. Arithmetic: docs/arithmetic.md.
+#ifndef RNNP_KERNELS_H
+#define RNNP_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// From accumulators to int8: zero_point + ((acc * multiplier + 2^31) >> 32), clamped.
+typedef struct {
+    const int32_t *bias; // one a channel
+    const int32_t *multiplier;
+    int8_t zero_point;
+    int8_t min, max;
+} rnnp_requantize_t;
+
+// A convolution of one output row.
+typedef struct {
+    const int8_t *weight; // [out_channels][kernel][kernel][in_channels]
+    uint16_t in_width, in_channels;
+    uint16_t out_width, out_channels;
+    uint8_t kernel; // 1 or 3
+    uint8_t stride; // 1 or 2
+    int8_t pad; // value of pixels outside of the input
+    rnnp_requantize_t requantize; // heads: bias and multiplier alone are used
+} rnnp_conv_t;
+
+// One output row, padded by (kernel - 1) / 2 pixels at both sides.
+//   rows  the `kernel` input rows, top to bottom; NULL where a row is outside of the input
+//   out   out_width * out_channels values
+void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out);
+
+// The same to int16: sat16((acc * multiplier + 2^23) >> 24).
+void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out);
+
+// A 1x1 convolution of stride 1 over a run of pixels, with a second, one-tap input if `residual` is not NULL.
+typedef struct {
+    const int8_t *weight; // [out_channels][in_channels]
+    const int32_t *residual; // [out_channels], -32767..32767, or NULL
+    uint16_t in_channels, out_channels;
+    rnnp_requantize_t requantize;
+} rnnp_pointwise_t;
+
+//   in    pixels * in_channels values
+//   skip  pixels * out_channels values that `residual` weighs; unused without it
+//   out   pixels * out_channels values; must not overlap the inputs
+void rnnp_kernel_pointwise(const rnnp_pointwise_t *pointwise, const int8_t *in, const int8_t *skip, uint32_t pixels,
+    int8_t *out);
+
+// A depthwise 3x3 convolution over a run of pixels. Its input is padded already.
+typedef struct {
+    const int8_t *weight; // [3][3][channels]
+    uint16_t channels;
+    uint8_t stride; // 1 or 2, along the row
+    rnnp_requantize_t requantize;
+} rnnp_depthwise_t;
+
+//   rows  three rows of (pixels - 1) * stride + 3 pixels each: output x covers pixels x * stride .. x * stride + 2
+//   out   pixels * channels values; must not overlap the rows
+void rnnp_kernel_depthwise(const rnnp_depthwise_t *depthwise, const int8_t *const *rows, uint32_t pixels, int8_t *out);
+
+// One FastGRNN cell.
+typedef struct {
+    const int16_t *w; // [hidden][inputs]
+    const int16_t *u; // [hidden][hidden]
+    const int16_t *bz, *bh; // [hidden]
+    uint16_t inputs; // 1..1024
+    uint16_t hidden; // 1..64
+    uint8_t shift_w, shift_u; // 0..24
+    uint16_t zeta, nu; // Q15, 0..32768 and 0..32767
+    bool smooth; // sigmoid and tanh; else the hard non-linearities
+} rnnp_cell_t;
+
+// W x for int8 pixels: wx[i][h] = sat16((sum_k w[h][k] * (x[i * step + k] - zero_point)) >> shift_w).
+//   x     pixels of `inputs` channels, `step` values apart
+//   wx    pixels * hidden values
+void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point,
+    uint32_t pixels, int16_t *wx);
+
+// W v for one int16 vector v of `inputs` Q15 values, which must not overlap wx.
+void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, int16_t *wx);
+
+// Runs the cell from the initial state over `steps` (1 or more) inputs and leaves the last state in h.
+//   wx    W x of the first input; that of the next is `step` values further (negative: backwards)
+//   h     `hidden` values, Q15; must not overlap wx
+void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *wx, ptrdiff_t step, uint32_t steps, int16_t *h);
+
+#endif // RNNP_KERNELS_H

@@ -1,0 +1,159 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The kernels in plain C (kernels.h): the reference of all others.
+#include "kernels.h"
+
+#include "numeric.h"
+#include "op.h"
+#include "tables.h"
+
+#include <string.h>
+
+// acc * multiplier / 2^shift, rounded to nearest (halves up).
+static int64_t scale(int32_t acc, int32_t multiplier, uint32_t shift) {
+    return ((int64_t)acc * multiplier + (INT64_C(1) << (shift - 1))) >> shift;
+}
+
+static int8_t requantize(const rnnp_requantize_t *r, uint32_t channel, int32_t acc) {
+    int32_t y = r->zero_point + (int32_t)scale(acc, r->multiplier[channel], 32);
+    return (int8_t)rnnp_clamp(y, r->min, r->max);
+}
+
+static int32_t dot8(const int8_t *a, const int8_t *b, uint32_t count) {
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+static int32_t sum8(const int8_t *a, uint32_t count) {
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += a[i];
+    }
+    return sum;
+}
+
+static int32_t dot16(const int16_t *a, const int16_t *b, uint32_t count) {
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
+}
+
+// Accumulator of output channel o at output column ox.
+static int32_t convolve(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t o) {
+    uint32_t k = conv->kernel, channels = conv->in_channels;
+    const int8_t *weight = conv->weight + o * k * k * channels;
+    int32_t acc = conv->requantize.bias[o];
+    for (uint32_t ky = 0; ky < k; ky++) {
+        for (uint32_t kx = 0; kx < k; kx++, weight += channels) {
+            int32_t x = (int32_t)(ox * conv->stride + kx) - (int32_t)(k - 1) / 2;
+            if (rows[ky] == NULL || x < 0 || x >= conv->in_width) {
+                acc += conv->pad * sum8(weight, channels);
+            } else {
+                acc += dot8(weight, rows[ky] + (uint32_t)x * channels, channels);
+            }
+        }
+    }
+    return acc;
+}
+
+void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
+    for (uint32_t ox = 0; ox < conv->out_width; ox++) {
+        for (uint32_t o = 0; o < conv->out_channels; o++) {
+            *out++ = requantize(&conv->requantize, o, convolve(conv, rows, ox, o));
+        }
+    }
+}
+
+void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out) {
+    for (uint32_t ox = 0; ox < conv->out_width; ox++) {
+        for (uint32_t o = 0; o < conv->out_channels; o++) {
+            int64_t y = scale(convolve(conv, rows, ox, o), conv->requantize.multiplier[o], 24);
+            *out++ = (int16_t)(y < INT16_MIN ? INT16_MIN : y > INT16_MAX ? INT16_MAX : y);
+        }
+    }
+}
+
+void rnnp_kernel_pointwise(const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
+    for (uint32_t x = 0; x < pixels; x++) {
+        for (uint32_t o = 0; o < p->out_channels; o++) {
+            int32_t acc = p->requantize.bias[o] + dot8(p->weight + o * p->in_channels, in, p->in_channels);
+            if (p->residual != NULL) {
+                acc += p->residual[o] * skip[x * p->out_channels + o];
+            }
+            *out++ = requantize(&p->requantize, o, acc);
+        }
+        in += p->in_channels;
+    }
+}
+
+void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, const int8_t *const *rows, uint32_t pixels, int8_t *out) {
+    uint32_t channels = d->channels;
+    for (uint32_t x = 0; x < pixels; x++) {
+        for (uint32_t c = 0; c < channels; c++) {
+            int32_t acc = d->requantize.bias[c];
+            for (uint32_t ky = 0; ky < 3; ky++) {
+                const int8_t *in = rows[ky] + x * d->stride * channels + c;
+                const int8_t *weight = d->weight + ky * 3 * channels + c;
+                acc += in[0] * weight[0] + in[channels] * weight[channels] + in[2 * channels] * weight[2 * channels];
+            }
+            *out++ = requantize(&d->requantize, c, acc);
+        }
+    }
+}
+
+void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point,
+    uint32_t pixels, int16_t *wx) {
+    for (uint32_t i = 0; i < pixels; i++) {
+        for (uint32_t h = 0; h < cell->hidden; h++) {
+            const int16_t *w = cell->w + h * cell->inputs;
+            int32_t sum = 0;
+            for (uint32_t k = 0; k < cell->inputs; k++) {
+                sum += w[k] * (x[k] - zero_point);
+            }
+            *wx++ = rnnp_sat16(sum >> cell->shift_w);
+        }
+        x += step;
+    }
+}
+
+void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, int16_t *wx) {
+    for (uint32_t h = 0; h < cell->hidden; h++) {
+        wx[h] = rnnp_sat16(dot16(cell->w + h * cell->inputs, v, cell->inputs) >> cell->shift_w);
+    }
+}
+
+// The element-wise half of a step: the new state from the old one and the pre-activation p.
+static int16_t update(const rnnp_cell_t *cell, uint32_t i, int32_t p, int32_t h) {
+    int32_t z, g; // Q13
+    if (cell->smooth) {
+        z = rnnp_sigmoid15(rnnp_sat16(p + cell->bz[i])) >> 2;
+        g = rnnp_tanh15(rnnp_sat16(p + cell->bh[i])) >> 2;
+    } else {
+        z = rnnp_clamp((p + cell->bz[i]) >> 1, 0, 8191);
+        g = rnnp_clamp(p + cell->bh[i], -8192, 8191);
+    }
+    int32_t keep = (8191 - z) * 4; // 1 - z in Q15
+    int32_t weight = rnnp_clamp(((keep * cell->zeta) >> 15) + cell->nu, 0, 32767);
+    return rnnp_sat16((z * h + weight * g) >> 13);
+}
+
+void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *wx, ptrdiff_t step, uint32_t steps, int16_t *h) {
+    uint32_t hidden = cell->hidden;
+    for (uint32_t i = 0; i < hidden; i++) {
+        h[i] = update(cell, i, wx[i], 0); // the initial state is 0: no U h
+    }
+    for (uint32_t t = 1; t < steps; t++) {
+        int16_t old[RNNP_MAX_HIDDEN];
+        memcpy(old, h, hidden * sizeof(old[0]));
+        wx += step;
+        for (uint32_t i = 0; i < hidden; i++) {
+            int32_t uh = rnnp_sat16(dot16(cell->u + i * hidden, old, hidden) >> cell->shift_u);
+            h[i] = update(cell, i, rnnp_sat16(wx[i] + uh), old[i]);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// Operators as the blob describes them: records, shape rule, layout of the parameters (SPEC.md).
+#ifndef RNNP_OP_H
+#define RNNP_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rnnp.h"
+
+#define RNNP_HEADER_SIZE (128)
+#define RNNP_OP_SIZE (64)
+#define RNNP_SECTION_ALIGNMENT (16)
+#define RNNP_MAX_SIDE (2048)
+#define RNNP_MAX_CHANNELS (1024)
+#define RNNP_MAX_PATCH (32)
+#define RNNP_MAX_HIDDEN (64)
+#define RNNP_MAX_ANCHORS (8)
+#define RNNP_VALUES_PER_ANCHOR (5) // logit, dx, dy, tw, th
+
+#define RNNP_FLAG_MATERIALIZE (1)
+#define RNNP_FLAG_RESIDUAL (2)
+#define RNNP_FLAG_SMOOTH (4)
+
+// A record of the operator table, field by field as in SPEC.md.
+typedef struct {
+    uint8_t kind, flags;
+    uint16_t input;
+    uint16_t in_height, in_width, in_channels;
+    uint16_t out_height, out_width, out_channels;
+    uint8_t kernel, kernel_w, stride;
+    int8_t in_zero_point, out_zero_point, act_min, act_max;
+    uint8_t pad_bottom, pad_right;
+    uint8_t num_anchors;
+    uint16_t step;
+    uint16_t mid_channels;
+    int8_t exp_zero_point, dw_zero_point;
+    int8_t exp_min, exp_max, dw_min, dw_max;
+    uint8_t shift_w1, shift_u1, shift_w2, shift_u2;
+    uint16_t zeta1, nu1, zeta2, nu2;
+    uint32_t params_offset, params_size;
+} rnnp_op_t;
+
+// Arrays of the parameter sections, numbered in their order.
+enum { RNNP_WEIGHT, RNNP_BIAS, RNNP_MULTIPLIER, RNNP_ANCHORS }; // CONV, DETECT_HEAD
+enum {
+    RNNP_EXPAND_WEIGHT, RNNP_EXPAND_BIAS, RNNP_EXPAND_MULTIPLIER,
+    RNNP_DEPTHWISE_WEIGHT, RNNP_DEPTHWISE_BIAS, RNNP_DEPTHWISE_MULTIPLIER,
+    RNNP_PROJECT_WEIGHT, RNNP_PROJECT_BIAS, RNNP_PROJECT_MULTIPLIER, RNNP_RESIDUAL,
+}; // INVERTED_RESIDUAL
+enum { RNNP_W1, RNNP_U1, RNNP_BZ1, RNNP_BH1, RNNP_W2, RNNP_U2, RNNP_BZ2, RNNP_BH2 }; // RNNPOOL
+#define RNNP_MAX_ARRAYS (10)
+
+// Where an operator's arrays lie, in bytes from the section's start.
+typedef struct {
+    uint32_t offset[RNNP_MAX_ARRAYS];
+    uint32_t size; // of the section, less the padding of its last array
+} rnnp_layout_t;
+
+// Little-endian fields of the blob.
+static inline uint16_t rnnp_read_u16(const uint8_t *at) {
+    return (uint16_t)(at[0] | at[1] << 8);
+}
+
+static inline uint32_t rnnp_read_u32(const uint8_t *at) {
+    return rnnp_read_u16(at) | (uint32_t)rnnp_read_u16(at + 2) << 16;
+}
+
+// Decodes one record; nothing is checked.
+void rnnp_op_decode(rnnp_op_t *op, const uint8_t *record);
+
+// Decodes record `index` of a checked model.
+void rnnp_op_get(rnnp_op_t *op, const rnnp_model_t *model, uint32_t index);
+
+// Arrays of an operator whose counts are within the limits above; arrays that it does not have are at offset 0.
+void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op);
+
+// Pointer to array `index` of an operator of a checked model.
+const void *rnnp_op_array(const rnnp_model_t *model, const rnnp_op_t *op, uint32_t index);
+
+// Size of the output along one axis; 0 if the input is smaller than the patch.
+//   size    of the input, 1..RNNP_MAX_SIDE
+//   kernel  op's kernel or kernel_w;  pad  op's pad_bottom or pad_right
+uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, uint32_t pad);
+
+// Multiply-adds of one image as this engine computes it; saturates.
+uint32_t rnnp_op_macs(const rnnp_op_t *op);
+
+// True if nobody reads the operator's output but the caller: a head, or a classifier's last operator.
+bool rnnp_op_is_result(const rnnp_model_t *model, const rnnp_op_t *op, uint32_t index);
+
+static inline bool rnnp_op_materialized(const rnnp_op_t *op) {
+    return (op->flags & RNNP_FLAG_MATERIALIZE) != 0;
+}
+
+static inline bool rnnp_op_residual(const rnnp_op_t *op) {
+    return (op->flags & RNNP_FLAG_RESIDUAL) != 0;
+}
+
+// RNNPool: patches along each axis, without the replicated ones.
+static inline uint32_t rnnp_op_patch_rows(const rnnp_op_t *op) {
+    return (uint32_t)op->out_height - op->pad_bottom;
+}
+
+static inline uint32_t rnnp_op_patch_columns(const rnnp_op_t *op) {
+    return (uint32_t)op->out_width - op->pad_right;
+}
+
+#endif // RNNP_OP_H

@@ -1,0 +1,211 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// One image through a model: rows come in, the scheduler (run.h) moves them through the graph.
+#include "run.h"
+
+#include <string.h>
+
+#include "check.h"
+#include "crc32.h"
+#include "detect.h"
+#include "frame.h"
+#include "operators.h"
+#include "plan.h"
+
+static rnnp_context_t get_context(const rnnp_run_t *run, void *arena) {
+    rnnp_state_t *state = arena;
+    return (rnnp_context_t) { run, run->model, arena, state, (rnnp_node_t *)(state + 1) };
+}
+
+// ------------------------------------------------------------------------------------------------ scheduler
+
+static void get_step(const rnnp_context_t *c, uint32_t index, rnnp_step_t *s) {
+    s->context = c;
+    s->index = index;
+    rnnp_op_get(&s->op, c->model, index);
+    s->node = &c->nodes[index + 1];
+    s->in = &c->nodes[s->op.input];
+}
+
+static uint32_t need(const rnnp_op_t *op, const rnnp_node_t *node) {
+    switch (op->kind) {
+        case RNNP_RNNPOOL:
+            return rnnp_rnnpool_need(op, node);
+        case RNNP_INVERTED_RESIDUAL:
+            return rnnp_inverted_residual_need(op, node);
+        default:
+            return rnnp_conv_need(op, node);
+    }
+}
+
+static void take_step(const rnnp_step_t *s) {
+    switch (s->op.kind) {
+        case RNNP_CONV:
+            rnnp_conv_step(s);
+            break;
+        case RNNP_DETECT_HEAD:
+            rnnp_head_step(s);
+            break;
+        case RNNP_RNNPOOL:
+            rnnp_rnnpool_step(s);
+            break;
+        default:
+            rnnp_inverted_residual_step(s);
+            break;
+    }
+    s->node->need = (uint16_t)need(&s->op, s->node);
+}
+
+void rnnp_row_made(const rnnp_step_t *s, const void *row, uint32_t bytes) {
+    const rnnp_run_t *run = s->context->run;
+    if (run->tap != NULL) {
+        run->tap(run->tap_context, s->index, s->node->rows_made, row, bytes);
+    }
+    if (rnnp_op_is_result(run->model, &s->op, s->index)) {
+        s->node->crc = rnnp_crc32(s->node->crc, row, bytes);
+    }
+    s->node->rows_made++;
+}
+
+// Finds the ready operator of a segment that stands last in the table; false if none is ready.
+static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *index) {
+    for (uint32_t i = c->model->num_ops; i-- > 0;) {
+        const rnnp_node_t *node = &c->nodes[i + 1];
+        if (node->segment == segment && node->rows_made < node->height
+            && c->nodes[node->input].rows_made >= node->need) {
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void run_segment(const rnnp_context_t *c, uint32_t segment) {
+    uint32_t index;
+    while (find_ready(c, segment, &index)) {
+        rnnp_step_t s;
+        get_step(c, index, &s);
+        take_step(&s);
+    }
+}
+
+// Prepares the operators of a segment. Only now: their memory was another segment's before.
+static void start_segment(const rnnp_context_t *c, uint32_t segment) {
+    for (uint32_t i = 0; i < c->model->num_ops; i++) {
+        rnnp_step_t s;
+        get_step(c, i, &s);
+        if (s.node->segment == segment && s.op.kind == RNNP_INVERTED_RESIDUAL) {
+            rnnp_inverted_residual_start(&s);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------------------------ a run
+
+// Fills in the state and the nodes from the plan.
+static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
+    const rnnp_model_t *model = c->model;
+    c->state->candidates = plan->candidates;
+    c->state->num_candidates = 0;
+    c->state->resample = plan->resample;
+    c->state->num_segments = plan->num_segments;
+    rnnp_frame_letterbox(model, &c->run->frame, &c->state->scaled_width, &c->state->scaled_height);
+    uint32_t anchors = 0;
+    for (uint32_t t = 0; t <= model->num_ops; t++) {
+        rnnp_node_t *node = &c->nodes[t];
+        *node = (rnnp_node_t) {
+            .ring = plan->ring[t],
+            .row_bytes = rnnp_plan_row_bytes(model, t),
+            .work = plan->work[t],
+            .scratch = plan->scratch[plan->segment[t]],
+            .ring_rows = (uint16_t)rnnp_plan_ring_rows(model, t),
+            .height = model->height,
+            .segment = plan->segment[t],
+        };
+        if (t > 0) {
+            rnnp_op_t op;
+            rnnp_op_get(&op, model, t - 1);
+            node->height = op.out_height;
+            node->input = (uint8_t)op.input;
+            node->need = (uint16_t)need(&op, node);
+            node->first_anchor = anchors;
+            anchors += (uint32_t)op.out_height * op.out_width * op.num_anchors;
+        }
+    }
+}
+
+rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
+    size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error) {
+    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    if (!rnnp_frame_valid(frame)) {
+        bool format = frame->format < RNNP_GRAY8 || frame->format > RNNP_RGB888;
+        bool width = frame->width < 1 || frame->width > RNNP_MAX_FRAME_SIDE;
+        uint32_t given = format ? (uint32_t)frame->format : width ? frame->width : frame->height;
+        uint32_t limit = format ? RNNP_RGB888 : given < 1 ? 1 : RNNP_MAX_FRAME_SIDE;
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, format ? "format" : width ? "width" : "height", limit, given);
+    }
+    bool detection = model->task == RNNP_TASK_DETECTION;
+    if (detection && threshold_q15 > 32767) {
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "threshold", 32767, threshold_q15);
+    }
+    if ((uintptr_t)arena % RNNP_ALIGNMENT != 0) {
+        uint32_t remainder = (uint32_t)((uintptr_t)arena % RNNP_ALIGNMENT);
+        return rnnp_fail(error, RNNP_ERROR_ALIGNMENT, -1, "arena", RNNP_ALIGNMENT, remainder);
+    }
+    rnnp_plan_t plan;
+    rnnp_plan(&plan, model, frame);
+    if (arena_size < plan.size) {
+        return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan.size, (uint32_t)arena_size);
+    }
+    *run = (rnnp_run_t) { .model = model, .frame = *frame, .arena_size = (uint32_t)plan.size };
+    rnnp_context_t c = get_context(run, arena);
+    set_up(&c, &plan);
+    c.state->logit_min = detection ? rnnp_detect_logit_min(threshold_q15) : 0;
+    start_segment(&c, 0);
+    return RNNP_OK;
+}
+
+rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error) {
+    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    if (run->rows_in >= run->frame.height) {
+        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->frame.height, run->rows_in + 1u);
+    }
+    rnnp_context_t c = get_context(run, arena);
+    rnnp_frame_take_row(&c, row);
+    while (rnnp_frame_make_row(&c)) {
+        run_segment(&c, 0);
+    }
+    run->rows_in++;
+    if (run->rows_in == run->frame.height) {
+        for (uint32_t segment = 1; segment < c.state->num_segments; segment++) {
+            start_segment(&c, segment);
+            run_segment(&c, segment);
+        }
+        run->done = true;
+    }
+    return RNNP_OK;
+}
+
+// ------------------------------------------------------------------------------------------------ golden check
+
+uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena) {
+    const rnnp_node_t *nodes = (const void *)((const uint8_t *)arena + sizeof(rnnp_state_t));
+    uint32_t crc = 0;
+    for (uint32_t i = 0; i < run->model->num_ops; i++) {
+        rnnp_op_t op;
+        rnnp_op_get(&op, run->model, i);
+        if (rnnp_op_is_result(run->model, &op, i)) {
+            crc = rnnp_crc32(crc, &nodes[i + 1].crc, sizeof(nodes[i + 1].crc));
+        }
+    }
+    return crc;
+}
+
+void rnnp_golden_row(const rnnp_model_t *model, uint32_t y, uint32_t *state, uint8_t *row) {
+    for (uint32_t x = 0; x < model->width; x++) {
+        for (uint32_t channel = 0; channel < model->channels; channel++) {
+            *state = *state * 1664525 + 1013904223;
+            *row++ = (uint8_t)((*state >> 26) + (((x >> 3) ^ (y >> 3)) & 15) * 12);
+        }
+    }
+}
