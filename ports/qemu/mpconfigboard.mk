@@ -1,0 +1,27 @@
+# A Cortex-M4F with the memory of an STM32F439, on QEMU's mps2-an386 machine, for MicroPython's ports/qemu:
+# BOARD_DIR=<this folder> BOARD=RNNPOOL_M4. README.md says what differs from upstream's boards, and why.
+
+QEMU_ARCH = arm
+QEMU_MACHINE = mps2-an386
+
+CFLAGS += -mthumb -mcpu=cortex-m4 -mfpu=fpv4-sp-d16 -mfloat-abi=hard -fsingle-precision-constant
+CFLAGS += -DQEMU_SOC_MPS2
+CFLAGS += -DMICROPY_HW_MCU_NAME='"Cortex-M4F"'
+# The port has no board header, and its own configuration defines some options without a guard.
+CFLAGS += -I$(BOARD_DIR) -DMP_CONFIGFILE='<mpconfigboard.h>'
+
+LDSCRIPT = $(BOARD_DIR)/stm32f439.ld
+
+# The places where this board steps into the port's own code (see the functions named __wrap_...).
+LDFLAGS += -Wl,--wrap=mp_semihosting_init,--wrap=uart_rx_chr,--wrap=mp_hal_stdio_poll
+
+SRC_BOARD_O = shared/runtime/gchelper_native.o shared/runtime/gchelper_thumb2.o
+SRC_C += start.c console.c ticks.c romfs.c
+vpath %.c $(BOARD_DIR)
+
+# The garbage-collected heap of a NUCLEO_F439ZI build without network (../shared/references.md, section 1, of the project).
+MICROPY_HEAP_SIZE = 166368
+
+# No frozen Python: mpy-cross and micropython-lib are not needed.
+FROZEN_MANIFEST ?=
+MPY_CROSS_FLAGS += -march=armv7emsp

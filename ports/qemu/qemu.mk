@@ -1,0 +1,25 @@
+# Targets of the emulated board, included by the Makefile of the repository.
+
+.PHONY: qemu
+qemu: mpy $(STAMPS)/packages-m4 ## build build/qemu/firmware.elf, MicroPython with the module for an emulated Cortex-M4F
+	$(call build_qemu,$(BUILD)/qemu,)
+
+.PHONY: qemu-nodsp
+qemu-nodsp: mpy $(STAMPS)/packages-m4 ## the same without the DSP kernels: build/qemu-nodsp/firmware.elf
+	$(call build_qemu,$(BUILD)/qemu-nodsp,RNNPOOL_CFLAGS=-DRNNP_NO_DSP=1)
+
+.PHONY: test-m4
+test-m4: qemu qemu-nodsp $(BUILD)/test-inputs/.stamp ## the board and tests/micropython on the emulated Cortex-M4F, DSP kernels on and off
+	$(DEV_PYTHON) -m pytest tests/qemu $(PYTEST_ARGS)
+
+# folder, more variables for MicroPython's make; see build_unix. Objects do not depend on command-line definitions:
+# one folder a configuration. The models are built in, for detect_faces(), and in the ROMFS image that the tests add.
+define build_qemu
+	@[ ! -e $(1)/.source ] || [ "$$(cat $(1)/.source)" = "$(MPY)" ] || rm -rf $(1)
+	@mkdir -p $(1) && echo "$(MPY)" >$(1)/.source
+	@set -a; [ ! -e "$(MPY)/.rnnpool-source" ] || . "$(MPY)/.rnnpool-source"; set +a; \
+	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
+	    $(MAKE) -C "$(MPY)/ports/qemu" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
+	    BOARD_DIR="$(ROOT)/ports/qemu" BOARD=RNNPOOL_M4 BUILD=$(1) USER_C_MODULES="$(ROOT)" \
+	    RNNPOOL_MODELS="$(MODELS)" $(2)
+endef
