@@ -189,6 +189,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 
 .PHONY: fuzz
 fuzz: $(FUZZERS:%=run-%) ## fuzz the engine [FUZZ_SECONDS=60 for each target]
+	@[ -n "$(FUZZERS)" ] || { echo "there is no tests/fuzz/fuzz_*.c" >&2; exit 1; }
 
 .PHONY: $(FUZZERS:%=run-%)
 $(FUZZERS:%=run-%): run-%: $(BUILD)/fuzz/% $(BUILD)/fuzz/seeds/.stamp

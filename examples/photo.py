@@ -13,7 +13,7 @@ import rnnpool
 
 
 def read_pgm(path):
-    # Returns (width, height, pixels) of a file "P5 <width> <height> 255 <pixels>"; "#" starts a comment.
+    """Returns (width, height, pixels) of a file "P5 <width> <height> 255 <pixels>"; "#" starts a comment."""
     with open(path, "rb") as file:
         fields = []
         while len(fields) < 4:

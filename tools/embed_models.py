@@ -3,8 +3,8 @@
 
     embed_models.py --output build/rnnpool_builtin_models.c face my/own.rnnp
 
-A model is the name of a file in models/ without its suffix, or the path of an .rnnp file. The output is left alone if it
-would not change, so that nothing is compiled again. Standard library only: firmware builds run it.
+A model is the name of a file in models/ without its suffix, or the path of an .rnnp file. The output is left alone if
+it would not change, so that nothing is compiled again. Standard library only: firmware builds run it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,13 @@ def find(model: str) -> tuple[str, Path]:
 
 def c_source(models: list[tuple[str, bytes]]) -> str:
     """Returns the C file for (name, blob) pairs."""
-    lines = ["// Written by tools/embed_models.py.", '#include "binding/builtin_models.h"', "", "#include <stddef.h>", ""]
+    lines = [
+        "// Written by tools/embed_models.py.",
+        '#include "binding/builtin_models.h"',
+        "",
+        "#include <stddef.h>",
+        "",
+    ]
     for index, (_, blob) in enumerate(models):
         lines.append(f"static const uint8_t model_{index}[{len(blob)}] __attribute__((aligned({ALIGNMENT}))) = {{")
         lines += ["    " + "".join(f"{byte}," for byte in blob[at : at + 32]) for at in range(0, len(blob), 32)]

@@ -2,10 +2,10 @@
 """Finds MicroPython's source and prints the path of it.
 
 With `--mpy-dir DIR` (the Makefile's `MPY_DIR=DIR`) that folder is checked and used as it is. Otherwise MicroPython
-1.25.0 is unpacked into `--to` (build/micropython), from a file in the cache ($XDG_CACHE_HOME/rnnpool) that is made once:
+1.25.0 is unpacked into `--to` (build/micropython), from a file in the cache ($XDG_CACHE_HOME/rnnpool), made once:
 
-1. Debian's source package of this version, downloaded by apt-get from the mirror that the machine already uses (no root,
-   nothing of the machine's apt configuration is changed), SHA-256 checked each time it is unpacked; or else
+1. Debian's source package of this version, downloaded by apt-get from the mirror that the machine already uses (no
+   root, nothing of its apt configuration is changed), SHA-256 checked each time it is unpacked; or else
 2. a git clone of upstream's tag, commit checked.
 
 Downloads and folders get their final name only when they are complete: an interrupted run is simply started again.
@@ -50,7 +50,12 @@ def run(command: list[str], what: str) -> str:
     """Runs a command and returns its stdout; raises SourceError with the last line that it printed if it fails."""
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=DOWNLOAD_SECONDS
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DOWNLOAD_SECONDS,
         )
     except FileNotFoundError:
         raise SourceError(f"{what}: the command {command[0]} is not installed") from None
@@ -224,7 +229,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mpy-dir", type=Path, help="check and use this checkout instead of obtaining one")
     parser.add_argument("--to", type=Path, default=root / "build" / "micropython", help="folder to unpack into")
-    parser.add_argument("--cache", type=Path, default=cache_home / "rnnpool", help="folder that keeps what was downloaded")
+    parser.add_argument(
+        "--cache", type=Path, default=cache_home / "rnnpool", help="folder that keeps what was downloaded"
+    )
     arguments = parser.parse_args()
     try:
         if arguments.mpy_dir is not None:
