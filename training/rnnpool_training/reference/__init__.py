@@ -1,10 +1,11 @@
 """The right answer, in integers: docs/arithmetic.md in numpy. Never torch.
 
 The C engine must equal this bit for bit; training imitates it. One file an operator, in the order of the page:
-frame, conv, inverted_residual, rnnpool, detect; `network` runs whole models, `golden` makes and checks golden values.
+frame, conv, inverted_residual, rnnpool, detection; `network` runs whole models,
+`golden` makes and checks golden values.
 """
 
-from .detect import Detection
+from .detection import Detection
 from .frame import Format
 from .golden import golden_check, set_golden
 from .network import detect, detect_outputs, run, run_input, run_operator

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..blob.model import Conv, DetectHead, InvertedResidual, Model, Op, Task
-from . import detect as detection
+from . import detection
 from .conv import conv, head
 from .frame import Format, Pixels, model_input, sign
 from .integer import Integers
@@ -54,7 +54,11 @@ def detect(
     iou: int | None = None,
     max_detections: int = 512,
 ) -> list[detection.Detection]:
-    """Detections in a frame, best first. threshold and iou: Q15, None for the model's own. ValueError as in `run`."""
+    """Detections in a frame, best first. threshold and iou: Q15, None for the model's own.
+
+    ValueError as in `run`, or if the model is no detector.
+    """
+    _check_detector(model)
     outputs = run(model, frame, width, height, format)
     return detect_outputs(model, outputs, width, height, threshold, iou, max_detections)
 
@@ -72,8 +76,7 @@ def detect_outputs(
 
     threshold and iou: Q15, None for the model's own. ValueError if the model is no detector.
     """
-    if model.task != Task.DETECTION:
-        raise ValueError(f"detections need a detection model, {model.name!r} is for {model.task.name.lower()}")
+    _check_detector(model)
     heads = [op for op in model.ops if isinstance(op, DetectHead)]
     threshold = model.threshold if threshold is None else threshold
     logits, boxes, anchors = detection.candidates(
@@ -87,3 +90,8 @@ def detect_outputs(
         if w > 0 and h > 0:
             found.append(detection.Detection(x, y, w, h, int(scores[i]), raw, int(anchors[i])))
     return found
+
+
+def _check_detector(model: Model) -> None:
+    if model.task != Task.DETECTION:
+        raise ValueError(f"detections need a detection model, {model.name!r} is for {model.task.name.lower()}")

@@ -1,5 +1,6 @@
 """From heads to boxes in the frame (docs/arithmetic.md, section 4)."""
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ class Detection(NamedTuple):
     anchor: int
 
 
+@functools.cache
 def logit_min(threshold: int) -> int:
     """The smallest logit (Q12) with a score of at least `threshold` (Q15); 32768, which none is, if there is none."""
     scores = sigmoid15(np.arange(-32768, 32768))

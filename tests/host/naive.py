@@ -1,0 +1,220 @@
+"""docs/arithmetic.md once more, one number at a time in Python's own integers: slow and plainly right.
+
+The tests of the reference hold the vectorised numpy against this. Maps are nested indexing of numpy arrays, every value
+is made an int before anything is computed, so nothing can wrap.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, RNNPool
+from rnnpool_training.reference.rnnpool import Cell
+from rnnpool_training.reference.tables import EXP2, SIGMOID
+
+Map = NDArray[Any]
+
+
+def clamp(v: int, low: int, high: int) -> int:
+    return max(low, min(high, v))
+
+
+def sat16(v: int) -> int:
+    return clamp(v, -32768, 32767)
+
+
+def int32(v: int) -> int:
+    """v, which the overflow rules promise to fit 32 bits."""
+    assert -(2**31) <= v < 2**31, v
+    return v
+
+
+def at(x: Map, row: int, column: int, channel: int, outside: int) -> int:
+    inside = 0 <= row < x.shape[0] and 0 <= column < x.shape[1]
+    return int(x[row, column, channel]) if inside else outside
+
+
+def accumulators(x: Map, weight: Map, bias: Map, stride: int, pad: int) -> Map:
+    """int [out_h, out_w, o] of a convolution with weight [o, k, k, c]."""
+    out, kernel, _, channels = weight.shape
+    p = (kernel - 1) // 2
+    height, width = ((n + 2 * p - kernel) // stride + 1 for n in x.shape[:2])
+    acc = np.zeros((height, width, out), np.int64)
+    for oy in range(height):
+        for ox in range(width):
+            for o in range(out):
+                total = int(bias[o])
+                for ky in range(kernel):
+                    for kx in range(kernel):
+                        for c in range(channels):
+                            value = at(x, oy * stride - p + ky, ox * stride - p + kx, c, pad)
+                            total = int32(total + int(weight[o, ky, kx, c]) * value)
+                acc[oy, ox, o] = total
+    return acc
+
+
+def requantized(acc: Map, multiplier: Map, zero_point: int, low: int, high: int) -> Map:
+    out = np.zeros(acc.shape, np.int8)
+    for index in np.ndindex(acc.shape):
+        scaled = (int(acc[index]) * int(multiplier[index[-1]]) + 2**31) >> 32
+        out[index] = clamp(zero_point + scaled, low, high)
+    return out
+
+
+def conv(op: Conv, x: Map, pad: int) -> Map:
+    acc = accumulators(x, op.weight, op.bias, op.stride, pad)
+    return requantized(acc, op.multiplier, op.out_zero_point, op.act_min, op.act_max)
+
+
+def head(op: DetectHead, x: Map, pad: int) -> Map:
+    acc = accumulators(x, op.weight, op.bias, 1, pad)
+    out = np.zeros(acc.shape, np.int16)
+    for index in np.ndindex(acc.shape):
+        out[index] = sat16((int(acc[index]) * int(op.multiplier[index[-1]]) + 2**23) >> 24)
+    return out
+
+
+def inverted_residual(op: InvertedResidual, x: Map, pad: int) -> Map:
+    expand = accumulators(x, op.expand_weight[:, None, None, :], op.expand_bias, 1, pad)
+    e = requantized(expand, op.expand_multiplier, op.exp_zero_point, op.exp_min, op.exp_max)
+    channels = []
+    for c in range(e.shape[2]):  # a depthwise convolution is one convolution a channel
+        weight = op.depthwise_weight[None, :, :, c, None]
+        acc = accumulators(e[:, :, [c]], weight, op.depthwise_bias[[c]], op.stride, op.exp_zero_point)
+        multiplier = op.depthwise_multiplier[[c]]
+        channels.append(requantized(acc, multiplier, op.dw_zero_point, op.dw_min, op.dw_max))
+    d = np.concatenate(channels, 2)
+    acc = accumulators(d, op.project_weight[:, None, None, :], op.project_bias, 1, 0)
+    if op.residual is not None:
+        for index in np.ndindex(acc.shape):
+            acc[index] = int32(int(acc[index]) + int(op.residual[index[-1]]) * int(x[index]))
+    return requantized(acc, op.project_multiplier, op.out_zero_point, -128, 127)
+
+
+def sigmoid15(x: int) -> int:
+    u = min(abs(x), 32767)
+    i, f = u >> 8, u & 255
+    s = int(SIGMOID[i]) + (((int(SIGMOID[i + 1]) - int(SIGMOID[i])) * f + 128) >> 8)
+    return min(s if x >= 0 else 32768 - s, 32767)
+
+
+def tanh15(x: int) -> int:
+    return clamp(2 * sigmoid15(sat16(2 * x)) - 32768, -32768, 32767)
+
+
+def exp2_14(t: int) -> int:
+    t = clamp(t, -16384, 16384)
+    i, f = t >> 12, t & 4095
+    k = f >> 7
+    m = int(EXP2[k]) + (((int(EXP2[k + 1]) - int(EXP2[k])) * (f & 127) + 64) >> 7)
+    return m << i if i >= 0 else m >> -i
+
+
+def dot(row: Map, v: list[int]) -> int:
+    total = 0
+    for weight, value in zip(row, v, strict=True):
+        total = int32(total + int(weight) * value)
+    return total
+
+
+def step(cell: Cell, v: list[int], h: list[int]) -> list[int]:
+    """One step of FastGRNN from state h with input v; no short cut for the initial state."""
+    after = []
+    for i in range(len(h)):
+        wx = sat16(dot(cell.w[i], v) >> cell.shift_w)
+        uh = sat16(dot(cell.u[i], h) >> cell.shift_u)
+        p = sat16(wx + uh)
+        if cell.smooth:
+            z = sigmoid15(sat16(p + int(cell.bz[i]))) >> 2
+            g = tanh15(sat16(p + int(cell.bh[i]))) >> 2
+        else:
+            z = clamp((p + int(cell.bz[i])) >> 1, 0, 8191)
+            g = clamp(sat16(p + int(cell.bh[i])), -8192, 8191)
+        t = (8191 - z) << 2
+        zp = min((int32(t * cell.zeta) >> 15) + cell.nu, 32767)
+        after.append(sat16(int32(z * h[i] + zp * g) >> 13))
+    return after
+
+
+def sweep(cell: Cell, sequence: list[list[int]]) -> list[int]:
+    h = [0] * len(cell.bz)
+    for v in sequence:
+        h = step(cell, v, h)
+    return h
+
+
+def rnnpool(op: RNNPool, x: Map, zero_point: int) -> Map:
+    """Algorithm 1 of the paper, one patch after the other."""
+    one = Cell(op.w1, op.u1, op.bz1, op.bh1, op.shift_w1, op.shift_u1, op.zeta1, op.nu1, op.smooth)
+    two = Cell(op.w2, op.u2, op.bz2, op.bh2, op.shift_w2, op.shift_u2, op.zeta2, op.nu2, op.smooth)
+    n_y = (x.shape[0] - op.patch_height) // op.stride + 1
+    n_x = (x.shape[1] - op.patch_width) // op.stride + 1
+    out = np.zeros((n_y + op.pad_bottom, n_x + op.pad_right, op.out_channels), np.int8)
+
+    def pixel(y: int, x_: int) -> list[int]:
+        return [int(v) - zero_point for v in x[y, x_]]
+
+    for i in range(n_y):
+        for j in range(n_x):
+            ys = range(i * op.stride, i * op.stride + op.patch_height)
+            xs = range(j * op.stride, j * op.stride + op.patch_width)
+            rows = [sweep(one, [pixel(y, x_) for x_ in xs]) for y in ys]
+            columns = [sweep(one, [pixel(y, x_) for y in ys]) for x_ in xs]
+            state = sweep(two, rows) + sweep(two, rows[::-1]) + sweep(two, columns) + sweep(two, columns[::-1])
+            out[i, j] = [clamp((h + 128) >> 8, -128, 127) for h in state]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = out[min(i, n_y - 1), min(j, n_x - 1)]
+    return out
+
+
+def resample(values: list[int], size: int) -> list[int]:
+    """One line of pixels as `size` pixels."""
+    n, m = len(values), size
+    if m < n:
+        out = []
+        for j in range(m):
+            # Unit u of the n * m that the line has belongs to source u // m.
+            out.append((sum(values[u // m] for u in range(j * n, (j + 1) * n)) + n // 2) // n)
+        return out
+    if m == n:
+        return list(values)
+    out = []
+    for j in range(m):
+        p = clamp((2 * j + 1) * n - m, 0, 2 * m * (n - 1))
+        i, f = p // (2 * m), p % (2 * m)
+        out.append(((2 * m - f) * values[i] + f * values[min(i + 1, n - 1)] + m) // (2 * m))
+    return out
+
+
+def boxes(heads: list[DetectHead], outputs: list[Map]) -> list[tuple[int, int, list[int]]]:
+    """(logit, anchor index, box in Q4) of every anchor, in the order of the index."""
+    found = []
+    for op, output in zip(heads, outputs, strict=True):
+        for iy in range(output.shape[0]):
+            for ix in range(output.shape[1]):
+                for a, (aw, ah) in enumerate(op.anchors):
+                    logit, dx, dy, tw, th = (int(v) for v in output[iy, ix, 5 * a : 5 * a + 5])
+                    cx = (2 * ix + 1) * op.step * 8 + ((int(aw) * dx + 2048) >> 12)
+                    cy = (2 * iy + 1) * op.step * 8 + ((int(ah) * dy + 2048) >> 12)
+                    w = max(1, (int(aw) * exp2_14(tw) + 8192) >> 14)
+                    h = max(1, (int(ah) * exp2_14(th) + 8192) >> 14)
+                    x1, y1 = cx - (w >> 1), cy - (h >> 1)
+                    found.append((logit, len(found), [sat16(x1), sat16(y1), sat16(x1 + w), sat16(y1 + h)]))
+    return found
+
+
+def kept(found: list[tuple[int, int, list[int]]], threshold: int, capacity: int, iou: int) -> list[Any]:
+    """Candidates that non-maximum suppression keeps, best first."""
+    found = sorted((f for f in found if sigmoid15(f[0]) >= threshold), key=lambda f: (-f[0], f[1]))[:capacity]
+    result: list[Any] = []
+    for logit, anchor, a in found:
+        for _, _, b in result:
+            inter = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
+            union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
+            if inter * 32768 > iou * union:
+                break
+        else:
+            result.append((logit, anchor, a))
+    return result
