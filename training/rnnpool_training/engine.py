@@ -1,0 +1,400 @@
+"""The C engine (mp_module/engine) on this machine: built into a shared library and called through ctypes.
+
+For evaluation and tests: what `Engine` computes is what a board computes, bit for bit. Needs a C compiler (`CC`, or cc)
+and the repository's sources; the library is built at first use and kept by a hash of them.
+"""
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .reference import Detection, Format
+
+SOURCES = Path(__file__).resolve().parents[2] / "mp_module" / "engine"
+FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-Wl,-z,defs")
+ALIGNMENT = 16
+STATUS = (
+    "ok",
+    "truncated",
+    "alignment",
+    "format",
+    "checksum",
+    "unsupported",
+    "argument",
+    "arena",
+    "state",
+)  # rnnp_status_t
+
+Frame = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+class EngineError(ValueError):
+    """The engine refused a blob or a call: rnnp_error_t.
+
+    status  one of STATUS;  what  field or argument;  op  operator, -1 for none;  expected, given  see rnnp_status_t
+    """
+
+    def __init__(self, status: str, what: str, op: int, expected: int, given: int) -> None:
+        where = what if op < 0 else f"operator {op}: {what}"
+        super().__init__(f"{status} error: {where}: expected {expected}, given {given}")
+        self.status = status
+        self.what = what
+        self.op = op
+        self.expected = expected
+        self.given = given
+
+
+class OpInfo(NamedTuple):
+    """One operator: its kind (rnnp_kind_t), output shape, bytes of arena and multiply-adds an image."""
+
+    kind: int
+    shape: tuple[int, int, int]
+    arena: int
+    macs: int
+
+
+class Region(NamedTuple):
+    """A part of the arena, alive from segment `first` to segment `last`. op: -1 for none."""
+
+    what: str
+    op: int
+    first: int
+    last: int
+    offset: int
+    size: int
+
+
+class _Model(ctypes.Structure):
+    _fields_ = (
+        ("blob", ctypes.c_void_p),
+        ("size", ctypes.c_uint32),
+        ("task", ctypes.c_int),
+        ("height", ctypes.c_uint16),
+        ("width", ctypes.c_uint16),
+        ("channels", ctypes.c_uint8),
+        ("num_ops", ctypes.c_uint8),
+        ("num_labels", ctypes.c_uint16),
+        ("threshold", ctypes.c_uint16),
+        ("iou", ctypes.c_uint16),
+        ("max_candidates", ctypes.c_uint16),
+        ("golden_seed", ctypes.c_uint32),
+        ("golden_crc", ctypes.c_uint32),
+        ("name", ctypes.c_char_p),
+        ("labels", ctypes.c_char_p),
+    )
+
+
+class _Error(ctypes.Structure):
+    _fields_ = (
+        ("status", ctypes.c_int),
+        ("op", ctypes.c_int16),
+        ("what", ctypes.c_char_p),
+        ("expected", ctypes.c_uint32),
+        ("given", ctypes.c_uint32),
+    )
+
+
+class _OpInfo(ctypes.Structure):
+    _fields_ = (
+        ("kind", ctypes.c_int),
+        ("height", ctypes.c_uint16),
+        ("width", ctypes.c_uint16),
+        ("channels", ctypes.c_uint16),
+        ("arena", ctypes.c_uint32),
+        ("macs", ctypes.c_uint32),
+    )
+
+
+class _Frame(ctypes.Structure):
+    _fields_ = (("width", ctypes.c_uint16), ("height", ctypes.c_uint16), ("format", ctypes.c_int))
+
+
+class _Region(ctypes.Structure):
+    _fields_ = (
+        ("what", ctypes.c_char_p),
+        ("op", ctypes.c_int16),
+        ("segment_first", ctypes.c_uint8),
+        ("segment_last", ctypes.c_uint8),
+        ("offset", ctypes.c_uint32),
+        ("size", ctypes.c_uint32),
+    )
+
+
+_Tap = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_uint32)
+
+
+class _Run(ctypes.Structure):
+    _fields_ = (
+        ("model", ctypes.POINTER(_Model)),
+        ("frame", _Frame),
+        ("arena_size", ctypes.c_uint32),
+        ("rows_in", ctypes.c_uint16),
+        ("done", ctypes.c_bool),
+        ("tap", _Tap),
+        ("tap_context", ctypes.c_void_p),
+    )
+
+
+class _Detection(ctypes.Structure):
+    _fields_ = (
+        ("x", ctypes.c_int16),
+        ("y", ctypes.c_int16),
+        ("w", ctypes.c_int16),
+        ("h", ctypes.c_int16),
+        ("score", ctypes.c_uint16),
+        ("raw", ctypes.c_int16 * 4),
+        ("anchor", ctypes.c_uint32),
+    )
+
+
+# The structures of rnnp.h by name, for the test that compares their sizes with the compiler's.
+STRUCTURES = {
+    "rnnp_model_t": _Model,
+    "rnnp_error_t": _Error,
+    "rnnp_op_info_t": _OpInfo,
+    "rnnp_frame_t": _Frame,
+    "rnnp_region_t": _Region,
+    "rnnp_run_t": _Run,
+    "rnnp_detection_t": _Detection,
+}
+
+
+def _build_folder() -> Path:
+    root = SOURCES.parents[1]
+    if os.access(root, os.W_OK):
+        return root / "build" / "engine"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rnnpool" / "engine"
+
+
+def build(flags: Sequence[str] = FLAGS) -> Path:
+    """The engine as a shared library, built if it is not there yet. RuntimeError with the compiler's words if not."""
+    sources = sorted(SOURCES.glob("*.c"))
+    if not sources:
+        raise RuntimeError(f"no engine sources in {SOURCES}: the engine backend needs the repository")
+    compiler = os.environ.get("CC", "cc")
+    digest = hashlib.sha256(repr((compiler, tuple(flags))).encode())
+    for path in sorted(SOURCES.glob("*.[ch]")):
+        digest.update(path.name.encode() + path.read_bytes())
+    library = _build_folder() / f"librnnpool-{digest.hexdigest()[:16]}.so"
+    if library.exists():
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    # Under a name of its own first: another process may be building the same.
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder) / library.name
+        command = [*compiler.split(), *flags, "-o", str(made), *map(str, sources)]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr}")
+        made.replace(library)
+    return library
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL(str(build()))
+    pointer, u32, error = ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(_Error)
+    model, run, frame = ctypes.POINTER(_Model), ctypes.POINTER(_Run), ctypes.POINTER(_Frame)
+    signatures: dict[str, tuple[Any, list[Any]]] = {
+        "rnnp_model_init": (ctypes.c_int, [model, pointer, ctypes.c_size_t, error]),
+        "rnnp_model_op_info": (None, [model, u32, ctypes.POINTER(_OpInfo)]),
+        "rnnp_arena_size": (u32, [model, frame]),
+        "rnnp_arena_region": (ctypes.c_bool, [model, frame, u32, ctypes.POINTER(_Region)]),
+        "rnnp_begin": (ctypes.c_int, [run, model, frame, pointer, ctypes.c_size_t, ctypes.c_uint16, error]),
+        "rnnp_push": (ctypes.c_int, [run, pointer, pointer, error]),
+        "rnnp_detections": (
+            ctypes.c_int,
+            [run, pointer, ctypes.c_uint16, ctypes.POINTER(_Detection), u32, ctypes.POINTER(u32), error],
+        ),
+        "rnnp_result_crc": (u32, [run, pointer]),
+        "rnnp_golden_row": (None, [model, u32, ctypes.POINTER(u32), pointer]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def _check(status: int, error: _Error) -> None:
+    if status:
+        raise EngineError(STATUS[status], error.what.decode(), error.op, error.expected, error.given)
+
+
+def aligned(size: int) -> NDArray[np.uint8]:
+    """`size` bytes at a multiple of ALIGNMENT."""
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size]
+
+
+def frame_format(frame: Frame) -> Format:
+    """What an array holds: uint8 [h, w] GRAY8, uint8 [h, w, 3] RGB888, uint16 [h, w] RGB565. ValueError for others."""
+    for dtype, shape, format in (
+        (np.uint8, (), Format.GRAY8),
+        (np.uint8, (3,), Format.RGB888),
+        (np.uint16, (), Format.RGB565),
+    ):
+        if frame.dtype == dtype and frame.ndim >= 2 and frame.shape[2:] == shape:
+            return format
+    raise ValueError(f"frame must be uint8 [h, w], uint8 [h, w, 3] or uint16 [h, w], given {frame.dtype} {frame.shape}")
+
+
+class Engine:
+    """A model in the engine. EngineError if the blob is refused."""
+
+    def __init__(self, blob: bytes) -> None:
+        self.library = _library()
+        self.blob = aligned(len(blob))
+        self.blob[:] = np.frombuffer(blob, np.uint8)
+        self.model = _Model()
+        error = _Error()
+        _check(self.library.rnnp_model_init(self.model, self.blob.ctypes.data, len(blob), error), error)
+        self.name = self.model.name.decode()
+        self.input_shape = (self.model.height, self.model.width, self.model.channels)
+        self.threshold = self.model.threshold
+        self.iou = self.model.iou
+
+    def arena_size(self, frame: tuple[int, int, Format] | None = None) -> int:
+        """Bytes of arena for a frame (width, height, format); None: of the model's own size. 0 if it is not valid."""
+        return int(self.library.rnnp_arena_size(self.model, None if frame is None else _Frame(*frame)))
+
+    def ops(self) -> list[OpInfo]:
+        """All operators."""
+        found = []
+        for i in range(self.model.num_ops):
+            info = _OpInfo()
+            self.library.rnnp_model_op_info(self.model, i, info)
+            found.append(OpInfo(info.kind, (info.height, info.width, info.channels), info.arena, info.macs))
+        return found
+
+    def regions(self, frame: tuple[int, int, Format] | None = None) -> list[Region]:
+        """The arena's plan."""
+        found: list[Region] = []
+        region = _Region()
+        while self.library.rnnp_arena_region(self.model, None if frame is None else _Frame(*frame), len(found), region):
+            r = region
+            found.append(Region(r.what.decode(), r.op, r.segment_first, r.segment_last, r.offset, r.size))
+        return found
+
+    def begin(
+        self,
+        width: int,
+        height: int,
+        format: Format,
+        threshold: int | None = None,
+        arena: NDArray[np.uint8] | None = None,
+        taps: bool = False,
+    ) -> "Run":
+        """Starts an image. threshold: Q15, None for the model's own. arena: None for one of the right size."""
+        return Run(self, (width, height, format), self.threshold if threshold is None else threshold, arena, taps)
+
+    def run(self, frame: Frame, threshold: int | None = None, taps: bool = False) -> "Run":
+        """A whole frame (see frame_format), complete."""
+        format = frame_format(frame)
+        height, width = frame.shape[:2]
+        run = self.begin(width, height, format, threshold, taps=taps)
+        for row in frame:
+            run.push(row)
+        return run
+
+    def detect(
+        self, frame: Frame, threshold: int | None = None, iou: int | None = None, max_detections: int = 512
+    ) -> list[Detection]:
+        """Detections in a frame (see frame_format), best first, as rnnpool_training.reference.detect gives them."""
+        return self.run(frame, threshold).detections(iou, max_detections)
+
+    def golden_frame(self) -> NDArray[np.uint8]:
+        """The golden frame as the engine makes it, uint8 [height, width, channels]."""
+        frame = np.zeros(self.input_shape, np.uint8)
+        state = ctypes.c_uint32(self.model.golden_seed)
+        for y, row in enumerate(frame):
+            self.library.rnnp_golden_row(self.model, y, state, row.ctypes.data)
+        return frame
+
+    def golden_check(self) -> bool:
+        """Whether the engine gives the blob's golden value."""
+        frame = self.golden_frame()
+        return self.run(frame[:, :, 0] if frame.shape[2] == 1 else frame).crc() == self.model.golden_crc
+
+
+@dataclass(frozen=True)
+class _Rows:
+    # What a tap has seen: rows by operator, in the order of their y.
+    rows: list[list[bytes]]
+
+    def take(self, op: int, y: int, row: int, size: int) -> None:
+        assert y == len(self.rows[op]), f"operator {op} made row {y} after {len(self.rows[op])} rows"
+        self.rows[op].append(ctypes.string_at(row, size))
+
+
+class Run:
+    """One image on its way through a model."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        frame: tuple[int, int, Format],
+        threshold: int,
+        arena: NDArray[np.uint8] | None,
+        taps: bool,
+    ) -> None:
+        self.engine = engine
+        self.arena = aligned(engine.arena_size(frame)) if arena is None else arena
+        self.state = _Run()
+        error = _Error()
+        begin = engine.library.rnnp_begin
+        address, size = self.arena.ctypes.data, self.arena.size
+        _check(begin(self.state, engine.model, _Frame(*frame), address, size, threshold, error), error)
+        self.row_bytes = frame[0] * frame[2].bytes_per_pixel
+        self._rows = _Rows([[] for _ in range(engine.model.num_ops)])
+        if taps:
+            rows = self._rows
+            self.state.tap = _Tap(lambda context, op, y, row, size: rows.take(op, y, row, size))
+
+    def push(self, row: Frame) -> None:
+        """Takes the next row. ValueError for the wrong number of bytes, EngineError if the frame is complete."""
+        if row.nbytes != self.row_bytes:
+            raise ValueError(f"a row has {self.row_bytes} bytes, given {row.nbytes}")
+        error = _Error()
+        data: NDArray[Any] = np.ascontiguousarray(row)  # kept alive until the call is over
+        _check(self.engine.library.rnnp_push(self.state, self.arena.ctypes.data, data.ctypes.data, error), error)
+
+    @property
+    def done(self) -> bool:
+        """All rows taken, all results there."""
+        return bool(self.state.done)
+
+    def outputs(self) -> list[NDArray[Any]]:
+        """Every operator's output so far, [rows, width, channels], int8 (heads: int16). Only of a run with taps."""
+        found = []
+        for info, rows in zip(self.engine.ops(), self._rows.rows, strict=True):
+            dtype = np.dtype("<i2" if info.kind == 4 else "<i1")
+            found.append(np.frombuffer(b"".join(rows), dtype).reshape(len(rows), *info.shape[1:]))
+        return found
+
+    def detections(self, iou: int | None = None, max_detections: int = 512) -> list[Detection]:
+        """Detections of a complete run, best first. iou: Q15, None for the model's own."""
+        found = (_Detection * max(max_detections, 1))()
+        count = ctypes.c_uint32()
+        error = _Error()
+        limit = self.engine.iou if iou is None else iou
+        call = self.engine.library.rnnp_detections
+        _check(call(self.state, self.arena.ctypes.data, limit, found, max_detections, count, error), error)
+        return [
+            Detection(d.x, d.y, d.w, d.h, d.score, (d.raw[0], d.raw[1], d.raw[2], d.raw[3]), d.anchor)
+            for d in found[: count.value]
+        ]
+
+    def crc(self) -> int:
+        """CRC of the results (docs/arithmetic.md, section 5)."""
+        return int(self.engine.library.rnnp_result_crc(self.state, self.arena.ctypes.data))
