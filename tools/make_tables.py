@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
 """Prints mp_module/engine/tables.c, the engine's tables (docs/arithmetic.md, sections 3 and 4).
 
-    tools/make_tables.py > mp_module/engine/tables.c
+tools/make_tables.py > mp_module/engine/tables.c
 """
 
 import math
+import textwrap
 
 HEADER = """// This file is part of rnnpool. MIT licence, see LICENSE.
 //
 // Made by tools/make_tables.py: change it there.
 #include "tables.h"
+
+// clang-format off
 """
 
 
@@ -24,9 +27,10 @@ def exp2_table() -> list[int]:
 
 
 def c_array(name: str, size: str, values: list[int]) -> str:
-    """A C definition, 12 values a line."""
-    lines = [", ".join(str(v) for v in values[i : i + 12]) for i in range(0, len(values), 12)]
-    return f"\nconst uint16_t {name}[{size}] = {{\n" + "".join(f"    {line},\n" for line in lines) + "};\n"
+    """A C definition."""
+    indent = 4 * " "
+    body = textwrap.fill(", ".join(map(str, values)), 120, initial_indent=indent, subsequent_indent=indent)
+    return f"\nconst uint16_t {name}[{size}] = {{\n{body}\n}};\n"
 
 
 def main() -> None:

@@ -6,8 +6,8 @@
 #define INT32_LIMIT (UINT64_C(1) << 31)
 #define NO_SEGMENT (0xff)
 
-rnnp_status_t rnnp_fail(rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected,
-    uint32_t given) {
+rnnp_status_t rnnp_fail(
+    rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected, uint32_t given) {
     error->status = status;
     error->op = (int16_t)op;
     error->what = what;
@@ -56,19 +56,21 @@ bool rnnp_check_section(const rnnp_check_t *check, const char *what, uint32_t of
 
 // Fields that this kind of operator does not use are 0.
 static bool check_unused(const rnnp_check_t *c, const rnnp_op_t *op) {
-    bool block = op->kind == RNNP_INVERTED_RESIDUAL, pool = op->kind == RNNP_RNNPOOL, head = op->kind == RNNP_DETECT_HEAD;
+    bool block = op->kind == RNNP_INVERTED_RESIDUAL, pool = op->kind == RNNP_RNNPOOL,
+         head = op->kind == RNNP_DETECT_HEAD;
     bool ok = true;
     if (!pool) {
-        ok = check_equal(c, "pad_bottom", op->pad_bottom, 0) && check_equal(c, "pad_right", op->pad_right, 0)
-            && check_equal(c, "shift_w1", op->shift_w1, 0) && check_equal(c, "shift_u1", op->shift_u1, 0)
-            && check_equal(c, "shift_w2", op->shift_w2, 0) && check_equal(c, "shift_u2", op->shift_u2, 0)
-            && check_equal(c, "zeta1", op->zeta1, 0) && check_equal(c, "nu1", op->nu1, 0)
-            && check_equal(c, "zeta2", op->zeta2, 0) && check_equal(c, "nu2", op->nu2, 0);
+        ok = check_equal(c, "pad_bottom", op->pad_bottom, 0) && check_equal(c, "pad_right", op->pad_right, 0) &&
+            check_equal(c, "shift_w1", op->shift_w1, 0) && check_equal(c, "shift_u1", op->shift_u1, 0) &&
+            check_equal(c, "shift_w2", op->shift_w2, 0) && check_equal(c, "shift_u2", op->shift_u2, 0) &&
+            check_equal(c, "zeta1", op->zeta1, 0) && check_equal(c, "nu1", op->nu1, 0) &&
+            check_equal(c, "zeta2", op->zeta2, 0) && check_equal(c, "nu2", op->nu2, 0);
     }
     if (ok && !block) {
-        ok = check_equal(c, "exp_zero_point", op->exp_zero_point, 0) && check_equal(c, "dw_zero_point", op->dw_zero_point, 0)
-            && check_equal(c, "exp_min", op->exp_min, 0) && check_equal(c, "exp_max", op->exp_max, 0)
-            && check_equal(c, "dw_min", op->dw_min, 0) && check_equal(c, "dw_max", op->dw_max, 0);
+        ok = check_equal(c, "exp_zero_point", op->exp_zero_point, 0) &&
+            check_equal(c, "dw_zero_point", op->dw_zero_point, 0) && check_equal(c, "exp_min", op->exp_min, 0) &&
+            check_equal(c, "exp_max", op->exp_max, 0) && check_equal(c, "dw_min", op->dw_min, 0) &&
+            check_equal(c, "dw_max", op->dw_max, 0);
     }
     if (ok && !block && !pool) {
         ok = check_equal(c, "mid_channels", op->mid_channels, 0);
@@ -104,39 +106,41 @@ static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const 
         channels = producer.out_channels;
         zero_point = producer.out_zero_point;
     }
-    return check_equal(c, "in_height", op->in_height, height) && check_equal(c, "in_width", op->in_width, width)
-        && check_equal(c, "in_channels", op->in_channels, channels)
-        && check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
+    return check_equal(c, "in_height", op->in_height, height) && check_equal(c, "in_width", op->in_width, width) &&
+        check_equal(c, "in_channels", op->in_channels, channels) &&
+        check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
 }
 
 static bool check_output(const rnnp_check_t *c, const rnnp_op_t *op) {
-    if (!check_equal(c, "out_height", op->out_height, (int32_t)rnnp_op_out_size(op, op->in_height, op->kernel, op->pad_bottom))
-        || !check_equal(c, "out_width", op->out_width, (int32_t)rnnp_op_out_size(op, op->in_width, op->kernel_w, op->pad_right))) {
+    if (!check_equal(c, "out_height", op->out_height,
+            (int32_t)rnnp_op_out_size(op, op->in_height, op->kernel, op->pad_bottom)) ||
+        !check_equal(
+            c, "out_width", op->out_width, (int32_t)rnnp_op_out_size(op, op->in_width, op->kernel_w, op->pad_right))) {
         return false;
     }
-    return rnnp_check_range(c, "out_height", op->out_height, 1, RNNP_MAX_SIDE)
-        && rnnp_check_range(c, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
+    return rnnp_check_range(c, "out_height", op->out_height, 1, RNNP_MAX_SIDE) &&
+        rnnp_check_range(c, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
 }
 
 static bool check_rnnpool(const rnnp_check_t *c, const rnnp_op_t *op) {
-    if (!rnnp_check_range(c, "kernel", op->kernel, 1, RNNP_MAX_PATCH)
-        || !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, RNNP_MAX_PATCH)
-        || !rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height)
-        || !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width)
-        || !rnnp_check_range(c, "stride", op->stride, 1, RNNP_MAX_PATCH)) {
+    if (!rnnp_check_range(c, "kernel", op->kernel, 1, RNNP_MAX_PATCH) ||
+        !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, RNNP_MAX_PATCH) ||
+        !rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height) ||
+        !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width) ||
+        !rnnp_check_range(c, "stride", op->stride, 1, RNNP_MAX_PATCH)) {
         return false;
     }
     if (op->out_channels % 4 != 0) {
         return bad(c, "out_channels", 4, op->out_channels);
     }
-    return rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN)
-        && rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_HIDDEN)
-        && rnnp_check_range(c, "pad_bottom", op->pad_bottom, 0, 8)
-        && rnnp_check_range(c, "pad_right", op->pad_right, 0, 8)
-        && rnnp_check_range(c, "shift_w1", op->shift_w1, 0, 24) && rnnp_check_range(c, "shift_u1", op->shift_u1, 0, 24)
-        && rnnp_check_range(c, "shift_w2", op->shift_w2, 0, 24) && rnnp_check_range(c, "shift_u2", op->shift_u2, 0, 24)
-        && rnnp_check_range(c, "zeta1", op->zeta1, 0, 32768) && rnnp_check_range(c, "nu1", op->nu1, 0, 32767)
-        && rnnp_check_range(c, "zeta2", op->zeta2, 0, 32768) && rnnp_check_range(c, "nu2", op->nu2, 0, 32767);
+    return rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN) &&
+        rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_HIDDEN) &&
+        rnnp_check_range(c, "pad_bottom", op->pad_bottom, 0, 8) &&
+        rnnp_check_range(c, "pad_right", op->pad_right, 0, 8) && rnnp_check_range(c, "shift_w1", op->shift_w1, 0, 24) &&
+        rnnp_check_range(c, "shift_u1", op->shift_u1, 0, 24) && rnnp_check_range(c, "shift_w2", op->shift_w2, 0, 24) &&
+        rnnp_check_range(c, "shift_u2", op->shift_u2, 0, 24) && rnnp_check_range(c, "zeta1", op->zeta1, 0, 32768) &&
+        rnnp_check_range(c, "nu1", op->nu1, 0, 32767) && rnnp_check_range(c, "zeta2", op->zeta2, 0, 32768) &&
+        rnnp_check_range(c, "nu2", op->nu2, 0, 32767);
 }
 
 static bool check_convolution(const rnnp_check_t *c, const rnnp_op_t *op) {
@@ -144,27 +148,27 @@ static bool check_convolution(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (op->kernel != 3 && (block || op->kernel != 1)) {
         return bad(c, "kernel", 3, op->kernel);
     }
-    if (!check_equal(c, "kernel_w", op->kernel_w, op->kernel)
-        || !rnnp_check_range(c, "stride", op->stride, 1, head || rnnp_op_residual(op) ? 1 : 2)) {
+    if (!check_equal(c, "kernel_w", op->kernel_w, op->kernel) ||
+        !rnnp_check_range(c, "stride", op->stride, 1, head || rnnp_op_residual(op) ? 1 : 2)) {
         return false;
     }
     if (head) {
-        return rnnp_check_range(c, "num_anchors", op->num_anchors, 1, RNNP_MAX_ANCHORS)
-            && check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors)
-            && rnnp_check_range(c, "step", op->step, 1, 512);
+        return rnnp_check_range(c, "num_anchors", op->num_anchors, 1, RNNP_MAX_ANCHORS) &&
+            check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors) &&
+            rnnp_check_range(c, "step", op->step, 1, 512);
     }
     if (block) {
-        return rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_CHANNELS)
-            && rnnp_check_range(c, "exp_min", op->exp_min, -128, op->exp_max)
-            && rnnp_check_range(c, "dw_min", op->dw_min, -128, op->dw_max)
-            && (!rnnp_op_residual(op) || check_equal(c, "out_channels", op->out_channels, op->in_channels));
+        return rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_CHANNELS) &&
+            rnnp_check_range(c, "exp_min", op->exp_min, -128, op->exp_max) &&
+            rnnp_check_range(c, "dw_min", op->dw_min, -128, op->dw_max) &&
+            (!rnnp_op_residual(op) || check_equal(c, "out_channels", op->out_channels, op->in_channels));
     }
     return true;
 }
 
 static bool check_fields(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    if (!check_flags(c, op) || !check_input(c, model, op)
-        || !rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_CHANNELS)) {
+    if (!check_flags(c, op) || !check_input(c, model, op) ||
+        !rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_CHANNELS)) {
         return false;
     }
     if (op->kind == RNNP_RNNPOOL || op->kind == RNNP_DETECT_HEAD) {
@@ -173,8 +177,8 @@ static bool check_fields(const rnnp_check_t *c, const rnnp_model_t *model, const
         }
     }
     bool conv = op->kind == RNNP_CONV;
-    if (!rnnp_check_range(c, "act_min", op->act_min, -128, conv ? op->act_max : -128)
-        || !rnnp_check_range(c, "act_max", op->act_max, conv ? op->act_min : 127, 127) || !check_unused(c, op)) {
+    if (!rnnp_check_range(c, "act_min", op->act_min, -128, conv ? op->act_max : -128) ||
+        !rnnp_check_range(c, "act_max", op->act_max, conv ? op->act_min : 127, 127) || !check_unused(c, op)) {
         return false;
     }
     return (op->kind == RNNP_RNNPOOL ? check_rnnpool(c, op) : check_convolution(c, op)) && check_output(c, op);
@@ -222,8 +226,8 @@ static bool check_dense_sums(const rnnp_check_t *c, const char *what, const void
     return check_sums(c, what, &conv);
 }
 
-static bool check_matrix(const rnnp_check_t *c, const char *what, const int16_t *rows, uint32_t outputs, uint32_t inputs,
-    uint32_t largest_input) {
+static bool check_matrix(const rnnp_check_t *c, const char *what, const int16_t *rows, uint32_t outputs,
+    uint32_t inputs, uint32_t largest_input) {
     for (uint32_t o = 0; o < outputs; o++) {
         uint64_t sum = 0;
         for (uint32_t i = 0; i < inputs; i++) {
@@ -261,19 +265,19 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_model_t *model, c
     uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
     if (op->kind == RNNP_RNNPOOL) {
         uint32_t h1 = mid, h2 = out / 4;
-        return check_matrix(c, "w1", a[RNNP_W1], h1, in, 255) && check_matrix(c, "u1", a[RNNP_U1], h1, h1, 32768)
-            && check_matrix(c, "w2", a[RNNP_W2], h2, h1, 32768) && check_matrix(c, "u2", a[RNNP_U2], h2, h2, 32768);
+        return check_matrix(c, "w1", a[RNNP_W1], h1, in, 255) && check_matrix(c, "u1", a[RNNP_U1], h1, h1, 32768) &&
+            check_matrix(c, "w2", a[RNNP_W2], h2, h1, 32768) && check_matrix(c, "u2", a[RNNP_U2], h2, h2, 32768);
     }
     if (op->kind == RNNP_INVERTED_RESIDUAL) {
         convolution_t depthwise = { a[RNNP_DEPTHWISE_WEIGHT], 1, mid, 9, mid, a[RNNP_DEPTHWISE_BIAS],
-                                    a[RNNP_DEPTHWISE_MULTIPLIER], NULL };
-        return check_dense_sums(c, "expand_weight", a + RNNP_EXPAND_WEIGHT, mid, in, NULL)
-            && check_sums(c, "depthwise_weight", &depthwise)
-            && check_dense_sums(c, "project_weight", a + RNNP_PROJECT_WEIGHT, out, mid,
-                rnnp_op_residual(op) ? a[RNNP_RESIDUAL] : NULL);
+            a[RNNP_DEPTHWISE_MULTIPLIER], NULL };
+        return check_dense_sums(c, "expand_weight", a + RNNP_EXPAND_WEIGHT, mid, in, NULL) &&
+            check_sums(c, "depthwise_weight", &depthwise) &&
+            check_dense_sums(
+                c, "project_weight", a + RNNP_PROJECT_WEIGHT, out, mid, rnnp_op_residual(op) ? a[RNNP_RESIDUAL] : NULL);
     }
-    return check_dense_sums(c, "weight", a, out, (uint32_t)op->kernel * op->kernel * in, NULL)
-        && (op->kind != RNNP_DETECT_HEAD || check_anchors(c, a[RNNP_ANCHORS], 2u * op->num_anchors));
+    return check_dense_sums(c, "weight", a, out, (uint32_t)op->kernel * op->kernel * in, NULL) &&
+        (op->kind != RNNP_DETECT_HEAD || check_anchors(c, a[RNNP_ANCHORS], 2u * op->num_anchors));
 }
 
 static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
@@ -332,8 +336,7 @@ bool rnnp_check_operators(const rnnp_model_t *model, rnnp_error_t *error) {
         rnnp_check_t c = { error, (int32_t)i };
         rnnp_op_t op;
         rnnp_op_get(&op, model, i);
-        if (!check_operator(&c, model, &op)
-            || !rnnp_check_zeros(&c, "reserved", table + i * RNNP_OP_SIZE + 56, 8)) {
+        if (!check_operator(&c, model, &op) || !rnnp_check_zeros(&c, "reserved", table + i * RNNP_OP_SIZE + 56, 8)) {
             return false;
         }
     }

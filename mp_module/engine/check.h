@@ -8,8 +8,8 @@
 #include "rnnp.h"
 
 // Fills the error and returns its status.
-rnnp_status_t rnnp_fail(rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected,
-    uint32_t given);
+rnnp_status_t rnnp_fail(
+    rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected, uint32_t given);
 
 // A check in progress: where errors go and whom they are about.
 typedef struct {

@@ -22,7 +22,8 @@ int32_t rnnp_detect_logit_min(uint16_t threshold_q15) {
 }
 
 // One axis of a box: its two edges from the anchor's centre (Q4) and size (Q4) and the head's offset and log2 (Q12).
-static void decode_axis(int32_t centre, int32_t size, int32_t offset, int32_t log2_ratio, int16_t *edge1, int16_t *edge2) {
+static void decode_axis(
+    int32_t centre, int32_t size, int32_t offset, int32_t log2_ratio, int16_t *edge1, int16_t *edge2) {
     int32_t c = centre + ((size * offset + 2048) >> 12);
     int32_t extent = (int32_t)(((int64_t)size * rnnp_exp2_14(log2_ratio) + 8192) >> 14);
     extent = extent < 1 ? 1 : extent;
@@ -67,7 +68,8 @@ void rnnp_detect_row(const rnnp_step_t *s, const int16_t *row) {
     uint32_t index = s->node->first_anchor + s->node->rows_made * (uint32_t)op->out_width * op->num_anchors;
     for (int32_t ix = 0; ix < op->out_width; ix++) {
         for (uint32_t a = 0; a < op->num_anchors; a++, index++, row += RNNP_VALUES_PER_ANCHOR) {
-            rnnp_candidate_t *candidate = row[0] >= s->context->state->logit_min ? insert(s->context, row[0], index) : NULL;
+            rnnp_candidate_t *candidate = row[0] >= s->context->state->logit_min ? insert(s->context, row[0], index)
+                                                                                 : NULL;
             if (candidate == NULL) {
                 continue;
             }
@@ -115,10 +117,12 @@ static int32_t to_frame(int32_t edge, int32_t size, int32_t scaled) {
 }
 
 // False if nothing of the box is within the frame.
-static bool to_detection(const rnnp_run_t *run, const rnnp_state_t *state, const rnnp_candidate_t *c, rnnp_detection_t *d) {
+static bool to_detection(
+    const rnnp_run_t *run, const rnnp_state_t *state, const rnnp_candidate_t *c, rnnp_detection_t *d) {
     int32_t width = run->frame.width, height = run->frame.height;
     int32_t x1 = to_frame(c->box[0], width, state->scaled_width), x2 = to_frame(c->box[2], width, state->scaled_width);
-    int32_t y1 = to_frame(c->box[1], height, state->scaled_height), y2 = to_frame(c->box[3], height, state->scaled_height);
+    int32_t y1 = to_frame(c->box[1], height, state->scaled_height),
+            y2 = to_frame(c->box[3], height, state->scaled_height);
     if (x1 >= x2 || y1 >= y2) {
         return false;
     }
@@ -132,8 +136,8 @@ static bool to_detection(const rnnp_run_t *run, const rnnp_state_t *state, const
     return true;
 }
 
-rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out,
-    uint32_t max, uint32_t *count, rnnp_error_t *error) {
+rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out, uint32_t max,
+    uint32_t *count, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     if (run->model->task != RNNP_TASK_DETECTION) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);

@@ -8,8 +8,8 @@
 #define SIGN (0x80) // u ^ SIGN is the int8 of a byte
 
 bool rnnp_frame_valid(const rnnp_frame_t *frame) {
-    return frame->width >= 1 && frame->width <= RNNP_MAX_FRAME_SIDE && frame->height >= 1
-           && frame->height <= RNNP_MAX_FRAME_SIDE && frame->format >= RNNP_GRAY8 && frame->format <= RNNP_RGB888;
+    return frame->width >= 1 && frame->width <= RNNP_MAX_FRAME_SIDE && frame->height >= 1 &&
+        frame->height <= RNNP_MAX_FRAME_SIDE && frame->format >= RNNP_GRAY8 && frame->format <= RNNP_RGB888;
 }
 
 uint32_t rnnp_frame_row_bytes(const rnnp_frame_t *frame) {

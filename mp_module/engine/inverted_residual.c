@@ -57,36 +57,36 @@ void rnnp_inverted_residual_start(const rnnp_step_t *s) {
 
 static void get_expansion(const rnnp_step_t *s, rnnp_pointwise_t *expansion) {
     const rnnp_op_t *op = &s->op;
-    *expansion = (rnnp_pointwise_t) {
+    *expansion = (rnnp_pointwise_t){
         .weight = rnnp_parameters(s, RNNP_EXPAND_WEIGHT),
         .residual = NULL,
         .in_channels = op->in_channels,
         .out_channels = op->mid_channels,
         .requantize = { rnnp_parameters(s, RNNP_EXPAND_BIAS), rnnp_parameters(s, RNNP_EXPAND_MULTIPLIER),
-                        op->exp_zero_point, op->exp_min, op->exp_max },
+            op->exp_zero_point, op->exp_min, op->exp_max },
     };
 }
 
 static void get_depthwise(const rnnp_step_t *s, rnnp_depthwise_t *depthwise) {
     const rnnp_op_t *op = &s->op;
-    *depthwise = (rnnp_depthwise_t) {
+    *depthwise = (rnnp_depthwise_t){
         .weight = rnnp_parameters(s, RNNP_DEPTHWISE_WEIGHT),
         .channels = op->mid_channels,
         .stride = op->stride,
         .requantize = { rnnp_parameters(s, RNNP_DEPTHWISE_BIAS), rnnp_parameters(s, RNNP_DEPTHWISE_MULTIPLIER),
-                        op->dw_zero_point, op->dw_min, op->dw_max },
+            op->dw_zero_point, op->dw_min, op->dw_max },
     };
 }
 
 static void get_projection(const rnnp_step_t *s, rnnp_pointwise_t *projection) {
     const rnnp_op_t *op = &s->op;
-    *projection = (rnnp_pointwise_t) {
+    *projection = (rnnp_pointwise_t){
         .weight = rnnp_parameters(s, RNNP_PROJECT_WEIGHT),
         .residual = rnnp_op_residual(op) ? rnnp_parameters(s, RNNP_RESIDUAL) : NULL,
         .in_channels = op->mid_channels,
         .out_channels = op->out_channels,
         .requantize = { rnnp_parameters(s, RNNP_PROJECT_BIAS), rnnp_parameters(s, RNNP_PROJECT_MULTIPLIER),
-                        op->out_zero_point, op->act_min, op->act_max },
+            op->out_zero_point, op->act_min, op->act_max },
     };
 }
 
@@ -108,8 +108,8 @@ static void expand(const rnnp_step_t *s, const rnnp_pointwise_t *expansion, uint
 }
 
 // Row y completes output row rows_made.
-static void make_row(const rnnp_step_t *s, const rnnp_pointwise_t *expansion, uint32_t y, int8_t *oldest,
-    const int8_t *middle) {
+static void make_row(
+    const rnnp_step_t *s, const rnnp_pointwise_t *expansion, uint32_t y, int8_t *oldest, const int8_t *middle) {
     const rnnp_op_t *op = &s->op;
     rnnp_depthwise_t depthwise;
     rnnp_pointwise_t projection;

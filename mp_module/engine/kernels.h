@@ -51,8 +51,8 @@ typedef struct {
 //   in    pixels * in_channels values
 //   skip  pixels * out_channels values that `residual` weighs; unused without it
 //   out   pixels * out_channels values; must not overlap the inputs
-void rnnp_kernel_pointwise(const rnnp_pointwise_t *pointwise, const int8_t *in, const int8_t *skip, uint32_t pixels,
-    int8_t *out);
+void rnnp_kernel_pointwise(
+    const rnnp_pointwise_t *pointwise, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out);
 
 // A depthwise 3x3 convolution over a run of pixels. Its input is padded already.
 typedef struct {
@@ -81,8 +81,8 @@ typedef struct {
 // W x for int8 pixels: wx[i][h] = sat16((sum_k w[h][k] * (x[i * step + k] - zero_point)) >> shift_w).
 //   x     pixels of `inputs` channels, `step` values apart
 //   wx    pixels * hidden values
-void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point,
-    uint32_t pixels, int16_t *wx);
+void rnnp_kernel_cell_input8(
+    const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point, uint32_t pixels, int16_t *wx);
 
 // W v for one int16 vector v of `inputs` Q15 values, which must not overlap wx.
 void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, int16_t *wx);

@@ -78,7 +78,8 @@ void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_
     }
 }
 
-void rnnp_kernel_pointwise(const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
+void rnnp_kernel_pointwise(
+    const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
     for (uint32_t x = 0; x < pixels; x++) {
         for (uint32_t o = 0; o < p->out_channels; o++) {
             int32_t acc = p->requantize.bias[o] + dot8(p->weight + o * p->in_channels, in, p->in_channels);
@@ -106,8 +107,8 @@ void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, const int8_t *const *rows,
     }
 }
 
-void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point,
-    uint32_t pixels, int16_t *wx) {
+void rnnp_kernel_cell_input8(
+    const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point, uint32_t pixels, int16_t *wx) {
     for (uint32_t i = 0; i < pixels; i++) {
         for (uint32_t h = 0; h < cell->hidden; h++) {
             const int16_t *w = cell->w + h * cell->inputs;

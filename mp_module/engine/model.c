@@ -38,7 +38,8 @@ static uint32_t utf8_length(const uint8_t *text, uint32_t size) {
 }
 
 // Counts the NULs of UTF-8 text; false, with the error filled, if it is not UTF-8. The error gives place and byte.
-static bool check_text(const rnnp_check_t *check, const char *what, const uint8_t *text, uint32_t size, uint32_t *nuls) {
+static bool check_text(
+    const rnnp_check_t *check, const char *what, const uint8_t *text, uint32_t size, uint32_t *nuls) {
     *nuls = 0;
     for (uint32_t i = 0; i < size;) {
         uint32_t length = utf8_length(text + i, size - i);
@@ -57,15 +58,16 @@ static bool check_name(const rnnp_check_t *check, const uint8_t *name) {
     while (length < NAME_SIZE && name[length] != 0) {
         length++;
     }
-    return rnnp_check_range(check, "name", (int32_t)length, 1, NAME_SIZE - 1)
-           && rnnp_check_zeros(check, "name", name + length, NAME_SIZE - length)
-           && check_text(check, "name", name, length, &nuls);
+    return rnnp_check_range(check, "name", (int32_t)length, 1, NAME_SIZE - 1) &&
+        rnnp_check_zeros(check, "name", name + length, NAME_SIZE - length) &&
+        check_text(check, "name", name, length, &nuls);
 }
 
 static bool check_labels(const rnnp_check_t *check, const uint8_t *labels, uint32_t size, uint32_t num_labels) {
     uint32_t nuls;
-    return rnnp_check_range(check, "labels", labels[size - 1], 0, 0) && check_text(check, "labels", labels, size, &nuls)
-           && rnnp_check_range(check, "num_labels", (int32_t)num_labels, (int32_t)nuls, (int32_t)nuls);
+    return rnnp_check_range(check, "labels", labels[size - 1], 0, 0) &&
+        check_text(check, "labels", labels, size, &nuls) &&
+        rnnp_check_range(check, "num_labels", (int32_t)num_labels, (int32_t)nuls, (int32_t)nuls);
 }
 
 // What can be said of the bytes as a whole.
@@ -107,16 +109,16 @@ static rnnp_status_t check_container(const uint8_t *blob, size_t size, rnnp_erro
 static bool check_header(const uint8_t *blob, rnnp_error_t *error) {
     rnnp_check_t c = { error, -1 };
     bool detection = blob[16] == RNNP_TASK_DETECTION;
-    if (!rnnp_check_range(&c, "task", blob[16], RNNP_TASK_DETECTION, RNNP_TASK_CLASSIFICATION)
-        || !rnnp_check_range(&c, "channels", blob[17], 1, blob[17] == 2 ? 1 : 3)
-        || !rnnp_check_range(&c, "height", rnnp_read_u16(blob + 18), 1, RNNP_MAX_SIDE)
-        || !rnnp_check_range(&c, "width", rnnp_read_u16(blob + 20), 1, RNNP_MAX_SIDE)
-        || !rnnp_check_range(&c, "num_ops", rnnp_read_u16(blob + 22), 1, RNNP_MAX_OPS)
-        || !rnnp_check_range(&c, "num_labels", rnnp_read_u16(blob + 36), 1, 256)
-        || !rnnp_check_range(&c, "threshold", rnnp_read_u16(blob + 38), 0, 32767)
-        || !rnnp_check_range(&c, "iou", rnnp_read_u16(blob + 40), 0, 32767)
-        || !rnnp_check_range(&c, "max_candidates", rnnp_read_u16(blob + 42), detection ? 1 : 0, detection ? 512 : 0)
-        || !rnnp_check_zeros(&c, "reserved", blob + RESERVED_OFFSET, RESERVED_SIZE)) {
+    if (!rnnp_check_range(&c, "task", blob[16], RNNP_TASK_DETECTION, RNNP_TASK_CLASSIFICATION) ||
+        !rnnp_check_range(&c, "channels", blob[17], 1, blob[17] == 2 ? 1 : 3) ||
+        !rnnp_check_range(&c, "height", rnnp_read_u16(blob + 18), 1, RNNP_MAX_SIDE) ||
+        !rnnp_check_range(&c, "width", rnnp_read_u16(blob + 20), 1, RNNP_MAX_SIDE) ||
+        !rnnp_check_range(&c, "num_ops", rnnp_read_u16(blob + 22), 1, RNNP_MAX_OPS) ||
+        !rnnp_check_range(&c, "num_labels", rnnp_read_u16(blob + 36), 1, 256) ||
+        !rnnp_check_range(&c, "threshold", rnnp_read_u16(blob + 38), 0, 32767) ||
+        !rnnp_check_range(&c, "iou", rnnp_read_u16(blob + 40), 0, 32767) ||
+        !rnnp_check_range(&c, "max_candidates", rnnp_read_u16(blob + 42), detection ? 1 : 0, detection ? 512 : 0) ||
+        !rnnp_check_zeros(&c, "reserved", blob + RESERVED_OFFSET, RESERVED_SIZE)) {
         return false;
     }
     uint32_t total = rnnp_read_u32(blob + 8);
@@ -126,10 +128,10 @@ static bool check_header(const uint8_t *blob, rnnp_error_t *error) {
         return false;
     }
     uint32_t table_size = (uint32_t)rnnp_read_u16(blob + 22) * RNNP_OP_SIZE;
-    return rnnp_check_section(&c, "ops_offset", rnnp_read_u32(blob + 24), table_size, total)
-           && rnnp_check_section(&c, "labels_offset", labels_offset, labels_size, total)
-           && check_name(&c, blob + NAME_OFFSET)
-           && check_labels(&c, blob + labels_offset, labels_size, rnnp_read_u16(blob + 36));
+    return rnnp_check_section(&c, "ops_offset", rnnp_read_u32(blob + 24), table_size, total) &&
+        rnnp_check_section(&c, "labels_offset", labels_offset, labels_size, total) &&
+        check_name(&c, blob + NAME_OFFSET) &&
+        check_labels(&c, blob + labels_offset, labels_size, rnnp_read_u16(blob + 36));
 }
 
 rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t size, rnnp_error_t *error) {

@@ -56,7 +56,7 @@ static void append(rnnp_layout_t *layout, uint32_t index, uint32_t size) {
 
 void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
-    *layout = (rnnp_layout_t) { .size = 0 };
+    *layout = (rnnp_layout_t){ .size = 0 };
     if (op->kind == RNNP_INVERTED_RESIDUAL) {
         append(layout, RNNP_EXPAND_WEIGHT, mid * in);
         append(layout, RNNP_EXPAND_BIAS, 4 * mid);

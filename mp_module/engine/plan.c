@@ -12,13 +12,15 @@ static uint32_t lookback(const rnnp_op_t *op) {
 }
 
 static uint32_t work_bytes(const rnnp_op_t *op) {
-    return op->kind == RNNP_RNNPOOL ? rnnp_rnnpool_work(op)
-        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_work(op) : 0;
+    return op->kind == RNNP_RNNPOOL          ? rnnp_rnnpool_work(op)
+        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_work(op)
+                                             : 0;
 }
 
 static uint32_t scratch_bytes(const rnnp_op_t *op) {
-    return op->kind == RNNP_RNNPOOL ? rnnp_rnnpool_scratch(op)
-        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_scratch(op) : rnnp_conv_scratch(op);
+    return op->kind == RNNP_RNNPOOL          ? rnnp_rnnpool_scratch(op)
+        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_scratch(op)
+                                             : rnnp_conv_scratch(op);
 }
 
 uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor) {
@@ -82,7 +84,8 @@ static uint32_t resample_bytes(const rnnp_model_t *model, const rnnp_frame_t *fr
 }
 
 static uint32_t state_bytes(const rnnp_model_t *model) {
-    return rnnp_align((uint32_t)sizeof(rnnp_state_t) + (model->num_ops + 1u) * (uint32_t)sizeof(rnnp_node_t), RNNP_ALIGNMENT);
+    return rnnp_align(
+        (uint32_t)sizeof(rnnp_state_t) + (model->num_ops + 1u) * (uint32_t)sizeof(rnnp_node_t), RNNP_ALIGNMENT);
 }
 
 static uint32_t candidate_bytes(const rnnp_model_t *model) {
@@ -128,8 +131,8 @@ static uint32_t segment_scratch(const rnnp_plan_t *plan, const rnnp_model_t *mod
 
 // Lays out what segment `segment` works with, from offset `start` on, and returns the end. Offsets are only written if
 // `place`.
-static uint64_t lay_out_segment(rnnp_plan_t *plan, const rnnp_model_t *model, uint32_t resample, uint32_t segment,
-    uint64_t start, bool place) {
+static uint64_t lay_out_segment(
+    rnnp_plan_t *plan, const rnnp_model_t *model, uint32_t resample, uint32_t segment, uint64_t start, bool place) {
     uint64_t end = start;
     if (segment == 0) {
         if (place) {
@@ -210,8 +213,8 @@ typedef struct {
     uint8_t last_segment;
 } search_t;
 
-static bool found(search_t *search, const char *what, int32_t op, uint32_t first, uint32_t last, uint32_t offset,
-    uint64_t size) {
+static bool found(
+    search_t *search, const char *what, int32_t op, uint32_t first, uint32_t last, uint32_t offset, uint64_t size) {
     if (size == 0 || search->wanted-- != 0) {
         return false;
     }
@@ -240,16 +243,16 @@ bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uin
     rnnp_plan_t plan;
     rnnp_plan(&plan, model, frame);
     search_t search = { region, index, (uint8_t)(plan.num_segments - 1) };
-    if (found(&search, "run", -1, 0, UINT32_MAX, 0, state_bytes(model))
-        || found(&search, "candidates", -1, 0, UINT32_MAX, plan.candidates, candidate_bytes(model))
-        || found(&search, "resampling", -1, 0, 0, plan.resample, resample_bytes(model, frame))) {
+    if (found(&search, "run", -1, 0, UINT32_MAX, 0, state_bytes(model)) ||
+        found(&search, "candidates", -1, 0, UINT32_MAX, plan.candidates, candidate_bytes(model)) ||
+        found(&search, "resampling", -1, 0, 0, plan.resample, resample_bytes(model, frame))) {
         return true;
     }
     for (uint32_t t = 0; t <= model->num_ops; t++) {
         int32_t op = (int32_t)t - 1;
         uint32_t s = plan.segment[t];
-        if (found(&search, work_name(model, t), op, s, s, plan.work[t], tensor_work(model, t))
-            || found(&search, t == 0 ? "input" : "output", op, s, s + tensor_materialized(model, t), plan.ring[t],
+        if (found(&search, work_name(model, t), op, s, s, plan.work[t], tensor_work(model, t)) ||
+            found(&search, t == 0 ? "input" : "output", op, s, s + tensor_materialized(model, t), plan.ring[t],
                 ring_bytes(model, t))) {
             return true;
         }

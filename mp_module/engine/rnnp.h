@@ -141,8 +141,8 @@ typedef struct {
 // Detections of a complete run, best first. May be called again with other arguments (candidates stay as they are).
 //   iou_q15  limit of the suppression, 0..32767      max  capacity of out, 1..512
 // Returns their number in *count. RNNP_ERROR_STATE before the last row, RNNP_ERROR_ARGUMENT for a classifier.
-rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out,
-    uint32_t max, uint32_t *count, rnnp_error_t *error);
+rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out, uint32_t max,
+    uint32_t *count, rnnp_error_t *error);
 
 // CRC of the run's raw results (docs/arithmetic.md, section 5). Only after a complete run.
 uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena);

@@ -51,13 +51,13 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     uint32_t h1 = op->mid_channels, h2 = hidden2(op);
     bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
     int16_t *scratch = rnnp_scratch(s);
-    *pool = (pool_t) {
+    *pool = (pool_t){
         .rnn1 = { rnnp_parameters(s, RNNP_W1), rnnp_parameters(s, RNNP_U1), rnnp_parameters(s, RNNP_BZ1),
-                  rnnp_parameters(s, RNNP_BH1), op->in_channels, (uint16_t)h1, op->shift_w1, op->shift_u1, op->zeta1,
-                  op->nu1, smooth },
+            rnnp_parameters(s, RNNP_BH1), op->in_channels, (uint16_t)h1, op->shift_w1, op->shift_u1, op->zeta1, op->nu1,
+            smooth },
         .rnn2 = { rnnp_parameters(s, RNNP_W2), rnnp_parameters(s, RNNP_U2), rnnp_parameters(s, RNNP_BZ2),
-                  rnnp_parameters(s, RNNP_BH2), (uint16_t)h1, (uint16_t)h2, op->shift_w2, op->shift_u2, op->zeta2,
-                  op->nu2, smooth },
+            rnnp_parameters(s, RNNP_BH2), (uint16_t)h1, (uint16_t)h2, op->shift_w2, op->shift_u2, op->zeta2, op->nu2,
+            smooth },
         .patch_height = op->kernel,
         .patch_width = op->kernel_w,
         .stride = op->stride,
@@ -86,8 +86,8 @@ static void take_row(const rnnp_step_t *s, const pool_t *p, uint32_t y) {
     uint32_t have = 0;
     for (uint32_t j = 0; j < p->patch_columns; j++) {
         const int8_t *x = in + (j * p->stride + have) * channels;
-        rnnp_kernel_cell_input8(&p->rnn1, x, channels, s->op.in_zero_point, p->patch_width - have,
-            p->products + have * h1);
+        rnnp_kernel_cell_input8(
+            &p->rnn1, x, channels, s->op.in_zero_point, p->patch_width - have, p->products + have * h1);
         summarize(p, p->patch_width, out + j * h2);
         have = shared;
         memmove(p->products, p->products + (p->patch_width - have) * h1, have * h1 * sizeof(int16_t));

@@ -14,7 +14,7 @@
 
 static rnnp_context_t get_context(const rnnp_run_t *run, void *arena) {
     rnnp_state_t *state = arena;
-    return (rnnp_context_t) { run, run->model, arena, state, (rnnp_node_t *)(state + 1) };
+    return (rnnp_context_t){ run, run->model, arena, state, (rnnp_node_t *)(state + 1) };
 }
 
 // ------------------------------------------------------------------------------------------------ scheduler
@@ -71,8 +71,8 @@ void rnnp_row_made(const rnnp_step_t *s, const void *row, uint32_t bytes) {
 static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *index) {
     for (uint32_t i = c->model->num_ops; i-- > 0;) {
         const rnnp_node_t *node = &c->nodes[i + 1];
-        if (node->segment == segment && node->rows_made < node->height
-            && c->nodes[node->input].rows_made >= node->need) {
+        if (node->segment == segment && node->rows_made < node->height &&
+            c->nodes[node->input].rows_made >= node->need) {
             *index = i;
             return true;
         }
@@ -113,7 +113,7 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
     uint32_t anchors = 0;
     for (uint32_t t = 0; t <= model->num_ops; t++) {
         rnnp_node_t *node = &c->nodes[t];
-        *node = (rnnp_node_t) {
+        *node = (rnnp_node_t){
             .ring = plan->ring[t],
             .row_bytes = rnnp_plan_row_bytes(model, t),
             .work = plan->work[t],
@@ -157,7 +157,7 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
     if (arena_size < plan.size) {
         return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan.size, (uint32_t)arena_size);
     }
-    *run = (rnnp_run_t) { .model = model, .frame = *frame, .arena_size = (uint32_t)plan.size };
+    *run = (rnnp_run_t){ .model = model, .frame = *frame, .arena_size = (uint32_t)plan.size };
     rnnp_context_t c = get_context(run, arena);
     set_up(&c, &plan);
     c.state->logit_min = detection ? rnnp_detect_logit_min(threshold_q15) : 0;
