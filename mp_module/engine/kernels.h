@@ -78,18 +78,22 @@ typedef struct {
     bool smooth; // sigmoid and tanh; else the hard non-linearities
 } rnnp_cell_t;
 
-// W x for int8 pixels: wx[i][h] = sat16((sum_k w[h][k] * (x[i * step + k] - zero_point)) >> shift_w).
-//   x     pixels of `inputs` channels, `step` values apart
+// W x for int8 pixels: wx[i][h] = sat16((sum_k w[h][k] * (x[i][k] - zero_point)) >> shift_w).
+//   x     pixels * inputs values
 //   wx    pixels * hidden values
-void rnnp_kernel_cell_input8(
-    const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point, uint32_t pixels, int16_t *wx);
+void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, int8_t zero_point, uint32_t pixels, int16_t *wx);
 
-// W v for one int16 vector v of `inputs` Q15 values, which must not overlap wx.
-void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, int16_t *wx);
+// W v for int16 vectors v.
+//   v     count * inputs values, Q15
+//   wx    count * hidden values; must not overlap v
+void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, uint32_t count, int16_t *wx);
 
-// Runs the cell from the initial state over `steps` (1 or more) inputs and leaves the last state in h.
-//   wx    W x of the first input; that of the next is `step` values further (negative: backwards)
-//   h     `hidden` values, Q15; must not overlap wx
-void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *wx, ptrdiff_t step, uint32_t steps, int16_t *h);
+// Runs the cell from the initial state over `steps` inputs, for `count` sequences side by side.
+//   wx     for each step W x of the first sequence's input; the next sequence's is `stride` values further
+//   steps  1..RNNP_MAX_PATCH
+//   h      the last states: count * hidden values, Q15; must not overlap wx
+// Vectors of an even number of values lie at addresses divisible by 4.
+void rnnp_kernel_cell_sweep(
+    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h);
 
 #endif // RNNP_KERNELS_H

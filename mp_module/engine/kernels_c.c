@@ -108,7 +108,7 @@ void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, const int8_t *const *rows,
 }
 
 void rnnp_kernel_cell_input8(
-    const rnnp_cell_t *cell, const int8_t *x, uint32_t step, int8_t zero_point, uint32_t pixels, int16_t *wx) {
+    const rnnp_cell_t *cell, const int8_t *x, int8_t zero_point, uint32_t pixels, int16_t *wx) {
     for (uint32_t i = 0; i < pixels; i++) {
         for (uint32_t h = 0; h < cell->hidden; h++) {
             const int16_t *w = cell->w + h * cell->inputs;
@@ -118,13 +118,15 @@ void rnnp_kernel_cell_input8(
             }
             *wx++ = rnnp_sat16(sum >> cell->shift_w);
         }
-        x += step;
+        x += cell->inputs;
     }
 }
 
-void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, int16_t *wx) {
-    for (uint32_t h = 0; h < cell->hidden; h++) {
-        wx[h] = rnnp_sat16(dot16(cell->w + h * cell->inputs, v, cell->inputs) >> cell->shift_w);
+void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, uint32_t count, int16_t *wx) {
+    for (uint32_t i = 0; i < count; i++, v += cell->inputs) {
+        for (uint32_t h = 0; h < cell->hidden; h++) {
+            *wx++ = rnnp_sat16(dot16(cell->w + h * cell->inputs, v, cell->inputs) >> cell->shift_w);
+        }
     }
 }
 
@@ -143,18 +145,22 @@ static int16_t update(const rnnp_cell_t *cell, uint32_t i, int32_t p, int32_t h)
     return rnnp_sat16((z * h + weight * g) >> 13);
 }
 
-void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *wx, ptrdiff_t step, uint32_t steps, int16_t *h) {
+void rnnp_kernel_cell_sweep(
+    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h) {
     uint32_t hidden = cell->hidden;
-    for (uint32_t i = 0; i < hidden; i++) {
-        h[i] = update(cell, i, wx[i], 0); // the initial state is 0: no U h
-    }
-    for (uint32_t t = 1; t < steps; t++) {
-        int16_t old[RNNP_MAX_HIDDEN];
-        memcpy(old, h, hidden * sizeof(old[0]));
-        wx += step;
+    for (uint32_t sequence = 0; sequence < count; sequence++, h += hidden) {
+        const int16_t *first = wx[0] + sequence * stride;
         for (uint32_t i = 0; i < hidden; i++) {
-            int32_t uh = rnnp_sat16(dot16(cell->u + i * hidden, old, hidden) >> cell->shift_u);
-            h[i] = update(cell, i, rnnp_sat16(wx[i] + uh), old[i]);
+            h[i] = update(cell, i, first[i], 0); // the initial state is 0: no U h
+        }
+        for (uint32_t t = 1; t < steps; t++) {
+            const int16_t *input = wx[t] + sequence * stride;
+            int16_t old[RNNP_MAX_HIDDEN];
+            memcpy(old, h, hidden * sizeof(old[0]));
+            for (uint32_t i = 0; i < hidden; i++) {
+                int32_t uh = rnnp_sat16(dot16(cell->u + i * hidden, old, hidden) >> cell->shift_u);
+                h[i] = update(cell, i, rnnp_sat16(input[i] + uh), old[i]);
+            }
         }
     }
 }

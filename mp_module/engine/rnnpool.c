@@ -7,29 +7,42 @@
 // patches is complete, its columns are swept from the input ring, left to right, each for all patches that share it.
 // What RNN2 needs of a summary is its product with W2, which serves both directions: that is what is kept.
 //
+// Sequences are swept GROUP at a time, side by side: fast kernels live on that.
+//
 //   ring     W2 summary of each row and window of columns, [kernel][patch columns][h2] int16; row y in slot y % kernel
-//   scratch  products: W1 x of a window or column, [max(kernel, kernel_w)][h1] int16
-//            rows: W2 summaries of the patch's rows, in order, [kernel][h2]
-//            columns: W2 summaries of the patch's columns, [kernel_w][h2]
+//   scratch  products: W1 x of the pixels of GROUP windows, or of GROUP columns, [][h1] int16
+//            columns: W2 summaries of the columns of GROUP patches, [][h2]
+//            states: last states of GROUP sequences
 #include <string.h>
 
 #include "kernels.h"
 #include "numeric.h"
 #include "operators.h"
 
+#define GROUP (4u)
+
 typedef struct {
     rnnp_cell_t rnn1, rnn2;
     uint32_t patch_height, patch_width, stride;
     uint32_t patch_columns;
-    int16_t *ring, *products, *rows, *columns;
+    int16_t *ring, *products, *columns, *states;
 } pool_t;
 
 static uint32_t hidden2(const rnnp_op_t *op) {
     return op->out_channels / 4u;
 }
 
+// Pixels from the first column of GROUP patches beside each other to the last.
+static uint32_t group_width(const rnnp_op_t *op) {
+    return (GROUP - 1) * op->stride + op->kernel_w;
+}
+
 static uint32_t product_values(const rnnp_op_t *op) {
-    return rnnp_max_u32(op->kernel, op->kernel_w) * op->mid_channels;
+    return rnnp_align(rnnp_max_u32(group_width(op), GROUP * op->kernel) * op->mid_channels, 2);
+}
+
+static uint32_t column_values(const rnnp_op_t *op) {
+    return rnnp_align(group_width(op) * hidden2(op), 2);
 }
 
 uint32_t rnnp_rnnpool_work(const rnnp_op_t *op) {
@@ -37,8 +50,8 @@ uint32_t rnnp_rnnpool_work(const rnnp_op_t *op) {
 }
 
 uint32_t rnnp_rnnpool_scratch(const rnnp_op_t *op) {
-    uint32_t summaries = (uint32_t)(op->kernel + op->kernel_w) * hidden2(op);
-    return (product_values(op) + summaries) * (uint32_t)sizeof(int16_t);
+    uint32_t states = GROUP * rnnp_max_u32(op->mid_channels, hidden2(op));
+    return (product_values(op) + column_values(op) + states) * (uint32_t)sizeof(int16_t);
 }
 
 uint32_t rnnp_rnnpool_need(const rnnp_op_t *op, const rnnp_node_t *node) {
@@ -64,80 +77,104 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
         .patch_columns = rnnp_op_patch_columns(op),
         .ring = rnnp_work(s),
         .products = scratch,
-        .rows = scratch + product_values(op),
-        .columns = scratch + product_values(op) + op->kernel * h2,
+        .columns = scratch + product_values(op),
+        .states = scratch + product_values(op) + column_values(op),
     };
 }
 
-// Sweeps RNN1 over `steps` products and leaves W2 times the summary in `out`.
-static void summarize(const pool_t *p, uint32_t steps, int16_t *out) {
-    int16_t summary[RNNP_MAX_HIDDEN];
-    rnnp_kernel_cell_sweep(&p->rnn1, p->products, p->rnn1.hidden, steps, summary);
-    rnnp_kernel_cell_input16(&p->rnn2, summary, out);
+// Sweeps RNN1 over the products of `count` sequences and leaves W2 times their summaries in `out`.
+//   step  values from a sequence's product to its next;  stride  from a sequence to the next
+static void summarize(const pool_t *p, uint32_t step, uint32_t steps, uint32_t stride, uint32_t count, int16_t *out) {
+    const int16_t *wx[RNNP_MAX_PATCH];
+    for (uint32_t t = 0; t < steps; t++) {
+        wx[t] = p->products + t * step;
+    }
+    rnnp_kernel_cell_sweep(&p->rnn1, wx, steps, stride, count, p->states);
+    rnnp_kernel_cell_input16(&p->rnn2, p->states, count, out);
 }
 
 // Summaries of input row y, for each window of columns.
 static void take_row(const rnnp_step_t *s, const pool_t *p, uint32_t y) {
-    uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden, channels = s->op.in_channels;
-    const int8_t *in = rnnp_input_row(s, y);
+    uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden;
     int16_t *out = p->ring + y % p->patch_height * p->patch_columns * h2;
-    // Products that the next window shares with this one; those are moved to the front.
-    uint32_t shared = p->patch_width > p->stride ? p->patch_width - p->stride : 0;
-    uint32_t have = 0;
-    for (uint32_t j = 0; j < p->patch_columns; j++) {
-        const int8_t *x = in + (j * p->stride + have) * channels;
-        rnnp_kernel_cell_input8(
-            &p->rnn1, x, channels, s->op.in_zero_point, p->patch_width - have, p->products + have * h1);
-        summarize(p, p->patch_width, out + j * h2);
-        have = shared;
-        memmove(p->products, p->products + (p->patch_width - have) * h1, have * h1 * sizeof(int16_t));
+    for (uint32_t j = 0; j < p->patch_columns; j += GROUP) {
+        uint32_t count = rnnp_min_u32(GROUP, p->patch_columns - j);
+        const int8_t *in = rnnp_input_row(s, y) + j * p->stride * s->op.in_channels;
+        uint32_t pixels = (count - 1) * p->stride + p->patch_width;
+        rnnp_kernel_cell_input8(&p->rnn1, in, s->op.in_zero_point, pixels, p->products);
+        summarize(p, h1, p->patch_width, p->stride * h1, count, out + j * h2);
     }
 }
 
-// W2 summary of input column x over the patch rows from `top` on.
-static void take_column(const rnnp_step_t *s, const pool_t *p, uint32_t top, uint32_t x, int16_t *out) {
+// W2 summaries of `count` (at most GROUP) input columns from x on, over the patch rows from `top` on.
+static void take_columns(
+    const rnnp_step_t *s, const pool_t *p, uint32_t top, uint32_t x, uint32_t count, int16_t *out) {
+    uint32_t h1 = p->rnn1.hidden;
     for (uint32_t i = 0; i < p->patch_height; i++) {
-        const int8_t *pixel = rnnp_input_row(s, top + i) + x * s->op.in_channels;
-        rnnp_kernel_cell_input8(&p->rnn1, pixel, 0, s->op.in_zero_point, 1, p->products + i * p->rnn1.hidden);
+        const int8_t *in = rnnp_input_row(s, top + i) + x * s->op.in_channels;
+        rnnp_kernel_cell_input8(&p->rnn1, in, s->op.in_zero_point, count, p->products + i * GROUP * h1);
     }
-    summarize(p, p->patch_height, out);
+    summarize(p, GROUP * h1, p->patch_height, h1, count, out);
 }
 
-// Sweeps RNN2 over summaries, forwards and backwards, and writes both last states as int8.
-static int8_t *pool_summaries(const pool_t *p, const int16_t *summaries, uint32_t count, int8_t *out) {
+// W2 summaries of the columns `from` .. `to` - 1, counted from column `left`, where a patch begins. Columns that lie
+// between patches are left out.
+static void take_group(const rnnp_step_t *s, const pool_t *p, uint32_t top, uint32_t left, uint32_t from, uint32_t to) {
+    bool gaps = p->patch_width < p->stride;
+    for (uint32_t x = from, count; x < to; x += count) {
+        uint32_t within = x % p->stride;
+        if (gaps && within >= p->patch_width) {
+            count = p->stride - within;
+            continue;
+        }
+        count = rnnp_min_u32(GROUP, gaps ? p->patch_width - within : to - x);
+        take_columns(s, p, top, left + x, count, p->columns + x * p->rnn2.hidden);
+    }
+}
+
+// Sweeps RNN2 over the summaries of `count` patches, forwards and backwards, and writes both last states as int8.
+//   summaries  the first patch's, in order (reversed on return);  stride  values to the next patch's
+//   out        where the first patch's result goes; the next one's is 4 h2 further
+static void pool_summaries(
+    const pool_t *p, const int16_t **summaries, uint32_t steps, uint32_t stride, uint32_t count, int8_t *out) {
     uint32_t h2 = p->rnn2.hidden;
-    int16_t state[RNNP_MAX_HIDDEN];
-    for (uint32_t backwards = 0; backwards < 2; backwards++) {
-        const int16_t *first = summaries + (backwards != 0 ? (count - 1) * h2 : 0);
-        ptrdiff_t step = backwards != 0 ? -(ptrdiff_t)h2 : (ptrdiff_t)h2;
-        rnnp_kernel_cell_sweep(&p->rnn2, first, step, count, state);
-        for (uint32_t i = 0; i < h2; i++) {
-            *out++ = rnnp_sat8((state[i] + 128) >> 8);
+    for (uint32_t direction = 0; direction < 2; direction++) {
+        rnnp_kernel_cell_sweep(&p->rnn2, summaries, steps, stride, count, p->states);
+        for (uint32_t j = 0; j < count; j++) {
+            for (uint32_t i = 0; i < h2; i++) {
+                out[(4 * j + direction) * h2 + i] = rnnp_sat8((p->states[j * h2 + i] + 128) >> 8);
+            }
+        }
+        for (uint32_t t = 0; t < steps / 2; t++) {
+            const int16_t *swapped = summaries[t];
+            summaries[t] = summaries[steps - 1 - t];
+            summaries[steps - 1 - t] = swapped;
         }
     }
-    return out;
 }
 
 // The row of patches whose first input row is `top`; its last has just been taken.
 static void make_row(const rnnp_step_t *s, const pool_t *p, uint32_t top, int8_t *out) {
     uint32_t h2 = p->rnn2.hidden;
     uint32_t shared = p->patch_width > p->stride ? p->patch_width - p->stride : 0;
-    uint32_t have = 0;
-    for (uint32_t j = 0; j < p->patch_columns; j++) {
-        for (uint32_t i = have; i < p->patch_width; i++) {
-            take_column(s, p, top, j * p->stride + i, p->columns + i * h2);
-        }
+    uint32_t have = 0; // column summaries that the last group left
+    for (uint32_t j = 0; j < p->patch_columns; j += GROUP) {
+        const int16_t *summaries[RNNP_MAX_PATCH];
+        uint32_t count = rnnp_min_u32(GROUP, p->patch_columns - j);
+        take_group(s, p, top, j * p->stride, have, (count - 1) * p->stride + p->patch_width);
         for (uint32_t i = 0; i < p->patch_height; i++) {
-            const int16_t *slot = p->ring + (top + i) % p->patch_height * p->patch_columns * h2;
-            memcpy(p->rows + i * h2, slot + j * h2, h2 * sizeof(int16_t));
+            summaries[i] = p->ring + ((top + i) % p->patch_height * p->patch_columns + j) * h2;
         }
-        out = pool_summaries(p, p->rows, p->patch_height, out);
-        out = pool_summaries(p, p->columns, p->patch_width, out);
+        pool_summaries(p, summaries, p->patch_height, h2, count, out + j * 4 * h2);
+        for (uint32_t i = 0; i < p->patch_width; i++) {
+            summaries[i] = p->columns + i * h2;
+        }
+        pool_summaries(p, summaries, p->patch_width, p->stride * h2, count, out + j * 4 * h2 + 2 * h2);
         have = shared;
-        memmove(p->columns, p->columns + (p->patch_width - have) * h2, have * h2 * sizeof(int16_t));
+        memmove(p->columns, p->columns + count * p->stride * h2, have * h2 * sizeof(int16_t));
     }
-    for (uint32_t i = 0; i < s->op.pad_right; i++, out += 4 * h2) {
-        memcpy(out, out - 4 * h2, 4 * h2);
+    for (uint32_t j = p->patch_columns; j < s->op.out_width; j++) {
+        memcpy(out + j * 4 * h2, out + (j - 1) * 4 * h2, 4 * h2);
     }
 }
 

@@ -80,12 +80,20 @@ static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *inde
     return false;
 }
 
+// What a benchmark may compile in around each step.
+#ifndef RNNP_TRACE_ENTER
+#define RNNP_TRACE_ENTER(op) ((void)0)
+#define RNNP_TRACE_LEAVE() ((void)0)
+#endif
+
 static void run_segment(const rnnp_context_t *c, uint32_t segment) {
     uint32_t index;
     while (find_ready(c, segment, &index)) {
         rnnp_step_t s;
         get_step(c, index, &s);
+        RNNP_TRACE_ENTER(index);
         take_step(&s);
+        RNNP_TRACE_LEAVE();
     }
 }
 

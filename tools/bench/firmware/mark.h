@@ -19,4 +19,8 @@ static inline void mark_leave(void) {
     __asm__ volatile(".inst.w 0xf3af8021" : : : "memory");
 }
 
+// What the engine's scheduler (run.c) calls around each step of an operator.
+#define RNNP_TRACE_ENTER(op) mark_enter(MARK_OP(op))
+#define RNNP_TRACE_LEAVE() mark_leave()
+
 #endif // RNNP_BENCH_MARK_H

@@ -1,0 +1,80 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// Runs one image through one model, both linked in, and prints the results. BENCH_ARENA, BENCH_MODEL, BENCH_IMAGE
+// (paths), BENCH_WIDTH, BENCH_HEIGHT come from the command line.
+#include <stddef.h>
+
+#include "engine/rnnp.h"
+#include "mark.h"
+#include "start.h"
+
+#define MAX_DETECTIONS (32)
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+__asm__(".section .rodata.blob, \"a\"\n"
+        ".balign 16\n"
+        ".global bench_blob, bench_blob_end\n"
+        "bench_blob: .incbin " TEXT(BENCH_MODEL) "\n"
+                                                 "bench_blob_end:\n"
+                                                 ".section .rodata.image, \"a\"\n"
+                                                 ".balign 4\n"
+                                                 ".global bench_image\n"
+                                                 "bench_image: .incbin " TEXT(BENCH_IMAGE) "\n"
+                                                                                           ".previous");
+
+extern const uint8_t bench_blob[], bench_blob_end[], bench_image[];
+
+static uint8_t arena[BENCH_ARENA] __attribute__((aligned(RNNP_ALIGNMENT)));
+static rnnp_detection_t detections[MAX_DETECTIONS];
+
+static void print_value(const char *name, uint32_t value) {
+    print(name);
+    print(" ");
+    print_number(value);
+    print("\n");
+}
+
+static int failed(const rnnp_error_t *error) {
+    print(error->what);
+    print_value(": status", error->status);
+    print_value("expected", error->expected);
+    print_value("given", error->given);
+    return 1;
+}
+
+int main(void) {
+    rnnp_error_t error;
+    rnnp_model_t model;
+    if (rnnp_model_init(&model, bench_blob, (size_t)(bench_blob_end - bench_blob), &error) != RNNP_OK) {
+        return failed(&error);
+    }
+    const rnnp_frame_t frame = { BENCH_WIDTH, BENCH_HEIGHT, model.channels == 1 ? RNNP_GRAY8 : RNNP_RGB888 };
+    uint32_t row_bytes = rnnp_frame_row_bytes(&frame);
+    uint32_t count = 0;
+    rnnp_run_t run;
+    mark_enter(MARK_RUN);
+    rnnp_status_t status = rnnp_begin(&run, &model, &frame, arena, sizeof(arena), model.threshold, &error);
+    for (uint32_t y = 0; y < frame.height && status == RNNP_OK; y++) {
+        status = rnnp_push(&run, arena, bench_image + y * row_bytes, &error);
+    }
+    if (status == RNNP_OK && model.task == RNNP_TASK_DETECTION) {
+        status = rnnp_detections(&run, arena, model.iou, detections, MAX_DETECTIONS, &count, &error);
+    }
+    mark_leave();
+    if (status != RNNP_OK) {
+        return failed(&error);
+    }
+    print_value("crc", rnnp_result_crc(&run, arena));
+    print_value("arena", rnnp_arena_size(&model, &frame));
+    print_value("stack", stack_used());
+    print_value("detections", count);
+    for (uint32_t i = 0; i < model.num_ops; i++) {
+        rnnp_op_info_t info;
+        rnnp_model_op_info(&model, i, &info);
+        print_value("macs", info.macs);
+        print_value("bytes", info.arena);
+    }
+    return 0;
+}
