@@ -295,10 +295,10 @@ class Builder:
         # Such that the outputs of each channel have a standard deviation near `spread`.
         channels = acc.shape[-1]
         if self.wild:
-            return self.rng.integers(0, 2**31, channels).astype(np.int32)
+            return self.rng.integers(0, 2**31, channels, np.int64).astype(np.int32)
         deviation = np.maximum(acc.reshape(-1, channels).std(0), 1.0) / self.rng.uniform(0.6, 1.4, channels)
-        scaled: NDArray[np.float64] = spread / deviation * 2.0**bits
-        return scaled.clip(max=INT32_MAX).astype(np.int32)
+        scaled = np.minimum(spread / deviation * 2.0**bits, INT32_MAX)
+        return np.asarray(scaled, np.float64).astype(np.int32)
 
     def _activation(self, relu: bool) -> tuple[int, int, int]:
         # Zero point and clamp.

@@ -139,7 +139,15 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
         for name, values in everywhere.items():
             for value in dict.fromkeys(values):
                 yield _operator(op, name, value)
-    unused = ("pad_bottom", "pad_right", "num_anchors", "step", "mid_channels", "exp_zero_point", "dw_zero_point")
+    unused: tuple[str, ...] = (
+        "pad_bottom",
+        "pad_right",
+        "num_anchors",
+        "step",
+        "mid_channels",
+        "exp_zero_point",
+        "dw_zero_point",
+    )
     unused += ("exp_min", "exp_max", "dw_min", "dw_max", "shift_w1", "shift_u1", "shift_w2", "shift_u2")
     unused += ("zeta1", "nu1", "zeta2", "nu2")
     used: dict[int, dict[str, tuple[int, ...]]] = {

@@ -253,4 +253,4 @@ def _convolution(
 def _sums(what: str, sums: NDArray[np.int64], index: int) -> None:
     worst = int(sums.max())
     if worst >= INT32_LIMIT:
-        fail(f"{what} (largest sum)", f"below {INT32_LIMIT}", worst, index)
+        fail(what, f"largest sum below {INT32_LIMIT}", worst, index)

@@ -33,6 +33,8 @@ def read(blob: bytes | bytearray | memoryview) -> Model:
     check_fields(header)
     num_ops = header["num_ops"]
     check_section("ops_offset", header["ops_offset"], num_ops * layout.OP_SIZE, total)
+    name = _name(header["name"])
+    labels = _labels(data, header)
     records = [layout.fields(r) for r in np.frombuffer(data, layout.OPERATOR, num_ops, header["ops_offset"])]
     ops: list[Op] = []
     for i, record in enumerate(records):
@@ -43,8 +45,8 @@ def read(blob: bytes | bytearray | memoryview) -> Model:
     check_graph(header, records)
     return Model(
         task=Task(header["task"]),
-        name=_name(header["name"]),
-        labels=_labels(data, header),
+        name=name,
+        labels=labels,
         height=header["height"],
         width=header["width"],
         channels=header["channels"],
