@@ -15,7 +15,7 @@ RNNPOOL_OBJ := $(BUILD)/$(notdir $(USERMOD_DIR))
 
 # Only the binding is scanned for qstrs (SRC_USERMOD_C); the engine knows nothing of MicroPython.
 SRC_USERMOD_C += $(sort $(wildcard $(USERMOD_DIR)/binding/*.c))
-SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c)) rnnpool_builtin_models.c
+SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c $(USERMOD_DIR)/engine/arch/*.c)) rnnpool_builtin_models.c
 CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 
 # The engine is where the time goes: -O2 even in a port that is built for size.

@@ -1,7 +1,8 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
 // The inner loops: everything that is worth writing again for a machine. kernels_c.c has them in plain C, which is
-// also the reference that any other version must equal bit for bit.
+// also the reference that any other version must equal bit for bit. arch/ has the others; the compiler's target chooses
+// (RNNP_NO_DSP: plain C all the same).
 //
 // Kernels work on rows or runs of pixels, keep nothing, and touch only what their arguments name. Activations are int8,
 // channels innermost (pixel x of a row with C channels is at row + x * C). The loader has checked the parameters:
@@ -12,6 +13,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && defined(__ARM_FP) && !defined(RNNP_NO_DSP)
+#define RNNP_ARMV7EM (1) // Cortex-M4F, M7
+#else
+#define RNNP_ARMV7EM (0)
+#endif
 
 // From accumulators to int8: zero_point + ((acc * multiplier + 2^31) >> 32), clamped.
 typedef struct {
@@ -95,5 +102,13 @@ void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, uint32_
 // Vectors of an even number of values lie at addresses divisible by 4.
 void rnnp_kernel_cell_sweep(
     const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h);
+
+// The twins in plain C of the kernels that arch/ has, for shapes that those are not made for; without arch/ they are the
+// kernels themselves.
+#if RNNP_ARMV7EM
+__typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
+#else
+#define rnnp_kernel_cell_sweep_c rnnp_kernel_cell_sweep
+#endif
 
 #endif // RNNP_KERNELS_H

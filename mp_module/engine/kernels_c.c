@@ -145,7 +145,7 @@ static int16_t update(const rnnp_cell_t *cell, uint32_t i, int32_t p, int32_t h)
     return rnnp_sat16((z * h + weight * g) >> 13);
 }
 
-void rnnp_kernel_cell_sweep(
+void rnnp_kernel_cell_sweep_c(
     const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h) {
     uint32_t hidden = cell->hidden;
     for (uint32_t sequence = 0; sequence < count; sequence++, h += hidden) {

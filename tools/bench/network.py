@@ -1,0 +1,141 @@
+"""Runs a model's whole engine on the cycle model, with one image."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .compile import ENGINE, FIRMWARE, ROOT, WARNINGS, compile_objects, link, section_sizes
+from .machine import BenchError, Counts, Machine, Program
+
+OPTIMIZE = "-O2"  # as in mp_module/micropython.mk
+KINDS = {1: "conv", 2: "rnnpool", 3: "inverted_residual", 4: "detect_head"}
+REST = "rest"  # frame, scheduling, decoding of boxes
+_OPS_OFFSET, _OP_SIZE = 24, 64  # mp_module/SPEC.md
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the benchmark needs of a blob."""
+
+    width: int
+    height: int
+    channels: int
+    kinds: list[str]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator's work and cost; the last one of a result is the rest of the run."""
+
+    name: str
+    kind: str
+    macs: int
+    arena: int
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run: what it found, what it took."""
+
+    crc: int
+    arena: int
+    stack: int
+    detections: int
+    code: int
+    operators: list[Operator]
+    functions: dict[str, int]  # cycles of each function
+
+    @property
+    def cycles(self) -> int:
+        """All cycles from rnnp_begin to the detections."""
+        return sum(op.counts.cycles for op in self.operators)
+
+
+def read_shape(blob: bytes) -> Shape:
+    """Input shape and operator kinds of a blob, by the offsets of SPEC.md."""
+    channels, height, width, num_ops, ops = struct.unpack_from("<BHHHI", blob, 17)
+    kinds = [KINDS[blob[ops + index * _OP_SIZE]] for index in range(num_ops)]
+    return Shape(width, height, channels, kinds)
+
+
+def engine_sources() -> list[Path]:
+    """The engine's C files."""
+    return sorted([*ENGINE.glob("*.c"), *(ENGINE / "arch").glob("*.c")])
+
+
+def code_size(build: Path, flags: Sequence[str] = ()) -> int:
+    """Bytes of code and constant tables of the engine's object files, as a firmware has them (without our markers)."""
+    objects = compile_objects(build / "code", engine_sources(), [OPTIMIZE, *WARNINGS, f"-I{ROOT / 'mp_module'}", *flags])
+    return section_sizes(objects, [".text", ".rodata"])
+
+
+def run(
+    blob: Path,
+    image: npt.NDArray[np.uint8],
+    build: Path,
+    *,
+    arena: int = 96 * 1024,
+    baseline: bool = False,
+    dsp: bool = True,
+    flash_model: bool = False,
+) -> Result:
+    """Runs the engine on `image`, (height, width) grey or (height, width, 3) RGB.
+
+    baseline  plain C kernels, and RNNPool patch by patch (firmware/baseline.c) in place of the engine's
+    dsp       the kernels of arch/; else plain C
+    Raises BenchError if anything fails on the emulated board.
+    """
+    shape = read_shape(blob.read_bytes())
+    build.mkdir(parents=True, exist_ok=True)
+    raw = build / f"image-{hashlib.sha256(image.tobytes()).hexdigest()[:16]}.raw"
+    raw.write_bytes(image.tobytes())
+    flags = [OPTIMIZE, *WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", "-include", str(FIRMWARE / "mark.h")]
+    flags += [] if dsp and not baseline else ["-DRNNP_NO_DSP"]
+    sources = engine_sources()
+    if baseline:
+        sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
+    objects = compile_objects(build, sources, flags)
+    definitions = {
+        "BENCH_ARENA": arena,
+        "BENCH_MODEL": f'"{blob.resolve()}"',
+        "BENCH_IMAGE": f'"{raw.resolve()}"',
+        "BENCH_WIDTH": image.shape[1],
+        "BENCH_HEIGHT": image.shape[0],
+    }
+    main = [*flags, *(f"-D{name}={value}" for name, value in definitions.items())]
+    objects += compile_objects(build, [FIRMWARE / "run.c", FIRMWARE / "start.c"], main)
+    machine = Machine(Program(link(build, "run", objects)), build, flash_model=flash_model)
+    machine.run()
+    values = [(name, int(value)) for name, value in re.findall(r"^(\w+) (\d+)$", machine.output, re.MULTILINE)]
+    single = dict(values)
+    macs = [value for name, value in values if name == "macs"]
+    arenas = [value for name, value in values if name == "bytes"]
+    if len(macs) != len(shape.kinds):
+        raise BenchError(f"{len(macs)} of {len(shape.kinds)} operators reported: {machine.output!r}")
+    operators = [
+        Operator(f"{index} {kind}", kind, macs[index], arenas[index], machine.counts(2 + index))
+        for index, kind in enumerate(shape.kinds)
+    ]
+    operators.append(Operator(REST, REST, 0, 0, machine.counts(1)))
+    functions: dict[str, int] = {}
+    for segment in range(1, 2 + len(operators)):
+        for name, cycles in machine.by_function(segment).items():
+            functions[name] = functions.get(name, 0) + cycles
+    return Result(
+        crc=single["crc"],
+        arena=single["arena"],
+        stack=single["stack"],
+        detections=single["detections"],
+        code=code_size(build, [] if dsp and not baseline else ["-DRNNP_NO_DSP"]),
+        operators=operators,
+        functions=dict(sorted(functions.items(), key=lambda item: -item[1])),
+    )
