@@ -128,7 +128,9 @@ static void make_row(
         const int8_t *rows[3] = { oldest + first * mid, middle + first * mid, fresh };
         rnnp_kernel_depthwise(&depthwise, rows, pixels, filtered);
         rnnp_kernel_pointwise(&projection, filtered, skip, pixels, out + x * op->out_channels);
-        skip += skip != NULL ? pixels * op->out_channels : 0;
+        if (skip != NULL) {
+            skip += pixels * op->out_channels;
+        }
         // What the next tile does not look at any more is replaced; the rest stays fresh. (With stride 2 and an even
         // width no output covers the last position: it holds padding, and keeps it.)
         have = x + pixels < op->out_width ? overlap_pixels(op) : 0;
