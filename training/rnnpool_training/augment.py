@@ -17,7 +17,7 @@ from .data import Sample
 from .loss import Targets
 
 FLOAT = NDArray[np.float32]
-MOSAICS = 0.3  # part of the crops that are made of four
+MOSAICS = 0.4  # part of the crops that are made of four
 SMALLEST = 6.0  # pixels; smaller faces are neither learned nor punished
 
 
@@ -28,7 +28,9 @@ class Views:
     Sources of pictures are drawn by `shares` (source name to weight; unnamed sources count by their size).
     """
 
-    def __init__(self, samples: list[Sample], seed: int, frame: tuple[int, int], shares: dict[str, float] | None = None) -> None:
+    def __init__(
+        self, samples: list[Sample], seed: int, frame: tuple[int, int], shares: dict[str, float] | None = None
+    ) -> None:
         self.height, self.width = frame
         self.samples = samples
         self.random = np.random.default_rng(seed)
@@ -64,13 +66,14 @@ class Views:
         return float(np.clip(scale, min(1.0, least), max(2.0, 1.3 * fit))), box
 
     def view(self, height: int, width: int, whole: bool) -> tuple[FLOAT, FLOAT, NDArray[np.int64], bool]:
-        """One view (height, width) of gray levels, its boxes (N, 4) as corners, their kinds (1 face, 2 ignore), complete."""
+        """Gray levels (height, width), boxes (N, 4) as corners, their kinds (1 face, 2 ignore), whether complete."""
         random = self.random
         number = self._next()
         sample, image = self.samples[number], self.images[number]
         fit = min(self.height / image.height, self.width / image.width)
         if whole:
-            scale, left, top = fit * float(np.exp(random.uniform(math.log(0.75), 0.0) * (random.random() < 0.5))), 0.0, 0.0
+            left = top = 0.0
+            scale = fit * (float(np.exp(random.uniform(math.log(0.75), 0.0))) if random.random() < 0.5 else 1.0)
         else:
             scale, box = self._scale(sample, fit, 0.5 if height > self.height // 2 else 0.2, min(height, width))
             w, h = width / scale, height / scale  # the window in the picture's pixels
@@ -141,7 +144,9 @@ class Views:
     def batch(self, count: int, height: int, width: int, whole: bool = False) -> tuple[Tensor, Targets]:
         """A batch: pixels (count, 1, height, width) as gray / 128 - 1 on whole gray levels, and its targets."""
         views = [
-            self.mosaic(height, width) if not whole and self.random.random() < MOSAICS else self.view(height, width, whole)
+            self.mosaic(height, width)
+            if not whole and self.random.random() < MOSAICS
+            else self.view(height, width, whole)
             for _ in range(count)
         ]
         pixels = torch.from_numpy(np.stack([v[0] for v in views]))[:, None].round_().sub_(128).div_(128)
@@ -150,14 +155,16 @@ class Views:
         return pixels, Targets(boxes, face, [len(v[1]) for v in views], torch.tensor([v[3] for v in views]))
 
 
-def prefetch(views: Views, plan: Iterator[tuple[int, int, int, bool]], depth: int = 3) -> Iterator[tuple[Tensor, Targets]]:
-    """Batches for each (count, height, width, whole) of a plan, prepared by a thread ahead of the consumer."""
-    ready: queue.Queue[tuple[Tensor, Targets] | BaseException | None] = queue.Queue(depth)
+def prefetch(
+    views: Views, plan: Iterator[tuple[int, int, int, bool]], parts: int, depth: int = 3
+) -> Iterator[list[tuple[Tensor, Targets]]]:
+    """Batches for each (count, height, width, whole) of a plan, in `parts` parts, made by a thread ahead of time."""
+    ready: queue.Queue[list[tuple[Tensor, Targets]] | BaseException | None] = queue.Queue(depth)
 
     def work() -> None:
         try:
             for count, height, width, whole in plan:
-                ready.put(views.batch(count, height, width, whole))
+                ready.put([views.batch(max(1, count // parts), height, width, whole) for _ in range(parts)])
             ready.put(None)
         except BaseException as error:  # handed to the consumer, who raises it
             ready.put(error)

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from .reference.frame import Format, letterbox, model_input
+
 
 @dataclass
 class Sample:
@@ -42,19 +44,13 @@ def load(folder: str | Path, limit: int = 0) -> list[Sample]:
 
 
 def frame(pixels: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], float, float]:
-    """The picture as the network's frame (height, width): docs/arithmetic.md, section 1, up to rounding.
+    """The picture as the network's frame (height, width), exactly as on the device: docs/arithmetic.md, section 1.
 
     Scaled to fit with its aspect kept, top left, the rest mid grey. Returns the frame and the horizontal and vertical
     factors by which the picture was scaled.
     """
     h, w = pixels.shape
-    if w * height >= h * width:
-        dw, dh = width, min(height, max(1, (2 * h * width + w) // (2 * w)))
-    else:
-        dw, dh = min(width, max(1, (2 * w * height + h) // (2 * h))), height
-    if (dh, dw) != (h, w):
-        method = Image.Resampling.BOX if dw < w else Image.Resampling.BILINEAR
-        pixels = np.asarray(Image.fromarray(pixels).resize((dw, dh), method))
-    out = np.full((height, width), 128, dtype=np.uint8)
-    out[:dh, :dw] = pixels
+    shape = (height, width, 1)
+    out = model_input(np.ascontiguousarray(pixels), w, h, Format.GRAY8, shape)[:, :, 0]
+    dw, dh = letterbox(w, h, width, height)
     return out, dw / w, dh / h

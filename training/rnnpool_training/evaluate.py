@@ -1,4 +1,4 @@
-"""Evaluate a detector: python -m rnnpool_training.evaluate MODEL --data FOLDER --backend float|integer|engine.
+"""Evaluate a detector: python -m rnnpool_training.evaluate --model FILE --data FOLDER --backend float|integer|engine.
 
 The last line printed is one JSON object.
 """
@@ -57,7 +57,7 @@ def engine_detector(path: Path) -> tuple[DetectorFunction, float]:
     engine = Engine(path.read_bytes())
 
     def run(pixels: NDArray[np.uint8]) -> FLOAT:
-        return as_array([(d.x, d.y, d.w, d.h, d.score) for d in engine.detect(pixels, threshold=LOWEST)])
+        return as_array([(d.x, d.y, d.w, d.h, d.score) for d in engine.detect(np.ascontiguousarray(pixels), LOWEST)])
 
     return run, load_blob(path).threshold / 32768
 
@@ -76,8 +76,10 @@ BACKENDS: dict[str, Callable[[Path], tuple[DetectorFunction, float]]] = {
 }
 
 
-def run(path: Path, backend: str, samples: list[Sample], threshold: float | None = None) -> tuple[Evaluation, dict[str, Any]]:
-    """Evaluate with a progress bar; returns the matched detections and the summary at the threshold (None: the model's)."""
+def run(
+    path: Path, backend: str, samples: list[Sample], threshold: float | None = None
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Evaluate with a progress bar: the matched detections and the summary at the threshold (None: the model's)."""
     detector, default = BACKENDS[backend](path)
     result = evaluate(detector, tqdm(samples, unit="image", disable=None))
     return result, {"backend": backend, **result.summary(default if threshold is None else threshold)}
@@ -86,10 +88,12 @@ def run(path: Path, backend: str, samples: list[Sample], threshold: float | None
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.evaluate", description=__doc__.split("\n")[0])
-    p.add_argument("model", type=Path, help="a .rnnp blob, or a checkpoint for the float backend")
+    p.add_argument("--model", type=Path, required=True, help="a .rnnp blob; float backend: a checkpoint")
     p.add_argument("--data", required=True, help="folder with labels.jsonl and images/")
     p.add_argument("--backend", choices=sorted(BACKENDS), default="integer")
-    p.add_argument("--threshold", type=float, help="score for precision, recall and false alarms (default: the model's)")
+    p.add_argument(
+        "--threshold", type=float, help="score for precision, recall and false alarms (default: the model's)"
+    )
     p.add_argument("--limit", type=int, default=0, help="only so many pictures, evenly chosen")
     p.add_argument("--plots", type=Path, help="folder for the precision-recall curve and a sheet of detections")
     options = p.parse_args(arguments)

@@ -51,7 +51,8 @@ def _cell(cell: FastGRNNCell, number: int, input_scale: float, most: int) -> dic
         if np.abs(values).max() > 32767:
             raise ValueError(f"a {name} bias of RNN{number} is {values.max() / 2**bits:.3f}: outside int16")
     return {
-        f"w{number}": w_int, f"u{number}": u_int, f"bz{number}": gate.astype(np.int16), f"bh{number}": update.astype(np.int16),
+        f"w{number}": w_int, f"u{number}": u_int, f"bz{number}": gate.astype(np.int16),
+        f"bh{number}": update.astype(np.int16),
         f"shift_w{number}": shift_w, f"shift_u{number}": shift_u,
         f"zeta{number}": min(32768, round(float(zeta) * 2**15)), f"nu{number}": min(32767, round(float(nu) * 2**15)),
     }  # fmt: skip
@@ -61,9 +62,9 @@ def _block(block: QuantBlock, source: int, scale: float, zero_point: int) -> Inv
     expanded, filtered, out = (
         (float(a.scale.double()), int(a.zero_point)) for a in (block.expanded, block.filtered, block.out)
     )
-    expand = block.expand.integers(scale, zero_point, np.float64(expanded[0]))
-    depthwise = block.depthwise.integers(expanded[0], expanded[1], np.float64(filtered[0]))
-    project = block.project.integers(filtered[0], filtered[1], np.float64(out[0]))
+    expand = block.expand.integers(scale, zero_point, np.array(expanded[0]))
+    depthwise = block.depthwise.integers(expanded[0], expanded[1], np.array(filtered[0]))
+    project = block.project.integers(filtered[0], filtered[1], np.array(out[0]))
     residual, bias = None, project.bias
     if block.residual:
         residual = block.residual_weight(torch.tensor(scale)).numpy().astype(np.int32)
@@ -85,7 +86,9 @@ def _ceiling(scale: float, zero_point: int) -> int:
     return min(127, int(np.floor(6.0 / scale + 0.5)) + zero_point)
 
 
-def _head(head: QuantConv, source: int, scale: float, zero_point: int, anchors: tuple[float, ...], step: int) -> DetectHead:
+def _head(
+    head: QuantConv, source: int, scale: float, zero_point: int, anchors: tuple[float, ...], step: int
+) -> DetectHead:
     factors = np.tile(np.array(BOX_FACTORS), len(anchors)) * 4096
     integers = head.integers(scale, zero_point, 1 / factors, bits=24)
     sizes = np.array([[round(16 * a)] * 2 for a in anchors], dtype=np.uint16)
@@ -99,7 +102,7 @@ def build(model: QuantizedDetector, threshold: float, iou: float, max_candidates
     """The blob's model, with its golden check computed by the integer reference."""
     config = model.config
     scale, zero_point = float(model.stem_out.scale.double()), int(model.stem_out.zero_point)
-    stem = model.stem.integers(1 / 128, 0, np.float64(scale))
+    stem = model.stem.integers(1 / 128, 0, np.array(scale))
     ops: list[Op] = [
         Conv(
             input=0, weight=_conv_weight(stem.weight), bias=stem.bias, multiplier=stem.multiplier, stride=2,
@@ -125,9 +128,9 @@ def build(model: QuantizedDetector, threshold: float, iou: float, max_candidates
         if isinstance(head, QuantConv):
             ops.append(_head(head, source, scale, zero_point, block_config.anchors, step))
     result = Model(
-        task=Task.DETECTION, name=name or config.name, labels=["face"], height=config.height, width=config.width, channels=1,
-        ops=ops, threshold=round(threshold * 32768), iou=round(iou * 32768), max_candidates=max_candidates,
-        golden_seed=GOLDEN_SEED,
+        task=Task.DETECTION, name=name or config.name, labels=["face"], height=config.height, width=config.width,
+        channels=1, ops=ops, threshold=round(threshold * 32768), iou=round(iou * 32768),
+        max_candidates=max_candidates, golden_seed=GOLDEN_SEED,
     )  # fmt: skip
     set_golden(result)
     return result
@@ -143,7 +146,9 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--iou", type=float, default=0.4, help="limit of the non-maximum suppression")
     p.add_argument("--max-candidates", type=int, default=200)
     options = p.parse_args(arguments)
-    model = build(load_quantized(options.checkpoint), options.threshold, options.iou, options.max_candidates, options.name)
+    model = build(
+        load_quantized(options.checkpoint), options.threshold, options.iou, options.max_candidates, options.name
+    )
     data = write(model)
     Path(options.out).write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()

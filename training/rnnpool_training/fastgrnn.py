@@ -1,4 +1,4 @@
-"""FastGRNN cell (Kusupati et al. 2018) and its sweeps over the rows or columns of a map (RNNPool paper, Algorithm 1)."""
+"""FastGRNN cell (Kusupati et al. 2018) and its sweeps over a map (RNNPool paper, Algorithm 1)."""
 
 from __future__ import annotations
 
@@ -68,10 +68,15 @@ class FastGRNNCell(nn.Module):
         return torch.clamp(z * h + (zeta * (1 - z) + nu) * g, -1, 1)
 
     def forward(self, x: Tensor, sweep: Sweep) -> Tensor:
-        """Last states of every sweep over x (N, H, W, inputs): (N, H', W', hidden), the swept axis holding the windows."""
+        """Last states of all sweeps over x (N, H, W, inputs): (N, H', W', hidden), windows along the swept axis."""
         weights = self.weights()
-        if self.nonlinearity == "hard" and x.dtype == torch.float32 and x.device.type == "cpu" and _supported(x, weights):
-            return _KernelSweep.apply(x, *weights, sweep)  # type: ignore[no-any-return]
+        if (
+            self.nonlinearity == "hard"
+            and x.dtype == torch.float32
+            and x.device.type == "cpu"
+            and _supported(x, weights)
+        ):
+            return _KernelSweep.apply(x, *weights, sweep)
         return self.sweep_reference(x, sweep, weights)
 
     def sweep_reference(self, x: Tensor, sweep: Sweep, weights: tuple[Tensor, ...] | None = None) -> Tensor:
@@ -86,7 +91,13 @@ class FastGRNNCell(nn.Module):
 
 
 class _Geometry(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in "batch p q steps inputs hidden xb xp xq xt ob op oq".split()]
+    _fields_ = tuple(
+        (name, ctypes.c_int64)
+        for name in (
+            *("batch", "p", "q", "steps", "inputs", "hidden"),
+            *("xb", "xp", "xq", "xt", "ob", "op", "oq", "threads"),
+        )
+    )
 
 
 def _supported(x: Tensor, weights: tuple[Tensor, ...]) -> bool:
@@ -114,7 +125,7 @@ class _KernelSweep(torch.autograd.Function):
             width * inputs * (sweep.stride if sweep.axis == 1 else 1),
             inputs * (sweep.stride if sweep.axis == 2 else 1),
             -pixel if sweep.reverse else pixel,
-            shape[1] * shape[2] * hidden, shape[2] * hidden, hidden,
+            shape[1] * shape[2] * hidden, shape[2] * hidden, hidden, torch.get_num_threads(),
         )  # fmt: skip
         return geometry, shape, start
 
@@ -149,7 +160,8 @@ class _KernelSweep(torch.autograd.Function):
         library.fastgrnn_backward(
             ctypes.byref(geometry), ctypes.c_void_p(x.data_ptr() + 4 * start), *map(_pointer, (w, u, bz, bh)),
             ctypes.c_float(zeta.item()), ctypes.c_float(nu.item()), _pointer(grad),
-            ctypes.c_void_p(None if dx is None else dx.data_ptr() + 4 * start), *map(_pointer, (dw, du, dbz, dbh, scalars)),
+            ctypes.c_void_p(None if dx is None else dx.data_ptr() + 4 * start),
+            *map(_pointer, (dw, du, dbz, dbh, scalars)),
         )  # fmt: skip
         return dx, dw, du, dbz, dbh, scalars[0].clone(), scalars[1].clone(), None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -46,10 +47,13 @@ class Evaluation:
         hits = int(self.correct[above].sum())
         false_complete = int((above & ~self.correct & self.complete).sum())
         by_size = {}
-        for low, high in zip(SIZES, SIZES[1:], strict=False):
+        for low, high in itertools.pairwise(SIZES):
             these = (self.face_sizes >= low) & (self.face_sizes < high)
             if these.any():
-                by_size[f"{low}-{high}"] = [int(these.sum()), round(float((self.face_scores[these] >= threshold).mean()), 3)]
+                by_size[f"{low}-{high}"] = [
+                    int(these.sum()),
+                    round(float((self.face_scores[these] >= threshold).mean()), 3),
+                ]
         return {
             "images": self.images,
             "boxes": self.boxes,

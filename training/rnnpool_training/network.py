@@ -70,7 +70,7 @@ FACE_M4 = NetworkConfig(
 
 
 class ConvUnit(nn.Module):
-    """Convolution, batch normalization and, unless linear, ReLU6. 3x3 convolutions are padded by one pixel of real 0."""
+    """Convolution, batch normalization and, unless linear, ReLU6; 3x3 convolutions are padded with real 0."""
 
     def __init__(self, inputs: int, out: int, kernel: int, stride: int = 1, groups: int = 1, relu: bool = True) -> None:
         super().__init__()

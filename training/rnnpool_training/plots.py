@@ -14,7 +14,7 @@ from .data import Sample
 from .metrics import Evaluation, precision_recall
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend comes first)
+from matplotlib import pyplot as plt
 
 
 def losses(folder: Path, out: Path) -> None:
@@ -53,7 +53,9 @@ def curve(result: Evaluation, out: Path) -> None:
     plt.close(figure)
 
 
-def sheet(samples: list[Sample], result: Evaluation, threshold: float, out: Path, columns: int = 6, rows: int = 6) -> None:
+def sheet(
+    samples: list[Sample], result: Evaluation, threshold: float, out: Path, columns: int = 6, rows: int = 6
+) -> None:
     """Pictures, evenly chosen, with labels (white) and detections of at least `threshold` (black and white, score)."""
     canvas = Image.new("L", (columns * 324, rows * 244))
     count = min(len(samples), columns * rows)

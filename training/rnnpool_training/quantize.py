@@ -1,8 +1,8 @@
-"""Quantization of a trained detector: batch normalization folded, ranges calibrated, then fine-tuned through the rounding.
+"""Quantization of a trained detector: normalization folded, ranges calibrated, fine-tuned through the rounding.
 
-`QuantizedDetector` computes docs/arithmetic.md in floating point: real = scale * (q - zero_point) for every int8 tensor, with
-straight-through gradients. Convolutions are exact up to the float sum; inside RNNPool only the input and the output are
-rounded (its int16 states are finer than the int8 output by eight bits).
+`QuantizedDetector` computes docs/arithmetic.md in floating point: real = scale * (q - zero_point) for every int8
+tensor, with straight-through gradients. Convolutions are exact up to the float sum; of RNNPool only the input and the
+output are rounded (its int16 states are finer than the int8 output by eight bits).
 """
 
 from __future__ import annotations
@@ -31,11 +31,6 @@ BOX_FACTORS = (1.0, VARIANCES[0], VARIANCES[0], VARIANCES[1] / math.log(2), VARI
 def round_through(x: Tensor) -> Tensor:
     """floor(x + 1/2), with the gradient of x."""
     return x + (torch.floor(x + 0.5) - x).detach()
-
-
-def clamp_through(x: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
-    """Clamp to low..high; no gradient outside."""
-    return torch.clamp(x, low, high)
 
 
 @dataclass
@@ -67,7 +62,7 @@ class Activation(nn.Module):
             flat = x.detach().flatten()
             self.samples.append(flat[torch.randint(flat.numel(), (min(flat.numel(), 20000),))])
             return x.clamp(0, 6) if self.relu else x
-        q = clamp_through(round_through(x / self.scale) + self.zero_point, -128, 127)
+        q = torch.clamp(round_through(x / self.scale) + self.zero_point, -128, 127)
         return (q - self.zero_point) * self.scale
 
     def settle(self) -> None:
@@ -115,10 +110,13 @@ class QuantConv(nn.Module):
 
     def forward(self, x: Tensor, scale: Tensor) -> Tensor:
         """x (N, I, H, W), a tensor of scale `scale` (0: nothing is rounded yet)."""
-        weight, bias = self.weight, self.bias
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if scale != 0:
             step = self.weight_scale()
-            weight = clamp_through(round_through(weight / step[:, None, None, None]), -127, 127) * step[:, None, None, None]
+            weight = (
+                torch.clamp(round_through(weight / step[:, None, None, None]), -127, 127) * step[:, None, None, None]
+            )
             bias = round_through(bias / (step * scale)) * (step * scale)
         return F.conv2d(x, weight, bias, self.stride, weight.shape[2] // 2, groups=self.groups)
 
@@ -195,7 +193,7 @@ class QuantizedDetector(nn.Module):
         x = self.stem_out(self.stem(x, self.input_scale if on else off))
         x = self.pool(x)
         if on:
-            x = clamp_through(round_through(x * 128), -128, 127) / 128
+            x = torch.clamp(round_through(x * 128), -128, 127) / 128
         scale = self.pool_scale
         flat = []
         for block, head in zip(self.blocks, self.heads, strict=True):

@@ -25,8 +25,8 @@ def chain(folder: Path, steps: int = 140) -> dict[str, float]:
     data = ["--data", str(folder / "train"), "--val-minutes", "60", "--log-every", "20"]
     train.main([*data, "--out", str(folder / "float"), "--steps", str(steps), "--batch", "16", "--crop", "128",
                 "--average", "0.95", "--seed", "1"])  # fmt: skip
-    finetune.main([str(folder / "float/float.pt"), *data, "--out", str(folder / "int8"), "--steps", "12", "--batch", "8",
-                   "--crop", "128", "--average", "0.8", "--calibration", "64"])  # fmt: skip
+    finetune.main([str(folder / "float/float.pt"), *data, "--out", str(folder / "int8"), "--steps", "12",
+                   "--batch", "8", "--crop", "128", "--average", "0.8", "--calibration", "64"])  # fmt: skip
     blob = folder / "smoke.rnnp"
     export.main([str(folder / "int8/quantized.pt"), "-o", str(blob), "--name", "smoke"])
     samples = load(folder / "val")

@@ -22,6 +22,7 @@ struct geometry_t {
     int64_t batch, p, q, steps, inputs, hidden;
     int64_t xb, xp, xq, xt;
     int64_t ob, op, oq;
+    int64_t threads;
 };
 
 static inline vec_t splat(float f) { return vec_t{f, f, f, f, f, f, f, f}; }
@@ -99,7 +100,7 @@ static inline void locate(const geometry_t &g, const float *x, int64_t n, block_
 
 template <int H>
 static void forward(const cell_t &cell, const geometry_t &g, const float *x, float *out) {
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(g.threads)
     for (int64_t b = 0; b < g.batch; b++) {
         alignas(64) float states[(MAX_STEPS + 1) * BLOCK * H];
         for (int64_t n = 0; n < g.p * g.q; n += BLOCK) {
@@ -156,7 +157,7 @@ static void backward(const cell_t &cell, const geometry_t &g, const float *x, co
         for (int o = 0; o < H; o++) ut[o * H + k] = cell.u[k * H + o];
     for (int c = 0; c < g.inputs; c++)
         for (int o = 0; o < H; o++) wt[o * WIDE + c] = cell.w[c * H + o];
-#pragma omp parallel
+#pragma omp parallel num_threads(g.threads)
     {
         std::vector<float> sum((WIDE + H + 4) * H, 0.0f);
         float *sw = sum.data(), *su = sw + WIDE * H, *sbz = su + H * H, *sbh = sbz + H, *szeta = sbh + H, *snu = szeta + H;
