@@ -1,0 +1,145 @@
+"""The C parser: it judges every blob as the Python reader does, whatever is in it, and what it accepts runs."""
+
+import struct
+from collections.abc import Iterator
+
+import engine_runner
+import networks
+import numpy as np
+import pytest
+import vectors
+from engine_runner import Case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnnpool_training import blob
+from rnnpool_training.blob import BlobError, Status, layout
+from rnnpool_training.blob.writer import seal
+from rnnpool_training.engine import STATUS, Engine, EngineError, aligned
+from rnnpool_training.engine import _Error as Error
+from rnnpool_training.engine import _Model as Model
+from rnnpool_training.reference import Format
+
+VECTORS = vectors.vectors()
+BASE = VECTORS[0].blob
+
+
+def judge(data: bytes) -> tuple[Status, int]:
+    """What the Python reader says: kind of error and operator."""
+    try:
+        blob.read(data)
+    except BlobError as error:
+        return error.status, error.op
+    return Status.OK, -1
+
+
+def judge_c(data: bytes) -> tuple[Status, int]:
+    """What the engine says."""
+    try:
+        Engine(data)
+    except EngineError as error:
+        return Status(STATUS.index(error.status)), error.op
+    return Status.OK, -1
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v.name)
+def test_engine_judges_vector(vector: vectors.Vector) -> None:
+    assert judge_c(vector.blob) == (vector.status, vector.op)
+
+
+def test_status_numbers_are_shared() -> None:
+    assert [s.name.lower() for s in Status] == list(STATUS[: len(Status)])
+
+
+def test_every_length_is_refused_as_truncated() -> None:
+    data = blob.write(networks.tiny(3))
+    for length in range(len(data)):
+        with pytest.raises(EngineError) as caught:
+            Engine(data[:length])
+        needed = 128 if length < 128 else len(data)
+        assert (caught.value.status, caught.value.expected, caught.value.given) == ("truncated", needed, length)
+
+
+@pytest.mark.parametrize("remainder", range(1, 8))
+def test_a_misaligned_blob_is_refused(remainder: int) -> None:
+    engine = Engine(BASE)
+    memory = aligned(len(BASE) + 8)
+    memory[remainder : remainder + len(BASE)] = np.frombuffer(BASE, np.uint8)
+    error = Error()
+    address = memory.ctypes.data + remainder
+    assert engine.library.rnnp_model_init(Model(), address, len(BASE), error) == STATUS.index("alignment")
+    assert (error.expected, error.given) == (8, remainder)
+
+
+def test_bytes_after_the_blob_do_not_matter() -> None:
+    assert Engine(BASE + bytes(37)).model.size == len(BASE)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_changed_bytes_are_judged_alike(data: st.DataObject) -> None:
+    # Where more than one thing is wrong the two may differ in which they name first.
+    changed = bytearray(BASE)
+    table = 128 + len(blob.read(BASE).ops) * layout.OP_SIZE
+    places = st.one_of(st.integers(16, 127), st.integers(128, table - 1), st.integers(table, len(BASE) - 1))
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(places)] = data.draw(st.one_of(st.integers(0, 255), st.sampled_from([0, 1, 127, 128, 255])))
+    sealed = seal(bytes(changed))
+    mine, right = judge_c(sealed)[0], judge(sealed)[0]
+    assert (mine == Status.OK) == (right == Status.OK), (mine, right)
+
+
+def field_mutations() -> Iterator[bytes]:
+    """Every field of the header and of every operator, with extreme, neighbouring and random values."""
+    rng = np.random.default_rng(1)
+    ops = len(blob.read(BASE).ops)
+    records = [(layout.HEADER, 0), *((layout.OPERATOR, 128 + i * layout.OP_SIZE) for i in range(ops))]
+    for record, start in records:
+        assert record.fields is not None
+        for name, (dtype, offset, *_) in record.fields.items():
+            size = dtype.itemsize
+            value = int.from_bytes(BASE[start + offset : start + offset + min(size, 4)], "little")
+            limit = 2 ** (8 * min(size, 4))
+            values = {0, 1, 2, limit - 1, limit // 2, limit // 2 - 1, value + 1, value - 1, value * 2, value + 16}
+            values |= {int(v) for v in rng.integers(0, limit, 4)}
+            for v in sorted(v % limit for v in values):
+                changed = bytearray(BASE)
+                changed[start + offset : start + offset + min(size, 4)] = v.to_bytes(min(size, 4), "little")
+                yield bytes(changed) if name in ("magic", "version", "crc32") else seal(bytes(changed))
+
+
+@pytest.mark.parametrize("build", ["sanitizers", "i386-sanitizers"])
+def test_corrupted_fields_give_an_error_or_a_model_that_runs(build: str) -> None:
+    blobs = list(field_mutations())
+    blobs += [v.blob for v in VECTORS]
+    blobs += [BASE[:n] for n in range(0, len(BASE), 7)]
+    frame = np.random.default_rng(2).integers(0, 256, 31 * 17, np.uint8).tobytes()
+    cases = [Case(data, frame, 31, 17, Format.GRAY8, 0) for data in blobs]
+    answers = engine_runner.run(engine_runner.build(build), cases)
+    for data, answer in zip(blobs, answers, strict=True):
+        status = judge(data)[0]
+        assert (answer.status == 0) == (status == Status.OK), (answer, status)
+    assert sum(a.status == 0 for a in answers) > 20, "some must be valid"
+    assert len({a.status for a in answers}) >= 5
+
+
+def test_too_large_an_arena_is_refused() -> None:
+    # Maps of 2048 x 2048 x 1024 would be more than 2^31 bytes; the blob itself is small.
+    net = networks.Builder(np.random.default_rng(1), 1, 1, 1)
+    stem = net.conv(0, 1024, 1, 1)
+    net.ops[stem - 1].materialize = True  # type: ignore[misc]
+    net.head(stem, 1, [(16, 16)], 8)
+    model = net.model("large", max_candidates=1)
+    data = blob.write(model)
+    Engine(data)
+    huge = bytearray(data)
+    struct.pack_into("<2H", huge, 18, 2048, 2048)
+    for op in range(2):
+        struct.pack_into("<2H", huge, 128 + op * 64 + 4, 2048, 2048)
+        struct.pack_into("<2H", huge, 128 + op * 64 + 10, 2048, 2048)
+    sealed = seal(bytes(huge))
+    blob.read(sealed)
+    with pytest.raises(EngineError) as caught:
+        Engine(sealed)
+    assert (caught.value.status, caught.value.what) == ("format", "arena")
+    assert caught.value.given > 2**31

@@ -1,0 +1,34 @@
+"""What the rest relies on: the wrapper's structures are the header's, and the tables are the generator's."""
+
+import ctypes
+import subprocess
+import sys
+
+import engine_runner
+
+from rnnpool_training.engine import SOURCES, STRUCTURES
+
+ROOT = SOURCES.parents[1]
+
+
+def test_structures_are_those_of_the_header() -> None:
+    lines = []
+    for name, structure in STRUCTURES.items():
+        lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
+        for field in structure._fields_:
+            lines.append(f'printf("{name}.{field[0]} %zu\\n", offsetof({name}, {field[0]}));')
+    engine_runner.BUILD.mkdir(parents=True, exist_ok=True)
+    program = engine_runner.BUILD / "layout"
+    source = '#include <stdio.h>\n#include "engine/rnnp.h"\nint main(void) {\n' + "\n".join(lines) + "\nreturn 0;\n}\n"
+    command = ["cc", "-x", "c", f"-I{SOURCES.parent}", "-o", str(program), "-"]
+    subprocess.run(command, input=source, text=True, check=True)
+    said = dict(line.split() for line in subprocess.check_output([str(program)], text=True).splitlines())
+    for name, structure in STRUCTURES.items():
+        assert int(said.pop(name)) == ctypes.sizeof(structure), name
+        for field in structure._fields_:
+            assert int(said.pop(f"{name}.{field[0]}")) == getattr(structure, field[0]).offset, (name, field[0])
+
+
+def test_tables_are_made_by_the_generator() -> None:
+    made = subprocess.check_output([sys.executable, str(ROOT / "tools" / "make_tables.py")], text=True)
+    assert made == (SOURCES / "tables.c").read_text()

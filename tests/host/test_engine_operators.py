@@ -1,0 +1,122 @@
+"""Each operator alone: the engine equals the reference on random shapes, strides and weights, down to the edges."""
+
+import networks
+import numpy as np
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from rnnpool_training import reference
+from rnnpool_training.blob import Task, write
+from rnnpool_training.engine import Engine
+
+SEEDS = st.integers(0, 2**32 - 1)
+SIDES = st.integers(1, 24)
+CHANNELS = st.sampled_from([1, 3])
+COUNTS = st.integers(1, 20)
+STRIDES = st.sampled_from([1, 2])
+KERNELS = st.sampled_from([1, 3])
+FLAGS = st.booleans()
+
+
+def check(net: networks.Builder, source: int) -> None:
+    """Runs a network whose last operator is a result, or is given a head, and compares every row."""
+    if net.ops[source - 1].kind == 4:
+        model = net.model("operator", max_candidates=7)
+    else:
+        model = net.model("operator", Task.CLASSIFICATION)
+    frame = net.rng.integers(0, 256, model.input_shape, np.uint8)
+    run = Engine(write(model)).run(frame if frame.shape[2] == 3 else frame[:, :, 0], taps=True)
+    for op, (mine, right) in enumerate(zip(run.outputs(), reference.run_input(model, frame), strict=True)):
+        np.testing.assert_array_equal(mine, right, f"operator {op}: {model.ops[op]}")
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, SIDES, SIDES, CHANNELS, COUNTS, KERNELS, STRIDES, FLAGS)
+@example(1, 1, 1, 1, 1, 3, 2, False)
+@example(2, 2, 1, 3, 4, 3, 2, True)
+@example(3, 1, 2, 3, 4, 1, 2, True)
+def test_conv(
+    seed: int, height: int, width: int, channels: int, out: int, kernel: int, stride: int, wild: bool
+) -> None:
+    net = networks.Builder(np.random.default_rng(seed), height, width, channels, wild)
+    check(net, net.conv(0, out, kernel, stride))
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, SIDES, SIDES, CHANNELS, st.integers(1, 8), KERNELS, st.integers(1, 512), FLAGS)
+@example(1, 1, 1, 1, 8, 3, 512, True)
+def test_head(
+    seed: int, height: int, width: int, channels: int, anchors: int, kernel: int, step: int, wild: bool
+) -> None:
+    net = networks.Builder(np.random.default_rng(seed), height, width, channels, wild)
+    stem = net.conv(0, 5, 1, 1)
+    sides = [(int(w), int(h)) for w, h in net.rng.integers(1, 32768, (anchors, 2))]
+    check(net, net.head(stem, kernel, sides, step))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, SIDES, SIDES, COUNTS, COUNTS, COUNTS, st.sampled_from([(1, False), (1, True), (2, False)]), FLAGS)
+@example(1, 1, 1, 1, 1, 1, (2, False), False)
+@example(2, 1, 1, 1, 1, 1, (1, True), True)
+@example(3, 2, 9, 3, 5, 3, (2, False), False)  # even height, one output pixel in the last tile
+@example(4, 9, 8, 3, 5, 3, (2, False), False)
+@example(5, 4, 3, 2, 7, 2, (1, True), False)  # narrower than a tile
+def test_inverted_residual(
+    seed: int, height: int, width: int, inputs: int, mid: int, out: int, form: tuple[int, bool], wild: bool
+) -> None:
+    stride, residual = form
+    net = networks.Builder(np.random.default_rng(seed), height, width, 1, wild)
+    stem = net.conv(0, inputs, 1, 1)
+    check(net, net.block(stem, inputs if residual else out, mid, stride, residual))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    SEEDS,
+    st.tuples(st.integers(1, 32), st.integers(1, 32)),
+    st.tuples(st.integers(0, 20), st.integers(0, 20)),
+    st.integers(1, 32),
+    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    st.tuples(st.integers(0, 8), st.integers(0, 8)),
+    st.tuples(FLAGS, FLAGS),
+)
+@example(1, (1, 1), (0, 0), 1, (1, 1), (0, 0), (False, False))
+@example(2, (8, 8), (0, 0), 4, (16, 16), (1, 1), (False, False))  # one patch
+@example(3, (2, 3), (20, 20), 7, (4, 4), (0, 0), (False, True))  # rows and columns between patches
+@example(4, (32, 1), (3, 9), 32, (64, 64), (8, 8), (True, False))
+@example(5, (5, 6), (0, 13), 1, (3, 5), (8, 0), (True, True))
+def test_rnnpool(
+    seed: int,
+    patch: tuple[int, int],
+    extra: tuple[int, int],
+    stride: int,
+    hidden: tuple[int, int],
+    pads: tuple[int, int],
+    flags: tuple[bool, bool],
+) -> None:
+    smooth, wild = flags
+    rng = np.random.default_rng(seed)
+    net = networks.Builder(rng, patch[0] + extra[0], patch[1] + extra[1], 1, wild)
+    stem = net.conv(0, int(rng.integers(1, 6)), 1, 1)
+    pool = net.rnnpool(stem, *patch, stride, *hidden, pad_bottom=pads[0], pad_right=pads[1], smooth=smooth)
+    # A consumer of three rows, so that the ring holds some of the replicated ones.
+    check(net, net.conv(pool, 3, 3, 1))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS)
+def test_largest_weights_and_inputs_do_not_overflow(seed: int) -> None:
+    # Sums at the very limit of the loader's rule, in every layer of a chain.
+    rng = np.random.default_rng(seed)
+    net = networks.Builder(rng, 9, 9, 3, wild=True)
+    stem = net.conv(0, 4, 3, 1)
+    pool = net.rnnpool(stem, 3, 3, 2, 64, 64, smooth=bool(rng.integers(2)))
+    for name, largest in (("w1", 255), ("u1", 32768), ("w2", 32768), ("u2", 32768)):
+        weights = getattr(net.ops[pool - 1], name)
+        weights[:] = 0
+        budget = (2**31 - 1) // largest
+        for row in weights:
+            signs = rng.choice([-1, 1], row.size)
+            row[:] = np.clip(signs * (budget // row.size), -32768, 32767)
+    block = net.block(pool, 256, 24, 1, residual=True)
+    check(net, block)
