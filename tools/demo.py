@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Finds the faces on a photo with the rnnpool module in MicroPython's unix port; writes a picture with the boxes.
 
-The photo is made as small as a maker's camera would deliver it (it fits 320x240, gray), examples/photo.py runs on it in
-MicroPython, and the boxes are drawn into the photo. Without a photo: the portrait that matplotlib ships as sample data.
+The photo is made as small as a camera would deliver it (RGB888 that fits 640x480). examples/detect_image.py runs on it
+in MicroPython, where the module itself scales it to the gray 320x240 that the model sees. Without a photo: the portrait
+that matplotlib ships as sample data.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib.cbook
 from PIL import Image, ImageDraw, ImageOps
 
-CAMERA = (320, 240)  # width, height
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "photo.py"
+CAMERA = (640, 480)  # width, height
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "detect_image.py"
 TIMEOUT_SECONDS = 120
 
 
@@ -30,19 +32,19 @@ def load(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
         raise DemoError(f"{path} can't be read as an image: {error}") from None
 
 
 def as_camera_frame(photo: Image.Image) -> Image.Image:
-    """Returns the photo in gray, made smaller (never larger) so that it fits CAMERA with its aspect kept."""
-    frame = photo.convert("L")
+    """Returns the photo made smaller (never larger) so that it fits CAMERA with its aspect kept."""
+    frame = photo.copy()
     frame.thumbnail(CAMERA, Image.Resampling.BOX)
     return frame
 
 
-def detect(micropython: Path, frame: Path) -> dict:
-    """Runs examples/photo.py on a PGM file and returns the object that it prints."""
+def detect(micropython: Path, frame: Path) -> dict[str, Any]:
+    """Runs examples/detect_image.py on a PPM file and returns the object that it prints."""
     command = [str(micropython), str(EXAMPLE), str(frame)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
@@ -52,19 +54,37 @@ def detect(micropython: Path, frame: Path) -> dict:
         raise DemoError(f"{micropython} gave no result in {TIMEOUT_SECONDS} seconds") from None
     if done.returncode != 0:
         raise DemoError(f"{EXAMPLE.name} failed in {micropython}:\n{done.stdout}{done.stderr}".rstrip())
-    return json.loads(done.stdout)
+    try:
+        result: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError:
+        raise DemoError(f"{micropython} printed no JSON object: {done.stdout[:200]!r}") from None
+    return result
 
 
-def annotate(photo: Image.Image, faces: list[list[float]], scale: float) -> Image.Image:
-    """Returns a copy of the photo with the boxes, whose unit is `scale` pixels of the photo, and their scores."""
+def in_photo(faces: list[list[float]], photo: Image.Image, frame: Image.Image) -> list[list[float]]:
+    """Boxes [x, y, w, h, score] of the frame in the photo's pixels."""
+    across, down = photo.width / frame.width, photo.height / frame.height
+    return [[x * across, y * down, w * across, h * down, score] for x, y, w, h, score in faces]
+
+
+def annotate(photo: Image.Image, faces: list[list[float]]) -> Image.Image:
+    """Returns a copy of the photo with the boxes and their scores."""
     picture = photo.copy()
     draw = ImageDraw.Draw(picture)
     line = max(2, round(max(picture.size) / 300))
     for x, y, w, h, score in faces:
-        left, top = x * scale, y * scale
-        draw.rectangle((left, top, left + w * scale, top + h * scale), outline="lime", width=line)
-        draw.text((left + 2 * line, top + line), f"{score:.2f}", fill="lime", font_size=max(10, 6 * line))
+        draw.rectangle((x, y, x + w, y + h), outline="lime", width=line)
+        place, size = (x + 2 * line, y + line), max(10, 6 * line)
+        draw.text(place, f"{score:.2f}", fill="lime", font_size=size, stroke_width=line // 2, stroke_fill="black")
     return picture
+
+
+def report(faces: list[list[float]]) -> list[str]:
+    """Lines of a table of the faces, in the photo's pixels."""
+    if not faces:
+        return ["Faces:  none"]
+    lines = [f"Faces:  {len(faces)} (in the photo's pixels)", "           x      y  width height  score"]
+    return lines + ["        {:4.0f}   {:4.0f}   {:4.0f}   {:4.0f}  {:.3f}".format(*face) for face in faces]
 
 
 def main() -> int:
@@ -79,19 +99,20 @@ def main() -> int:
         photo = load(path)
         frame = as_camera_frame(photo)
         arguments.output_dir.mkdir(parents=True, exist_ok=True)
-        frame_path = arguments.output_dir / f"{path.stem}.pgm"
+        frame_path = arguments.output_dir / f"{path.stem}.ppm"
         frame.save(frame_path)
         result = detect(arguments.micropython, frame_path)
+        faces = in_photo(result["faces"], photo, frame)
         output = arguments.output_dir / f"{path.stem}-faces.png"
-        annotate(photo, result["faces"], photo.width / frame.width).save(output)
-    except DemoError as error:
+        annotate(photo, faces).save(output)
+    except (DemoError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    print(f"Photo:  {path} ({photo.width}x{photo.height}, seen as {frame.width}x{frame.height} gray)")
-    print(f"Faces:  {len(result['faces'])}")
-    for x, y, w, h, score in result["faces"]:
-        print(f"        x {x:4}  y {y:4}  width {w:3}  height {h:3}  score {score:.3f}")
-    print(f"RAM:    {result['ram']:,} bytes of MicroPython's heap (beside the frame's {frame.width * frame.height:,})")
+    print(f"Photo:  {path} ({photo.width}x{photo.height}, given as {frame.width}x{frame.height} RGB888)")
+    print("\n".join(report(faces)))
+    print(
+        f"RAM:    {result['ram']:,} bytes of MicroPython's heap (beside the frame's {3 * frame.width * frame.height:,})"
+    )
     print(f"Time:   {result['microseconds'] / 1000:.1f} ms on this computer")
     print(f"Boxes:  {output}")
     return 0

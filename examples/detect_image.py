@@ -1,6 +1,6 @@
-# Finds the faces in a grayscale picture file (binary PGM, as written by most picture programs), in MicroPython:
+# Finds the faces in a picture file (binary PGM or PPM, as written by most picture programs), in MicroPython:
 #
-#     build/unix/micropython examples/photo.py photo.pgm
+#     build/unix/micropython examples/detect_image.py photo.ppm
 #
 # Prints one JSON object: the faces as [x, y, width, height, score] in the picture's pixels, best first, the time of one
 # detection and the memory that it worked in.
@@ -11,9 +11,11 @@ import time
 
 import rnnpool
 
+FORMATS = {b"P5": rnnpool.GRAY8, b"P6": rnnpool.RGB888}
 
-def read_pgm(path):
-    """Returns (width, height, pixels) of a file "P5 <width> <height> 255 <pixels>"; "#" starts a comment."""
+
+def read_picture(path):
+    """Returns (width, height, format, pixels) of a file "P5 <width> <height> 255 <pixels>"; "#" starts a comment."""
     with open(path, "rb") as file:
         fields = []
         while len(fields) < 4:
@@ -21,18 +23,18 @@ def read_pgm(path):
             if not line:
                 raise ValueError("%s: the header ends after %d of 4 fields" % (path, len(fields)))
             fields += line.split(b"#")[0].split()
-        if fields[0] != b"P5" or fields[3] != b"255" or len(fields) != 4:
-            raise ValueError("%s: no binary PGM of 8 bits: %s" % (path, fields))
-        width, height = int(fields[1]), int(fields[2])
-        pixels = bytearray(width * height)
+        if fields[0] not in FORMATS or fields[3] != b"255" or len(fields) != 4:
+            raise ValueError("%s: no binary PGM or PPM of 8 bits: %s" % (path, fields))
+        width, height, format = int(fields[1]), int(fields[2]), FORMATS[fields[0]]
+        pixels = bytearray(width * height * (3 if format == rnnpool.RGB888 else 1))
         got = file.readinto(pixels)
         if got != len(pixels):
-            raise ValueError("%s: %d pixels, %d expected" % (path, got, len(pixels)))
-        return width, height, pixels
+            raise ValueError("%s: %d bytes of pixels, %d expected" % (path, got, len(pixels)))
+        return width, height, format, pixels
 
 
-width, height, pixels = read_pgm(sys.argv[1])
-frame = {"width": width, "height": height, "format": rnnpool.GRAY8}
+width, height, format, pixels = read_picture(sys.argv[1])
+frame = {"width": width, "height": height, "format": format}
 gc.collect()
 before = gc.mem_alloc()
 rnnpool.detect_faces(pixels, **frame)  # the first call loads the model

@@ -1,0 +1,88 @@
+"""tools/show_model.py: what it says of a blob is what the blob and the engine say."""
+
+import re
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+from load_tool import load_tool
+from PIL import Image
+
+from rnnpool_training import blob
+from rnnpool_training.engine import Engine
+from rnnpool_training.reference import Format
+
+show_model = load_tool("show_model")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "model.rnnp"
+    blob.save(networks.segmented(1), file)
+    return file
+
+
+def test_text(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_model.main([str(path)]) == 0
+    text = capsys.readouterr().out
+    engine = Engine(path.read_bytes())
+    assert re.search(r"^name +segmented 1$", text, re.M)
+    assert re.search(r"^input +32x40x3 ", text, re.M)
+    assert re.search(rf"^size +{path.stat().st_size:,} bytes$", text, re.M)
+    assert re.search(rf"^arena +{engine.arena_size():,} bytes for a frame of the model's own size$", text, re.M)
+    assert re.search(rf"^multiply-adds +{sum(op.macs for op in engine.ops()):,}$", text, re.M)
+    assert re.search(r"^golden check +0x[0-9a-f]{8} from seed \d+: right$", text, re.M)
+    for i, op in enumerate(engine.ops()):
+        shape = "x".join(map(str, op.shape))
+        assert re.search(rf"^ *{i}  \w+ +\w+ +{shape} +[\d,]+ +{op.macs:,} +{op.arena:,}  ", text, re.M), i
+    for region in engine.regions():
+        assert re.search(rf"^ *{region.offset:,} +{region.size:,} +{region.first}[-\d]*  .*{region.what}$", text, re.M)
+    assert text.count("materialized") == 2
+
+
+def test_regions_of_a_segment_do_not_overlap_and_end_with_the_arena(path: Path) -> None:
+    engine = Engine(path.read_bytes())
+    for frame in (None, (640, 480, Format.RGB888)):
+        regions = engine.regions(frame)
+        assert max(r.offset + r.size for r in regions) == engine.arena_size(frame)
+        for i, a in enumerate(regions):
+            for b in regions[:i]:
+                together = a.first <= b.last and b.first <= a.last
+                assert not together or a.offset + a.size <= b.offset or b.offset + b.size <= a.offset, (a, b)
+
+
+def test_wrong_golden_value_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = networks.tiny(1)
+    model.golden_crc ^= 1
+    file = tmp_path / "wrong.rnnp"
+    blob.save(model, file)
+    assert show_model.main([str(file)]) == 0
+    assert "WRONG" in capsys.readouterr().out
+
+
+def test_picture(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "arena.png"
+    assert show_model.main([str(path), "--frame", "100x90", "--format", "RGB565", "--picture", str(picture)]) == 0
+    assert "bytes for a 100x90 RGB565 frame" in capsys.readouterr().out
+    with Image.open(picture) as image:
+        assert min(image.size) > 500
+        pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+    colours, counts = np.unique(pixels, axis=0, return_counts=True)
+    assert (counts > len(pixels) / 200).sum() >= 5  # areas of operators, not letters
+    assert len(colours) > 5
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"RNNP" + bytes(200)])
+def test_no_model(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "bad.rnnp"
+    file.write_bytes(content)
+    assert show_model.main([str(file)]) == 1
+    assert "bad.rnnp: " in capsys.readouterr().err
+    assert show_model.main([str(tmp_path / "none.rnnp")]) == 1
+
+
+@pytest.mark.parametrize("frame", ["320", "0x1", "4097x1", "axb"])
+def test_no_frame(frame: str, path: Path) -> None:
+    with pytest.raises(SystemExit):
+        show_model.main([str(path), "--frame", frame])

@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""Shows a model: header, operators with shapes and multiply-adds, and where everything lies in the arena.
+
+    tools/show_model.py models/face.rnnp
+    tools/show_model.py models/face.rnnp --frame 640x480 --format RGB888 --picture arena.png
+
+Costs and the arena's plan are what the engine itself says, built for this machine (needs a C compiler).
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rnnpool_training.blob import Conv, InvertedResidual, Model, Op, RNNPool, Task, read
+from rnnpool_training.engine import Engine, Region
+from rnnpool_training.reference import Format
+
+FrameSize = tuple[int, int, Format]  # width, height, format
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    """(240, 320, 1) as 240x320x1: height, width, channels."""
+    return "x".join(map(str, shape))
+
+
+def attributes(op: Op) -> str:
+    """What sets an operator apart from others of its kind."""
+    if isinstance(op, Conv):
+        found = [f"{op.weight.shape[1]}x{op.weight.shape[2]}", f"stride {op.stride}"]
+    elif isinstance(op, RNNPool):
+        found = [
+            f"patch {op.patch_height}x{op.patch_width}",
+            f"stride {op.stride}",
+            f"h1 {len(op.w1)}",
+            f"h2 {len(op.w2)}",
+        ]
+        found += ["smooth" if op.smooth else "hard"]
+        found += [f"padded {op.pad_bottom} down, {op.pad_right} right"] if op.pad_bottom or op.pad_right else []
+    elif isinstance(op, InvertedResidual):
+        found = [f"mid {len(op.expand_weight)}", f"stride {op.stride}"]
+        found += ["residual"] if op.residual is not None else []
+    else:
+        sides = ", ".join(f"{w / 16:g}x{h / 16:g}" for w, h in op.anchors.tolist())
+        found = [f"{op.weight.shape[1]}x{op.weight.shape[2]}", f"step {op.step}", f"anchors {sides}"]
+    return ", ".join(found + (["materialized"] if op.materialize else []))
+
+
+def parameter_bytes(op: Op) -> int:
+    """Bytes of an operator's arrays, without padding."""
+    return sum(value.nbytes for value in vars(op).values() if isinstance(value, np.ndarray))
+
+
+def header_lines(model: Model, size: int, engine: Engine, frame: FrameSize | None) -> Iterator[str]:
+    """Name and value of each thing that belongs to the whole model."""
+    macs = sum(op.macs for op in engine.ops())
+    shown = f"{frame[0]}x{frame[1]} {frame[2].name} frame" if frame else "frame of the model's own size"
+    yield f"name            {model.name}"
+    yield f"task            {model.task.name.lower()}: {', '.join(model.labels)}"
+    yield f"input           {shape_text(model.input_shape)} (height x width x channels)"
+    yield f"size            {size:,} bytes"
+    yield f"multiply-adds   {macs:,}"
+    yield f"arena           {engine.arena_size(frame):,} bytes for a {shown}"
+    if model.task == Task.DETECTION:
+        yield f"threshold       {model.threshold / 32768:.4f}"
+        yield f"suppression     above an intersection over union of {model.iou / 32768:.4f}"
+        yield f"candidates      at most {model.max_candidates}"
+    check = "right" if engine.golden_check() else "WRONG: the engine gives another value"
+    yield f"golden check    0x{model.golden_crc:08x} from seed {model.golden_seed}: {check}"
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[str]) -> Iterator[str]:
+    """Lines of a table; the columns named in `left` are aligned there, the others right."""
+    widths = [max(len(row[i]) for row in [titles, *rows]) for i in range(len(titles))]
+    for row in [titles, *rows]:
+        cells = [
+            text.ljust(width) if title in left else text.rjust(width)
+            for text, width, title in zip(row, widths, titles, strict=True)
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def operator_lines(model: Model, engine: Engine) -> Iterator[str]:
+    """The operator table."""
+    rows = []
+    for i, (op, info) in enumerate(zip(model.ops, engine.ops(), strict=True)):
+        source = "frame" if op.input == 0 else str(op.input - 1)
+        sizes = [f"{n:,}" for n in (parameter_bytes(op), info.macs, info.arena)]
+        rows.append([str(i), op.kind.name.lower(), source, shape_text(info.shape), *sizes, attributes(op)])
+    titles = ["op", "kind", "input", "output", "weights", "multiply-adds", "arena", "attributes"]
+    yield from table(titles, rows, ["kind", "attributes"])
+
+
+def region_name(model: Model, region: Region) -> str:
+    """What a part of the arena is for."""
+    return region.what if region.op < 0 else f"{region.op} {model.ops[region.op].kind.name.lower()}: {region.what}"
+
+
+def arena_lines(model: Model, regions: Sequence[Region]) -> Iterator[str]:
+    """The arena's plan, by offset."""
+    rows = []
+    for region in sorted(regions, key=lambda r: (r.offset, r.first)):
+        alive = str(region.first) if region.first == region.last else f"{region.first}-{region.last}"
+        rows.append([f"{region.offset:,}", f"{region.size:,}", alive, region_name(model, region)])
+    yield from table(["offset", "bytes", "segments", "what"], rows, ["what"])
+
+
+def describe(blob: bytes, frame: FrameSize | None) -> str:
+    """A blob as text. BlobError if it is none, EngineError if the engine refuses it (both are ValueErrors)."""
+    model, engine = read(blob), Engine(blob)
+    parts = [
+        header_lines(model, len(blob), engine, frame),
+        operator_lines(model, engine),
+        arena_lines(model, engine.regions(frame)),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def draw(blob: bytes, frame: FrameSize | None, path: Path) -> None:
+    """Writes a picture of the arena: bytes upwards, segments to the right, a colour an operator."""
+    import matplotlib.pyplot as plt
+
+    model, engine = read(blob), Engine(blob)
+    regions = engine.regions(frame)
+    size = engine.arena_size(frame)
+    segments = max(region.last for region in regions) + 1
+    figure, axes = plt.subplots(figsize=(4 + 4 * segments, 9), layout="constrained")
+    colours = plt.get_cmap("tab20")
+    for region in regions:
+        colour = "lightgrey" if region.op < 0 else colours(region.op % 20)
+        width, middle = region.last - region.first + 1, (region.first + region.last + 1) / 2
+        axes.bar(middle, region.size, width, region.offset, color=colour, edgecolor="black", linewidth=0.5)
+        if region.size > size / 90:  # else the text would not fit
+            text = f"{region_name(model, region)}, {region.size:,}"
+            axes.text(middle, region.offset + region.size / 2, text, ha="center", va="center", fontsize=7)
+    axes.set(xlim=(0, segments), ylim=(0, size), xlabel="segment", ylabel="offset in the arena, bytes")
+    axes.set_xticks([s + 0.5 for s in range(segments)], [str(s) for s in range(segments)])
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    shown = f"{frame[0]}x{frame[1]} {frame[2].name}" if frame else "its own input size"
+    axes.set_title(f"{model.name}: {size:,} bytes of arena for {shown}")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT as numbers."""
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not found or not all(1 <= int(n) <= 4096 for n in found.groups()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT with sides of 1..4096")
+    return int(found[1]), int(found[2])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path, help="the .rnnp file")
+    parser.add_argument(
+        "--frame", type=frame_size, help="WIDTHxHEIGHT of the frames to plan for; without: the model's own"
+    )
+    parser.add_argument("--format", choices=[f.name for f in Format], default="GRAY8", help="of these frames")
+    parser.add_argument("--picture", type=Path, help="also write a picture of the arena (needs matplotlib)")
+    args = parser.parse_args(arguments)
+    frame = (*args.frame, Format[args.format]) if args.frame else None
+    try:
+        blob = args.model.read_bytes()
+        print(describe(blob, frame))
+        if args.picture:
+            draw(blob, frame, args.picture)
+            print(f"\npicture: {args.picture}")
+    except (OSError, ValueError, RuntimeError) as error:
+        print(f"show_model: {args.model}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
