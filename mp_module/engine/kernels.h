@@ -106,8 +106,10 @@ void rnnp_kernel_cell_sweep(
 // The twins in plain C of the kernels that arch/ has, for shapes that those are not made for; without arch/ they are the
 // kernels themselves.
 #if RNNP_ARMV7EM
+__typeof__(rnnp_kernel_pointwise) rnnp_kernel_pointwise_c;
 __typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
 #else
+#define rnnp_kernel_pointwise_c rnnp_kernel_pointwise
 #define rnnp_kernel_cell_sweep_c rnnp_kernel_cell_sweep
 #endif
 

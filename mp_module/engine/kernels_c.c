@@ -78,7 +78,7 @@ void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_
     }
 }
 
-void rnnp_kernel_pointwise(
+void rnnp_kernel_pointwise_c(
     const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
     for (uint32_t x = 0; x < pixels; x++) {
         for (uint32_t o = 0; o < p->out_channels; o++) {

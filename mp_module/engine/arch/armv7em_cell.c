@@ -5,8 +5,6 @@
 //
 // A tile of states is 8 x 4 words: word [i][v] holds elements 2 i and 2 i + 1 of sequence v, so that both the dot
 // products (pairs along k) and the element-wise half (pairs of rows) find their words in a row.
-#include "../kernels.h"
-
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM
@@ -188,13 +186,6 @@ __attribute__((naked, noinline)) static void step_weighted(__attribute__((unused
                                                     ".purgem rnnp_update\n" STORE_AND_LOOP);
 }
 
-// Two int16 as one word.
-static uint32_t pair(const int16_t *at) {
-    uint32_t word;
-    __builtin_memcpy(&word, at, sizeof(word));
-    return word;
-}
-
 void rnnp_kernel_cell_sweep(
     const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h) {
     bool plain = cell->zeta == 32768 && cell->nu == 0;
@@ -204,8 +195,8 @@ void rnnp_kernel_cell_sweep(
     }
     uint32_t biases[PAIRS][2] __attribute__((aligned(64)));
     for (uint32_t i = 0; i < PAIRS; i++) {
-        biases[i][0] = pair(cell->bz + 2 * i);
-        biases[i][1] = pair(cell->bh + 2 * i);
+        biases[i][0] = rnnp_load(cell->bz + 2 * i);
+        biases[i][1] = rnnp_load(cell->bh + 2 * i);
     }
     for (uint32_t first = 0; first < count; first += TILE) {
         uint32_t tiles[2][PAIRS][TILE];
@@ -228,7 +219,7 @@ void rnnp_kernel_cell_sweep(
         }
         for (uint32_t v = 0; v < sequences; v++, h += HIDDEN) {
             for (uint32_t i = 0; i < PAIRS; i++) {
-                __builtin_memcpy(h + 2 * i, &tiles[steps % 2][i][v], sizeof(uint32_t));
+                rnnp_store(h + 2 * i, tiles[steps % 2][i][v]);
             }
         }
     }
