@@ -178,12 +178,12 @@ def _build_folder() -> Path:
 
 def build(flags: Sequence[str] = FLAGS) -> Path:
     """The engine as a shared library, built if it is not there yet. RuntimeError with the compiler's words if not."""
-    sources = sorted(SOURCES.glob("*.c"))
+    sources = sorted(SOURCES.rglob("*.c"))
     if not sources:
         raise RuntimeError(f"no engine sources in {SOURCES}: the engine backend needs the repository")
     compiler = os.environ.get("CC", "cc")
     digest = hashlib.sha256(repr((compiler, tuple(flags))).encode())
-    for path in sorted(SOURCES.glob("*.[ch]")):
+    for path in sorted(SOURCES.rglob("*.[ch]")):
         digest.update(path.name.encode() + path.read_bytes())
     library = _build_folder() / f"librnnpool-{digest.hexdigest()[:16]}.so"
     if library.exists():
