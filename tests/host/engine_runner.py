@@ -79,8 +79,8 @@ class Answer:
 def build(name: str) -> Path:
     """The runner in one of BUILDS, compiled if a source is newer. CalledProcessError if that fails."""
     runner = BUILD / f"engine_runner-{name}"
-    sources = [HERE / "engine_runner.c", *sorted(SOURCES.glob("*.c"))]
-    newest = max(path.stat().st_mtime for path in [*sources, *SOURCES.glob("*.h"), Path(__file__)])
+    sources = [HERE / "engine_runner.c", *sorted(SOURCES.rglob("*.c"))]
+    newest = max(path.stat().st_mtime for path in [*sources, *SOURCES.rglob("*.h"), Path(__file__)])
     if not runner.exists() or runner.stat().st_mtime < newest:
         BUILD.mkdir(parents=True, exist_ok=True)
         flags = ("-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{SOURCES.parent}")

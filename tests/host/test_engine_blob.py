@@ -1,4 +1,7 @@
-"""The C parser: it judges every blob as the Python reader does, whatever is in it, and what it accepts runs."""
+"""Blobs that are cut, misaligned or corrupted: an error, or a model that runs, and never a finding of a sanitizer.
+
+That the C parser and the Python reader say the same is tested in test_blob_parsers.py.
+"""
 
 import struct
 from collections.abc import Iterator
@@ -9,8 +12,6 @@ import numpy as np
 import pytest
 import vectors
 from engine_runner import Case
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rnnpool_training import blob
 from rnnpool_training.blob import BlobError, Status, layout
@@ -31,20 +32,6 @@ def judge(data: bytes) -> tuple[Status, int]:
     except BlobError as error:
         return error.status, error.op
     return Status.OK, -1
-
-
-def judge_c(data: bytes) -> tuple[Status, int]:
-    """What the engine says."""
-    try:
-        Engine(data)
-    except EngineError as error:
-        return Status(STATUS.index(error.status)), error.op
-    return Status.OK, -1
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v.name)
-def test_engine_judges_vector(vector: vectors.Vector) -> None:
-    assert judge_c(vector.blob) == (vector.status, vector.op)
 
 
 def test_status_numbers_are_shared() -> None:
@@ -73,20 +60,6 @@ def test_a_misaligned_blob_is_refused(remainder: int) -> None:
 
 def test_bytes_after_the_blob_do_not_matter() -> None:
     assert Engine(BASE + bytes(37)).model.size == len(BASE)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_any_changed_bytes_are_judged_alike(data: st.DataObject) -> None:
-    # Where more than one thing is wrong the two may differ in which they name first.
-    changed = bytearray(BASE)
-    table = 128 + len(blob.read(BASE).ops) * layout.OP_SIZE
-    places = st.one_of(st.integers(16, 127), st.integers(128, table - 1), st.integers(table, len(BASE) - 1))
-    for _ in range(data.draw(st.integers(1, 3))):
-        changed[data.draw(places)] = data.draw(st.one_of(st.integers(0, 255), st.sampled_from([0, 1, 127, 128, 255])))
-    sealed = seal(bytes(changed))
-    mine, right = judge_c(sealed)[0], judge(sealed)[0]
-    assert (mine == Status.OK) == (right == Status.OK), (mine, right)
 
 
 def field_mutations() -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Frames of any size and format: what reaches the network equals the reference's resampling; wrong calls are refused."""
+"""Frames of any size and format reach the network as the reference's resampling says; wrong calls are refused."""
 
 import networks
 import numpy as np

@@ -1,0 +1,161 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// libFuzzer target: any bytes as a blob, then rows of any frame through whatever model was accepted.
+//
+//     clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Imp_module
+//         -o build/fuzz/fuzz_blob tests/fuzz/fuzz_blob.c mp_module/engine/*.c mp_module/engine/arch/*.c
+//     python tests/fuzz/make_seeds.py build/fuzz/seeds
+//     build/fuzz/fuzz_blob -max_total_time=60 build/fuzz/corpus build/fuzz/seeds        (corpus: an empty folder)
+//
+// Input: 8 bytes that choose frame and thresholds (choice_t), then the blob. The blob's checksum is made right, so that
+// the fuzzer gets past it. Blob, rows and arena are blocks of exactly their size. Each image is run twice, in arenas of
+// different content: the results must be the same, so nothing is read that was not written.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/crc32.h"
+#include "engine/rnnp.h"
+
+// A model that wants more is not run: each input must take milliseconds.
+#define MAX_ARENA (1u << 20)
+#define MAX_MACS (250u * 1000)
+#define MAX_PIXELS (1u << 14)
+
+typedef struct {
+    uint8_t width, height; // of the frame; 0: the model's own
+    uint8_t format; // taken modulo 3
+    uint8_t threshold, iou; // high bytes of the Q15 values
+    uint8_t max; // of detections; 0: 512
+    uint8_t pixels; // seed of the frame's pixels
+    uint8_t cut; // bytes cut from the end of the blob
+} choice_t;
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(bool ok, const char *what) {
+    if (!ok) {
+        fprintf(stderr, "fuzz_blob: %s\n", what);
+        abort();
+    }
+}
+
+// A block of its own for the sanitizer to watch. malloc's blocks are aligned to 16 bytes.
+static uint8_t *copy(const uint8_t *data, size_t size) {
+    uint8_t *block = malloc(size > 0 ? size : 1);
+    memcpy(block, data, size);
+    return block;
+}
+
+static void fix_checksum(uint8_t *blob, size_t size) {
+    uint32_t total;
+    if (size < 128) {
+        return;
+    }
+    memcpy(&total, blob + 8, sizeof(total));
+    if (total >= 16 && total <= size) {
+        uint32_t crc = rnnp_crc32(0, blob + 16, total - 16);
+        memcpy(blob + 12, &crc, sizeof(crc));
+    }
+}
+
+// Everything that the engine says of a model without running it.
+static bool inspect(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t arena_size) {
+    uint64_t macs = 0;
+    for (uint32_t i = 0; i < model->num_ops; i++) {
+        rnnp_op_info_t info;
+        rnnp_model_op_info(model, i, &info);
+        macs += info.macs;
+    }
+    rnnp_region_t region;
+    uint32_t count = 0;
+    while (rnnp_arena_region(model, frame, count, &region)) {
+        check(region.size > 0 && region.offset + (uint64_t)region.size <= arena_size, "region outside of the arena");
+        check(region.segment_first <= region.segment_last, "region that ends before it begins");
+        count++;
+    }
+    check(count > 0 && strlen(model->name) > 0, "no regions or no name");
+    const char *label = model->labels;
+    for (uint32_t i = 0; i < model->num_labels; i++) {
+        label += strlen(label) + 1;
+    }
+    uint32_t pixels = (uint32_t)model->height * model->width;
+    return arena_size <= MAX_ARENA && macs <= MAX_MACS && pixels <= MAX_PIXELS;
+}
+
+static void check_detections(const rnnp_run_t *run, void *arena, const choice_t *choice, uint32_t *crc) {
+    rnnp_error_t error;
+    uint32_t count, max = choice->max > 0 ? choice->max : 512;
+    rnnp_detection_t *found = malloc(max * sizeof(*found));
+    rnnp_status_t status = rnnp_detections(run, arena, (uint16_t)(choice->iou << 7), found, max, &count, &error);
+    check(status == (run->model->task == RNNP_TASK_DETECTION ? RNNP_OK : RNNP_ERROR_ARGUMENT), "detections refused");
+    for (uint32_t i = 0; status == RNNP_OK && i < count; i++) {
+        const rnnp_detection_t *d = &found[i];
+        check(d->x >= 0 && d->y >= 0 && d->w >= 1 && d->h >= 1, "box without a size");
+        check(d->x + d->w <= run->frame.width && d->y + d->h <= run->frame.height, "box outside of the frame");
+        check(i == 0 || found[i - 1].score >= d->score, "detections out of order");
+        const int32_t values[] = { d->x, d->y, d->w, d->h, d->score, (int32_t)d->anchor };
+        *crc = rnnp_crc32(*crc, values, sizeof(values));
+    }
+    free(found);
+}
+
+// Runs one image; returns a checksum of all results.
+static uint32_t run_image(
+    const rnnp_model_t *model, const rnnp_frame_t *frame, const choice_t *choice, uint32_t arena_size, int fill) {
+    uint8_t *arena = malloc(arena_size);
+    memset(arena, fill, arena_size);
+    rnnp_run_t run;
+    rnnp_error_t error;
+    uint16_t threshold = (uint16_t)(choice->threshold << 7);
+    check(rnnp_begin(&run, model, frame, arena, arena_size - 1, threshold, &error) == RNNP_ERROR_ARENA, "small arena");
+    check(rnnp_begin(&run, model, frame, arena, arena_size, threshold, &error) == RNNP_OK, "begin refused");
+    uint32_t row_bytes = rnnp_frame_row_bytes(frame), state = choice->pixels;
+    for (uint32_t y = 0; y < frame->height; y++) {
+        check(!run.done, "done too early");
+        uint8_t *row = malloc(row_bytes);
+        for (uint32_t x = 0; x < row_bytes; x++) {
+            state = state * 1664525 + 1013904223;
+            row[x] = (uint8_t)(state >> 24);
+        }
+        check(rnnp_push(&run, arena, row, &error) == RNNP_OK, "row refused");
+        free(row);
+    }
+    check(run.done && rnnp_push(&run, arena, arena, &error) == RNNP_ERROR_STATE, "not done after the last row");
+    uint32_t crc = rnnp_result_crc(&run, arena);
+    check_detections(&run, arena, choice, &crc);
+    free(arena);
+    return crc;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    choice_t choice;
+    if (size < sizeof(choice)) {
+        return 0;
+    }
+    memcpy(&choice, data, sizeof(choice));
+    size -= sizeof(choice);
+    size -= choice.cut < size ? choice.cut : size;
+    uint8_t *blob = copy(data + sizeof(choice), size);
+    fix_checksum(blob, size);
+    rnnp_model_t model;
+    rnnp_error_t error;
+    if (rnnp_model_init(&model, blob, size, &error) == RNNP_OK) {
+        rnnp_frame_t frame = { choice.width, choice.height, (rnnp_format_t)(1 + choice.format % 3) };
+        if (frame.width == 0 || frame.height == 0) {
+            frame.width = model.width;
+            frame.height = model.height;
+        }
+        uint32_t arena_size = rnnp_arena_size(&model, &frame);
+        if (inspect(&model, &frame, arena_size)) {
+            uint32_t first = run_image(&model, &frame, &choice, arena_size, 0x00);
+            check(
+                run_image(&model, &frame, &choice, arena_size, 0xff) == first, "results depend on the arena's content");
+        }
+    } else {
+        check(error.status != RNNP_OK && error.what != NULL && strlen(error.what) > 0, "error without words");
+        check(error.op >= -1 && error.op < RNNP_MAX_OPS, "error of an operator that can't be");
+    }
+    free(blob);
+    return 0;
+}
