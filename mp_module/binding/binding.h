@@ -30,6 +30,10 @@
 #define MP_NORETURN NORETURN
 #endif
 
+// Texts of exceptions have at most RNNPOOL_MAX_TEXT characters: MicroPython's buffer to decompress them (py/objexcept.c) is
+// as long as the longest text in the firmware, without room for the NUL. Its own longest one has 56 in every build.
+#define RNNPOOL_MAX_TEXT (55)
+
 #define RNNPOOL_MAX_RESULTS (64) // detections that one call can return; they pass through the C stack
 
 // ---- errors.c

@@ -1,5 +1,7 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 
+#include <string.h>
+
 #include "py/gc.h"
 
 #include "binding/binding.h"
@@ -38,6 +40,10 @@ MP_NORETURN void rnnpool_raise(const rnnp_error_t *error) {
         case RNNP_ERROR_STATE:
             mp_raise_msg_varg(&mp_type_RuntimeError, MP_ERROR_TEXT("%s: needs %u rows, has %u"), what, expected, given);
         default: // FORMAT, ARGUMENT
+            if (strcmp(what, "magic") == 0) {
+                mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("not an .rnnp model: starts with %08x, not %08x"),
+                    given, expected);
+            }
             mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s%s: limit %u, is %u"), at, what, expected, given);
     }
 }

@@ -61,8 +61,7 @@ void rnnpool_frame_from_args(
             return;
         }
     }
-    mp_raise_msg_varg(&mp_type_ValueError,
-        MP_ERROR_TEXT("frame of %ux%u needs %u (GRAY8), %u (RGB565) or %u (RGB888) bytes, has %u"),
+    mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%ux%u needs %u, %u (RGB565), %u (RGB888) bytes, has %u"),
         (unsigned int)frame->width, (unsigned int)frame->height, (unsigned int)frame_bytes(frame, RNNP_GRAY8),
         (unsigned int)frame_bytes(frame, RNNP_RGB565), (unsigned int)frame_bytes(frame, RNNP_RGB888),
         (unsigned int)bytes);

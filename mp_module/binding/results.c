@@ -34,7 +34,7 @@ static size_t get_records_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
     int typecode = buffer->typecode;
     if (typecode != 'h' && typecode != 'B' && typecode != BYTEARRAY_TYPECODE) {
         mp_raise_msg_varg(
-            &mp_type_TypeError, MP_ERROR_TEXT("out must be an array('h') or a bytearray, not items '%c'"), typecode);
+            &mp_type_TypeError, MP_ERROR_TEXT("out must be array('h') or bytearray, not items '%c'"), typecode);
     }
     if (buffer->len < RECORD_BYTES) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("out needs %u bytes a result, has %u"),

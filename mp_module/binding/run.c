@@ -13,7 +13,7 @@
 
 void rnnpool_run_check_idle(const rnnpool_model_obj_t *self) {
     if (self->busy) {
-        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("model is in use: it was called during its own inference"));
+        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("model is in use: called during its own inference"));
     }
 }
 
@@ -89,7 +89,7 @@ void rnnpool_run_check(rnnpool_model_obj_t *self) {
         self->begun = false;
     }
     if (!self->begun) {
-        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("image abandoned: its model or arena was changed meanwhile"));
+        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("image abandoned: its model or arena was changed"));
     }
 }
 

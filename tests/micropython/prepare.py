@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Makes what the tests in this folder read: blobs, raw frames, and the detections that the integer reference predicts.
+
+    prepare.py FOLDER
+
+Runs in CPython with the development environment and writes into FOLDER:
+
+- `<model>.rnnp` and `<frame>.raw`;
+- `cases.json`, a list of objects with name, model, frame, width, height, format (rnnp_format_t), threshold and iou
+  (Q15, null for the model's own) and detections ([x, y, w, h, score in Q15], best first);
+- `names.json`, the public names in typings/rnnpool.pyi;
+- `rom.img` and `rom_face.img`, ROMFS images with tiny.rnnp and face.rnnp.
+
+`inputs.py` reads them in MicroPython.
+
+Models: random weights of fixed seeds (tests/host/networks.py), and models/face.rnnp if it is there.
+Pictures: matplotlib's public domain sample, and some of ../shared/data/faces/val if that is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib import cbook
+from PIL import Image, ImageOps
+
+from rnnpool_training.blob import Model, load, write
+from rnnpool_training.reference import Format, detect
+
+ROOT = Path(__file__).resolve().parents[2]
+FACES = ROOT.parent / "shared" / "data" / "faces" / "val" / "images"
+NUM_FACES = 3
+MAX_RESULTS = 64  # RNNPOOL_MAX_RESULTS, mp_module/binding/binding.h
+
+sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT / "tools")]
+from make_romfs import build  # noqa: E402
+from networks import NETWORKS  # noqa: E402
+
+
+class Frame(NamedTuple):
+    """A picture as a camera would give it."""
+
+    name: str
+    pixels: bytes
+    width: int
+    height: int
+    format: Format
+
+
+def pack(picture: Image.Image, format: Format) -> bytes:
+    """The picture's pixels in a format, rows from the top, without padding."""
+    if format == Format.GRAY8:
+        return picture.convert("L").tobytes()
+    rgb = np.asarray(picture.convert("RGB"), np.uint16)
+    if format == Format.RGB888:
+        return rgb.astype(np.uint8).tobytes()
+    r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    return (r >> 3 << 11 | g >> 2 << 5 | b >> 3).astype("<u2").tobytes()
+
+
+def make_frame(picture: Image.Image, name: str, width: int, height: int, format: Format) -> Frame:
+    """The picture cut to the frame's aspect and scaled to its size."""
+    fitted = ImageOps.fit(picture.convert("RGB"), (width, height))
+    return Frame(f"{name}_{width}x{height}_{format.name.lower()}", pack(fitted, format), width, height, format)
+
+
+def face_pictures() -> Iterator[tuple[str, Image.Image]]:
+    """Some of the validation images; none, with a note, if the data is not there."""
+    if not FACES.is_dir():
+        print(f"prepare.py: no {FACES}: only the sample picture is used", file=sys.stderr)
+        return
+    for path in sorted(FACES.glob("*.jpg"))[:NUM_FACES]:
+        yield path.stem, Image.open(path)
+
+
+def frames_of(model: str, portrait: Image.Image) -> Iterator[Frame]:
+    """What a model is tried on: its own size, smaller, larger, odd, wide and tall frames, in all formats."""
+    if model == "tiny":  # 32x24 gray
+        yield make_frame(portrait, "portrait", 32, 24, Format.GRAY8)
+        yield make_frame(portrait, "portrait", 32, 24, Format.RGB565)
+        yield make_frame(portrait, "portrait", 32, 24, Format.RGB888)
+        yield make_frame(portrait, "portrait", 64, 48, Format.GRAY8)
+        yield make_frame(portrait, "portrait", 53, 61, Format.RGB565)
+        yield make_frame(portrait, "portrait", 19, 7, Format.RGB888)
+        yield make_frame(portrait, "portrait", 5, 40, Format.GRAY8)
+        yield make_frame(portrait, "portrait", 1, 1, Format.GRAY8)
+    elif model == "segmented":  # 40x32 RGB
+        yield make_frame(portrait, "portrait", 40, 32, Format.RGB888)
+        yield make_frame(portrait, "portrait", 40, 32, Format.GRAY8)
+        yield make_frame(portrait, "portrait", 47, 31, Format.RGB565)
+    else:  # 320x240 gray
+        yield make_frame(portrait, "portrait", 320, 240, Format.GRAY8)
+        yield make_frame(portrait, "portrait", 320, 240, Format.RGB565)
+        yield make_frame(portrait, "portrait", 512, 600, Format.RGB888)
+        yield make_frame(portrait, "portrait", 160, 120, Format.GRAY8)
+        for name, picture in face_pictures():
+            yield Frame(name, pack(picture, Format.GRAY8), picture.width, picture.height, Format.GRAY8)
+
+
+def limits_of(model: Model) -> Iterator[tuple[int | None, int | None]]:
+    """Pairs of threshold and overlap limit to try, Q15."""
+    yield None, None
+    if model.width <= 40:
+        yield 1000, 30000
+        yield 26000, 0
+
+
+def make_cases(name: str, model: Model, frame: Frame) -> Iterator[dict[str, Any]]:
+    """One case for each pair of limits, with the reference's detections."""
+    for threshold, iou in limits_of(model):
+        found = detect(model, frame.pixels, frame.width, frame.height, frame.format, threshold, iou, MAX_RESULTS)
+        yield {
+            "name": f"{name} {frame.name} {threshold} {iou}",
+            "model": name,
+            "frame": frame.name,
+            "width": frame.width,
+            "height": frame.height,
+            "format": int(frame.format),
+            "threshold": threshold,
+            "iou": iou,
+            "detections": [list(d[:5]) for d in found],
+        }
+
+
+def described_names() -> dict[str, list[str]]:
+    """Public names in typings/rnnpool.pyi: of the module (key "rnnpool") and of its class (key "Model")."""
+    module: set[str] = set()
+    model: set[str] = set()
+    for node in ast.parse((ROOT / "typings" / "rnnpool.pyi").read_text()).body:
+        if isinstance(node, ast.FunctionDef):
+            module.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            module.add(node.target.id)
+        elif isinstance(node, ast.ClassDef) and node.name != "Buffer":  # a protocol, for the file itself
+            module.add(node.name)
+            model |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)} - {"__init__"}
+    return {"rnnpool": sorted(module), "Model": sorted(model)}
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the inputs go")
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+
+    models = {name: make(1) for name, make in NETWORKS.items()}
+    face = ROOT / "models" / "face.rnnp"
+    if face.exists():
+        models["face"] = load(face)
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        portrait = Image.open(file)
+        portrait.load()
+
+    cases: list[dict[str, Any]] = []
+    for name, model in models.items():
+        (folder / f"{name}.rnnp").write_bytes(write(model))
+        for frame in frames_of(name, portrait):
+            (folder / f"{frame.name}.raw").write_bytes(frame.pixels)
+            cases += make_cases(name, model, frame)
+    for name in models:
+        if not any(case["detections"] for case in cases if case["model"] == name):
+            raise SystemExit(f"prepare.py: {name} finds nothing in any frame: its cases could not fail")
+    (folder / "names.json").write_text(json.dumps(described_names()))
+    (folder / "rom.img").write_bytes(build({"tiny.rnnp": write(models["tiny"])}))
+    (folder / "rom_face.img").write_bytes(build({"face.rnnp": write(models["face_m4"])}))
+    (folder / "cases.json").write_text(json.dumps(cases))
+
+
+if __name__ == "__main__":
+    main()

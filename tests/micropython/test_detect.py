@@ -1,0 +1,35 @@
+# Detections equal what the integer reference predicts: frames of many sizes, in all formats, with several limits.
+
+import inputs
+import rnnpool
+
+for name in ("tiny", "segmented", "face_m4"):
+    model = rnnpool.Model(inputs.read(name + ".rnnp"))
+    wrong = []
+    found = 0
+    for case in inputs.cases(name):
+        result = model.detect(inputs.pixels(case), **inputs.arguments(case))
+        found += len(result)
+        if result != inputs.expected(case):
+            wrong.append((case["name"], result, inputs.expected(case)))
+    print(name, found > 0, wrong)
+
+# Best first; a score is a float, the rest small integers within the frame.
+case = inputs.cases("tiny")[0]
+model = rnnpool.Model(inputs.read("tiny.rnnp"))
+results = model.detect(inputs.pixels(case))
+scores = [score for x, y, w, h, score in results]
+print(scores == sorted(scores, reverse=True), all(isinstance(s, float) and 0 <= s < 1 for s in scores))
+print(all(0 <= x < x + w <= 32 and 0 <= y < y + h <= 24 for x, y, w, h, _ in results))
+
+# The format follows from the length; so does nothing else.
+for case in inputs.cases("tiny"):
+    given = inputs.arguments(case)
+    del given["format"]
+    if model.detect(inputs.pixels(case), **given) != inputs.expected(case):
+        print("wrong without format:", case["name"])
+
+# max_faces cuts the list (and then boxes that lie outside the frame are dropped).
+few = model.detect(inputs.pixels(case), max_faces=3, **inputs.arguments(case))
+print(len(few) <= 3, few == inputs.expected(case)[: len(few)])
+print(model.selftest())

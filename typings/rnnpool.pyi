@@ -1,0 +1,218 @@
+"""Neural vision for microcontrollers: the MicroPython module `rnnpool`.
+
+This file is the contract of the module's functions. A test holds it against the module (tests/micropython).
+
+Frames are bytes: rows from the top, pixels from the left, without padding. Three formats:
+
+    GRAY8    1 byte a pixel, 0 black .. 255 white
+    RGB565   2 bytes a pixel, a little-endian word with red in the top 5 bits (as in framebuf and most cameras)
+    RGB888   3 bytes a pixel: red, green, blue
+
+A frame may have any size from 1x1 to 4096x4096: it is scaled to the model's input row by row, with its aspect kept, and
+boxes come back in the frame's own pixels.
+
+Errors: TypeError, ValueError, OSError and MemoryError carry the numbers, e.g. `MemoryError: needs 57344 bytes, 40112
+free, largest block 39000`. RuntimeError: calls in the wrong order. After any of them, and after Ctrl-C (which works
+during inference, within a row's time), the model can be used again.
+"""
+
+from array import array
+from typing import Literal, Protocol, overload
+
+__version__: str
+"""Version of the module, e.g. "0.1.0"."""
+
+GRAY8: int
+RGB565: int
+RGB888: int
+
+class Buffer(Protocol):
+    """Any object with the buffer protocol: bytes, bytearray, memoryview, array, framebuf, a file in ROMFS, ...
+
+    Not str. A name for this file only: the module has no such class.
+    """
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+Box = tuple[int, int, int, int, float]
+"""(x, y, width, height, score): frame pixels, within the frame, width and height at least 1; score 0..1.
+
+A name for this file only.
+"""
+
+def required_ram(source: str | Buffer, *, width: int = 0, height: int = 0) -> int:
+    """Bytes of arena that a model needs, before anything is allocated for it.
+
+    source          as for Model. A model that can't be used in place is read into the heap while it is looked at.
+    width, height   of the frames to come, 1..4096; 0: the model's own. Enough for all three formats.
+    Errors          ValueError for what is no model or no size, OSError, MemoryError.
+    """
+
+class Model:
+    """A model and the memory it runs in. One model runs one image at a time.
+
+    A model is checked completely when it is made: one that is damaged, truncated or too new is refused.
+    """
+
+    def __init__(
+        self, source: str | Buffer, *, arena: bytearray | memoryview | None = None, width: int = 0, height: int = 0
+    ) -> None:
+        """Makes a model. Nothing is allocated after this while frames need no more memory than those announced here.
+
+        source          the `.rnnp` file: its path, or an object that holds its bytes. Used in place, without a copy, if
+                        the bytes are in memory at a multiple of 8: a file in ROMFS (see docs/api.md), a constant in the
+                        firmware, bytes, a bytearray. Otherwise (a file on flash or SD card, an odd address) it is
+                        copied to the heap. Must not be changed while an image is on its way. Kept alive, like arena.
+        arena           memory to work in: a writable buffer of at least required_ram() + 7 bytes (7 for the alignment),
+                        which nobody else may write to while an image is on its way; models may take turns in one.
+                        None: allocated on the heap, and again, larger, if a frame needs more.
+        width, height   of the largest frames to come, 1..4096; 0: the model's own.
+
+        Errors: ValueError: no model, or damaged, with the field and both numbers; arena and source overlap.
+        OSError: no such file. TypeError: source has no buffer, arena is not writable.
+        MemoryError: needed and available bytes, of the heap or of the arena.
+        """
+
+    @property
+    def task(self) -> Literal["detection", "classification"]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes; for a detector, of what it detects."""
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the model's own input."""
+    @property
+    def ram(self) -> int:
+        """Bytes of arena that the model needs for the largest frame so far, or announced."""
+    @property
+    def size(self) -> int:
+        """Bytes of the model itself."""
+    @property
+    def in_place(self) -> bool:
+        """True if the model's bytes are used where they are, False if they were copied to the heap."""
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one image."""
+
+    @overload
+    def detect(
+        self,
+        frame: Buffer,
+        *,
+        width: int = 0,
+        height: int = 0,
+        format: int | None = None,
+        threshold: float | None = None,
+        iou: float | None = None,
+        max_faces: int = 0,
+        out: None = None,
+    ) -> list[Box]: ...
+    @overload
+    def detect(
+        self,
+        frame: Buffer,
+        *,
+        width: int = 0,
+        height: int = 0,
+        format: int | None = None,
+        threshold: float | None = None,
+        iou: float | None = None,
+        max_faces: int = 0,
+        out: bytearray | memoryview | array[int],
+    ) -> int:
+        """What is in a frame, best first.
+
+        frame           exactly width * height pixels: bytes, or 16-bit words for RGB565. Must not overlap the arena.
+        width, height   1..4096; 0: the model's own
+        format          GRAY8, RGB565 or RGB888; None: the one whose length the frame has, which is never ambiguous
+        threshold       least score, 0..1; None: the model's own
+        iou             boxes that overlap a better one by more than this (intersection over union) are dropped, 0..1;
+                        None: the model's own
+        max_faces       at most so many, 1..64; 0: 64
+        out             None: returns a list of (x, y, width, height, score).
+                        An array('h') or a bytearray: gets a record of 5 int16 for each (x, y, width, height, score in
+                        1/32768), as many as have room, and their number is returned. This way nothing is allocated:
+                        it works under micropython.heap_lock(), if the arena is large enough already.
+
+        Abandons an image that was begun with begin(). Errors: ValueError: wrong length, size, format or limit, all with
+        the numbers, or a model that classifies. TypeError. MemoryError: a frame that needs more arena than there is.
+        RuntimeError: the model is in use (called from a callback during its own inference), or a callback changed its
+        source or arena.
+        """
+
+    def classify(self, frame: Buffer) -> tuple[float, ...]:
+        """Not in this version: ValueError for a model that detects, NotImplementedError otherwise."""
+
+    def begin(
+        self, *, width: int = 0, height: int = 0, format: int | None = None, threshold: float | None = None
+    ) -> None:
+        """Begins an image whose rows come later. Abandons one that was begun before.
+
+        Arguments and errors as for detect(), but there is no frame yet to tell the format by: None is GRAY8 for a model
+        with one channel, RGB888 for one with three.
+        """
+
+    def feed(self, rows: Buffer) -> int:
+        """Takes the next rows, any number of them, and computes what it can. Returns how many are still wanted.
+
+        rows            a whole number of rows, not more than are wanted; may be empty
+
+        Errors: ValueError for bytes that are no whole number of rows or too many, TypeError: nothing was taken.
+        RuntimeError: no image was begun, it was interrupted (Ctrl-C), or its source or arena has changed: begin().
+        """
+
+    @overload
+    def result(self, *, iou: float | None = None, max_faces: int = 0, out: None = None) -> list[Box]: ...
+    @overload
+    def result(self, *, iou: float | None = None, max_faces: int = 0, out: bytearray | memoryview | array[int]) -> int:
+        """What is in the image when all rows are there; also again after detect(), say with another `iou`.
+
+        Arguments and values as for detect(). RuntimeError: no image, or rows are missing.
+        """
+
+    def layers(self) -> list[tuple[str, tuple[int, int, int], int, int]]:
+        """The operators in order: (kind, (height, width, channels) of the output, bytes of arena, multiply-adds).
+
+        Kinds: "conv", "rnnpool", "inverted_residual", "detect_head". The bytes of operators that never work at the same
+        time may overlap, so their sum can exceed `ram`.
+        """
+
+    def selftest(self) -> bool:
+        """True if this board computes exactly what it should.
+
+        Runs a generated image through the model and compares with the value that is stored in it. Abandons an image
+        that was begun. Allocates one row. MemoryError.
+        """
+
+@overload
+def detect_faces(
+    frame: Buffer,
+    *,
+    width: int = 0,
+    height: int = 0,
+    format: int | None = None,
+    threshold: float | None = None,
+    iou: float | None = None,
+    max_faces: int = 0,
+    out: None = None,
+) -> list[Box]: ...
+@overload
+def detect_faces(
+    frame: Buffer,
+    *,
+    width: int = 0,
+    height: int = 0,
+    format: int | None = None,
+    threshold: float | None = None,
+    iou: float | None = None,
+    max_faces: int = 0,
+    out: bytearray | memoryview | array[int],
+) -> int:
+    """The faces in a frame, best first: Model.detect() of the face model in the firmware.
+
+    The model is made when this is first called (then the arena is allocated) and kept until the next soft reset. A
+    firmware without one uses /rom/face.rnnp; OSError (ENOENT) if that is missing too. Otherwise as Model.detect(), with
+    320x240 the model's own size.
+    """
