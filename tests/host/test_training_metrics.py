@@ -49,7 +49,7 @@ def test_evaluation_counts() -> None:
     assert summary["recall"] == pytest.approx(1 / 3, abs=1e-4)
     assert summary["false_per_image_complete"] == pytest.approx(3 / 2, abs=1e-4)
     assert summary["recall_by_size"] == {"8-12": [1, 0.0], "16-24": [1, 1.0], "32-48": [1, 0.0]}
-    # In order of score: false, hit, false, false, false, hit: interpolated precision 1/2 then 2/6, each over 1/3 recall.
+    # In order of score: false, hit, false, false, false, hit: precision 1/2, then 2/6, each over a third of the recall.
     assert summary["ap50"] == pytest.approx((1 / 2 + 2 / 6) / 3, abs=1e-4)
 
 

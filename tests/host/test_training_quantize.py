@@ -112,7 +112,7 @@ def test_every_operator_agrees_with_the_integer_reference(quantized: QuantizedDe
 
 
 def test_detections_agree(quantized: QuantizedDetector) -> None:
-    """Detections of the float pipeline on the reference's raw outputs, and of the reference: the same boxes to a pixel."""
+    """The float pipeline on the raw outputs of the reference finds its boxes, to a pixel."""
     model = build(quantized, 0.3, 0.4, 512)
     pixels = reference_pixels(pictures(1))
     outputs = reference.run_input(model, pixels)

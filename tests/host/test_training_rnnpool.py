@@ -1,4 +1,4 @@
-"""RNNPool2d and FastGRNN: shared sweeps against the patch-by-patch definition, C++ kernels against PyTorch operations."""
+"""RNNPool2d and FastGRNN: shared sweeps against the patch-by-patch definition, C++ kernels against PyTorch."""
 
 import subprocess
 import sys

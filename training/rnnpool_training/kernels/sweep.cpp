@@ -25,12 +25,24 @@ struct geometry_t {
     int64_t threads;
 };
 
-static inline vec_t splat(float f) { return vec_t{f, f, f, f, f, f, f, f}; }
-static inline vec_t load(const float *p) { return *(const unaligned_t *)p; }
-static inline void store(float *p, vec_t v) { *(unaligned_t *)p = v; }
-static inline vec_t vmin(vec_t a, vec_t b) { return a < b ? a : b; }
-static inline vec_t vmax(vec_t a, vec_t b) { return a > b ? a : b; }
-static inline vec_t clamp(vec_t v, float lo, float hi) { return vmin(vmax(v, splat(lo)), splat(hi)); }
+static inline vec_t splat(float f) {
+    return vec_t{ f, f, f, f, f, f, f, f };
+}
+static inline vec_t load(const float *p) {
+    return *(const unaligned_t *)p;
+}
+static inline void store(float *p, vec_t v) {
+    *(unaligned_t *)p = v;
+}
+static inline vec_t vmin(vec_t a, vec_t b) {
+    return a < b ? a : b;
+}
+static inline vec_t vmax(vec_t a, vec_t b) {
+    return a > b ? a : b;
+}
+static inline vec_t clamp(vec_t v, float lo, float hi) {
+    return vmin(vmax(v, splat(lo)), splat(hi));
+}
 
 struct cell_t {
     const float *w, *u, *bz, *bh;
@@ -45,8 +57,7 @@ static void forward_block(const cell_t &cell, const geometry_t &g, const float *
     for (int64_t t = 0; t < g.steps; t++) {
         const float *h = states + t * BLOCK * H;
         vec_t acc[BLOCK][NV];
-        UNROLL for (int s = 0; s < BLOCK; s++)
-            UNROLL for (int v = 0; v < NV; v++) acc[s][v] = splat(0.0f);
+        UNROLL for (int s = 0; s < BLOCK; s++) UNROLL for (int v = 0; v < NV; v++) acc[s][v] = splat(0.0f);
         for (int64_t c = 0; c < g.inputs; c++) {
             vec_t w[NV];
             UNROLL for (int v = 0; v < NV; v++) w[v] = load(cell.w + c * H + v * LANES);
@@ -70,7 +81,9 @@ static void forward_block(const cell_t &cell, const geometry_t &g, const float *
             vec_t bz = load(cell.bz + v * LANES) * 0.5f + 0.5f, bh = load(cell.bh + v * LANES);
             UNROLL for (int s = 0; s < BLOCK; s++) {
                 int i = s * H + v * LANES;
-                if (pre) store(pre + t * BLOCK * H + i, acc[s][v]);
+                if (pre) {
+                    store(pre + t * BLOCK * H + i, acc[s][v]);
+                }
                 vec_t z = clamp(acc[s][v] * 0.5f + bz, 0.0f, 1.0f);
                 vec_t u = clamp(acc[s][v] + bh, -1.0f, 1.0f);
                 vec_t n = z * load(h + i) + (cell.zeta * (1.0f - z) + cell.nu) * u;
@@ -107,8 +120,9 @@ static void forward(const cell_t &cell, const geometry_t &g, const float *x, flo
             block_t k;
             locate(g, x + b * g.xb, n, &k);
             forward_block<H>(cell, g, k.x, states, nullptr);
-            for (int s = 0; s < k.valid; s++)
+            for (int s = 0; s < k.valid; s++) {
                 memcpy(out + b * g.ob + k.out[s], states + (g.steps * BLOCK + s) * H, sizeof(float) * H);
+            }
         }
     }
 }
@@ -119,8 +133,8 @@ static void outer(const float *left, int64_t width, const float *right, int64_t 
     constexpr int NV = H / LANES;
     for (int64_t k = 0; k < width; k += 4) {
         vec_t acc[4][NV];
-        UNROLL for (int i = 0; i < 4; i++)
-            UNROLL for (int v = 0; v < NV; v++) acc[i][v] = load(grad + (k + i) * H + v * LANES);
+        UNROLL for (int i = 0; i < 4; i++) UNROLL for (int v = 0; v < NV; v++)
+            acc[i][v] = load(grad + (k + i) * H + v * LANES);
         for (int64_t n = 0; n < count; n++) {
             vec_t r[NV];
             UNROLL for (int v = 0; v < NV; v++) r[v] = load(right + n * H + v * LANES);
@@ -129,8 +143,8 @@ static void outer(const float *left, int64_t width, const float *right, int64_t 
                 UNROLL for (int v = 0; v < NV; v++) acc[i][v] += l * r[v];
             }
         }
-        UNROLL for (int i = 0; i < 4; i++)
-            UNROLL for (int v = 0; v < NV; v++) store(grad + (k + i) * H + v * LANES, acc[i][v]);
+        UNROLL for (int i = 0; i < 4; i++) UNROLL for (int v = 0; v < NV; v++)
+            store(grad + (k + i) * H + v * LANES, acc[i][v]);
     }
 }
 
@@ -149,21 +163,28 @@ static inline void transposed_product(const float *a, const float *m, vec_t out[
 
 // Gradients of one weight set, laid out as the caller's array: W (padded to wide inputs), U, b_z, b_h, s_zeta, s_nu (H lanes each).
 template <int H, int NVC>
-static void backward(const cell_t &cell, const geometry_t &g, const float *x, const float *dout, float *dx,
-    float *dw, float *du, float *dbz, float *dbh, float *dscalars) {
+static void backward(const cell_t &cell, const geometry_t &g, const float *x, const float *dout, float *dx, float *dw,
+    float *du, float *dbz, float *dbh, float *dscalars) {
     constexpr int NV = H / LANES, WIDE = NVC * LANES;
     std::vector<float> ut(H * H), wt(H * WIDE, 0.0f);
-    for (int k = 0; k < H; k++)
-        for (int o = 0; o < H; o++) ut[o * H + k] = cell.u[k * H + o];
-    for (int c = 0; c < g.inputs; c++)
-        for (int o = 0; o < H; o++) wt[o * WIDE + c] = cell.w[c * H + o];
+    for (int k = 0; k < H; k++) {
+        for (int o = 0; o < H; o++) {
+            ut[o * H + k] = cell.u[k * H + o];
+        }
+    }
+    for (int c = 0; c < g.inputs; c++) {
+        for (int o = 0; o < H; o++) {
+            wt[o * WIDE + c] = cell.w[c * H + o];
+        }
+    }
 #pragma omp parallel num_threads(g.threads)
     {
         std::vector<float> sum((WIDE + H + 4) * H, 0.0f);
-        float *sw = sum.data(), *su = sw + WIDE * H, *sbz = su + H * H, *sbh = sbz + H, *szeta = sbh + H, *snu = szeta + H;
+        float *sw = sum.data(), *su = sw + WIDE * H, *sbz = su + H * H, *sbh = sbz + H, *szeta = sbh + H,
+              *snu = szeta + H;
         std::vector<float> buffer((MAX_STEPS + 1) * BLOCK * (3 * H + WIDE), 0.0f);
-        float *states = buffer.data(), *pre = states + (MAX_STEPS + 1) * BLOCK * H, *da = pre + (MAX_STEPS + 1) * BLOCK * H,
-              *xs = da + (MAX_STEPS + 1) * BLOCK * H;
+        float *states = buffer.data(), *pre = states + (MAX_STEPS + 1) * BLOCK * H,
+              *da = pre + (MAX_STEPS + 1) * BLOCK * H, *xs = da + (MAX_STEPS + 1) * BLOCK * H;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t b = 0; b < g.batch; b++) {
             for (int64_t n = 0; n < g.p * g.q; n += BLOCK) {
@@ -171,9 +192,8 @@ static void backward(const cell_t &cell, const geometry_t &g, const float *x, co
                 locate(g, x + b * g.xb, n, &k);
                 forward_block<H>(cell, g, k.x, states, pre);
                 vec_t dh[BLOCK][NV];
-                UNROLL for (int s = 0; s < BLOCK; s++)
-                    UNROLL for (int v = 0; v < NV; v++)
-                        dh[s][v] = s < k.valid ? load(dout + b * g.ob + k.out[s] + v * LANES) : splat(0.0f);
+                UNROLL for (int s = 0; s < BLOCK; s++) UNROLL for (int v = 0; v < NV; v++)
+                    dh[s][v] = s < k.valid ? load(dout + b * g.ob + k.out[s] + v * LANES) : splat(0.0f);
                 for (int64_t t = g.steps - 1; t >= 0; t--) {
                     const float *h = states + t * BLOCK * H, *a = pre + t * BLOCK * H;
                     float *d = da + t * BLOCK * H;
@@ -203,17 +223,20 @@ static void backward(const cell_t &cell, const geometry_t &g, const float *x, co
                         store(szeta + v * LANES, load(szeta + v * LANES) + gzeta);
                         store(snu + v * LANES, load(snu + v * LANES) + gnu);
                     }
-                    if (t > 0) transposed_product<H, NV>(d, ut.data(), dh);
+                    if (t > 0) {
+                        transposed_product<H, NV>(d, ut.data(), dh);
+                    }
                     if (dx) {
                         vec_t gx[BLOCK][NVC];
-                        UNROLL for (int s = 0; s < BLOCK; s++)
-                            UNROLL for (int v = 0; v < NVC; v++) gx[s][v] = zero;
+                        UNROLL for (int s = 0; s < BLOCK; s++) UNROLL for (int v = 0; v < NVC; v++) gx[s][v] = zero;
                         transposed_product<H, NVC>(d, wt.data(), gx);
                         for (int s = 0; s < k.valid; s++) {
                             float *to = dx + b * g.xb + k.in[s] + t * g.xt;
                             float row[WIDE];
                             UNROLL for (int v = 0; v < NVC; v++) store(row + v * LANES, gx[s][v]);
-                            for (int64_t c = 0; c < g.inputs; c++) to[c] += row[c];
+                            for (int64_t c = 0; c < g.inputs; c++) {
+                                to[c] += row[c];
+                            }
                         }
                     }
                     UNROLL for (int s = 0; s < BLOCK; s++)
@@ -225,8 +248,12 @@ static void backward(const cell_t &cell, const geometry_t &g, const float *x, co
         }
 #pragma omp critical
         {
-            for (int64_t i = 0; i < g.inputs * H; i++) dw[i] += sw[i];
-            for (int i = 0; i < H * H; i++) du[i] += su[i];
+            for (int64_t i = 0; i < g.inputs * H; i++) {
+                dw[i] += sw[i];
+            }
+            for (int i = 0; i < H * H; i++) {
+                du[i] += su[i];
+            }
             for (int i = 0; i < H; i++) {
                 dbz[i] += sbz[i];
                 dbh[i] += sbh[i];
@@ -238,19 +265,26 @@ static void backward(const cell_t &cell, const geometry_t &g, const float *x, co
 }
 
 static bool supported(const geometry_t &g) {
-    return (g.hidden == 8 || g.hidden == 16 || g.hidden == 32) && g.steps >= 1 && g.steps <= MAX_STEPS
-        && g.inputs >= 1 && g.inputs <= 32;
+    return (g.hidden == 8 || g.hidden == 16 || g.hidden == 32) && g.steps >= 1 && g.steps <= MAX_STEPS &&
+        g.inputs >= 1 && g.inputs <= 32;
 }
 
 // Both return 0, or -1 for a shape that they do not handle (the caller has a slower path). Gradients are added to.
 extern "C" int fastgrnn_forward(const geometry_t *g, const float *x, const float *w, const float *u, const float *bz,
     const float *bh, float zeta, float nu, float *out) {
-    if (!supported(*g)) return -1;
-    cell_t cell = {w, u, bz, bh, zeta, nu};
+    if (!supported(*g)) {
+        return -1;
+    }
+    cell_t cell = { w, u, bz, bh, zeta, nu };
     switch (g->hidden) {
-        case 8: forward<8>(cell, *g, x, out); break;
-        case 16: forward<16>(cell, *g, x, out); break;
-        default: forward<32>(cell, *g, x, out);
+        case 8:
+            forward<8>(cell, *g, x, out);
+            break;
+        case 16:
+            forward<16>(cell, *g, x, out);
+            break;
+        default:
+            forward<32>(cell, *g, x, out);
     }
     return 0;
 }
@@ -258,20 +292,31 @@ extern "C" int fastgrnn_forward(const geometry_t *g, const float *x, const float
 template <int H>
 static void backward_any(const cell_t &cell, const geometry_t &g, const float *x, const float *dout, float *dx,
     float *dw, float *du, float *dbz, float *dbh, float *dscalars) {
-    if (g.inputs <= 8) backward<H, 1>(cell, g, x, dout, dx, dw, du, dbz, dbh, dscalars);
-    else if (g.inputs <= 16) backward<H, 2>(cell, g, x, dout, dx, dw, du, dbz, dbh, dscalars);
-    else backward<H, 4>(cell, g, x, dout, dx, dw, du, dbz, dbh, dscalars);
+    if (g.inputs <= 8) {
+        backward<H, 1>(cell, g, x, dout, dx, dw, du, dbz, dbh, dscalars);
+    } else if (g.inputs <= 16) {
+        backward<H, 2>(cell, g, x, dout, dx, dw, du, dbz, dbh, dscalars);
+    } else {
+        backward<H, 4>(cell, g, x, dout, dx, dw, du, dbz, dbh, dscalars);
+    }
 }
 
 extern "C" int fastgrnn_backward(const geometry_t *g, const float *x, const float *w, const float *u, const float *bz,
     const float *bh, float zeta, float nu, const float *dout, float *dx, float *dw, float *du, float *dbz, float *dbh,
     float *dscalars) {
-    if (!supported(*g)) return -1;
-    cell_t cell = {w, u, bz, bh, zeta, nu};
+    if (!supported(*g)) {
+        return -1;
+    }
+    cell_t cell = { w, u, bz, bh, zeta, nu };
     switch (g->hidden) {
-        case 8: backward_any<8>(cell, *g, x, dout, dx, dw, du, dbz, dbh, dscalars); break;
-        case 16: backward_any<16>(cell, *g, x, dout, dx, dw, du, dbz, dbh, dscalars); break;
-        default: backward_any<32>(cell, *g, x, dout, dx, dw, du, dbz, dbh, dscalars);
+        case 8:
+            backward_any<8>(cell, *g, x, dout, dx, dw, du, dbz, dbh, dscalars);
+            break;
+        case 16:
+            backward_any<16>(cell, *g, x, dout, dx, dw, du, dbz, dbh, dscalars);
+            break;
+        default:
+            backward_any<32>(cell, *g, x, dout, dx, dw, du, dbz, dbh, dscalars);
     }
     return 0;
 }
