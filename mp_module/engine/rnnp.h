@@ -9,6 +9,7 @@
 // - A run (rnnp_run_t) is one image on its way through a model, in an arena of the caller's.
 //   The arena holds only offsets, so its size and content are the same on every platform, and it may be moved
 //   between calls (pass the current address to each call).
+// - Stack: below 2 KB on a Cortex-M4, for any model (rnnp_begin() needs most); nothing recurses.
 // - The arithmetic is docs/arithmetic.md, the blob SPEC.md. Functions that can fail return an rnnp_status_t and
 //   describe it in an rnnp_error_t; they never leave a half-made object.
 #ifndef RNNP_H
@@ -79,7 +80,7 @@ typedef struct {
     rnnp_kind_t kind;
     uint16_t height, width, channels; // of its output
     uint32_t arena; // bytes of its output ring or map, working rings and state
-    uint32_t macs; // multiply-adds for one image, shared sweeps counted once
+    uint32_t macs; // multiply-adds that the engine does for one image (shared sweeps once); UINT32_MAX if more
 } rnnp_op_info_t;
 void rnnp_model_op_info(const rnnp_model_t *model, uint32_t index, rnnp_op_info_t *info);
 
