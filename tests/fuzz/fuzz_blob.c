@@ -19,7 +19,7 @@
 
 // A model that wants more is not run: each input must take milliseconds.
 #define MAX_ARENA (1u << 20)
-#define MAX_MACS (250u * 1000)
+#define MAX_MACS (100u * 1000)
 #define MAX_PIXELS (1u << 14)
 
 typedef struct {
