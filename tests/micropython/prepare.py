@@ -98,7 +98,7 @@ def frames_of(model: str, portrait: Image.Image) -> Iterator[Frame]:
     else:  # 320x240 gray
         yield make_frame(portrait, "portrait", 320, 240, Format.GRAY8)
         yield make_frame(portrait, "portrait", 320, 240, Format.RGB565)
-        yield make_frame(portrait, "portrait", 512, 600, Format.RGB888)
+        yield make_frame(portrait, "portrait", 256, 300, Format.RGB888)
         yield make_frame(portrait, "portrait", 160, 120, Format.GRAY8)
         for name, picture in face_pictures():
             yield Frame(name, pack(picture, Format.GRAY8), picture.width, picture.height, Format.GRAY8)
