@@ -1,0 +1,16 @@
+# Shows what a model is and what it costs on this board, and checks that the board computes it right.
+#
+#     build/unix/micropython examples/model_info.py model.rnnp
+import sys
+import time
+
+import rnnpool
+
+model = rnnpool.Model(sys.argv[1])
+print(model)
+print("%-20s %14s %10s %12s" % ("operator", "output", "arena", "mul-adds"))
+for kind, (height, width, channels), arena, macs in model.layers():
+    print("%-20s %14s %10d %12d" % (kind, "%dx%dx%d" % (width, height, channels), arena, macs))
+start = time.ticks_ms()
+right = model.selftest()
+print("selftest %s, %d ms" % ("passed" if right else "FAILED", time.ticks_diff(time.ticks_ms(), start)))

@@ -1,0 +1,26 @@
+# A loop that watches for faces without using the heap, so that it can run for months: the model, the frame and the
+# results are made once. Frames come from a file of raw GRAY8 frames, one after the other, in place of a camera's
+# readinto().
+#
+#     build/unix/micropython examples/watch.py frames.raw width height [model.rnnp]
+import sys
+from array import array
+
+import micropython
+import rnnpool
+
+FIELDS = 5  # of a result: x, y, width, height, score in 1/32768
+MAX_FACES = 8
+
+path, width, height = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+model = rnnpool.Model(sys.argv[4] if len(sys.argv) > 4 else "models/face.rnnp", width=width, height=height)
+frame = bytearray(width * height)
+faces = array("h", bytes(2 * FIELDS * MAX_FACES))
+
+with open(path, "rb") as camera:
+    while camera.readinto(frame) == len(frame):
+        micropython.heap_lock()
+        count = model.detect(frame, width=width, height=height, threshold=0.5, out=faces)
+        micropython.heap_unlock()
+        # From here on what your device does: a relay, a servo, a message. (Printing uses the heap.)
+        print(count, [tuple(faces[FIELDS * i : FIELDS * i + FIELDS]) for i in range(count)])

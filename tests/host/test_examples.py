@@ -1,0 +1,60 @@
+"""The examples run in MicroPython and find what the integer reference predicts (detect_image.py: test_demo.py)."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from load_tool import ROOT
+from matplotlib import cbook
+from networks import face_m4
+from PIL import Image, ImageOps
+
+from rnnpool_training import blob
+from rnnpool_training.reference import Format, detect
+
+MICROPYTHON = ROOT / "build" / "unix" / "micropython"
+pytestmark = pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTHON}: make unix")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "random.rnnp"
+    blob.save(path, face_m4(3))
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture() -> Image.Image:
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return ImageOps.fit(Image.open(file).convert("L"), (200, 160))
+
+
+def run(example: str, *arguments: object) -> list[str]:
+    command = [str(MICROPYTHON), str(ROOT / "examples" / example), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+
+
+def test_stream_rows(model: Path, picture: Image.Image, tmp_path: Path) -> None:
+    picture.save(tmp_path / "picture.pgm")
+    first, *boxes = run("stream_rows.py", tmp_path / "picture.pgm", model)
+    assert first.endswith("for frames of 200x160")
+    want = detect(blob.load(model), np.asarray(picture).tobytes(), 200, 160, Format.GRAY8, max_detections=64)
+    assert boxes == [f"{d.x},{d.y} {d.w}x{d.h} {d.score / 32768:.2f}" for d in want]
+
+
+def test_watch(model: Path, picture: Image.Image, tmp_path: Path) -> None:
+    frames = [picture, ImageOps.flip(picture), ImageOps.mirror(picture)]
+    (tmp_path / "frames.raw").write_bytes(b"".join(frame.tobytes() for frame in frames))
+    lines = run("watch.py", tmp_path / "frames.raw", 200, 160, model)
+    assert len(lines) == len(frames)
+    for line, frame in zip(lines, frames, strict=True):
+        want = detect(blob.load(model), frame.tobytes(), 200, 160, Format.GRAY8, 16384, max_detections=8)
+        assert line == f"{len(want)} {[tuple(d[:5]) for d in want]}"
+
+
+def test_model_info(model: Path) -> None:
+    lines = run("model_info.py", model)
+    assert len(lines) == 3 + len(blob.load(model).ops)
+    assert "'face_m4 3' detection 320x240x1" in lines[0]
+    assert lines[-1].startswith("selftest passed")
