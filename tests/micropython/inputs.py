@@ -1,15 +1,14 @@
-"""What the tests read, and where it is: the only file here to replace on a board without a file system.
+"""What the tests read, and where it is.
 
-The files are made by prepare.py and described there; RNNPOOL_TEST_INPUTS names their folder.
+The files are made by prepare.py and described there. RNNPOOL_TEST_INPUTS names their folder; on a board, which has no
+environment, it is a file system mounted at /data, best a ROMFS image, and this file is to be in sys.path.
 """
 
-try:
-    import json
-    import os
+import json
+import os
 
-    FOLDER = os.getenv("RNNPOOL_TEST_INPUTS")
-except (ImportError, AttributeError):
-    FOLDER = None
+FOLDER = os.getenv("RNNPOOL_TEST_INPUTS") if hasattr(os, "getenv") else "/data"
+SMALL = 16384  # bytes that any board can have in RAM
 
 
 def skip(reason):
@@ -30,18 +29,19 @@ def path(name):
 
 
 def read(name):
-    """Content of an input file, as an object with the buffer protocol that must not be written to."""
+    """Content of an input file: bytes, or if it is large and mapped into memory a memoryview of it."""
     with open(path(name), "rb") as file:
-        return file.read()
+        try:
+            view = memoryview(file)
+        except TypeError:
+            return file.read()
+    return view if len(view) > SMALL else bytes(view)
 
 
 def cases(model):
-    """The cases of a model, as prepare.py describes them, with their pixels read when they are asked for."""
-    with open(path("cases.json")) as file:
-        chosen = [case for case in json.load(file) if case["model"] == model]
-    if not chosen:
-        skip("there is no such model")
-    return chosen
+    """The cases of a model, as prepare.py describes them."""
+    with open(path(model + ".json")) as file:
+        return json.load(file)
 
 
 def pixels(case):

@@ -6,8 +6,8 @@
 Runs in CPython with the development environment and writes into FOLDER:
 
 - `<model>.rnnp` and `<frame>.raw`;
-- `cases.json`, a list of objects with name, model, frame, width, height, format (rnnp_format_t), threshold and iou
-  (Q15, null for the model's own) and detections ([x, y, w, h, score in Q15], best first);
+- `<model>.json`, its cases: a list of objects with name, frame, width, height, format (rnnp_format_t), threshold and
+  iou (Q15, null for the model's own) and detections ([x, y, w, h, score in Q15], best first);
 - `names.json`, the public names in typings/rnnpool.pyi;
 - `rom.img` and `rom_face.img`, ROMFS images with tiny.rnnp and face.rnnp.
 
@@ -118,7 +118,6 @@ def make_cases(name: str, model: Model, frame: Frame) -> Iterator[dict[str, Any]
         found = detect(model, frame.pixels, frame.width, frame.height, frame.format, threshold, iou, MAX_RESULTS)
         yield {
             "name": f"{name} {frame.name} {threshold} {iou}",
-            "model": name,
             "frame": frame.name,
             "width": frame.width,
             "height": frame.height,
@@ -159,19 +158,18 @@ def main() -> None:
         portrait = Image.open(file)
         portrait.load()
 
-    cases: list[dict[str, Any]] = []
     for name, model in models.items():
+        cases: list[dict[str, Any]] = []
         (folder / f"{name}.rnnp").write_bytes(write(model))
         for frame in frames_of(name, portrait):
             (folder / f"{frame.name}.raw").write_bytes(frame.pixels)
             cases += make_cases(name, model, frame)
-    for name in models:
-        if not any(case["detections"] for case in cases if case["model"] == name):
+        if not any(case["detections"] for case in cases):
             raise SystemExit(f"prepare.py: {name} finds nothing in any frame: its cases could not fail")
+        (folder / f"{name}.json").write_text(json.dumps(cases))
     (folder / "names.json").write_text(json.dumps(described_names()))
     (folder / "rom.img").write_bytes(build({"tiny.rnnp": write(models["tiny"])}))
     (folder / "rom_face.img").write_bytes(build({"face.rnnp": write(models["face_m4"])}))
-    (folder / "cases.json").write_text(json.dumps(cases))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ for i in range(10):
     block = block[0][0]
 try:
     rnnpool.Model(blob)
-except MemoryError as error:
+except MemoryError as error:  # noqa: F811
     caught = error
 hog = block = None
 gc.collect()

@@ -44,7 +44,7 @@ attempt(b"")
 attempt(b"RNNP")
 attempt(bytes(4096))
 attempt(memoryview(bytes(4096))[1:])
-attempt(path.replace("tiny.rnnp", "cases.json"))
+attempt(path.replace("tiny.rnnp", "tiny.json"))
 attempt(path.replace("tiny.rnnp", "portrait_1x1_gray8.raw"))
 attempt(blob, blob)
 attempt(blob, width=4097)
@@ -57,7 +57,7 @@ attempt(blob, arena=bytearray(0))
 # Files are closed even if their content is refused: otherwise this would run out of them.
 for _ in range(2000):
     try:
-        rnnpool.Model(path.replace("tiny.rnnp", "cases.json"))
+        rnnpool.Model(path.replace("tiny.rnnp", "tiny.json"))
     except ValueError:
         pass
 show("path", path)
