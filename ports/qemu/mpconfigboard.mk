@@ -16,7 +16,7 @@ LDSCRIPT = $(BOARD_DIR)/stm32f439.ld
 LDFLAGS += -Wl,--wrap=mp_semihosting_init,--wrap=uart_rx_chr,--wrap=mp_hal_stdio_poll
 
 SRC_BOARD_O = shared/runtime/gchelper_native.o shared/runtime/gchelper_thumb2.o
-SRC_C += start.c console.c ticks.c romfs.c
+SRC_C += start.c console.c ticks.c romfs.c probe.c
 vpath %.c $(BOARD_DIR)
 
 # The garbage-collected heap of a NUCLEO_F439ZI build without network (../shared/references.md, section 1, of the project).

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ ROM_ADDRESS = 0x00160000
 ROM_SIZE = 640 * 1024
 DATA_ADDRESS = 0x21000000
 DATA_SIZE = 16 * 1024 * 1024
+
+INTERRUPT_DELAY = 0.3  # seconds
 
 ICOUNT_SHIFT = 6  # virtual time: 2^6 ns an instruction, more than one 40 ns tick of the timer, so that none is lost
 
@@ -136,10 +139,13 @@ class Board:
             "the board died: " + output.decode(errors="replace")[-500:] + (f"\nQEMU: {said}" if said else "")
         )
 
-    def exec(self, script: bytes | str, timeout: float = 60, soft_reset: bool = True) -> tuple[bytes, bytes]:
+    def exec(
+        self, script: bytes | str, timeout: float = 60, soft_reset: bool = True, interrupt_after: bytes | None = None
+    ) -> tuple[bytes, bytes]:
         """Runs a script as MicroPython's run-tests.py does and returns (output, text of an uncaught exception).
 
-        timeout: seconds for the whole script. Raises BoardTimeout, or BoardError if the board died.
+        timeout: seconds for the whole script. interrupt_after: when the script has printed this, Ctrl-C is sent
+        INTERRUPT_DELAY later. Raises BoardTimeout, or BoardError if the board died.
         """
         self.start()
         output = bytearray()
@@ -153,6 +159,9 @@ class Board:
                     new = self._read(limit)
                     part += new
                     output += new
+                    if interrupt_after is not None and output.endswith(interrupt_after):
+                        threading.Timer(INTERRUPT_DELAY, self.interrupt).start()
+                        interrupt_after = None
             return bytes(parts[0][:-1]), bytes(parts[1][:-1])
         except BoardTimeout as error:
             self.stop()

@@ -15,6 +15,7 @@ the board's ROMFS at /rom/models; what tests need beside themselves is at /data,
 from __future__ import annotations
 
 import argparse
+import difflib
 import subprocess
 import sys
 import time
@@ -30,6 +31,15 @@ from board import Board, BoardError, BoardTimeout  # noqa: E402
 
 TESTS = ROOT / "tests" / "micropython"
 TIMEOUT = 120.0  # seconds a test
+
+# Added to tests/micropython/inputs.py: on the board the inputs are in the data image, and large ones are used in place.
+BOARD_INPUTS = b"""
+FOLDER = "/data"
+
+def read(name):
+    with open(path(name), "rb") as file:
+        return file.read() if os.stat(path(name))[6] < 8192 else memoryview(file)
+"""
 
 
 @dataclass
@@ -77,6 +87,8 @@ def data_image(inputs: Path | None, tests: list[Path]) -> bytes:
     if inputs is not None:
         tree.update(make_romfs.read_folder(inputs))
     tree.update(helpers(tests))
+    if "inputs.py" in tree:
+        tree["inputs.py"] = helpers(tests)["inputs.py"] + BOARD_INPUTS
     return make_romfs.build(tree)
 
 
@@ -100,7 +112,8 @@ def run_test(board: Board, test: Path, timeout: float = TIMEOUT) -> Result:
     if output == b"SKIP\n":
         return result("skip")
     if output != expected:
-        return result("FAIL", f"--- expected\n{expected.decode()}--- output\n{output.decode(errors='replace')}")
+        lines = [text.decode(errors="replace").splitlines() for text in (expected, output)]
+        return result("FAIL", "\n".join(difflib.unified_diff(*lines, "expected", "output", lineterm="", n=2)))
     return result("pass")
 
 

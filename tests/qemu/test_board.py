@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,9 +84,7 @@ load(0x2000000A)
 
 
 def test_ctrl_c_stops_a_script(board: Board) -> None:
-    board.exec("pass", 20)
-    threading.Timer(0.5, board.interrupt).start()
-    output, error = board.exec("print('on')\nwhile True: pass", 20, soft_reset=False)
+    output, error = board.exec("print('on')\nwhile True: pass", 20, interrupt_after=b"on")
     assert output == b"on\r\n"
     assert b"KeyboardInterrupt" in error
     assert run(board, "print('alive')") == ["alive"]
