@@ -80,7 +80,7 @@ typedef struct {
     rnnp_kind_t kind;
     uint16_t height, width, channels; // of its output
     uint32_t arena; // bytes of its output ring or map, working rings and state
-    uint32_t macs; // multiply-adds that the engine does for one image (shared sweeps once); UINT32_MAX if more
+    uint32_t macs; // multiply-adds for one image, shared sweeps counted once; UINT32_MAX if more
 } rnnp_op_info_t;
 void rnnp_model_op_info(const rnnp_model_t *model, uint32_t index, rnnp_op_info_t *info);
 
