@@ -106,10 +106,18 @@ void rnnp_kernel_cell_sweep(
 // The twins in plain C of the kernels that arch/ has, for shapes that those are not made for; without arch/ they are the
 // kernels themselves.
 #if RNNP_ARMV7EM
+__typeof__(rnnp_kernel_head) rnnp_kernel_head_c;
+__typeof__(rnnp_kernel_conv) rnnp_kernel_conv_c;
 __typeof__(rnnp_kernel_pointwise) rnnp_kernel_pointwise_c;
+__typeof__(rnnp_kernel_cell_input8) rnnp_kernel_cell_input8_c;
+__typeof__(rnnp_kernel_cell_input16) rnnp_kernel_cell_input16_c;
 __typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
 #else
+#define rnnp_kernel_head_c rnnp_kernel_head
+#define rnnp_kernel_conv_c rnnp_kernel_conv
 #define rnnp_kernel_pointwise_c rnnp_kernel_pointwise
+#define rnnp_kernel_cell_input8_c rnnp_kernel_cell_input8
+#define rnnp_kernel_cell_input16_c rnnp_kernel_cell_input16
 #define rnnp_kernel_cell_sweep_c rnnp_kernel_cell_sweep
 #endif
 

@@ -61,7 +61,7 @@ static int32_t convolve(const rnnp_conv_t *conv, const int8_t *const *rows, uint
     return acc;
 }
 
-void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
+void rnnp_kernel_conv_c(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     for (uint32_t ox = 0; ox < conv->out_width; ox++) {
         for (uint32_t o = 0; o < conv->out_channels; o++) {
             *out++ = requantize(&conv->requantize, o, convolve(conv, rows, ox, o));
@@ -69,7 +69,7 @@ void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t
     }
 }
 
-void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out) {
+void rnnp_kernel_head_c(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out) {
     for (uint32_t ox = 0; ox < conv->out_width; ox++) {
         for (uint32_t o = 0; o < conv->out_channels; o++) {
             int64_t y = scale(convolve(conv, rows, ox, o), conv->requantize.multiplier[o], 24);
@@ -107,7 +107,7 @@ void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, const int8_t *const *rows,
     }
 }
 
-void rnnp_kernel_cell_input8(
+void rnnp_kernel_cell_input8_c(
     const rnnp_cell_t *cell, const int8_t *x, int8_t zero_point, uint32_t pixels, int16_t *wx) {
     for (uint32_t i = 0; i < pixels; i++) {
         for (uint32_t h = 0; h < cell->hidden; h++) {
@@ -122,7 +122,7 @@ void rnnp_kernel_cell_input8(
     }
 }
 
-void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, uint32_t count, int16_t *wx) {
+void rnnp_kernel_cell_input16_c(const rnnp_cell_t *cell, const int16_t *v, uint32_t count, int16_t *wx) {
     for (uint32_t i = 0; i < count; i++, v += cell->inputs) {
         for (uint32_t h = 0; h < cell->hidden; h++) {
             *wx++ = rnnp_sat16(dot16(cell->w + h * cell->inputs, v, cell->inputs) >> cell->shift_w);

@@ -22,14 +22,15 @@ typedef struct {
     const uint32_t *biases; // 64-byte aligned: {bz, bh} for each pair of rows
     uint32_t offsets[TILE - 1]; // bytes from the wx of sequence 0 to the others'
     uint32_t one; // 8191 in both halves
-    uint32_t zeta;
+    uint32_t zeta; // and in the upper half how often the sums are doubled
     uint32_t nu; // in both halves
 } step_t;
 
 // Where the instructions below are
 //   s0 u  s1 h  s2 h_next  s3 wx  s4 biases  s5-s7 offsets  s8 one  s9 zeta  s10 nu  s11 h of this pair of rows
 //
-// Dot products of rows 2 i (r4-r7) and 2 i + 1 (r8-r11) of U with the four states (r0), then their top halfwords.
+// Dot products of rows 2 i (r4-r7) and 2 i + 1 (r8-r11) of U with the four states (r0), doubled as often as the shift is
+// short of 16, with saturation, then their upper halves.
 #define DOT_PRODUCTS                   \
     "cmp r1, #0\n"                     \
     "beq.w 2f\n"                       \
@@ -63,6 +64,10 @@ typedef struct {
     "smlad r11, lr, r3, r11\n"         \
     ".endif\n"                         \
     ".endr\n"                          \
+    "vmov r2, s9\n"                    \
+    "lsrs r2, r2, #16\n"               \
+    "bne.w 6f\n"                       \
+    "5:\n"                             \
     "add r1, r1, #64\n"                \
     "vmov s0, r1\n"                    \
     "pkhtb r4, r8, r4, asr #16\n"      \
@@ -92,20 +97,27 @@ typedef struct {
     "qadd16 r6, r6, r10\n"   \
     "qadd16 r7, r7, r11\n"
 
-#define STORE_AND_LOOP     \
-    "vmov r2, s2\n"        \
-    "stmia r2!, {r4-r7}\n" \
-    "vmov s2, r2\n"        \
-    "vmov r1, s0\n"        \
-    "vmov r0, s1\n"        \
-    "bne.w 1b\n"           \
-    "pop {r4-r11, pc}\n"   \
-    "2:\n"                 \
-    "mov r4, #0\n"         \
-    "mov r5, #0\n"         \
-    "mov r6, #0\n"         \
-    "mov r7, #0\n"         \
-    "b 3b\n"
+#define STORE_AND_LOOP                     \
+    "vmov r2, s2\n"                        \
+    "stmia r2!, {r4-r7}\n"                 \
+    "vmov s2, r2\n"                        \
+    "vmov r1, s0\n"                        \
+    "vmov r0, s1\n"                        \
+    "bne.w 1b\n"                           \
+    "pop {r4-r11, pc}\n"                   \
+    "2:\n"                                 \
+    "mov r4, #0\n"                         \
+    "mov r5, #0\n"                         \
+    "mov r6, #0\n"                         \
+    "mov r7, #0\n"                         \
+    "b 3b\n"                               \
+    "6:\n"                                 \
+    ".irp acc, 4, 5, 6, 7, 8, 9, 10, 11\n" \
+    "qadd r\\acc, r\\acc, r\\acc\n"        \
+    ".endr\n"                              \
+    "subs r2, r2, #1\n"                    \
+    "bne.w 6b\n"                           \
+    "b 5b\n"
 
 #define LOAD_ARGUMENTS      \
     "push {r4-r11, lr}\n"   \
@@ -189,7 +201,7 @@ __attribute__((naked, noinline)) static void step_weighted(__attribute__((unused
 void rnnp_kernel_cell_sweep(
     const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h) {
     bool plain = cell->zeta == 32768 && cell->nu == 0;
-    if (cell->smooth || cell->hidden != HIDDEN || cell->shift_u != 16 || (!plain && cell->zeta == 32768)) {
+    if (cell->smooth || cell->hidden != HIDDEN || cell->shift_u > 16 || (!plain && cell->zeta == 32768)) {
         rnnp_kernel_cell_sweep_c(cell, wx, steps, stride, count, h);
         return;
     }
@@ -201,7 +213,10 @@ void rnnp_kernel_cell_sweep(
     for (uint32_t first = 0; first < count; first += TILE) {
         uint32_t tiles[2][PAIRS][TILE];
         uint32_t sequences = count - first < TILE ? count - first : TILE;
-        step_t step = { .biases = &biases[0][0], .one = 0x1FFF1FFF, .zeta = cell->zeta, .nu = cell->nu * 0x10001u };
+        step_t step = { .biases = &biases[0][0],
+            .one = 0x1FFF1FFF,
+            .zeta = cell->zeta | (16u - cell->shift_u) << 16,
+            .nu = cell->nu * 0x10001u };
         for (uint32_t v = 1; v < TILE; v++) { // a tile that is not full repeats its last sequence
             step.offsets[v - 1] = (v < sequences ? v : sequences - 1) * stride * (uint32_t)sizeof(int16_t);
         }

@@ -1,24 +1,16 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The 1x1 convolution on an Armv7E-M with FPU: tiles of 4 pixels x 2 output channels, eight accumulators in registers.
-//
-// A tile's pixels are widened to int16 once, on the stack, for all output channels: for each 4 input channels the words
-// (c0, c2) of the four pixels, then the words (c1, c3), which is how SXTB16 takes the weights apart.
+// The 1x1 convolution on an Armv7E-M with FPU, tile by tile (armv7em.h).
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM
 
-#define TILE (4)
-#define BLOCK (16) // input channels that the inner loop takes at a time
+#define TILE RNNP_TILE
 #define MAX_CHANNELS (384) // what the widened tile may take of the stack: 3 KB
 
 // Arguments of tile(): loaded into s0 .. s15 in this order.
 typedef struct {
-    uint32_t channels; // s0: bytes from a channel's weights to the next one's
-    uint32_t advance; // s1: from the end of the inner loop to the next pair of channels
-    const uint32_t *x; // s2: the widened tile, less one word
-    const uint32_t *x_end; // s3
-    const int8_t *weight; // s4
+    rnnp_dot_t dot; // s0 - s4
     const int32_t *bias; // s5
     const int32_t *multiplier; // s6
     const int32_t *residual; // s7: NULL for none
@@ -50,54 +42,7 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
                      "mov r10, r8\n"
                      "mov r11, r8\n"
 
-                     // 16 input channels. Words of x are at r0 + 4: the last load moves r0 on.
-                     "2:\n"
-                     ".irp group, 0, 1, 2, 3\n"
-                     "vmov r3, s0\n"
-                     "ldr r2, [r1]\n"
-                     "ldr r3, [r1, r3]\n"
-                     "ldr r12, [r0, #32 * \\group + 4]\n"
-                     "ldr lr, [r0, #32 * \\group + 8]\n"
-                     "sxtb16 r2, r2\n"
-                     "sxtb16 r3, r3\n"
-                     "smlad r4, r12, r2, r4\n"
-                     "smlad r8, r12, r3, r8\n"
-                     "smlad r5, lr, r2, r5\n"
-                     "smlad r9, lr, r3, r9\n"
-                     "ldr r12, [r0, #32 * \\group + 12]\n"
-                     "ldr lr, [r0, #32 * \\group + 16]\n"
-                     "smlad r6, r12, r2, r6\n"
-                     "smlad r10, r12, r3, r10\n"
-                     "smlad r7, lr, r2, r7\n"
-                     "smlad r11, lr, r3, r11\n"
-                     "vmov r3, s0\n"
-                     "ldr r3, [r1, r3]\n"
-                     "ldr r2, [r1], #4\n"
-                     "ldr r12, [r0, #32 * \\group + 20]\n"
-                     "ldr lr, [r0, #32 * \\group + 24]\n"
-                     "sxtb16 r2, r2, ror #8\n"
-                     "sxtb16 r3, r3, ror #8\n"
-                     "smlad r4, r12, r2, r4\n"
-                     "smlad r8, r12, r3, r8\n"
-                     "smlad r5, lr, r2, r5\n"
-                     "smlad r9, lr, r3, r9\n"
-                     "ldr r12, [r0, #32 * \\group + 28]\n"
-                     ".if \\group == 3\n"
-                     "ldr lr, [r0, #128]!\n"
-                     ".else\n"
-                     "ldr lr, [r0, #32 * \\group + 32]\n"
-                     ".endif\n"
-                     "smlad r6, r12, r2, r6\n"
-                     "smlad r10, r12, r3, r10\n"
-                     "smlad r7, lr, r2, r7\n"
-                     "smlad r11, lr, r3, r11\n"
-                     ".endr\n"
-                     "vmov r2, s3\n"
-                     "cmp r0, r2\n"
-                     "bne.w 2b\n"
-                     "vmov r2, s1\n"
-                     "add r1, r1, r2\n"
-                     "vmov s4, r1\n"
+        RNNP_DOT_LOOP
 
                      // The residual.
                      "vmov r0, s7\n"
@@ -185,30 +130,6 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
                      "b 4b\n");
 }
 
-// Widens four pixels of `channels` values, a multiple of 4, and fills up the last block with zeros.
-static uint32_t *widen(const int8_t *in, uint32_t channels, uint32_t *x) {
-    const int8_t *end = in + channels;
-    for (; in < end; in += 4) {
-        uint32_t a = rnnp_load(in), b = rnnp_load(in + channels);
-        uint32_t c = rnnp_load(in + 2 * channels), d = rnnp_load(in + 3 * channels);
-        x[0] = rnnp_sxtb16(a);
-        x[1] = rnnp_sxtb16(b);
-        x[2] = rnnp_sxtb16(c);
-        x[3] = rnnp_sxtb16(d);
-        x[4] = rnnp_sxtb16_ror8(a);
-        x[5] = rnnp_sxtb16_ror8(b);
-        x[6] = rnnp_sxtb16_ror8(c);
-        x[7] = rnnp_sxtb16_ror8(d);
-        x += 8;
-    }
-    for (; channels % BLOCK != 0; channels += 4) {
-        for (uint32_t i = 0; i < 8; i++) {
-            *x++ = 0;
-        }
-    }
-    return x;
-}
-
 void rnnp_kernel_pointwise(
     const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
     uint32_t channels = p->in_channels, out_channels = p->out_channels;
@@ -219,13 +140,10 @@ void rnnp_kernel_pointwise(
     const rnnp_requantize_t *r = &p->requantize;
     for (uint32_t i = 0; i < tiles; i++) {
         uint32_t x[1 + MAX_CHANNELS * TILE / 2];
-        const uint32_t *end = widen(in, channels, x + 1);
+        const int8_t *in_pixels[TILE] = { in, in + channels, in + 2 * channels, in + 3 * channels };
+        const uint32_t *end = rnnp_armv7em_fill(rnnp_armv7em_widen(in_pixels, channels, x + 1), x + 1);
         const tile_t arguments = {
-            .channels = channels,
-            .advance = 2 * channels - (uint32_t)(end - x - 1) / 2,
-            .x = x,
-            .x_end = end - 1,
-            .weight = p->weight,
+            .dot = rnnp_armv7em_dot_arguments(x, end, p->weight, channels),
             .bias = r->bias,
             .multiplier = r->multiplier,
             .residual = p->residual,
