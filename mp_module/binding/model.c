@@ -29,8 +29,7 @@ mp_obj_t rnnpool_model_new(
     self->source = *source;
     rnnpool_model_refresh(self, true);
     rnnpool_arena_init(&self->arena, arena);
-    bool own_size = width == 0 && height == 0;
-    self->ram = own_size ? rnnp_arena_size(&self->model, NULL) : rnnpool_frame_arena_size(&self->model, width, height);
+    self->ram = rnnpool_frame_arena_size(&self->model, width, height);
     rnnpool_arena_reserve(&self->arena, self->ram);
     return MP_OBJ_FROM_PTR(self);
 }

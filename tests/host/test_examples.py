@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTH
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "random.rnnp"
-    blob.save(path, face_m4(3))
+    path.write_bytes(blob.write(face_m4(3)))
     return path
 
 
