@@ -27,9 +27,10 @@ def move(buffer):
     # Makes a bytearray longer with no room behind it: it must go elsewhere.
     keep.clear()
     gc.collect()
-    for size in (16, 64, 256, 1024, len(buffer), len(buffer)):
+    for size in (16, 64, 256, 1024, len(buffer), len(buffer) + 256):
         keep.append(bytearray(size))
-    buffer.extend(bytes(len(buffer)))
+    buffer.extend(bytes(256))
+    keep.clear()
 
 
 print("blob")

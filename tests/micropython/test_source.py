@@ -10,19 +10,19 @@ blob = inputs.read("tiny.rnnp")
 case = inputs.cases("tiny")[0]
 
 
-def show(what, source):
+def show(what, source, in_place):
     model = rnnpool.Model(source)
     right = model.detect(inputs.pixels(case)) == inputs.expected(case)
-    print(what, model.in_place, right, rnnpool.required_ram(source) == model.ram)
+    print(what, model.in_place == in_place, right, rnnpool.required_ram(source) == model.ram)
 
 
-show("bytes", blob)
-show("bytearray", bytearray(blob))
-show("memoryview", memoryview(blob))
-show("aligned slice", memoryview(bytes(8) + blob)[8:])
+show("bytes", blob, True)
+show("bytearray", bytearray(blob), True)
+show("memoryview", memoryview(blob), True)
+show("aligned slice", memoryview(bytes(8) + blob)[8:], True)
 for n in range(1, 8):
-    show("odd slice", memoryview(bytes(n) + blob)[n:])
-show("path", path)
+    show("odd slice", memoryview(bytes(n) + blob)[n:], False)
+show("path", path, path.startswith("/data/"))
 
 
 def attempt(*args, **kwargs):
@@ -60,7 +60,7 @@ for _ in range(2000):
         rnnpool.Model(path.replace("tiny.rnnp", "tiny.json"))
     except ValueError:
         pass
-show("path", path)
+show("path", path, path.startswith("/data/"))
 
 # A file in ROMFS is used in place if the image has it at a multiple of 8.
 try:
@@ -70,13 +70,13 @@ except ImportError:
 image = inputs.read("rom.img")
 if VfsRom:
     mount(VfsRom(memoryview(image)), "/test_rom")
-    show("ROMFS", "/test_rom/tiny.rnnp")
+    show("ROMFS", "/test_rom/tiny.rnnp", True)
     with open("/test_rom/tiny.rnnp", "rb") as file:
-        show("ROMFS file", file)
+        show("ROMFS file", file, True)
     umount("/test_rom")
     mount(VfsRom(memoryview(b"123" + image)[3:]), "/test_rom")
-    show("ROMFS, odd", "/test_rom/tiny.rnnp")
+    show("ROMFS, odd", "/test_rom/tiny.rnnp", False)
     umount("/test_rom")
     gc.collect()
 else:
-    print("ROMFS True True True\nROMFS file True True True\nROMFS, odd False True True")
+    print("ROMFS True True True\nROMFS file True True True\nROMFS, odd True True True")
