@@ -17,22 +17,15 @@
 
 #define TILE (4) // output pixels at a time
 
-// Sizes of a tile's buffers in pixels: what TILE outputs of the depthwise cover, and what of that the next tile needs
-// again.
-static uint32_t fresh_pixels(const rnnp_op_t *op) {
-    return (TILE - 1u) * op->stride + 3;
-}
-
-static uint32_t overlap_pixels(const rnnp_op_t *op) {
-    return 3u - op->stride;
-}
+// Positions of the new row at a time: what TILE outputs of the depthwise cover, rounded up to whole tiles of pixels.
+#define FRESH (2 * TILE + 1)
 
 static uint32_t ring_row_bytes(const rnnp_op_t *op) {
     return rnnp_align((op->in_width + 2u) * op->mid_channels, RNNP_ALIGNMENT);
 }
 
 static uint32_t fresh_bytes(const rnnp_op_t *op) {
-    return rnnp_align(fresh_pixels(op) * op->mid_channels, RNNP_ALIGNMENT);
+    return rnnp_align((uint32_t)FRESH * op->mid_channels, RNNP_ALIGNMENT);
 }
 
 uint32_t rnnp_inverted_residual_lookback(const rnnp_op_t *op) {
@@ -120,22 +113,29 @@ static void make_row(
     int8_t *out = rnnp_ring_row(s->context, s->node, s->node->rows_made);
     const int8_t *skip = rnnp_op_residual(op) ? rnnp_input_row(s, s->node->rows_made) : NULL;
     uint32_t mid = op->mid_channels;
-    uint32_t have = 0; // fresh pixels that the last tile left
+    uint32_t have = 0; // fresh positions, the first of which is where the tile begins
     for (uint32_t x = 0; x < op->out_width; x += TILE) {
         uint32_t pixels = rnnp_min_u32(TILE, op->out_width - x);
         uint32_t first = x * op->stride, count = (pixels - 1) * op->stride + 3;
-        expand(s, expansion, y, first + have, count - have, fresh + have * mid);
+        if (have < count) {
+            uint32_t next = first + have, padding = next == 0 ? 1 : 0;
+            // Whole tiles of pixels, since that is what kernels are fast at.
+            uint32_t wanted = rnnp_align(count - have - padding, TILE) + padding;
+            wanted = rnnp_min_u32(wanted, op->in_width + 2u - next);
+            expand(s, expansion, y, next, wanted, fresh + have * mid);
+            have += wanted;
+        }
         const int8_t *rows[3] = { oldest + first * mid, middle + first * mid, fresh };
         rnnp_kernel_depthwise(&depthwise, rows, pixels, filtered);
         rnnp_kernel_pointwise(&projection, filtered, skip, pixels, out + x * op->out_channels);
         if (skip != NULL) {
             skip += pixels * op->out_channels;
         }
-        // What the next tile does not look at any more is replaced; the rest stays fresh. (With stride 2 and an even
-        // width no output covers the last position: it holds padding, and keeps it.)
-        have = x + pixels < op->out_width ? overlap_pixels(op) : 0;
-        memcpy(oldest + first * mid, fresh, (count - have) * mid);
-        memmove(fresh, fresh + (count - have) * mid, have * mid);
+        // What the next tile does not look at any more is replaced; the rest stays fresh.
+        uint32_t done = x + pixels < op->out_width ? pixels * op->stride : have;
+        memcpy(oldest + first * mid, fresh, done * mid);
+        have -= done;
+        memmove(fresh, fresh + done * mid, have * mid);
     }
     rnnp_row_made(s, out, (uint32_t)op->out_width * op->out_channels);
 }

@@ -109,6 +109,7 @@ void rnnp_kernel_cell_sweep(
 __typeof__(rnnp_kernel_head) rnnp_kernel_head_c;
 __typeof__(rnnp_kernel_conv) rnnp_kernel_conv_c;
 __typeof__(rnnp_kernel_pointwise) rnnp_kernel_pointwise_c;
+__typeof__(rnnp_kernel_depthwise) rnnp_kernel_depthwise_c;
 __typeof__(rnnp_kernel_cell_input8) rnnp_kernel_cell_input8_c;
 __typeof__(rnnp_kernel_cell_input16) rnnp_kernel_cell_input16_c;
 __typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
@@ -116,6 +117,7 @@ __typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
 #define rnnp_kernel_head_c rnnp_kernel_head
 #define rnnp_kernel_conv_c rnnp_kernel_conv
 #define rnnp_kernel_pointwise_c rnnp_kernel_pointwise
+#define rnnp_kernel_depthwise_c rnnp_kernel_depthwise
 #define rnnp_kernel_cell_input8_c rnnp_kernel_cell_input8
 #define rnnp_kernel_cell_input16_c rnnp_kernel_cell_input16
 #define rnnp_kernel_cell_sweep_c rnnp_kernel_cell_sweep

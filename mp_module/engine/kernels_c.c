@@ -92,7 +92,7 @@ void rnnp_kernel_pointwise_c(
     }
 }
 
-void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, const int8_t *const *rows, uint32_t pixels, int8_t *out) {
+void rnnp_kernel_depthwise_c(const rnnp_depthwise_t *d, const int8_t *const *rows, uint32_t pixels, int8_t *out) {
     uint32_t channels = d->channels;
     for (uint32_t x = 0; x < pixels; x++) {
         for (uint32_t c = 0; c < channels; c++) {

@@ -176,11 +176,10 @@ __attribute__((naked, noinline)) static void step_weighted(__attribute__((unused
                                                     "vmov lr, s10\n"
                                                     ".macro rnnp_update g, z, h\n"
                                                     "ssub16 r1, r2, \\z\n"
-                                                    "lsl.w r1, r1, #2\n"
                                                     "smulbb r0, r1, r12\n"
                                                     "smultb r1, r1, r12\n"
-                                                    "lsl.w r1, r1, #1\n"
-                                                    "pkhtb r1, r1, r0, asr #15\n"
+                                                    "lsl.w r1, r1, #3\n"
+                                                    "pkhtb r1, r1, r0, asr #13\n"
                                                     "qadd16 r1, r1, lr\n" // weight of g; nu is what may saturate it
                                                     "vmov r3, \\h\n"
                                                     "smulbb r0, \\z, r3\n"
