@@ -54,33 +54,6 @@ bool rnnp_check_section(const rnnp_check_t *check, const char *what, uint32_t of
     return true;
 }
 
-// Fields that this kind of operator does not use are 0.
-static bool check_unused(const rnnp_check_t *c, const rnnp_op_t *op) {
-    bool block = op->kind == RNNP_INVERTED_RESIDUAL, pool = op->kind == RNNP_RNNPOOL,
-         head = op->kind == RNNP_DETECT_HEAD;
-    bool ok = true;
-    if (!pool) {
-        ok = check_equal(c, "pad_bottom", op->pad_bottom, 0) && check_equal(c, "pad_right", op->pad_right, 0) &&
-            check_equal(c, "shift_w1", op->shift_w1, 0) && check_equal(c, "shift_u1", op->shift_u1, 0) &&
-            check_equal(c, "shift_w2", op->shift_w2, 0) && check_equal(c, "shift_u2", op->shift_u2, 0) &&
-            check_equal(c, "zeta1", op->zeta1, 0) && check_equal(c, "nu1", op->nu1, 0) &&
-            check_equal(c, "zeta2", op->zeta2, 0) && check_equal(c, "nu2", op->nu2, 0);
-    }
-    if (ok && !block) {
-        ok = check_equal(c, "exp_zero_point", op->exp_zero_point, 0) &&
-            check_equal(c, "dw_zero_point", op->dw_zero_point, 0) && check_equal(c, "exp_min", op->exp_min, 0) &&
-            check_equal(c, "exp_max", op->exp_max, 0) && check_equal(c, "dw_min", op->dw_min, 0) &&
-            check_equal(c, "dw_max", op->dw_max, 0);
-    }
-    if (ok && !block && !pool) {
-        ok = check_equal(c, "mid_channels", op->mid_channels, 0);
-    }
-    if (ok && !head) {
-        ok = check_equal(c, "num_anchors", op->num_anchors, 0) && check_equal(c, "step", op->step, 0);
-    }
-    return ok;
-}
-
 static bool check_flags(const rnnp_check_t *c, const rnnp_op_t *op) {
     uint32_t allowed = op->kind == RNNP_DETECT_HEAD ? 0 : RNNP_FLAG_MATERIALIZE;
     allowed |= op->kind == RNNP_INVERTED_RESIDUAL ? RNNP_FLAG_RESIDUAL : 0;
@@ -111,7 +84,71 @@ static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const 
         check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
 }
 
+// Each field's range, as SPEC.md's table says it; a field that the kind does not use is 0.
+static bool check_ranges(const rnnp_check_t *c, const rnnp_op_t *op) {
+    bool conv = op->kind == RNNP_CONV, head = op->kind == RNNP_DETECT_HEAD;
+    bool pool = op->kind == RNNP_RNNPOOL, block = op->kind == RNNP_INVERTED_RESIDUAL;
+    int32_t max_kernel = pool ? RNNP_MAX_PATCH : op->kernel == 2 ? 1 : 3;
+    int32_t max_mid = pool ? RNNP_MAX_HIDDEN : block ? RNNP_MAX_CHANNELS : 0;
+    int32_t max_stride = pool ? RNNP_MAX_PATCH : head || rnnp_op_residual(op) ? 1 : 2;
+    int32_t max_pad = pool ? 8 : 0, max_shift = pool ? 24 : 0, max_zeta = pool ? 32768 : 0, max_nu = pool ? 32767 : 0;
+    int32_t low8 = block ? -128 : 0, high8 = block ? 127 : 0;
+    const struct {
+        const char *what;
+        int32_t value, low, high;
+    } fields[] = {
+        { "kernel", op->kernel, block ? 3 : 1, max_kernel },
+        { "kernel_w", op->kernel_w, pool ? 1 : op->kernel, pool ? RNNP_MAX_PATCH : op->kernel },
+        { "stride", op->stride, 1, max_stride },
+        { "out_zero_point", op->out_zero_point, conv || block ? -128 : 0, conv || block ? 127 : 0 },
+        { "act_min", op->act_min, -128, conv ? op->act_max : -128 },
+        { "act_max", op->act_max, conv ? op->act_min : 127, 127 },
+        { "pad_bottom", op->pad_bottom, 0, max_pad },
+        { "pad_right", op->pad_right, 0, max_pad },
+        { "num_anchors", op->num_anchors, head, head ? RNNP_MAX_ANCHORS : 0 },
+        { "step", op->step, head, head ? 512 : 0 },
+        { "mid_channels", op->mid_channels, pool || block, max_mid },
+        { "exp_zero_point", op->exp_zero_point, low8, high8 },
+        { "dw_zero_point", op->dw_zero_point, low8, high8 },
+        { "exp_min", op->exp_min, low8, block ? op->exp_max : 0 },
+        { "exp_max", op->exp_max, block ? op->exp_min : 0, high8 },
+        { "dw_min", op->dw_min, low8, block ? op->dw_max : 0 },
+        { "dw_max", op->dw_max, block ? op->dw_min : 0, high8 },
+        { "shift_w1", op->shift_w1, 0, max_shift },
+        { "shift_u1", op->shift_u1, 0, max_shift },
+        { "shift_w2", op->shift_w2, 0, max_shift },
+        { "shift_u2", op->shift_u2, 0, max_shift },
+        { "zeta1", op->zeta1, 0, max_zeta },
+        { "nu1", op->nu1, 0, max_nu },
+        { "zeta2", op->zeta2, 0, max_zeta },
+        { "nu2", op->nu2, 0, max_nu },
+        { "out_channels", op->out_channels, 1, pool ? 4 * RNNP_MAX_HIDDEN : RNNP_MAX_CHANNELS },
+    };
+    for (uint32_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (!rnnp_check_range(c, fields[i].what, fields[i].value, fields[i].low, fields[i].high)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// What the number of output channels hangs on.
+static bool check_channels(const rnnp_check_t *c, const rnnp_op_t *op) {
+    if (op->kind == RNNP_RNNPOOL && op->out_channels % 4 != 0) {
+        return bad(c, "out_channels", 4, op->out_channels);
+    }
+    if (op->kind == RNNP_DETECT_HEAD) {
+        return check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors);
+    }
+    return !rnnp_op_residual(op) || check_equal(c, "out_channels", op->out_channels, op->in_channels);
+}
+
 static bool check_output(const rnnp_check_t *c, const rnnp_op_t *op) {
+    if (op->kind == RNNP_RNNPOOL &&
+        (!rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height) ||
+            !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width))) {
+        return false;
+    }
     if (!check_equal(c, "out_height", op->out_height,
             (int32_t)rnnp_op_out_size(op, op->in_height, op->kernel, op->pad_bottom)) ||
         !check_equal(
@@ -122,66 +159,9 @@ static bool check_output(const rnnp_check_t *c, const rnnp_op_t *op) {
         rnnp_check_range(c, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
 }
 
-static bool check_rnnpool(const rnnp_check_t *c, const rnnp_op_t *op) {
-    if (!rnnp_check_range(c, "kernel", op->kernel, 1, RNNP_MAX_PATCH) ||
-        !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, RNNP_MAX_PATCH) ||
-        !rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height) ||
-        !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width) ||
-        !rnnp_check_range(c, "stride", op->stride, 1, RNNP_MAX_PATCH)) {
-        return false;
-    }
-    if (op->out_channels % 4 != 0) {
-        return bad(c, "out_channels", 4, op->out_channels);
-    }
-    return rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN) &&
-        rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_HIDDEN) &&
-        rnnp_check_range(c, "pad_bottom", op->pad_bottom, 0, 8) &&
-        rnnp_check_range(c, "pad_right", op->pad_right, 0, 8) && rnnp_check_range(c, "shift_w1", op->shift_w1, 0, 24) &&
-        rnnp_check_range(c, "shift_u1", op->shift_u1, 0, 24) && rnnp_check_range(c, "shift_w2", op->shift_w2, 0, 24) &&
-        rnnp_check_range(c, "shift_u2", op->shift_u2, 0, 24) && rnnp_check_range(c, "zeta1", op->zeta1, 0, 32768) &&
-        rnnp_check_range(c, "nu1", op->nu1, 0, 32767) && rnnp_check_range(c, "zeta2", op->zeta2, 0, 32768) &&
-        rnnp_check_range(c, "nu2", op->nu2, 0, 32767);
-}
-
-static bool check_convolution(const rnnp_check_t *c, const rnnp_op_t *op) {
-    bool block = op->kind == RNNP_INVERTED_RESIDUAL, head = op->kind == RNNP_DETECT_HEAD;
-    if (op->kernel != 3 && (block || op->kernel != 1)) {
-        return bad(c, "kernel", 3, op->kernel);
-    }
-    if (!check_equal(c, "kernel_w", op->kernel_w, op->kernel) ||
-        !rnnp_check_range(c, "stride", op->stride, 1, head || rnnp_op_residual(op) ? 1 : 2)) {
-        return false;
-    }
-    if (head) {
-        return rnnp_check_range(c, "num_anchors", op->num_anchors, 1, RNNP_MAX_ANCHORS) &&
-            check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors) &&
-            rnnp_check_range(c, "step", op->step, 1, 512);
-    }
-    if (block) {
-        return rnnp_check_range(c, "mid_channels", op->mid_channels, 1, RNNP_MAX_CHANNELS) &&
-            rnnp_check_range(c, "exp_min", op->exp_min, -128, op->exp_max) &&
-            rnnp_check_range(c, "dw_min", op->dw_min, -128, op->dw_max) &&
-            (!rnnp_op_residual(op) || check_equal(c, "out_channels", op->out_channels, op->in_channels));
-    }
-    return true;
-}
-
 static bool check_fields(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    if (!check_flags(c, op) || !check_input(c, model, op) ||
-        !rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_CHANNELS)) {
-        return false;
-    }
-    if (op->kind == RNNP_RNNPOOL || op->kind == RNNP_DETECT_HEAD) {
-        if (!check_equal(c, "out_zero_point", op->out_zero_point, 0)) {
-            return false;
-        }
-    }
-    bool conv = op->kind == RNNP_CONV;
-    if (!rnnp_check_range(c, "act_min", op->act_min, -128, conv ? op->act_max : -128) ||
-        !rnnp_check_range(c, "act_max", op->act_max, conv ? op->act_min : 127, 127) || !check_unused(c, op)) {
-        return false;
-    }
-    return (op->kind == RNNP_RNNPOOL ? check_rnnpool(c, op) : check_convolution(c, op)) && check_output(c, op);
+    return check_flags(c, op) && check_input(c, model, op) && check_ranges(c, op) && check_channels(c, op) &&
+        check_output(c, op);
 }
 
 // The sums of docs/arithmetic.md, section 2, for a convolution with weights w[outputs][inputs].

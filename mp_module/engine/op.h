@@ -91,7 +91,8 @@ const void *rnnp_op_array(const rnnp_model_t *model, const rnnp_op_t *op, uint32
 //   kernel  op's kernel or kernel_w;  pad  op's pad_bottom or pad_right
 uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, uint32_t pad);
 
-// Multiply-adds of one image; shared sweeps count once, products with W1 once along rows and once along columns. Saturates.
+// Multiply-adds of one image; saturates. Shared sweeps count once, products with W1 once along rows and once along
+// columns.
 uint32_t rnnp_op_macs(const rnnp_op_t *op);
 
 // True if nobody reads the operator's output but the caller: a head, or a classifier's last operator.
