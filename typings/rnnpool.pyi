@@ -68,7 +68,7 @@ class Model:
                         None: allocated on the heap, and again, larger, if a frame needs more.
         width, height   of the largest frames to come, 1..4096; 0: the model's own.
 
-        Errors: ValueError: no model, or damaged, with the field and both numbers; arena and source overlap.
+        Errors: ValueError: no model, or damaged, with the field and both numbers.
         OSError: no such file. TypeError: source has no buffer, arena is not writable.
         MemoryError: needed and available bytes, of the heap or of the arena.
         """
@@ -136,10 +136,11 @@ class Model:
                         1/32768), as many as have room, and their number is returned. This way nothing is allocated:
                         it works under micropython.heap_lock(), if the arena is large enough already.
 
-        Abandons an image that was begun with begin(). Errors: ValueError: wrong length, size, format or limit, all with
-        the numbers, or a model that classifies. TypeError. MemoryError: a frame that needs more arena than there is.
-        RuntimeError: the model is in use (called from a callback during its own inference), or a callback changed its
-        source or arena.
+        Abandons an image that was begun with begin().
+
+        Errors: ValueError: wrong length, size, format or limit, all with the numbers; arena, frame or source overlap; a
+        model that classifies. TypeError. MemoryError: a frame that needs more arena than there is. RuntimeError: the
+        model is in use (called from a callback during its own inference), or a callback changed its source or arena.
         """
 
     def classify(self, frame: Buffer) -> tuple[float, ...]:
