@@ -32,15 +32,6 @@ from board import Board, BoardError, BoardTimeout  # noqa: E402
 TESTS = ROOT / "tests" / "micropython"
 TIMEOUT = 120.0  # seconds a test
 
-# Added to tests/micropython/inputs.py: on the board the inputs are in the data image, and large ones are used in place.
-BOARD_INPUTS = b"""
-FOLDER = "/data"
-
-def read(name):
-    with open(path(name), "rb") as file:
-        return file.read() if os.stat(path(name))[6] < 8192 else memoryview(file)
-"""
-
 
 @dataclass
 class Result:
@@ -87,8 +78,6 @@ def data_image(inputs: Path | None, tests: list[Path]) -> bytes:
     if inputs is not None:
         tree.update(make_romfs.read_folder(inputs))
     tree.update(helpers(tests))
-    if "inputs.py" in tree:
-        tree["inputs.py"] = helpers(tests)["inputs.py"] + BOARD_INPUTS
     return make_romfs.build(tree)
 
 
