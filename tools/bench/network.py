@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +49,7 @@ class Result:
     arena: int
     stack: int
     detections: int
-    code: int
+    code: int  # bytes of code and constant tables of the engine's objects
     operators: list[Operator]
     functions: dict[str, int]  # cycles of each function
 
@@ -63,19 +62,13 @@ class Result:
 def read_shape(blob: bytes) -> Shape:
     """Input shape and operator kinds of a blob, by the offsets of SPEC.md."""
     channels, height, width, num_ops, ops = struct.unpack_from("<BHHHI", blob, 17)
-    kinds = [KINDS[blob[ops + index * _OP_SIZE]] for index in range(num_ops)]
+    kinds = [KINDS.get(blob[ops + index * _OP_SIZE], "unknown") for index in range(num_ops)]
     return Shape(width, height, channels, kinds)
 
 
 def engine_sources() -> list[Path]:
     """The engine's C files."""
     return sorted([*ENGINE.glob("*.c"), *(ENGINE / "arch").glob("*.c")])
-
-
-def code_size(build: Path, flags: Sequence[str] = ()) -> int:
-    """Bytes of code and constant tables of the engine's object files, as a firmware has them (without our markers)."""
-    objects = compile_objects(build / "code", engine_sources(), [OPTIMIZE, *WARNINGS, f"-I{ROOT / 'mp_module'}", *flags])
-    return section_sizes(objects, [".text", ".rodata"])
 
 
 def run(
@@ -98,12 +91,14 @@ def run(
     build.mkdir(parents=True, exist_ok=True)
     raw = build / f"image-{hashlib.sha256(image.tobytes()).hexdigest()[:16]}.raw"
     raw.write_bytes(image.tobytes())
+    # The markers around each step are 40 bytes of the engine's code and a cycle each.
     flags = [OPTIMIZE, *WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", "-include", str(FIRMWARE / "mark.h")]
     flags += [] if dsp and not baseline else ["-DRNNP_NO_DSP"]
     sources = engine_sources()
     if baseline:
         sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
     objects = compile_objects(build, sources, flags)
+    code = section_sizes(objects, [".text", ".rodata"])
     definitions = {
         "BENCH_ARENA": arena,
         "BENCH_MODEL": f'"{blob.resolve()}"',
@@ -135,7 +130,7 @@ def run(
         arena=single["arena"],
         stack=single["stack"],
         detections=single["detections"],
-        code=code_size(build, [] if dsp and not baseline else ["-DRNNP_NO_DSP"]),
+        code=code,
         operators=operators,
         functions=dict(sorted(functions.items(), key=lambda item: -item[1])),
     )

@@ -79,10 +79,10 @@ void rnnp_rnnpool_step(const rnnp_step_t *s) {
     int8_t *out = rnnp_ring_row(s->context, s->node, made);
     if (made < rnnp_op_patch_rows(op)) {
         bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
-        patch.cell1 = (rnnp_cell_t) { rnnp_parameters(s, RNNP_W1), rnnp_parameters(s, RNNP_U1),
+        patch.cell1 = (rnnp_cell_t){ rnnp_parameters(s, RNNP_W1), rnnp_parameters(s, RNNP_U1),
             rnnp_parameters(s, RNNP_BZ1), rnnp_parameters(s, RNNP_BH1), op->in_channels, op->mid_channels, op->shift_w1,
             op->shift_u1, op->zeta1, op->nu1, smooth };
-        patch.cell2 = (rnnp_cell_t) { rnnp_parameters(s, RNNP_W2), rnnp_parameters(s, RNNP_U2),
+        patch.cell2 = (rnnp_cell_t){ rnnp_parameters(s, RNNP_W2), rnnp_parameters(s, RNNP_U2),
             rnnp_parameters(s, RNNP_BZ2), rnnp_parameters(s, RNNP_BH2), op->mid_channels, (uint16_t)(channels / 4),
             op->shift_w2, op->shift_u2, op->zeta2, op->nu2, smooth };
         for (uint32_t j = 0; j < columns; j++) {

@@ -1,0 +1,228 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// Runs each kernel of mp_module/engine/arch and its twin in plain C on random shapes and values, for test_kernels.py.
+// Bytes behind every output must stay as they are. CASES and SEED come from the command line.
+#include <string.h>
+
+#include "engine/kernels.h"
+#include "engine/op.h"
+#include "start.h"
+
+#define VALUES (5632)
+#define GUARD (64)
+
+static uint32_t seed = SEED;
+
+static uint32_t next(void) {
+    seed ^= seed << 13;
+    seed ^= seed >> 17;
+    seed ^= seed << 5;
+    return seed;
+}
+
+// first .. last
+static int32_t between(int32_t first, int32_t last) {
+    return first + (int32_t)(next() % (uint32_t)(last - first + 1));
+}
+
+static int32_t one_of(const int32_t *values, uint32_t count) {
+    return values[next() % count];
+}
+#define ONE_OF(...) one_of((const int32_t[]){ __VA_ARGS__ }, sizeof((const int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t))
+
+static int8_t in8[3][VALUES], weight8[VALUES], skip8[VALUES];
+static int32_t bias[256], multiplier[256], residual[256];
+static int16_t w16[VALUES], u16[64 * 64], bz[64], bh[64], vectors[VALUES];
+static uint8_t fast[VALUES * 2 + GUARD], plain[VALUES * 2 + GUARD];
+
+// Random bytes with many extremes.
+static void fill8(int8_t *to, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = (int8_t)(next() % 8 == 0 ? ONE_OF(-128, 127, 0) : (int32_t)next());
+    }
+}
+
+static void fill16(int16_t *to, uint32_t count, int32_t most) {
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = (int16_t)(next() % 8 == 0 ? ONE_OF(-most, most, 0) : between(-most, most));
+    }
+}
+
+static void fill_requantize(rnnp_requantize_t *r, uint32_t channels) {
+    int32_t bits = between(16, 30);
+    for (uint32_t i = 0; i < channels; i++) {
+        bias[i] = between(-100000, 100000);
+        multiplier[i] = (int32_t)(next() & ((1u << bits) - 1));
+        residual[i] = between(-32767, 32767);
+    }
+    int32_t min = ONE_OF(-128, -128, between(-128, 0)), max = ONE_OF(127, 127, between(0, 127));
+    *r = (rnnp_requantize_t){ bias, multiplier, (int8_t)between(-128, 127), (int8_t)min, (int8_t)max };
+}
+
+static void start_case(void) {
+    memset(fast, 0x5A, sizeof(fast));
+    memset(plain, 0x5A, sizeof(plain));
+}
+
+static uint32_t failures;
+
+static void end_case(const char *name, uint32_t a, uint32_t b, uint32_t c) {
+    if (memcmp(fast, plain, sizeof(fast)) != 0) {
+        failures++;
+        print(name);
+        const uint32_t shape[3] = { a, b, c };
+        for (uint32_t i = 0; i < 3; i++) {
+            print(" ");
+            print_number(shape[i]);
+        }
+        print(" differs\n");
+    }
+}
+
+static void check_pointwise(void) {
+    rnnp_pointwise_t p = { .weight = weight8 };
+    p.in_channels = (uint16_t)ONE_OF(32, 64, 4 * between(1, 20), between(1, 40));
+    p.out_channels = (uint16_t)ONE_OF(2 * between(1, 20), between(1, 20));
+    uint32_t pixels = (uint32_t)between(1, 10);
+    bool skip = next() % 2 != 0;
+    fill8(in8[0], pixels * p.in_channels);
+    fill8(skip8, pixels * p.out_channels);
+    fill8(weight8, (uint32_t)p.in_channels * p.out_channels);
+    fill_requantize(&p.requantize, p.out_channels);
+    p.residual = skip ? residual : NULL;
+    start_case();
+    rnnp_kernel_pointwise(&p, in8[0], skip ? skip8 : NULL, pixels, (int8_t *)fast);
+    rnnp_kernel_pointwise_c(&p, in8[0], skip ? skip8 : NULL, pixels, (int8_t *)plain);
+    end_case("pointwise", p.in_channels, p.out_channels, pixels);
+}
+
+static void check_depthwise(void) {
+    rnnp_depthwise_t d = { .weight = weight8, .stride = (uint8_t)between(1, 2) };
+    d.channels = (uint16_t)ONE_OF(4 * between(1, 16), between(1, 20));
+    uint32_t pixels = (uint32_t)between(1, 7);
+    const int8_t *rows[3] = { in8[0], in8[1], in8[2] };
+    for (uint32_t i = 0; i < 3; i++) {
+        fill8(in8[i], ((pixels - 1) * d.stride + 3) * d.channels);
+    }
+    fill8(weight8, 9u * d.channels);
+    fill_requantize(&d.requantize, d.channels);
+    start_case();
+    rnnp_kernel_depthwise(&d, rows, pixels, (int8_t *)fast);
+    rnnp_kernel_depthwise_c(&d, rows, pixels, (int8_t *)plain);
+    end_case("depthwise", d.channels, d.stride, pixels);
+}
+
+static void check_conv(bool head) {
+    rnnp_conv_t c = { .weight = weight8 };
+    c.kernel = (uint8_t)ONE_OF(1, 3);
+    c.stride = (uint8_t)(head ? 1 : between(1, 2));
+    c.in_channels = (uint16_t)(head ? ONE_OF(4 * between(1, 10), between(1, 20)) : ONE_OF(1, 1, 3, 4));
+    c.out_channels = (uint16_t)(head ? 5 * between(1, 3) : ONE_OF(4, 4, between(1, 8)));
+    c.in_width = (uint16_t)between(1, 20);
+    c.out_width = (uint16_t)((c.in_width - 1) / c.stride + 1);
+    c.pad = (int8_t)between(-128, 127);
+    const int8_t *rows[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        fill8(in8[i], (uint32_t)c.in_width * c.in_channels);
+        rows[i] = next() % 4 == 0 && i != 1 ? NULL : in8[i];
+    }
+    rows[0] = c.kernel == 1 ? in8[0] : rows[0];
+    fill8(weight8, (uint32_t)c.kernel * c.kernel * c.in_channels * c.out_channels);
+    fill_requantize(&c.requantize, c.out_channels);
+    start_case();
+    if (head) {
+        rnnp_kernel_head(&c, rows, (int16_t *)fast);
+        rnnp_kernel_head_c(&c, rows, (int16_t *)plain);
+    } else {
+        rnnp_kernel_conv(&c, rows, (int8_t *)fast);
+        rnnp_kernel_conv_c(&c, rows, (int8_t *)plain);
+    }
+    end_case(head ? "head" : "conv", c.in_channels, c.in_width, c.out_channels);
+}
+
+// Weights whose rows' sums of products with inputs up to `most` stay below 2^31, as the loader checks.
+static void fill_matrix(int16_t *to, uint32_t rows, uint32_t columns, uint32_t most) {
+    for (uint32_t i = 0; i < rows; i++) {
+        uint32_t left = (uint32_t)INT32_MAX / most;
+        for (uint32_t k = 0; k < columns; k++) {
+            int32_t limit = (int32_t)(left < 32767 ? left : 32767);
+            int32_t value = next() % 4 == 0 ? ONE_OF(-limit, limit)
+                                            : between(-limit, limit) / (int32_t)(1 + next() % 8);
+            to[i * columns + k] = (int16_t)value;
+            left -= (uint32_t)(value < 0 ? -value : value);
+        }
+    }
+}
+
+static void fill_cell(rnnp_cell_t *c) {
+    *c = (rnnp_cell_t){ .w = w16, .u = u16, .bz = bz, .bh = bh };
+    c->inputs = (uint16_t)ONE_OF(4, 4, 8, 16, between(1, 20));
+    c->hidden = (uint16_t)ONE_OF(16, 16, 16, 8, between(1, 20));
+    c->shift_w = (uint8_t)ONE_OF(16, between(0, 24));
+    c->shift_u = (uint8_t)ONE_OF(16, 16, 15, 14, between(0, 24));
+    c->zeta = (uint16_t)ONE_OF(32768, 32767, 0, between(0, 32768));
+    c->nu = (uint16_t)ONE_OF(0, 0, 32767, between(0, 32767));
+    c->smooth = next() % 8 == 0;
+    fill16(bz, c->hidden, ONE_OF(32767, 9000));
+    fill16(bh, c->hidden, ONE_OF(32767, 2000));
+}
+
+static void check_cell_input8(void) {
+    rnnp_cell_t c;
+    fill_cell(&c);
+    fill_matrix(w16, c.hidden, c.inputs, 255);
+    uint32_t pixels = (uint32_t)between(1, 9);
+    int8_t zero_point = (int8_t)between(-128, 127);
+    fill8(in8[0], pixels * c.inputs);
+    start_case();
+    rnnp_kernel_cell_input8(&c, in8[0], zero_point, pixels, (int16_t *)fast);
+    rnnp_kernel_cell_input8_c(&c, in8[0], zero_point, pixels, (int16_t *)plain);
+    end_case("cell_input8", c.inputs, c.hidden, pixels);
+}
+
+static void check_cell_input16(void) {
+    rnnp_cell_t c;
+    fill_cell(&c);
+    fill_matrix(w16, c.hidden, c.inputs, 32768);
+    uint32_t count = (uint32_t)between(1, 9);
+    fill16(vectors, count * c.inputs, 32767);
+    start_case();
+    rnnp_kernel_cell_input16(&c, vectors, count, (int16_t *)fast);
+    rnnp_kernel_cell_input16_c(&c, vectors, count, (int16_t *)plain);
+    end_case("cell_input16", c.inputs, c.hidden, count);
+}
+
+static void check_cell_sweep(void) {
+    rnnp_cell_t c;
+    fill_cell(&c);
+    fill_matrix(u16, c.hidden, c.hidden, 32768);
+    uint32_t count = (uint32_t)between(1, 9), steps = (uint32_t)between(1, 6);
+    uint32_t stride = c.hidden * (uint32_t)between(1, 3);
+    fill16(vectors, (count - 1) * stride + (steps + 1) * c.hidden, ONE_OF(32767, 12000, 3000));
+    const int16_t *wx[RNNP_MAX_PATCH];
+    for (uint32_t t = 0; t < steps; t++) {
+        wx[t] = vectors + (next() % 2 != 0 ? t : steps - t) * c.hidden;
+    }
+    start_case();
+    rnnp_kernel_cell_sweep(&c, wx, steps, stride, count, (int16_t *)fast);
+    rnnp_kernel_cell_sweep_c(&c, wx, steps, stride, count, (int16_t *)plain);
+    end_case("cell_sweep", c.hidden, steps, count);
+}
+
+int main(void) {
+    for (uint32_t i = 0; i < CASES; i++) {
+        check_pointwise();
+        check_depthwise();
+        check_conv(false);
+        check_conv(true);
+        check_cell_input8();
+        check_cell_input16();
+        check_cell_sweep();
+    }
+    print("cases ");
+    print_number(7 * CASES);
+    print(", failures ");
+    print_number(failures);
+    print("\n");
+    return failures != 0;
+}

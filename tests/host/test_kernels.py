@@ -1,0 +1,62 @@
+"""The kernels for Armv7E-M against their twins in plain C, bit for bit, on random shapes (kernels_check.c)."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("unicorn", reason="the emulated Cortex-M4 needs unicorn (pip)")
+pytest.importorskip("elftools", reason="the emulated Cortex-M4 needs pyelftools (pip)")
+
+from tools.bench import compile as bench_compile
+from tools.bench.machine import BenchError, Machine, Program
+
+if not shutil.which("arm-none-eabi-gcc"):
+    pytest.skip("needs arm-none-eabi-gcc", allow_module_level=True)
+
+HERE = Path(__file__).parent
+CASES = 150
+
+
+def build(folder: Path, seed: int, optimize: str = "-O2") -> Path:
+    engine, firmware = bench_compile.ENGINE, bench_compile.FIRMWARE
+    sources = [HERE / "kernels_check.c", firmware / "start.c", engine / "kernels_c.c", engine / "tables.c"]
+    sources += [engine / "functions.c", *sorted((engine / "arch").glob("*.c"))]
+    flags = [optimize, *bench_compile.WARNINGS, f"-I{bench_compile.ROOT / 'mp_module'}", f"-I{firmware}"]
+    flags += [f"-DSEED={seed}u", f"-DCASES={CASES}"]
+    return bench_compile.link(folder, "kernels", bench_compile.compile_objects(folder, sources, flags))
+
+
+@pytest.mark.parametrize(("seed", "optimize"), [(1, "-O2"), (3, "-Os"), (4, "-O0")])
+def test_kernels_equal_plain_c(tmp_path: Path, seed: int, optimize: str) -> None:
+    machine = Machine(Program(build(tmp_path, seed, optimize)), tmp_path)
+    try:
+        machine.run()
+    except BenchError as error:
+        pytest.fail(f"{error}\n{machine.output}")
+    assert machine.output == f"cases {7 * CASES}, failures 0\n"
+
+
+def test_kernels_under_qemu(tmp_path: Path) -> None:
+    """A second emulator: an instruction that one of them gets wrong is not missed."""
+    qemu = shutil.which("qemu-system-arm")
+    if not qemu:
+        pytest.skip("needs qemu-system-arm")
+    command = [qemu, "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "none"]
+    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(build(tmp_path, 77))]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert re.search(rf"cases {7 * CASES}, failures 0$", result.stdout + result.stderr, re.MULTILINE), result.stderr
+    assert result.returncode == 0
+
+
+def test_hot_loops_fit_the_instruction_cache(tmp_path: Path) -> None:
+    """1 KB: the cache of an STM32F4's flash. The assembly functions are loops as a whole."""
+    program = Program(build(tmp_path, 1))
+    loops = ("step_plain", "step_weighted", "tile", "tiles", "two_pixels")
+    sizes = {name: size for name, (_, size) in program.functions.items() if name.split(".")[0] in loops}
+    assert {name.split(".")[0] for name in sizes} == set(loops)
+    assert all(size <= 1024 for size in sizes.values()), sizes

@@ -1,0 +1,129 @@
+"""Benchmark of the engine on a Cortex-M4, without a board: `make bench`.
+
+python -m tools.bench                      # all of models/, into build/: table, bench.json, bench.png
+python -m tools.bench --image me.jpg       # the same on any image
+python -m tools.bench --model face=my.rnnp --quick
+python -m tools.bench --write-docs         # renews docs/benchmarks.md
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from . import network, report
+from .compile import ROOT
+from .machine import BenchError
+
+DOCS = ROOT / "docs" / "benchmarks.md"
+
+
+def find_models(given: list[str]) -> dict[str, Path]:
+    """name -> blob, of NAME=PATH arguments or of models/*.rnnp."""
+    models = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or not Path(path).is_file():
+            raise BenchError(f"--model wants NAME=PATH of a file, given {text!r}")
+        models[name] = Path(path)
+    if not given:
+        models = {path.stem: path for path in sorted((ROOT / "models").glob("*.rnnp"))}
+    if not models:
+        raise BenchError("there is no models/*.rnnp; give one with --model NAME=PATH")
+    return models
+
+
+def golden_image(shape: network.Shape, seed: int = 1) -> npt.NDArray[np.uint8]:
+    """The golden frame of docs/arithmetic.md, section 5: (height, width), or (height, width, 3)."""
+    out = np.empty((shape.height, shape.width, shape.channels), np.uint8)
+    state = seed
+    for y in range(shape.height):
+        for x in range(shape.width):
+            for channel in range(shape.channels):
+                state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
+                out[y, x, channel] = ((state >> 26) + (((x >> 3) ^ (y >> 3)) & 15) * 12) & 255
+    return out[..., 0] if shape.channels == 1 else out
+
+
+def load_image(path: str | None, shape: network.Shape) -> tuple[npt.NDArray[np.uint8], str]:
+    """An image in the model's size and its name; by default the portrait in matplotlib's sample data."""
+    try:
+        from PIL import Image
+
+        if path is None:
+            import matplotlib
+
+            path = str(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg")
+        with Image.open(path) as picture:
+            mode = "L" if shape.channels == 1 else "RGB"
+            scaled = picture.convert(mode).resize((shape.width, shape.height), Image.Resampling.BILINEAR)
+            return np.asarray(scaled, np.uint8), Path(path).name
+    except ImportError:
+        if path is not None:
+            raise BenchError("--image needs pillow (pip)") from None
+        return golden_image(shape), "golden frame"
+    except OSError as error:
+        raise BenchError(f"cannot read the image: {error}") from None
+
+
+def measure(blob: Path, image: npt.NDArray[np.uint8], build: Path, *, quick: bool) -> report.Measurement:
+    """The engine with its fast kernels, with the flash model, and the baseline: all three must find the same."""
+    shape = network.read_shape(blob.read_bytes())
+    if "unknown" in shape.kinds:
+        raise BenchError(f"{blob} has an operator that this benchmark does not know")
+    fast = network.run(blob, image, build / "fast")
+    if quick:
+        return report.Measurement(fast, None, None)
+    flash = network.run(blob, image, build / "fast", flash_model=True)
+    baseline = network.run(blob, image, build / "baseline", baseline=True)
+    if not fast.crc == flash.crc == baseline.crc:
+        raise BenchError(f"results differ: CRC {fast.crc:#010x}, baseline {baseline.crc:#010x}")
+    return report.Measurement(fast, flash, baseline)
+
+
+def main() -> int:
+    """Runs the benchmark. Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="default: all of models/")
+    parser.add_argument("--image", help="any image; default: matplotlib's portrait")
+    parser.add_argument("--build", type=Path, default=ROOT / "build" / "bench", help="folder for what is compiled")
+    parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json")
+    parser.add_argument("--picture", type=Path, default=ROOT / "build" / "bench.png")
+    parser.add_argument("--quick", action="store_true", help="without flash model and baseline (and no JSON)")
+    parser.add_argument("--functions", type=int, default=0, metavar="N", help="also the N most expensive functions")
+    parser.add_argument("--write-docs", action="store_true", help=f"renew {DOCS.relative_to(ROOT)}")
+    arguments = parser.parse_args()
+    measurements: dict[str, report.Measurement] = {}
+    begun = time.monotonic()
+    try:
+        for name, blob in find_models(arguments.model).items():
+            image, image_name = load_image(arguments.image, network.read_shape(blob.read_bytes()))
+            measured = measure(blob, image, arguments.build / name, quick=arguments.quick)
+            measurements[name] = measured
+            print(report.text(name, image_name, measured))
+            for function, cycles in list(measured.fast.functions.items())[: arguments.functions]:
+                print(f"    {function:32} {cycles:12,}")
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print(f"({time.monotonic() - begun:.0f} s)")
+    if arguments.quick:
+        return 0
+    data = report.as_json(measurements)
+    arguments.json.write_text(json.dumps(data, indent=2) + "\n")
+    print(f"{arguments.json} written", end="")
+    print(f", {arguments.picture} written" if report.draw(data, arguments.picture) else " (no picture: no matplotlib)")
+    if arguments.write_docs:
+        DOCS.write_text(report.document(data))
+        print(f"{DOCS} written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
