@@ -110,6 +110,13 @@ static void fill_grey(const rnnp_context_t *c, int8_t *row, uint32_t from) {
 
 // The frame's row makes an input row by itself.
 static void copy_row(const source_t *s, int8_t *out) {
+    if (s->format == RNNP_GRAY8 && s->channels == 1 &&
+        s->scaled == s->width) { // the usual case, worth a loop of its own
+        for (uint32_t x = 0; x < s->width; x++) {
+            out[x] = (int8_t)(s->row[x] ^ SIGN);
+        }
+        return;
+    }
     for (uint32_t x = 0; x < s->scaled; x++) {
         for (uint32_t channel = 0; channel < s->channels; channel++) {
             *out++ = (int8_t)(sample(s, x, channel) ^ SIGN);

@@ -47,6 +47,13 @@ static inline uint32_t rnnp_pkhbt16(uint32_t low, uint32_t high) {
     return pair;
 }
 
+// Upper halves of two words as a pair.
+static inline uint32_t rnnp_pkhtb16(uint32_t low, uint32_t high) {
+    uint32_t pair;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(pair) : "r"(high), "r"(low));
+    return pair;
+}
+
 // (a * b + (c << 32) + 2^31) >> 32: requantize and add the zero point.
 static inline int32_t rnnp_smmlar(int32_t a, int32_t b, int32_t c) {
     int32_t y;

@@ -7,7 +7,7 @@
 
 // Two sums as the pair sat16(sum >> shift).
 static inline uint32_t shifted_pair(int32_t low, int32_t high, uint32_t shift) {
-    return (uint32_t)(uint16_t)__ssat(low >> shift, 16) | (uint32_t)__ssat(high >> shift, 16) << 16;
+    return rnnp_pkhbt16((uint32_t)__ssat(low >> shift, 16), (uint32_t)__ssat(high >> shift, 16));
 }
 
 static inline int32_t rnnp_smlad(uint32_t a, uint32_t b, int32_t acc) {
@@ -19,8 +19,8 @@ static inline void widen(const int8_t *x, uint32_t zero_points, uint32_t *pair01
     uint32_t word = rnnp_load(x);
     uint32_t even = (uint32_t)__ssub16((int16x2_t)rnnp_sxtb16(word), (int16x2_t)zero_points);
     uint32_t odd = (uint32_t)__ssub16((int16x2_t)rnnp_sxtb16_ror8(word), (int16x2_t)zero_points);
-    *pair01 = (even & 0xFFFF) | odd << 16;
-    *pair23 = (odd & 0xFFFF0000u) | even >> 16;
+    *pair01 = rnnp_pkhbt16(even, odd);
+    *pair23 = rnnp_pkhtb16(even, odd);
 }
 
 // Two pixels of 4 channels.
@@ -56,40 +56,94 @@ void rnnp_kernel_cell_input8(
     rnnp_kernel_cell_input8_c(cell, x + 8 * pairs, zero_point, pixels, wx + 2 * pairs * cell->hidden);
 }
 
+#define TILE (4) // vectors
+#define INPUTS (16) // of the fast kernel
+
+// Arguments of four_vectors(): loaded into s0 .. s7 in this order.
+typedef struct {
+    const int16_t *w;
+    const int16_t *v; // vectors of INPUTS values, one behind the other
+    int16_t *wx; // of the first vector
+    uint32_t offsets[TILE - 1]; // bytes from there to the others'
+    uint32_t shift;
+    uint32_t pairs; // of rows
+} four_vectors_t;
+
+__attribute__((naked, noinline)) static void four_vectors(__attribute__((unused)) const four_vectors_t *arguments) {
+    __asm__ volatile("push {r4-r11, lr}\n"
+                     "vldmia r0, {s0-s7}\n"
+                     "vmov r1, s0\n"
+                     "vmov r0, s1\n"
+                     // A pair of rows of W: sums r4-r7 of the first, r8-r11 of the second.
+                     "1:\n"
+                     ".irp r, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                     "mov r\\r, #0\n"
+                     ".endr\n"
+                     ".irp k, 0, 1, 2, 3, 4, 5, 6, 7\n"
+                     "ldr r2, [r1, #4 * \\k]\n"
+                     "ldr r3, [r1, #32 + 4 * \\k]\n"
+                     "ldr r12, [r0, #4 * \\k]\n"
+                     "ldr lr, [r0, #32 + 4 * \\k]\n"
+                     "smlad r4, r12, r2, r4\n"
+                     "smlad r8, r12, r3, r8\n"
+                     "smlad r5, lr, r2, r5\n"
+                     "smlad r9, lr, r3, r9\n"
+                     "ldr r12, [r0, #64 + 4 * \\k]\n"
+                     "ldr lr, [r0, #96 + 4 * \\k]\n"
+                     "smlad r6, r12, r2, r6\n"
+                     "smlad r10, r12, r3, r10\n"
+                     "smlad r7, lr, r2, r7\n"
+                     "smlad r11, lr, r3, r11\n"
+                     ".endr\n"
+                     "add r1, r1, #64\n"
+                     "vmov r2, s6\n"
+                     ".irp r, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                     "asr.w r\\r, r\\r, r2\n"
+                     "ssat r\\r, #16, r\\r\n"
+                     ".endr\n"
+                     "pkhbt r4, r4, r8, lsl #16\n"
+                     "pkhbt r5, r5, r9, lsl #16\n"
+                     "pkhbt r6, r6, r10, lsl #16\n"
+                     "pkhbt r7, r7, r11, lsl #16\n"
+                     "vmov r2, s2\n"
+                     "vmov r3, s3\n"
+                     "str r5, [r2, r3]\n"
+                     "vmov r3, s4\n"
+                     "str r6, [r2, r3]\n"
+                     "vmov r3, s5\n"
+                     "str r7, [r2, r3]\n"
+                     "str r4, [r2], #4\n" // last: of a vector that is there more than once all are equal
+                     "vmov s2, r2\n"
+                     "vmov r3, s7\n"
+                     "subs r3, r3, #1\n"
+                     "vmov s7, r3\n"
+                     "bne.w 1b\n"
+                     "pop {r4-r11, pc}\n");
+}
+
 void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, uint32_t count, int16_t *wx) {
-    uint32_t inputs = cell->inputs, hidden = cell->hidden, shift = cell->shift_w;
-    if (inputs % 8 != 0 || hidden % 2 != 0) {
+    uint32_t hidden = cell->hidden;
+    if (cell->inputs != INPUTS || hidden % 2 != 0) {
         rnnp_kernel_cell_input16_c(cell, v, count, wx);
         return;
     }
-    for (uint32_t i = 0; i < count; i += 2) {
-        // An odd vector at the end is taken twice.
-        uint32_t next = i + 1 < count ? inputs : 0, next_out = i + 1 < count ? hidden : 0;
-        const int16_t *w = cell->w;
-        for (uint32_t h = 0; h < hidden; h += 2) {
-            const int16_t *a = v, *b = v + next, *w1 = w + inputs, *end = v + inputs;
-            int32_t a0 = 0, a1 = 0, b0 = 0, b1 = 0;
-            while (a < end) {
-                RNNP_UNROLL
-                for (uint32_t k = 0; k < 4; k++) {
-                    uint32_t va = rnnp_load(a + 2 * k), vb = rnnp_load(b + 2 * k);
-                    uint32_t row0 = rnnp_load(w + 2 * k), row1 = rnnp_load(w1 + 2 * k);
-                    a0 = rnnp_smlad(row0, va, a0);
-                    a1 = rnnp_smlad(row1, va, a1);
-                    b0 = rnnp_smlad(row0, vb, b0);
-                    b1 = rnnp_smlad(row1, vb, b1);
-                }
-                a += 8;
-                b += 8;
-                w += 8;
-                w1 += 8;
+    for (uint32_t first = 0; first < count; first += TILE) {
+        int16_t copy[TILE * INPUTS] __attribute__((aligned(4)));
+        uint32_t vectors = count - first < TILE ? count - first : TILE;
+        const int16_t *from = v + first * INPUTS;
+        if (vectors < TILE) { // fill up with the first vector: the same result, stored in the same place
+            for (uint32_t i = 0; i < TILE; i++) {
+                memcpy(copy + i * INPUTS, from + (i < vectors ? i : 0) * INPUTS, INPUTS * sizeof(int16_t));
             }
-            w = w1;
-            rnnp_store(wx + h, shifted_pair(a0, a1, shift));
-            rnnp_store(wx + next_out + h, shifted_pair(b0, b1, shift));
+            from = copy;
         }
-        v += 2 * inputs;
-        wx += 2 * hidden;
+        four_vectors_t arguments = {
+            .w = cell->w, .v = from, .wx = wx + first * hidden, .shift = cell->shift_w, .pairs = hidden / 2
+        };
+        for (uint32_t i = 1; i < TILE; i++) {
+            arguments.offsets[i - 1] = (i < vectors ? i : 0) * hidden * (uint32_t)sizeof(int16_t);
+        }
+        four_vectors(&arguments);
     }
 }
 

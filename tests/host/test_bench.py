@@ -1,0 +1,87 @@
+"""The benchmark as a whole on a small network: the emulated engine against the reference, and what is written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("unicorn", reason="the cycle model needs unicorn (pip)")
+pytest.importorskip("elftools", reason="the cycle model needs pyelftools (pip)")
+
+import networks
+
+from rnnpool_training.blob import write
+from rnnpool_training.engine import Engine
+from tools.bench import network
+from tools.bench.__main__ import golden_image
+from tools.bench.compile import ROOT
+
+if not shutil.which("arm-none-eabi-gcc"):
+    pytest.skip("needs arm-none-eabi-gcc", allow_module_level=True)
+
+
+@pytest.mark.parametrize("make", [networks.tiny, networks.segmented])
+def test_emulated_engine_finds_the_same(tmp_path: Path, make: object) -> None:
+    blob = write(make(5))  # type: ignore[operator]
+    path = tmp_path / "model.rnnp"
+    path.write_bytes(blob)
+    shape = network.read_shape(blob)
+    size = (shape.height, shape.width) if shape.channels == 1 else (shape.height, shape.width, shape.channels)
+    image = np.random.default_rng(5).integers(0, 256, size, dtype=np.uint8)
+    expected = Engine(blob).run(image)
+    results = {
+        "fast": network.run(path, image, tmp_path / "fast"),
+        "plain": network.run(path, image, tmp_path / "plain", dsp=False),
+        "baseline": network.run(path, image, tmp_path / "baseline", baseline=True),
+        "flash": network.run(path, image, tmp_path / "fast", flash_model=True),
+    }
+    for name, result in results.items():
+        assert result.crc == expected.crc(), name
+        assert result.detections == min(len(expected.detections()), 32), name
+        assert result.arena == (Engine(blob).arena_size() if name != "baseline" else result.arena)
+        assert len(result.operators) == len(shape.kinds) + 1
+        assert all(op.counts.cycles >= op.counts.instructions > 0 for op in result.operators)
+    assert results["flash"].cycles == results["fast"].cycles  # deterministic, and the model only adds a column
+    assert [op.macs for op in results["fast"].operators[:-1]] == [op.macs for op in Engine(blob).ops()]
+
+
+def test_command(tmp_path: Path) -> None:
+    blob = write(networks.tiny(1))
+    (tmp_path / "tiny.rnnp").write_bytes(blob)
+    command = [sys.executable, "-m", "tools.bench", "--model", f"face={tmp_path / 'tiny.rnnp'}"]
+    command += ["--build", str(tmp_path), "--json", str(tmp_path / "b.json"), "--picture", str(tmp_path / "b.png")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr
+    data = json.loads((tmp_path / "b.json").read_text())
+    assert set(data) == {"models"}
+    model = data["models"]["face"]
+    assert set(model) == {"cycles", "instructions", "arena", "code", "baseline_cycles", "operators"}
+    for key in ("cycles", "instructions", "baseline_cycles"):
+        total = sum(op[key] for op in model["operators"])
+        assert total == model[key] > 0, key
+    assert model["cycles"] < model["baseline_cycles"]
+    assert {"name", "kind", "macs", "cycles"} <= set(model["operators"][0])
+    assert (tmp_path / "b.png").stat().st_size > 1000
+    assert f"{model['cycles']:,}" in result.stdout
+
+
+def test_bad_input_is_told(tmp_path: Path) -> None:
+    for arguments in (["--model", "face=nowhere.rnnp"], ["--model", "nothing"]):
+        result = subprocess.run(
+            [sys.executable, "-m", "tools.bench", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert result.returncode == 1
+        assert "--model wants NAME=PATH" in result.stderr
+
+
+def test_golden_image_is_the_engine_s() -> None:
+    engine = Engine(write(networks.segmented(2)))
+    shape = network.read_shape(write(networks.segmented(2)))
+    seed = int.from_bytes(write(networks.segmented(2))[44:48], "little")
+    assert np.array_equal(golden_image(shape, seed), engine.golden_frame())
