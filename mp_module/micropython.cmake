@@ -27,8 +27,10 @@ if(RNNPOOL_FAILED)
 endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${RNNPOOL_EMBED} ${RNNPOOL_BLOBS})
 
-# The engine is where the time goes: -O2 even in a port that is built for size.
-set_source_files_properties(${RNNPOOL_ENGINE} PROPERTIES COMPILE_OPTIONS -O2)
+# The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
+file(GLOB RNNPOOL_KERNELS CONFIGURE_DEPENDS ${RNNPOOL_DIR}/engine/kernels_c.c ${RNNPOOL_DIR}/engine/arch/*.c)
+set_source_files_properties(${RNNPOOL_ENGINE} PROPERTIES COMPILE_OPTIONS -Os)
+set_source_files_properties(${RNNPOOL_KERNELS} PROPERTIES COMPILE_OPTIONS -O2)
 
 add_library(usermod_rnnpool INTERFACE)
 target_sources(usermod_rnnpool INTERFACE ${RNNPOOL_BINDING} ${RNNPOOL_ENGINE} ${RNNPOOL_BUILTIN})

@@ -18,8 +18,10 @@ SRC_USERMOD_C += $(sort $(wildcard $(USERMOD_DIR)/binding/*.c))
 SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c $(USERMOD_DIR)/engine/arch/*.c)) rnnpool_builtin_models.c
 CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 
-# The engine is where the time goes: -O2 even in a port that is built for size.
-$(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -O2 $(RNNPOOL_CFLAGS)
+# The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
+$(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -Os $(RNNPOOL_CFLAGS)
+$(RNNPOOL_OBJ)/engine/arch/%.o: CFLAGS += -O2
+$(RNNPOOL_OBJ)/engine/kernels_c.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
 
 # Run every time, since the list of models may have changed; the file stays as it is if they have not.

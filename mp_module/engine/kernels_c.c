@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+#if RNNP_ARMV7EM && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("Os") // for shapes only that arch/ is not made for
+#endif
+
 // acc * multiplier / 2^shift, rounded to nearest (halves up).
 static int64_t scale(int32_t acc, int32_t multiplier, uint32_t shift) {
     return ((int64_t)acc * multiplier + (INT64_C(1) << (shift - 1))) >> shift;

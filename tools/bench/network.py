@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .compile import ENGINE, FIRMWARE, ROOT, WARNINGS, compile_objects, link, section_sizes
 from .machine import BenchError, Counts, Machine, Program
 
-OPTIMIZE = "-O2"  # as in mp_module/micropython.mk
+SPEED, SIZE = "-O2", "-Os"  # kernels, and all else: as in mp_module/micropython.mk
 KINDS = {1: "conv", 2: "rnnpool", 3: "inverted_residual", 4: "detect_head"}
 REST = "rest"  # frame, scheduling, decoding of boxes
 _OPS_OFFSET, _OP_SIZE = 24, 64  # mp_module/SPEC.md
@@ -71,6 +71,13 @@ def engine_sources() -> list[Path]:
     return sorted([*ENGINE.glob("*.c"), *(ENGINE / "arch").glob("*.c")])
 
 
+def _content_named(build: Path, data: bytes) -> Path:
+    """Writes data to a file in `build` that is named by its content; returns its path."""
+    path = build.resolve() / f"{hashlib.sha256(data).hexdigest()[:16]}.bin"
+    path.write_bytes(data)
+    return path
+
+
 def run(
     blob: Path,
     image: npt.NDArray[np.uint8],
@@ -89,24 +96,25 @@ def run(
     """
     shape = read_shape(blob.read_bytes())
     build.mkdir(parents=True, exist_ok=True)
-    raw = build / f"image-{hashlib.sha256(image.tobytes()).hexdigest()[:16]}.raw"
-    raw.write_bytes(image.tobytes())
+    model, pixels = (_content_named(build, data) for data in (blob.read_bytes(), image.tobytes()))
     # The markers around each step are 40 bytes of the engine's code and a cycle each.
-    flags = [OPTIMIZE, *WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", "-include", str(FIRMWARE / "mark.h")]
+    flags = [*WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", "-include", str(FIRMWARE / "mark.h")]
     flags += [] if dsp and not baseline else ["-DRNNP_NO_DSP"]
     sources = engine_sources()
     if baseline:
         sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
-    objects = compile_objects(build, sources, flags)
+    kernels = [s for s in sources if s.name == "kernels_c.c" or s.parent.name == "arch"]
+    objects = compile_objects(build, kernels, [SPEED, *flags])
+    objects += compile_objects(build, [s for s in sources if s not in kernels], [SIZE, *flags])
     code = section_sizes(objects, [".text", ".rodata"])
     definitions = {
         "BENCH_ARENA": arena,
-        "BENCH_MODEL": f'"{blob.resolve()}"',
-        "BENCH_IMAGE": f'"{raw.resolve()}"',
+        "BENCH_MODEL": f'"{model}"',
+        "BENCH_IMAGE": f'"{pixels}"',
         "BENCH_WIDTH": image.shape[1],
         "BENCH_HEIGHT": image.shape[0],
     }
-    main = [*flags, *(f"-D{name}={value}" for name, value in definitions.items())]
+    main = [SPEED, *flags, *(f"-D{name}={value}" for name, value in definitions.items())]
     objects += compile_objects(build, [FIRMWARE / "run.c", FIRMWARE / "start.c"], main)
     machine = Machine(Program(link(build, "run", objects)), build, flash_model=flash_model)
     machine.run()

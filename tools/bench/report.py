@@ -143,7 +143,7 @@ def document(data: Json) -> str:
         "*F4 flash* adds a model of the STM32F4's flash (5 wait states and its caches): it ranks layouts, no more.",
         "The baseline is the definition, patch by patch, with the plain C kernels; all runs give the same bytes.",
         "",
-        f"Compiler: `{compiler_version()}`, `-O2`.",
+        f"Compiler: `{compiler_version()}`, kernels `-O2`, all else `-Os`.",
     ]
     for name, model in data["models"].items():
         seconds = model["cycles"] / CLOCK_HZ

@@ -61,6 +61,24 @@ static inline int32_t rnnp_smmlar(int32_t a, int32_t b, int32_t c) {
     return y;
 }
 
+// Low bytes of four words as one.
+static inline uint32_t rnnp_pack8(int32_t a, int32_t b, int32_t c, int32_t d) {
+    uint32_t even = (uint32_t)__uxtb16(rnnp_pkhbt16((uint32_t)a, (uint32_t)c));
+    return even | (uint32_t)__uxtb16(rnnp_pkhbt16((uint32_t)b, (uint32_t)d)) << 8;
+}
+
+// Four int8, each clamped to the one in its place of min and max.
+static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) {
+    uint32_t unused;
+    __asm__("ssub8 %1, %0, %2\n" // sets GE where the first is not smaller
+            "sel %0, %0, %2\n"
+            "ssub8 %1, %3, %0\n"
+            "sel %0, %0, %3"
+        : "+r"(values), "=&r"(unused)
+        : "r"(min), "r"(max));
+    return values;
+}
+
 // ---- Tiles of 4 pixels x 2 output channels, eight accumulators in registers ----
 //
 // The pixels are widened to int16 once for all output channels: for each 4 input channels the words (c0, c2) of the

@@ -102,51 +102,51 @@ static inline int32_t dot(uint32_t a, uint32_t b, int32_t acc) {
 }
 
 // One output pixel from words whose bytes 0, 1, 2 are its columns of the three rows.
-static inline uint32_t first_pixel(const rnnp_conv_t *conv, const taps_t *taps, uint32_t a, uint32_t b, uint32_t c) {
+static uint32_t first_pixel(const rnnp_requantize_t *r, const taps_t *taps, uint32_t a, uint32_t b, uint32_t c) {
     uint32_t a02 = rnnp_sxtb16(a), b02 = rnnp_sxtb16(b), c02 = rnnp_sxtb16(c);
-    uint32_t a1 = rnnp_sxtb16_ror8(a), b1 = rnnp_sxtb16_ror8(b), c1 = rnnp_sxtb16_ror8(c);
-    uint32_t ab1 = rnnp_pkhbt16(a1, b1), word = 0;
-    const rnnp_requantize_t *r = &conv->requantize;
+    uint32_t c1 = rnnp_sxtb16_ror8(c), ab1 = rnnp_pkhbt16(rnnp_sxtb16_ror8(a), rnnp_sxtb16_ror8(b));
+    int32_t y[FIRST_OUTPUTS];
     RNNP_UNROLL
-    for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
-        int32_t acc = dot(a02, taps[o].row[0], taps[o].bias);
-        acc = dot(b02, taps[o].row[1], acc);
-        acc = dot(c02, taps[o].row[2], acc);
-        acc = dot(ab1, taps[o].middle01, acc);
-        acc = dot(c1, taps[o].middle2, acc);
-        int32_t y = rnnp_smmlar(acc, taps[o].multiplier, r->zero_point);
-        y = y < r->min ? r->min : y > r->max ? r->max : y;
-        word |= (uint32_t)(uint8_t)y << 8 * o;
+    for (uint32_t o = 0; o < FIRST_OUTPUTS; o++, taps++) {
+        int32_t acc = dot(a02, taps->row[0], taps->bias);
+        acc = dot(b02, taps->row[1], acc);
+        acc = dot(c02, taps->row[2], acc);
+        acc = dot(ab1, taps->middle01, acc);
+        acc = dot(c1, taps->middle2, acc);
+        y[o] = __ssat(rnnp_smmlar(acc, taps->multiplier, r->zero_point), 8);
+    }
+    return rnnp_clamp8(
+        rnnp_pack8(y[0], y[1], y[2], y[3]), (uint8_t)r->min * 0x01010101u, (uint8_t)r->max * 0x01010101u);
+}
+
+// Columns 2 ox - 1 .. 2 ox + 1 of a row at an edge.
+static uint32_t edge_word(const rnnp_conv_t *conv, const int8_t *row, uint32_t ox) {
+    uint32_t word = 0;
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t column = 2 * ox + i - 1; // huge left of the input
+        int8_t value = row == NULL || column >= conv->in_width ? conv->pad : row[column];
+        word |= (uint32_t)(uint8_t)value << 8 * i;
     }
     return word;
 }
 
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
-    uint32_t width = conv->in_width;
-    if (conv->kernel != 3 || conv->stride != 2 || conv->in_channels != 1 || conv->out_channels != FIRST_OUTPUTS ||
-        width < 4) {
+    if (conv->kernel != 3 || conv->stride != 2 || conv->in_channels != 1 || conv->out_channels != FIRST_OUTPUTS) {
         rnnp_kernel_conv_c(conv, rows, out);
         return;
     }
     taps_t taps[FIRST_OUTPUTS];
     get_taps(conv, taps);
-    uint32_t pad = (uint8_t)conv->pad;
+    const rnnp_requantize_t *r = &conv->requantize;
+    const uint32_t pad = (uint8_t)conv->pad * 0x01010101u;
     for (uint32_t ox = 0; ox < conv->out_width; ox++) {
-        uint32_t words[3];
+        uint32_t word[3];
+        bool edge = ox == 0 || 2 * ox + 3 > conv->in_width; // a word of four columns would reach over it
         RNNP_UNROLL
         for (uint32_t ky = 0; ky < 3; ky++) {
-            if (rows[ky] == NULL) {
-                words[ky] = pad * 0x010101u;
-            } else if (ox == 0) {
-                words[ky] = rnnp_load(rows[ky]) << 8 | pad;
-            } else if (2 * ox + 3 <= width) {
-                words[ky] = rnnp_load(rows[ky] + 2 * ox - 1);
-            } else { // the last word of the row, so that nothing behind it is read
-                words[ky] = rnnp_load(rows[ky] + width - 4) >> 8 * (2 * ox + 3 - width);
-                words[ky] = 2 * ox + 1 < width ? words[ky] : (words[ky] & 0xFFFF) | pad << 16;
-            }
+            word[ky] = edge ? edge_word(conv, rows[ky], ox) : rows[ky] == NULL ? pad : rnnp_load(rows[ky] + 2 * ox - 1);
         }
-        rnnp_store(out, first_pixel(conv, taps, words[0], words[1], words[2]));
+        rnnp_store(out, first_pixel(r, taps, word[0], word[1], word[2]));
         out += FIRST_OUTPUTS;
     }
 }
