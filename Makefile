@@ -67,10 +67,14 @@ eval: $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA= BACKEND
 clean: ## remove build/ (the download of MicroPython stays in the cache)
 	rm -rf $(BUILD)
 
+.PHONY: bench
+bench: $(VENV)/.stamp $(STAMPS)/packages-m4 ## cycles, RAM and code size on a Cortex-M4, without a board [IMAGE=me.jpg]
+	$(DEV_PYTHON) -m tools.bench $(if $(IMAGE),--image "$(IMAGE)")
+
 ##@ For developers
 
 .PHONY: test
-test: lint test-micropython fuzz test-host ## everything that can be tested without hardware
+test: lint test-micropython fuzz test-m4 test-host ## everything that can be tested without hardware
 
 .PHONY: lint
 lint: lint-python lint-c lint-spelling ## ruff, mypy, clang-format, compiler warnings, codespell
@@ -159,6 +163,8 @@ $(BUILD)/test-inputs/.stamp: $(VENV)/.stamp tests/micropython/prepare.py $(wildc
 	rm -rf $(@D)
 	$(DEV_PYTHON) tests/micropython/prepare.py $(@D)
 	@touch $@
+
+include ports/qemu/qemu.mk
 
 # Undefined behaviour is looked for in our files only: MicroPython itself has some.
 SANITIZERS := DEBUG=1 STRIP= CFLAGS_EXTRA="-fsanitize=address" LDFLAGS_EXTRA="-fsanitize=address,undefined" \

@@ -3,11 +3,12 @@
 # those that fail. Without root (or apt-get) it says which packages are missing and exits with 1.
 #
 #     tools/debian_packages.sh build     what `make unix` and `make demo` need
+#     tools/debian_packages.sh m4        also what `make bench` and the emulated Cortex-M4 need
 #     tools/debian_packages.sh test      also what `make test` needs
 #
 # PYTHON: the interpreter that virtual environments are made with (python3).
 set -eu
-group=${1:?build or test}
+group=${1:?build, m4 or test}
 python=${PYTHON:-python3}
 
 has_cc() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x c -o /dev/null -; }
@@ -20,6 +21,8 @@ has_fuzzer() {
     printf '#include <stddef.h>\n#include <stdint.h>\nint LLVMFuzzerTestOneInput(const uint8_t *d, size_t n) { return d && n > 8 ? -1 : 0; }\n' |
         clang -fsanitize=fuzzer,address,undefined -x c -o /dev/null -
 }
+has_arm() { printf '#include <string.h>\n' | arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -x c -c -o /dev/null -; }
+has_qemu() { qemu-system-arm --version; }
 has_git() { git --version; }
 
 # The run-time library of clang's sanitizers is versioned, and only recommended by clang itself.
@@ -37,6 +40,10 @@ look() {
     need cc "gcc libc6-dev"
     need python python3
     need venv python3-venv
+    if [ "$group" = m4 ] || [ "$group" = test ]; then
+        need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi"
+        need qemu qemu-system-arm
+    fi
     if [ "$group" = test ]; then
         need git git
         need cxx g++
