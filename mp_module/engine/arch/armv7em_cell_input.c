@@ -1,63 +1,85 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// W x of the recurrent cell on an Armv7E-M: tiles of 2 rows of W x 2 inputs, products of int16 pairs by SMLAD.
+// W x of the recurrent cell on an Armv7E-M with FPU: four inputs at a time, products of int16 pairs by SMLAD.
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM
 
-// Two sums as the pair sat16(sum >> shift).
-static inline uint32_t shifted_pair(int32_t low, int32_t high, uint32_t shift) {
-    return rnnp_pkhbt16((uint32_t)__ssat(low >> shift, 16), (uint32_t)__ssat(high >> shift, 16));
-}
-
-static inline int32_t rnnp_smlad(uint32_t a, uint32_t b, int32_t acc) {
-    return __smlad((int16x2_t)a, (int16x2_t)b, acc);
-}
+#define HIDDEN (16) // of the fast kernel for pixels
+#define TILE (4) // pixels or vectors
 
 // One pixel of 4 channels less the zero point, as the pairs (0, 1) and (2, 3).
-static inline void widen(const int8_t *x, uint32_t zero_points, uint32_t *pair01, uint32_t *pair23) {
+static inline void widen(const int8_t *x, uint32_t zero_points, uint32_t *pairs) {
     uint32_t word = rnnp_load(x);
     uint32_t even = (uint32_t)__ssub16((int16x2_t)rnnp_sxtb16(word), (int16x2_t)zero_points);
     uint32_t odd = (uint32_t)__ssub16((int16x2_t)rnnp_sxtb16_ror8(word), (int16x2_t)zero_points);
-    *pair01 = rnnp_pkhbt16(even, odd);
-    *pair23 = rnnp_pkhtb16(even, odd);
+    pairs[0] = rnnp_pkhbt16(even, odd);
+    pairs[1] = rnnp_pkhtb16(even, odd);
 }
 
-// Two pixels of 4 channels.
-__attribute__((noinline)) static void two_pixels(
-    const rnnp_cell_t *cell, const int8_t *x, uint32_t zero_points, int16_t *wx) {
-    uint32_t hidden = cell->hidden, shift = cell->shift_w;
-    const int16_t *w = cell->w;
-    uint32_t a01, a23, b01, b23;
-    widen(x, zero_points, &a01, &a23);
-    widen(x + 4, zero_points, &b01, &b23);
-    for (const int16_t *end = w + 4 * hidden; w < end; w += 8) {
-        uint32_t w01 = rnnp_load(w), w23 = rnnp_load(w + 2);
-        int32_t a0 = rnnp_smlad(w23, a23, __smuad((int16x2_t)w01, (int16x2_t)a01));
-        int32_t b0 = rnnp_smlad(w23, b23, __smuad((int16x2_t)w01, (int16x2_t)b01));
-        w01 = rnnp_load(w + 4);
-        w23 = rnnp_load(w + 6);
-        int32_t a1 = rnnp_smlad(w23, a23, __smuad((int16x2_t)w01, (int16x2_t)a01));
-        int32_t b1 = rnnp_smlad(w23, b23, __smuad((int16x2_t)w01, (int16x2_t)b01));
-        rnnp_store(wx, shifted_pair(a0, a1, shift));
-        rnnp_store(wx + hidden, shifted_pair(b0, b1, shift));
-        wx += 2;
-    }
+// Arguments of four_pixels(), loaded in this order.
+typedef struct {
+    const int16_t *w; // r0
+    int16_t *wx; // r1
+    uint32_t shift; // lr
+    const int16_t *w_end; // s0
+    uint32_t x[2 * TILE]; // r4 - r11
+} four_pixels_t;
+
+__attribute__((naked, noinline)) static void four_pixels(__attribute__((unused)) const four_pixels_t *arguments) {
+    __asm__ volatile("push {r4-r11, lr}\n"
+                     "ldmia r0!, {r1, r2, r3, r12}\n"
+                     "vmov s0, r12\n"
+                     "mov lr, r3\n"
+                     "ldmia r0, {r4-r11}\n"
+                     "mov r0, r1\n"
+                     "mov r1, r2\n"
+                     ".macro rnnp_product x01, x23, offset\n"
+                     "smuad r12, r2, \\x01\n"
+                     "smlad r12, r3, \\x23, r12\n"
+                     "asr.w r12, r12, lr\n"
+                     "ssat r12, #16, r12\n"
+                     "strh r12, [r1, #\\offset]\n"
+                     ".endm\n"
+                     "1:\n"
+                     ".rept 2\n" // rows of W
+                     "ldmia r0!, {r2, r3}\n"
+                     "rnnp_product r4, r5, 0\n"
+                     "rnnp_product r6, r7, 32\n"
+                     "rnnp_product r8, r9, 64\n"
+                     "rnnp_product r10, r11, 96\n"
+                     "adds r1, #2\n"
+                     ".endr\n"
+                     ".purgem rnnp_product\n"
+                     "vmov r12, s0\n"
+                     "cmp r0, r12\n"
+                     "bne.w 1b\n"
+                     "pop {r4-r11, pc}\n");
 }
 
 void rnnp_kernel_cell_input8(
     const rnnp_cell_t *cell, const int8_t *x, int8_t zero_point, uint32_t pixels, int16_t *wx) {
-    uint32_t pairs = cell->inputs == 4 && cell->hidden % 2 == 0 ? pixels / 2 : 0;
-    uint32_t zero_points = (uint16_t)zero_point * 0x10001u;
-    for (uint32_t i = 0; i < pairs; i++) {
-        two_pixels(cell, x + 8 * i, zero_points, wx + 2 * i * cell->hidden);
+    if (cell->inputs != 4 || cell->hidden != HIDDEN) {
+        rnnp_kernel_cell_input8_c(cell, x, zero_point, pixels, wx);
+        return;
     }
-    pixels -= 2 * pairs;
-    rnnp_kernel_cell_input8_c(cell, x + 8 * pairs, zero_point, pixels, wx + 2 * pairs * cell->hidden);
+    uint32_t zero_points = (uint16_t)zero_point * 0x10001u;
+    four_pixels_t arguments = { .w = cell->w, .shift = cell->shift_w, .w_end = cell->w + 4 * HIDDEN };
+    for (uint32_t first = 0; first < pixels; first += TILE) {
+        int16_t products[TILE * HIDDEN];
+        uint32_t count = pixels - first < TILE ? pixels - first : TILE;
+        for (uint32_t i = 0; i < TILE; i++) {
+            widen(x + 4 * (first + (i < count ? i : 0)), zero_points, &arguments.x[2 * i]);
+        }
+        arguments.wx = count < TILE ? products : wx + first * HIDDEN;
+        four_pixels(&arguments);
+        if (count < TILE) {
+            memcpy(wx + first * HIDDEN, products, count * HIDDEN * sizeof(int16_t));
+        }
+    }
 }
 
-#define TILE (4) // vectors
-#define INPUTS (16) // of the fast kernel
+#define INPUTS (16) // of the fast kernel for vectors
 
 // Arguments of four_vectors(): loaded into s0 .. s7 in this order.
 typedef struct {
