@@ -106,10 +106,10 @@ typedef struct {
     "bne.w 1b\n"                           \
     "pop {r4-r11, pc}\n"                   \
     "2:\n"                                 \
-    "mov r4, #0\n"                         \
-    "mov r5, #0\n"                         \
-    "mov r6, #0\n"                         \
-    "mov r7, #0\n"                         \
+    "movs r4, #0\n"                        \
+    "movs r5, #0\n"                        \
+    "movs r6, #0\n"                        \
+    "movs r7, #0\n"                        \
     "b 3b\n"                               \
     "6:\n"                                 \
     ".irp acc, 4, 5, 6, 7, 8, 9, 10, 11\n" \
@@ -197,6 +197,8 @@ __attribute__((naked, noinline)) static void step_weighted(__attribute__((unused
                                                     ".purgem rnnp_update\n" STORE_AND_LOOP);
 }
 
+static const uint32_t zeros[PAIRS * TILE]; // the initial states
+
 void rnnp_kernel_cell_sweep(
     const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h) {
     bool plain = cell->zeta == 32768 && cell->nu == 0;
@@ -209,21 +211,21 @@ void rnnp_kernel_cell_sweep(
         biases[i][0] = rnnp_load(cell->bz + 2 * i);
         biases[i][1] = rnnp_load(cell->bh + 2 * i);
     }
+    step_t step;
+    step.biases = &biases[0][0];
+    step.one = 0x1FFF1FFF;
+    step.zeta = cell->zeta | (16u - cell->shift_u) << 16;
+    step.nu = cell->nu * 0x10001u;
     for (uint32_t first = 0; first < count; first += TILE) {
         uint32_t tiles[2][PAIRS][TILE];
         uint32_t sequences = count - first < TILE ? count - first : TILE;
-        step_t step = { .biases = &biases[0][0],
-            .one = 0x1FFF1FFF,
-            .zeta = cell->zeta | (16u - cell->shift_u) << 16,
-            .nu = cell->nu * 0x10001u };
         for (uint32_t v = 1; v < TILE; v++) { // a tile that is not full repeats its last sequence
             step.offsets[v - 1] = (v < sequences ? v : sequences - 1) * stride * (uint32_t)sizeof(int16_t);
         }
-        __builtin_memset(tiles[0], 0, sizeof(tiles[0]));
         for (uint32_t t = 0; t < steps; t++) {
             step.u = t == 0 ? NULL : cell->u;
             step.wx = wx[t] + first * stride;
-            step.h = &tiles[t % 2][0][0];
+            step.h = t == 0 ? zeros : &tiles[t % 2][0][0];
             step.h_next = &tiles[(t + 1) % 2][0][0];
             if (plain) {
                 step_plain(&step);

@@ -64,10 +64,14 @@ void rnnp_kernel_cell_input8(
         return;
     }
     uint32_t zero_points = (uint16_t)zero_point * 0x10001u;
-    four_pixels_t arguments = { .w = cell->w, .shift = cell->shift_w, .w_end = cell->w + 4 * HIDDEN };
+    four_pixels_t arguments; // an initializer would clear x as well
+    arguments.w = cell->w;
+    arguments.shift = cell->shift_w;
+    arguments.w_end = cell->w + 4 * HIDDEN;
     for (uint32_t first = 0; first < pixels; first += TILE) {
         int16_t products[TILE * HIDDEN];
         uint32_t count = pixels - first < TILE ? pixels - first : TILE;
+        RNNP_UNROLL
         for (uint32_t i = 0; i < TILE; i++) {
             widen(x + 4 * (first + (i < count ? i : 0)), zero_points, &arguments.x[2 * i]);
         }
@@ -98,24 +102,35 @@ __attribute__((naked, noinline)) static void four_vectors(__attribute__((unused)
                      "vmov r0, s1\n"
                      // A pair of rows of W: sums r4-r7 of the first, r8-r11 of the second.
                      "1:\n"
-                     ".irp r, 4, 5, 6, 7, 8, 9, 10, 11\n"
-                     "mov r\\r, #0\n"
-                     ".endr\n"
                      ".irp k, 0, 1, 2, 3, 4, 5, 6, 7\n"
                      "ldr r2, [r1, #4 * \\k]\n"
                      "ldr r3, [r1, #32 + 4 * \\k]\n"
                      "ldr r12, [r0, #4 * \\k]\n"
                      "ldr lr, [r0, #32 + 4 * \\k]\n"
+                     ".if \\k == 0\n"
+                     "smuad r4, r12, r2\n"
+                     "smuad r8, r12, r3\n"
+                     "smuad r5, lr, r2\n"
+                     "smuad r9, lr, r3\n"
+                     ".else\n"
                      "smlad r4, r12, r2, r4\n"
                      "smlad r8, r12, r3, r8\n"
                      "smlad r5, lr, r2, r5\n"
                      "smlad r9, lr, r3, r9\n"
+                     ".endif\n"
                      "ldr r12, [r0, #64 + 4 * \\k]\n"
                      "ldr lr, [r0, #96 + 4 * \\k]\n"
+                     ".if \\k == 0\n"
+                     "smuad r6, r12, r2\n"
+                     "smuad r10, r12, r3\n"
+                     "smuad r7, lr, r2\n"
+                     "smuad r11, lr, r3\n"
+                     ".else\n"
                      "smlad r6, r12, r2, r6\n"
                      "smlad r10, r12, r3, r10\n"
                      "smlad r7, lr, r2, r7\n"
                      "smlad r11, lr, r3, r11\n"
+                     ".endif\n"
                      ".endr\n"
                      "add r1, r1, #64\n"
                      "vmov r2, s6\n"

@@ -84,7 +84,7 @@ static uint32_t int16_pair(int32_t low, int32_t high) {
     return (uint16_t)low | (uint32_t)high << 16;
 }
 
-static void get_taps(const rnnp_conv_t *conv, taps_t *taps) {
+__attribute__((cold)) static void get_taps(const rnnp_conv_t *conv, taps_t *taps) {
     for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
         const int8_t *w = conv->weight + 9 * o;
         for (uint32_t ky = 0; ky < 3; ky++) {
@@ -120,7 +120,7 @@ static uint32_t first_pixel(const rnnp_requantize_t *r, const taps_t *taps, uint
 }
 
 // Columns 2 ox - 1 .. 2 ox + 1 of a row at an edge.
-static uint32_t edge_word(const rnnp_conv_t *conv, const int8_t *row, uint32_t ox) {
+__attribute__((cold, noinline)) static uint32_t edge_word(const rnnp_conv_t *conv, const int8_t *row, uint32_t ox) {
     uint32_t word = 0;
     for (uint32_t i = 0; i < 3; i++) {
         uint32_t column = 2 * ox + i - 1; // huge left of the input
