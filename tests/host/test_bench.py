@@ -18,7 +18,7 @@ import networks
 
 from rnnpool_training.blob import write
 from rnnpool_training.engine import Engine
-from tools.bench import network
+from tools.bench import network, report
 from tools.bench.__main__ import golden_image
 from tools.bench.compile import ROOT
 
@@ -69,6 +69,18 @@ def test_command(tmp_path: Path) -> None:
     assert {"name", "kind", "macs", "cycles"} <= set(model["operators"][0])
     assert (tmp_path / "b.png").stat().st_size > 1000
     assert f"{model['cycles']:,}" in result.stdout
+
+
+def test_growth_is_told() -> None:
+    before = {"models": {"face": {"cycles": 1000, "arena": 200, "code": 300}}}
+    same = {"models": {"face": {"cycles": 1010, "arena": 150, "code": 303}}}
+    assert report.grown(same, before) == []
+    larger = {"models": {"face": {"cycles": 1011, "arena": 203, "code": 300}}}
+    assert report.grown(larger, before) == [
+        "face: cycles 1,011, committed 1,000 (+1.1%)",
+        "face: arena 203, committed 200 (+1.5%)",
+    ]
+    assert report.grown({"models": {}}, before) == ["face is not measured any more"]
 
 
 def test_bad_input_is_told(tmp_path: Path) -> None:

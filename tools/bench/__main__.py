@@ -22,6 +22,7 @@ from .compile import ROOT
 from .machine import BenchError
 
 DOCS = ROOT / "docs" / "benchmarks.md"
+COMMITTED = DOCS.with_suffix(".json")
 
 
 def find_models(given: list[str]) -> dict[str, Path]:
@@ -98,6 +99,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="without flash model and baseline (and no JSON)")
     parser.add_argument("--functions", type=int, default=0, metavar="N", help="also the N most expensive functions")
     parser.add_argument("--write-docs", action="store_true", help=f"renew {DOCS.relative_to(ROOT)}")
+    parser.add_argument("--check", action="store_true", help=f"compare with {COMMITTED.relative_to(ROOT)}")
     arguments = parser.parse_args()
     measurements: dict[str, report.Measurement] = {}
     begun = time.monotonic()
@@ -121,7 +123,13 @@ def main() -> int:
     print(f", {arguments.picture} written" if report.draw(data, arguments.picture) else " (no picture: no matplotlib)")
     if arguments.write_docs:
         DOCS.write_text(report.document(data))
-        print(f"{DOCS} written")
+        COMMITTED.write_text(json.dumps(data, indent=2) + "\n")
+        print(f"{DOCS} and {COMMITTED.name} written")
+    if arguments.check:
+        lines = report.grown(data, json.loads(COMMITTED.read_text())) if COMMITTED.exists() else ["nothing committed"]
+        for line in lines:
+            print(f"bench: {line}", file=sys.stderr)
+        return 1 if lines else 0
     return 0
 
 

@@ -100,6 +100,21 @@ def as_json(measurements: dict[str, Measurement]) -> Json:
     return {"models": models}
 
 
+def grown(data: Json, committed: Json, limit: float = 0.01) -> list[str]:
+    """What is larger than the committed figures by more than `limit` (a share), one sentence each."""
+    lines = []
+    for name, before in committed["models"].items():
+        now = data["models"].get(name)
+        if now is None:
+            lines.append(f"{name} is not measured any more")
+            continue
+        for key in ("cycles", "arena", "code"):
+            if now[key] > before[key] * (1 + limit):
+                share = now[key] / before[key] - 1
+                lines.append(f"{name}: {key} {now[key]:,}, committed {before[key]:,} (+{share:.1%})")
+    return lines
+
+
 def draw(data: Json, path: Path) -> bool:
     """A bar for each operator, ours over the baseline's. False where matplotlib is missing."""
     try:
