@@ -1,5 +1,6 @@
 """The fake-quantized model, the exporter and the integer reference agree; the whole chain runs."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ torch = pytest.importorskip("torch")
 from rnnpool_training import blob, reference  # noqa: E402
 from rnnpool_training.detector import load_float, raw_detector, save_float, torch_detector  # noqa: E402
 from rnnpool_training.export import build  # noqa: E402
-from rnnpool_training.network import BlockConfig, Detector, NetworkConfig  # noqa: E402
+from rnnpool_training.network import BlockConfig, Detector, InvertedResidual, NetworkConfig  # noqa: E402
 from rnnpool_training.quantize import (  # noqa: E402
     BOX_FACTORS,
     QuantConv,
@@ -135,6 +136,21 @@ def test_blob_round_trip_and_golden(quantized: QuantizedDetector) -> None:
     assert blob.write(again) == data and again.name == "named" and again.threshold == 16384
     assert reference.golden_check(again)
     assert data == blob.write(build(quantized, 0.5, 0.4, 100, "named"))  # the same model, the same bytes
+
+
+def test_channels_that_are_hardly_ever_active(trained: Detector) -> None:
+    """Their folded weights are huge; multipliers stay below 2^31 and the blob is valid."""
+    model = copy.deepcopy(trained)
+    block = model.blocks[0]
+    assert isinstance(block, InvertedResidual)
+    with torch.no_grad():
+        block.depthwise.norm.running_var[3] = 1e-9
+        block.depthwise.conv.weight[3] *= 300
+    quantized = QuantizedDetector(model)
+    quantized.calibrate(pictures(8) for _ in range(2))
+    blob.write(build(quantized, 0.5, 0.4, 100))
+    ratio = quantized.blocks[0].depthwise.weight_scale() / quantized.blocks[0].depthwise.most
+    assert ratio[3] == 1 and (ratio[[0, 1, 2]] < 1).all()
 
 
 def test_gradients_reach_every_weight(quantized: QuantizedDetector) -> None:

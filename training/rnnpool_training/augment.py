@@ -48,16 +48,16 @@ class Views:
             self.order[group] = list(self.random.permutation(self.groups[group]))
         return self.order[group].pop()
 
-    def _scale(self, sample: Sample, fit: float, native: float, side: int) -> tuple[float, FLOAT | None]:
+    def _scale(self, boxes: FLOAT, longest: int, fit: float, native: float, side: int) -> tuple[float, FLOAT | None]:
         """Zoom for a view and the face it is about: near the deployed scale `fit`, or faces spread evenly in log size.
 
-        The picture never becomes smaller than two thirds of a view of `side` pixels.
+        The longest side of the picture never becomes smaller than two thirds of `side`, that of the view.
         """
         random = self.random
-        least = 0.67 * side / max(sample.pixels.shape)
-        if not len(sample.boxes):
+        least = 0.67 * side / longest
+        if not len(boxes):
             return max(least, float(np.exp(random.uniform(math.log(0.5), math.log(1.6))))), None
-        box = sample.boxes[random.integers(len(sample.boxes))]
+        box = boxes[random.integers(len(boxes))]
         size = max(3.0, math.sqrt(float(box[2] * box[3])))
         if random.random() < native:
             scale = fit * float(np.exp(random.uniform(math.log(0.75), math.log(1.35))))
@@ -70,12 +70,18 @@ class Views:
         random = self.random
         number = self._next()
         sample, image = self.samples[number], self.images[number]
+        boxes = sample.boxes
+        if random.random() < 0.5:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            boxes = boxes.copy()
+            boxes[:, 0] = image.width - boxes[:, 0] - boxes[:, 2]
         fit = min(self.height / image.height, self.width / image.width)
         if whole:
             left = top = 0.0
             scale = fit * (float(np.exp(random.uniform(math.log(0.75), 0.0))) if random.random() < 0.5 else 1.0)
         else:
-            scale, box = self._scale(sample, fit, 0.5 if height > self.height // 2 else 0.2, min(height, width))
+            native = 0.5 if height > self.height // 2 else 0.2
+            scale, box = self._scale(boxes, max(image.size), fit, native, min(height, width))
             w, h = width / scale, height / scale  # the window in the picture's pixels
             if box is None:
                 left, top = random.uniform(min(0, image.width - w), max(0, image.width - w)), random.uniform(
@@ -95,10 +101,7 @@ class Views:
             ph = max(1, min(height - py, round((y1 - y0) * scale)))
             piece = image.resize((pw, ph), Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
             out[py : py + ph, px : px + pw] = self._light(np.asarray(piece, dtype=np.float32))
-        boxes, kinds = self._boxes(sample.boxes, left, top, scale, height, width)
-        if random.random() < 0.5 and not whole:
-            out = out[:, ::-1]
-            boxes = np.stack([width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]], axis=1)
+        boxes, kinds = self._boxes(boxes, left, top, scale, height, width)
         return out, boxes, kinds, sample.complete
 
     @staticmethod

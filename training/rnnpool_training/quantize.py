@@ -94,6 +94,8 @@ class QuantConv(nn.Module):
         self.weight = nn.Parameter(weight.detach().clone())
         self.bias = nn.Parameter(bias.detach().clone())
         self.stride, self.groups = stride, groups
+        self.most: Tensor
+        self.register_buffer("most", torch.tensor(math.inf))  # largest step of the weights
 
     @staticmethod
     def fold(unit: ConvUnit) -> QuantConv:
@@ -105,8 +107,15 @@ class QuantConv(nn.Module):
         return QuantConv(weight, norm.bias - norm.running_mean * factor, unit.conv.stride[0], unit.conv.groups)
 
     def weight_scale(self) -> Tensor:
-        """(O,) real value of one step of the weights."""
-        return self.weight.detach().abs().amax(dim=(1, 2, 3)).clamp(min=1e-8) / 127
+        """(O,) real value of one step of the weights, never more than `most`: larger weights saturate."""
+        return torch.minimum(self.weight.detach().abs().amax(dim=(1, 2, 3)).clamp(min=1e-8) / 127, self.most)
+
+    def limit(self, scale: Tensor, unit: Tensor | float, whole: float = 1.0) -> None:
+        """Keep multipliers below 2^31, a ratio scale * step / unit below `whole` / 2.
+
+        Only channels that are hardly ever active come near: normalization makes their weights huge.
+        """
+        self.most.copy_(0.499 * whole * unit / scale)
 
     def forward(self, x: Tensor, scale: Tensor) -> Tensor:
         """x (N, I, H, W), a tensor of scale `scale` (0: nothing is rounded yet)."""
@@ -216,6 +225,16 @@ class QuantizedDetector(nn.Module):
             self(x)
         for activation in self.activations():
             activation.settle()
+        self.stem.limit(self.input_scale, self.stem_out.scale)
+        scale = self.pool_scale
+        for block, head in zip(self.blocks, self.heads, strict=True):
+            assert isinstance(block, QuantBlock)
+            block.expand.limit(scale, block.expanded.scale)
+            block.depthwise.limit(block.expanded.scale, block.filtered.scale)
+            block.project.limit(block.filtered.scale, block.out.scale)
+            scale = block.out.scale
+            if isinstance(head, QuantConv):
+                head.limit(scale, 1 / 4096, 2.0**8)  # multipliers of 24 bits
         self.quantizing = True
 
 
