@@ -97,18 +97,14 @@ static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15) {
     return inter * 32768 > iou_q15 * (area(a) + area(b) - inter);
 }
 
-// Marks at most `max` candidates as kept. Greedy, best first.
-static void suppress(rnnp_candidate_t *list, uint32_t count, uint16_t iou_q15, uint32_t max) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        list[i].kept = kept < max;
-        for (uint32_t j = 0; j < i && list[i].kept != 0; j++) {
-            if (list[j].kept != 0 && suppresses(list[j].box, list[i].box, iou_q15)) {
-                list[i].kept = 0;
-            }
+// Is candidate i not suppressed by a kept one before it? Greedy, best first: all before it are decided.
+static bool survives(const rnnp_candidate_t *list, uint32_t i, uint16_t iou_q15) {
+    for (uint32_t j = 0; j < i; j++) {
+        if (list[j].kept != 0 && suppresses(list[j].box, list[i].box, iou_q15)) {
+            return false;
         }
-        kept += list[i].kept;
     }
+    return true;
 }
 
 // An edge in frame pixels, clipped: `edge` in 1/16 pixel of a model's input into which `size` pixels went as `scaled`.
@@ -153,9 +149,9 @@ rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q
     }
     rnnp_state_t *state = arena;
     rnnp_candidate_t *list = (void *)((uint8_t *)arena + state->candidates);
-    suppress(list, state->num_candidates, iou_q15, max);
     *count = 0;
-    for (uint32_t i = 0; i < state->num_candidates; i++) {
+    for (uint32_t i = 0; i < state->num_candidates && *count < max; i++) {
+        list[i].kept = survives(list, i, iou_q15);
         if (list[i].kept != 0 && to_detection(run, state, &list[i], &out[*count])) {
             (*count)++;
         }

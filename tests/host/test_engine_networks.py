@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnpool_training import reference
-from rnnpool_training.blob import Model, Task, golden_frame, result_crc, write
+from rnnpool_training.blob import DetectHead, Model, Task, golden_frame, result_crc, write
 from rnnpool_training.engine import Engine, aligned
-from rnnpool_training.reference import Format
+from rnnpool_training.reference import Format, detection
 
 SEEDS = st.integers(0, 2**32 - 1)
 TASKS = st.sampled_from(Task)
@@ -65,6 +65,23 @@ def test_random_network_equals_reference(seed: int, task: Task) -> None:
     assert run.crc() == result_crc(model, outputs)
     if task == Task.DETECTION:
         assert run.detections(case.iou, case.max_detections) == detections
+
+
+def test_boxes_outside_the_frame_take_no_place() -> None:
+    # Of a narrow frame the letterbox leaves much of the input beside it, where boxes are found but not reported.
+    model = networks.tiny(1)
+    pixels = np.random.default_rng(3).integers(0, 256, 6 * 24, np.uint8)
+    outputs = reference.run(model, pixels.tobytes(), 6, 24, Format.GRAY8)
+    heads = [op for op in model.ops if isinstance(op, DetectHead)]
+    _, boxes, _ = detection.candidates(heads, [outputs[i] for i in model.results()], 0, model.max_candidates)
+    sizes = [detection.to_frame(boxes[i].tolist(), 6, 24, 32, 24)[2:] for i in detection.suppress(boxes, 32767)]
+    outside = [i for i, (w, h) in enumerate(sizes) if w == 0 or h == 0]
+
+    everything = reference.detect_outputs(model, outputs, 6, 24, threshold=0, iou=32767)
+    assert outside and outside[0] < len(everything) == len(sizes) - len(outside)
+    for most in range(1, len(everything) + 1):
+        assert reference.detect_outputs(model, outputs, 6, 24, 0, 32767, most) == everything[:most]
+        assert Engine(write(model)).detect(pixels.reshape(24, 6), 0, 32767, most) == everything[:most]
 
 
 @pytest.fixture(scope="module")

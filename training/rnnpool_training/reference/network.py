@@ -84,12 +84,12 @@ def detect_outputs(
     )
     scores = detection.sigmoid15(logits)
     found = []
-    for i in detection.suppress(boxes, model.iou if iou is None else iou)[:max_detections]:
+    for i in detection.suppress(boxes, model.iou if iou is None else iou):
         raw = tuple(boxes[i].tolist())
         x, y, w, h = detection.to_frame(raw, width, height, model.width, model.height)
         if w > 0 and h > 0:
             found.append(detection.Detection(x, y, w, h, int(scores[i]), raw, int(anchors[i])))
-    return found
+    return found[:max_detections]
 
 
 def _check_detector(model: Model) -> None:
