@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .reference.frame import Format, letterbox, model_input
+from .reference.frame import MAX_FRAME_SIDE, Format, letterbox, model_input
 
 
 @dataclass
@@ -24,23 +25,60 @@ class Sample:
     complete: bool
 
 
+class InputError(ValueError):
+    """Something that the user named can't be used; the text is one sentence that says what and why."""
+
+
 def load(folder: str | Path, limit: int = 0) -> list[Sample]:
-    """Read a folder with labels.jsonl (all of it, or an even selection of `limit` pictures)."""
+    """Read a folder with labels.jsonl (all of it, or an even selection of `limit` pictures).
+
+    Colour becomes gray by Pillow's luma, which is within 1 of the device's (docs/arithmetic.md, section 1).
+    InputError, with the line or the picture, for what is no label or no picture that a device could take.
+    """
     folder = Path(folder)
     labels = folder / "labels.jsonl"
     if not labels.is_file():
         raise FileNotFoundError(f"{labels} not found: a data folder holds labels.jsonl and images/")
-    records = [json.loads(line) for line in labels.read_text().splitlines() if line.strip()]
+    try:
+        lines = labels.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{labels} is not UTF-8: {error}") from None
+    records = [_record(line, f"{labels}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
     if limit and limit < len(records):
         records = [records[i * len(records) // limit] for i in range(limit)]
-    samples = []
-    for record in records:
-        with Image.open(folder / record["file"]) as image:
-            pixels = np.asarray(image.convert("L"))
-        boxes = np.array(record["boxes"], dtype=np.float32).reshape(-1, 4)
-        complete = bool(record.get("complete", True))
-        samples.append(Sample(record["file"], pixels, boxes, record.get("source", ""), complete))
-    return samples
+    return [
+        Sample(r["file"], _pixels(folder / r["file"]), r["boxes"], r.get("source", ""), bool(r.get("complete", True)))
+        for r in records
+    ]
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    # A line of labels.jsonl, checked, with its boxes as an array.
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{where}: no JSON: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("file"), str) or "boxes" not in record:
+        raise InputError(f"{where}: must be an object with file and boxes, is {line[:80]}")
+    try:
+        boxes = np.array(record["boxes"] or np.zeros((0, 4)), dtype=np.float32)
+    except (TypeError, ValueError):
+        boxes = np.zeros(0, dtype=np.float32)
+    if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all() or (boxes[:, 2:] < 0).any():
+        raise InputError(f"{where}: boxes must be a list of [x, y, w, h] in pixels, is {str(record['boxes'])[:80]}")
+    return {**record, "boxes": boxes}
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            if max(image.size) > MAX_FRAME_SIDE:
+                raise InputError(f"{path} is {image.width}x{image.height}: frames have up to {MAX_FRAME_SIDE} a side")
+            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
+                raise InputError(f"{path} has pixels of mode {image.mode}: frames have 8 bits a channel")
+            return np.asarray(image.convert("L"))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
+        raise InputError(f"{path} can't be read as an image: {error}") from None
 
 
 def frame(pixels: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], float, float]:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .data import Sample, load
+from .data import InputError, Sample, load
 from .metrics import DetectorFunction, Evaluation, evaluate
 
 FLOAT = NDArray[np.float32]
@@ -29,7 +29,10 @@ def float_detector(path: Path) -> tuple[DetectorFunction, float]:
     from .detector import load_float, torch_detector
     from .quantize import load_quantized
 
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # of many kinds, none of which says more
+        raise InputError("no PyTorch checkpoint (a .rnnp blob takes --backend integer or engine)") from error
     model = load_quantized(path) if "quantized" in checkpoint else load_float(path)
     return torch_detector(model, model.config), 0.5
 
@@ -79,8 +82,14 @@ BACKENDS: dict[str, Callable[[Path], tuple[DetectorFunction, float]]] = {
 def run(
     path: Path, backend: str, samples: list[Sample], threshold: float | None = None
 ) -> tuple[Evaluation, dict[str, Any]]:
-    """Evaluate with a progress bar: the matched detections and the summary at the threshold (None: the model's)."""
-    detector, default = BACKENDS[backend](path)
+    """Evaluate with a progress bar: the matched detections and the summary at the threshold (None: the model's).
+
+    InputError if the file is no model for this backend.
+    """
+    try:
+        detector, default = BACKENDS[backend](path)
+    except ValueError as error:
+        raise InputError(f"{path}, backend {backend}: {error}") from error
     result = evaluate(detector, tqdm(samples, unit="image", disable=None))
     return result, {"backend": backend, **result.summary(default if threshold is None else threshold)}
 
@@ -99,15 +108,22 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     if not options.model.is_file():
         p.error(f"{options.model} is not a file")
-    samples = load(options.data, options.limit)
-    result, summary = run(options.model, options.backend, samples, options.threshold)
+    if options.limit < 0:
+        p.error(f"--limit must be 0 or more, not {options.limit}")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        p.error(f"--threshold must be 0..1, not {options.threshold}")
+    try:
+        samples = load(options.data, options.limit)
+        result, summary = run(options.model, options.backend, samples, options.threshold)
+    except (InputError, OSError) as error:
+        p.exit(1, f"{p.prog}: {error}\n")
     if options.plots:
         from .plots import curve, sheet
 
         options.plots.mkdir(parents=True, exist_ok=True)
         curve(result, options.plots / f"precision-recall-{options.backend}.png")
         sheet(samples, result, summary["threshold"], options.plots / f"sheet-{options.backend}.png")
-    print(json.dumps(summary))
+    print(json.dumps(summary, allow_nan=False))
 
 
 if __name__ == "__main__":

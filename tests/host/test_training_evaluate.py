@@ -1,0 +1,132 @@
+"""python -m rnnpool_training.evaluate as a user meets it: its last line, and a sentence for whatever is wrong."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("torch")
+
+from rnnpool_training import blob
+from rnnpool_training.evaluate import main
+
+GOOD = {"file": "images/a.png", "boxes": [[4, 4, 12, 12]]}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.rnnp"
+    path.write_bytes(blob.write(networks.tiny(1)))
+    return path
+
+
+def folder(tmp_path: Path, *lines: object) -> Path:
+    """A data folder with these lines of labels.jsonl (str: as they are) and one good picture."""
+    (tmp_path / "images").mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "images" / "a.png")
+    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    (tmp_path / "labels.jsonl").write_text(text)
+    return tmp_path
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What is said on stderr before it ends with a status that is not 0."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    assert stop.value.code in (1, 2)
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["integer", "engine"])
+@pytest.mark.parametrize(
+    ("lines", "images", "boxes"),
+    [
+        ([], 0, 0),
+        ([{"file": "images/a.png", "boxes": []}], 1, 0),
+        ([GOOD, "", {**GOOD, "complete": False, "source": "x"}], 2, 2),
+    ],
+)
+def test_last_line(
+    backend: str,
+    lines: list[object],
+    images: int,
+    boxes: int,
+    model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["--model", str(model), "--data", str(folder(tmp_path, *lines)), "--backend", backend])
+
+    def refuse(constant: str) -> float:
+        raise ValueError(constant)
+
+    line = json.loads(capsys.readouterr().out.splitlines()[-1], parse_constant=refuse)
+    assert (line["images"], line["boxes"]) == (images, boxes)
+    assert {"ap50", "precision", "recall", "false_per_image_complete", "seconds"} <= line.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('{"file": "images/a', "line 2: no JSON"),
+        ([1, 2], "line 2: must be an object"),
+        ({"boxes": []}, "line 2: must be an object"),
+        ({"file": "images/a.png"}, "line 2: must be an object"),
+        ({**GOOD, "boxes": [[1, 2, 3]]}, "line 2: boxes"),
+        ({**GOOD, "boxes": [[1, 2, 3, 4], [1]]}, "line 2: boxes"),
+        ({**GOOD, "boxes": [[1, 2, -3, 4]]}, "line 2: boxes"),
+        ({**GOOD, "boxes": [[float("nan"), 2, 3, 4]]}, "line 2: boxes"),
+        ({**GOOD, "boxes": "none"}, "line 2: boxes"),
+        ({**GOOD, "boxes": 5}, "line 2: boxes"),
+        ({**GOOD, "file": "images/none.png"}, "none.png can't be read"),
+        ({**GOOD, "file": "images"}, "images can't be read"),
+        ({**GOOD, "file": "labels.jsonl"}, "labels.jsonl can't be read"),
+    ],
+)
+def test_bad_labels(line: object, words: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folder(tmp_path, GOOD, line)
+    assert words in refusal(capsys, "--model", model, "--data", data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:500])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (cut, "can't be read"),
+        (lambda path: Image.new("L", (4097, 1)).save(path), "4097x1"),
+        (lambda path: Image.new("I;16", (32, 24)).save(path), "mode I;16"),
+    ],
+)
+def test_bad_pictures(
+    spoil: Callable[[Path], None], words: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folder(tmp_path, GOOD)
+    spoil(data / "images" / "a.png")
+    assert words in refusal(capsys, "--model", model, "--data", data)
+
+
+@pytest.mark.parametrize("backend", ["integer", "engine", "float"])
+def test_bad_models(backend: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folder(tmp_path, GOOD)
+    whole = model.read_bytes()
+    for content in (b"", b"hello", whole[:60], whole[:-16]):
+        model.write_bytes(content)
+        assert f"tiny.rnnp, backend {backend}: " in refusal(
+            capsys, "--model", model, "--data", data, "--backend", backend
+        )
+    assert "is not a file" in refusal(capsys, "--model", tmp_path, "--data", data, "--backend", backend)
+
+
+def test_bad_options(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folder(tmp_path, GOOD)
+    for option, value in (("--threshold", "nan"), ("--threshold", "7"), ("--limit", "-3"), ("--backend", "nonsense")):
+        assert option in refusal(capsys, "--model", model, "--data", data, option, value)
+    assert "labels.jsonl not found" in refusal(capsys, "--model", model, "--data", tmp_path / "none")
