@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p = train_parser()
     p.prog, p.description = "python -m rnnpool_training.finetune", __doc__
     p.add_argument("checkpoint", help="float checkpoint to quantize")
+    p.add_argument("--calibrate-only", action="store_true", help="choose the ranges, write OUT/quantized.pt, and stop")
     p.add_argument("--calibration", type=int, default=256, help="pictures to choose the ranges with")
     p.set_defaults(lr=4e-4, minutes=15.0, whole_early=0.5, decay=1e-3)
     return p
@@ -57,6 +58,10 @@ def run(options: argparse.Namespace) -> Evaluation | None:
     if val and not (options.resume and (Path(options.out) / "last.pt").exists()):
         before = evaluate(torch_detector(model, model.config), val).summary(THRESHOLD)
         print(json.dumps({"after calibration": before}), flush=True)
+    if options.calibrate_only:
+        Path(options.out).mkdir(parents=True, exist_ok=True)
+        save_quantized(Path(options.out) / "quantized.pt", model)
+        return None
     return Trainer(options, model, write_quantized, "quantized.pt").run(train, val)
 
 
