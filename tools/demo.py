@@ -31,6 +31,8 @@ def load(path: Path) -> Image.Image:
     """Returns a photo as an upright RGB image; raises DemoError if the file is none."""
     try:
         with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
+                raise ValueError(f"its pixels are of mode {image.mode}, not of 8 bits a channel")
             return ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
         raise DemoError(f"{path} can't be read as an image: {error}") from None

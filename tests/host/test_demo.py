@@ -62,8 +62,11 @@ def test_demo_writes_a_picture(tmp_path: Path) -> None:
 def test_errors_are_one_sentence(tmp_path: Path) -> None:
     no_image = tmp_path / "text.jpg"
     no_image.write_text("no image")
+    deep = tmp_path / "deep.png"
+    Image.new("I;16", (32, 24)).save(deep)
     for image, micropython, words in (
         (tmp_path / "none.jpg", MICROPYTHON, "none.jpg can't be read"),
+        (deep, MICROPYTHON, "deep.png can't be read as an image: its pixels are of mode I;16"),
         (no_image, MICROPYTHON, "text.jpg can't be read"),
         ("", tmp_path / "micropython", "make unix"),
     ):
