@@ -40,6 +40,9 @@ export MYPY_CACHE_DIR := $(BUILD)/mypy
 export RUFF_CACHE_DIR := $(BUILD)/ruff
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
+# One word for the shell, whatever is in it: $(call quoted,text).
+quoted = '$(subst ','\'',$(1))'
+
 .DEFAULT_GOAL := help
 
 ##@ For everyone
@@ -53,7 +56,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in MicroPython [IMAGE=me.jpg]
-	$(DEMO_PYTHON) tools/demo.py --micropython $(BUILD)/unix/micropython --output-dir $(BUILD)/demo $(if $(IMAGE),"$(IMAGE)")
+	$(DEMO_PYTHON) tools/demo.py --micropython $(BUILD)/unix/micropython --output-dir $(BUILD)/demo $(if $(IMAGE),$(call quoted,$(IMAGE)))
 
 .PHONY: unix
 unix: mpy ## build build/unix/micropython with the module and the models in it [MODELS="face"]
@@ -61,7 +64,8 @@ unix: mpy ## build build/unix/micropython with the module and the models in it [
 
 .PHONY: eval
 eval: $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA= BACKEND=float|integer|engine]
-	$(DEV_PYTHON) -m rnnpool_training.evaluate --model "$(MODEL)" --data "$(DATA)" --backend $(BACKEND)
+	$(DEV_PYTHON) -m rnnpool_training.evaluate --model $(call quoted,$(MODEL)) --data $(call quoted,$(DATA)) \
+	    --backend $(call quoted,$(BACKEND))
 
 .PHONY: clean
 clean: ## remove build/ (the download of MicroPython stays in the cache)
@@ -69,7 +73,7 @@ clean: ## remove build/ (the download of MicroPython stays in the cache)
 
 .PHONY: bench
 bench: $(VENV)/.stamp $(STAMPS)/packages-m4 ## cycles, RAM and code size on a Cortex-M4, without a board [IMAGE=me.jpg]
-	$(DEV_PYTHON) -m tools.bench $(if $(IMAGE),--image "$(IMAGE)")
+	$(DEV_PYTHON) -m tools.bench $(if $(IMAGE),--image $(call quoted,$(IMAGE)))
 
 ##@ For developers
 
