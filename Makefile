@@ -77,8 +77,16 @@ bench: $(VENV)/.stamp $(STAMPS)/packages-m4 ## cycles, RAM and code size on a Co
 
 ##@ For developers
 
+.PHONY: bench-check
+bench-check: $(VENV)/.stamp $(STAMPS)/packages-m4 ## fail if cycles, RAM or code grew by more than 1 % over docs/benchmarks.json
+	$(DEV_PYTHON) -m tools.bench --check
+
+.PHONY: bench-renew
+bench-renew: $(VENV)/.stamp $(STAMPS)/packages-m4 ## write the figures of now into docs/benchmarks.md and .json
+	$(DEV_PYTHON) -m tools.bench --write-docs
+
 .PHONY: test
-test: lint test-micropython fuzz test-m4 test-host ## everything that can be tested without hardware
+test: lint test-micropython fuzz test-m4 bench-check test-host ## everything that can be tested without hardware
 
 .PHONY: lint
 lint: lint-python lint-c lint-spelling ## ruff, mypy, clang-format, compiler warnings, codespell

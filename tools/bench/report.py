@@ -152,7 +152,7 @@ def document(data: Json) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `python -m tools.bench --write-docs`; do not edit. One 320x240 frame (matplotlib's portrait)",
+        "Written by `make bench-renew`; do not edit. One 320x240 frame (matplotlib's portrait)",
         "through the whole engine, from `rnnp_begin` to the detections, on an emulated Cortex-M4 with the cycle table",
         "of its Technical Reference Manual (`tools/bench/timing.py`), zero wait states, deterministic to the cycle.",
         "*F4 flash* adds a model of the STM32F4's flash (5 wait states and its caches): it ranks layouts, no more.",
