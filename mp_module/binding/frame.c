@@ -10,7 +10,7 @@ static const rnnp_format_t formats[] = { RNNP_GRAY8, RNNP_RGB565, RNNP_RGB888 };
 
 static uint16_t side_from_arg(mp_int_t value, qstr name, uint16_t own) {
     if (value < 0 || value > MAX_SIDE) {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q must be 1..%d, not %d"), name, MAX_SIDE, (int)value);
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q must be 1..%d, not %ld"), name, MAX_SIDE, (long)value);
     }
     return value == 0 ? own : (uint16_t)value;
 }
@@ -43,7 +43,7 @@ void rnnpool_frame_from_args(
         mp_int_t given = mp_obj_get_int(format);
         if (given != RNNP_GRAY8 && given != RNNP_RGB565 && given != RNNP_RGB888) {
             mp_raise_msg_varg(
-                &mp_type_ValueError, MP_ERROR_TEXT("format must be GRAY8, RGB565 or RGB888, not %d"), (int)given);
+                &mp_type_ValueError, MP_ERROR_TEXT("format must be GRAY8, RGB565 or RGB888, not %ld"), (long)given);
         }
         size_t needed = frame_bytes(frame, (rnnp_format_t)given);
         if (bytes != 0 && bytes != needed) {

@@ -47,7 +47,7 @@ void rnnpool_request_from_args(
     rnnpool_request_t *request, const rnnp_model_t *model, mp_obj_t iou, mp_int_t max, mp_obj_t out) {
     if (max < 0 || max > RNNPOOL_MAX_RESULTS) {
         mp_raise_msg_varg(
-            &mp_type_ValueError, MP_ERROR_TEXT("max_faces must be 1..%d, not %d"), RNNPOOL_MAX_RESULTS, (int)max);
+            &mp_type_ValueError, MP_ERROR_TEXT("max_faces must be 1..%d, not %ld"), RNNPOOL_MAX_RESULTS, (long)max);
     }
     request->iou = rnnpool_q15_from_arg(iou, MP_QSTR_iou, model->iou);
     request->max = max == 0 ? RNNPOOL_MAX_RESULTS : (uint16_t)max;

@@ -81,6 +81,16 @@ try:
 except Exception as error:
     print(type(error).__name__)
 
+print("numbers in texts")
+large = (1 << 32) + 5  # 5 in the lowest 32 bits
+for name in ("width", "height", "format", "max_faces"):
+    try:
+        model.detect(pixels, **{name: large})
+    except OverflowError:  # of a machine with 32 bits
+        print(True)
+    except ValueError as error:
+        print(str(error).endswith("not %d" % large))
+
 print("goes on")
 print(model.detect(pixels) == inputs.expected(case))
 # Values that are right at the edges.
