@@ -18,7 +18,7 @@ LEAST_AP = 0.3  # of the float model after the few steps below
 MOST_LOSS = 0.05  # of AP, from the fake-quantized model to the integer reference
 
 
-def chain(folder: Path, steps: int = 140) -> dict[str, float]:
+def chain(folder: Path, steps: int = 180) -> dict[str, float]:
     """Run everything in a folder; returns AP at IoU 0.5 of each stage. RuntimeError if one falls short."""
     write_folder(folder / "train", 120, seed=1)
     write_folder(folder / "val", 40, seed=2)
