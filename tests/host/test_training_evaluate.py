@@ -12,6 +12,7 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from rnnpool_training import blob
+from rnnpool_training.data import load
 from rnnpool_training.evaluate import main
 
 GOOD = {"file": "images/a.png", "boxes": [[4, 4, 12, 12]]}
@@ -91,6 +92,14 @@ def test_last_line(
 def test_bad_labels(line: object, words: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = folder(tmp_path, GOOD, line)
     assert words in refusal(capsys, "--model", model, "--data", data)
+
+
+def test_colour_becomes_gray_as_on_the_device(tmp_path: Path) -> None:
+    data = folder(tmp_path, GOOD)
+    with Image.open(data / "images" / "a.png") as image:
+        r, g, b = np.moveaxis(np.asarray(image).astype(int), 2, 0)
+    (sample,) = load(data)
+    assert (sample.pixels == (77 * r + 150 * g + 29 * b + 128) // 256).all()
 
 
 def cut(path: Path) -> None:

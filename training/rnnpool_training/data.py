@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .reference.frame import MAX_FRAME_SIDE, Format, letterbox, model_input
+from .reference.frame import MAX_FRAME_SIDE, Format, colour, letterbox, model_input
 
 
 @dataclass
@@ -32,7 +32,7 @@ class InputError(ValueError):
 def load(folder: str | Path, limit: int = 0) -> list[Sample]:
     """Read a folder with labels.jsonl (all of it, or an even selection of `limit` pictures).
 
-    Colour becomes gray by Pillow's luma, which is within 1 of the device's (docs/arithmetic.md, section 1).
+    Colour becomes gray as on the device (docs/arithmetic.md, section 1).
     InputError, with the line or the picture, for what is no label or no picture that a device could take.
     """
     folder = Path(folder)
@@ -76,7 +76,9 @@ def _pixels(path: Path) -> NDArray[np.uint8]:
                 raise InputError(f"{path} is {image.width}x{image.height}: frames have up to {MAX_FRAME_SIDE} a side")
             if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
                 raise InputError(f"{path} has pixels of mode {image.mode}: frames have 8 bits a channel")
-            return np.asarray(image.convert("L"))
+            if image.mode == "L":
+                return np.asarray(image)
+            return colour(np.asarray(image.convert("RGB")), 1)[:, :, 0]  # Pillow's own luma has other weights
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
         raise InputError(f"{path} can't be read as an image: {error}") from None
 
