@@ -54,7 +54,7 @@ class NetworkConfig:
         return NetworkConfig(**{**values, "blocks": blocks})
 
 
-# RNNPool-Face-M4 (paper, table 15) with three changes: anchors for faces of 8 to 200 pixels, two of them at the
+# RNNPool-Face-M4 (paper, table 15) with three changes: anchors of 10 to 125 pixels, two of them at the
 # stride-8 heads; a fifth, cheap block at stride 32 so that the largest faces are seen whole; and 96 instead of 128
 # expanded channels in the first block, which pays for it in RAM and multiply-adds.
 FACE_M4 = NetworkConfig(
