@@ -179,3 +179,13 @@ def test_whole_chain(tmp_path: Path) -> None:
 
     result = chain(tmp_path)
     assert set(result) == {"float", "quantized", "integer"}
+
+
+def test_smoke_option_runs_the_chain_and_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+    from rnnpool_training import smoke, train
+
+    given: list[object] = []
+    monkeypatch.setattr(smoke, "main", given.append)
+    with pytest.raises(SystemExit) as stop:
+        train.main(["--smoke"])
+    assert stop.value.code == 0 and given == [[]]

@@ -207,9 +207,23 @@ class Trainer:
             writer.writerow(row)
 
 
+class Smoke(argparse.Action):
+    """--smoke: like --help, does its work and exits, whatever else is given or missing."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Run the smoke chain."""
+        from . import smoke  # which trains with this module
+
+        smoke.main([])
+        parser.exit()
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.train", description=__doc__)
+    p.add_argument(
+        "--smoke", action=Smoke, nargs=0, help="run the whole chain on generated pictures (a minute), then exit"
+    )
     p.add_argument("--data", required=True, help="folder with labels.jsonl and images/ to train on")
     p.add_argument("--val", help="folder to validate on")
     p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
