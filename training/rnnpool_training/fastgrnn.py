@@ -37,9 +37,10 @@ class FastGRNNCell(nn.Module):
 
     `hard`: gate(v) = clamp((v + 1) / 2, 0, 1), update(v) = clamp(v, -1, 1), the deployed arithmetic;
     `smooth`: the logistic function and tanh. W has shape (inputs, hidden), U (hidden, hidden). States stay in [-1, 1].
+    Without `weighted`, h' = z h + (1 - z) g: what zeta and nu tend to, and a quarter cheaper on the device.
     """
 
-    def __init__(self, inputs: int, hidden: int, nonlinearity: Nonlinearity = "hard") -> None:
+    def __init__(self, inputs: int, hidden: int, nonlinearity: Nonlinearity = "hard", *, weighted: bool = True) -> None:
         super().__init__()
         if nonlinearity not in ("hard", "smooth"):
             raise ValueError(f"nonlinearity must be 'hard' or 'smooth', not {nonlinearity!r}")
@@ -49,12 +50,17 @@ class FastGRNNCell(nn.Module):
         # A gate open by about two thirds lets the first pixels of an 8-step sweep still count at its end.
         self.bias_gate = nn.Parameter(torch.empty(hidden).uniform_(-0.1, 0.8))
         self.bias_update = nn.Parameter(torch.zeros(hidden))
-        self.zeta = nn.Parameter(torch.tensor(3.0))
-        self.nu = nn.Parameter(torch.tensor(-4.0))
+        self.weighted = weighted
+        if weighted:
+            self.zeta = nn.Parameter(torch.tensor(3.0))
+            self.nu = nn.Parameter(torch.tensor(-4.0))
 
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
         """W, U, b_z, b_h, sigmoid(zeta), sigmoid(nu): overridden where they are quantized."""
-        return self.W, self.U, self.bias_gate, self.bias_update, torch.sigmoid(self.zeta), torch.sigmoid(self.nu)
+        zeta, nu = (
+            (torch.sigmoid(self.zeta), torch.sigmoid(self.nu)) if self.weighted else (torch.ones(()), torch.zeros(()))
+        )
+        return self.W, self.U, self.bias_gate, self.bias_update, zeta, nu
 
     def step(self, weights: tuple[Tensor, ...], x: Tensor, h: Tensor) -> Tensor:
         """One step: x (..., inputs) and h (..., hidden) to the next state (..., hidden)."""

@@ -1,9 +1,9 @@
-"""RNNPool detection networks as one general description: stem, RNNPool, inverted residuals, 3x3 heads."""
+"""RNNPool detection networks as one general description: stem, RNNPool, inverted residuals, heads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ BOX_VALUES = 5  # a logit and four box deltas for each anchor
 class BlockConfig:
     """One inverted residual: 1x1 expansion to `expanded` channels, depthwise 3x3, 1x1 linear projection to `out`.
 
-    `anchors`: sides in pixels of the square anchors of the 3x3 head on the block's output (none: no head).
+    `anchors`: sides in pixels of the square anchors of the head on the block's output (none: no head).
     """
 
     expanded: int
@@ -30,7 +30,10 @@ class BlockConfig:
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """A detector. Height and width are those of the deployed frame; training crops may have any size."""
+    """A detector. Height and width are those of the deployed frame; training crops may have any size.
+
+    `weighted`: the RNN cells learn zeta and nu (FastGRNNCell). `head_kernel`: 1 or 3, of the heads' convolutions.
+    """
 
     name: str
     height: int
@@ -42,6 +45,8 @@ class NetworkConfig:
     hidden2: int
     blocks: tuple[BlockConfig, ...] = field(default=())
     nonlinearity: Nonlinearity = "hard"
+    weighted: bool = True
+    head_kernel: int = 3
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -67,6 +72,14 @@ FACE_M4 = NetworkConfig(
         BlockConfig(64, 64, 2, (125.0,)),
     ),
 )  # fmt: skip
+
+# What was tried against it (docs/training.md has the table): --network of rnnpool_training.train.
+_SLIM = tuple(replace(b, expanded=e) for b, e in zip(FACE_M4.blocks, (64, 64, 64, 96, 64), strict=True))
+NETWORKS = {
+    "face-m4": FACE_M4,
+    "face-m4-1x1": replace(FACE_M4, name="face-m4-1x1", weighted=False, head_kernel=1),
+    "face-m4-slim": replace(FACE_M4, name="face-m4-slim", weighted=False, head_kernel=1, blocks=_SLIM),
+}
 
 
 class ConvUnit(nn.Module):
@@ -112,7 +125,7 @@ class Detector(nn.Module):
         self.stem = ConvUnit(1, config.stem, 3, 2)
         self.pool = RNNPool2d(
             config.stem, config.hidden1, config.hidden2, config.patch, config.patch_stride,
-            nonlinearity=config.nonlinearity, replicate=True,
+            nonlinearity=config.nonlinearity, weighted=config.weighted, replicate=True,
         )  # fmt: skip
         self.blocks = nn.ModuleList()
         self.heads = nn.ModuleList()
@@ -120,8 +133,11 @@ class Detector(nn.Module):
         for block in config.blocks:
             self.blocks.append(InvertedResidual(inputs, block))
             inputs = block.out
+            kernel = config.head_kernel
             self.heads.append(
-                nn.Conv2d(inputs, BOX_VALUES * len(block.anchors), 3, padding=1) if block.anchors else nn.Identity()
+                nn.Conv2d(inputs, BOX_VALUES * len(block.anchors), kernel, padding=kernel // 2)
+                if block.anchors
+                else nn.Identity()
             )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

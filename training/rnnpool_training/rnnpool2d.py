@@ -36,6 +36,7 @@ class RNNPool2d(nn.Module):
         padding: int | tuple[int, int] = 0,
         *,
         nonlinearity: Nonlinearity = "hard",
+        weighted: bool = True,
         replicate: bool = False,
     ) -> None:
         super().__init__()
@@ -43,8 +44,8 @@ class RNNPool2d(nn.Module):
         self.stride = self.kernel_size if stride is None else _pair(stride)
         self.padding = _pair(padding)
         self.replicate = replicate
-        self.rnn1 = FastGRNNCell(in_channels, hidden1, nonlinearity)
-        self.rnn2 = FastGRNNCell(hidden1, hidden2, nonlinearity)
+        self.rnn1 = FastGRNNCell(in_channels, hidden1, nonlinearity, weighted=weighted)
+        self.rnn2 = FastGRNNCell(hidden1, hidden2, nonlinearity, weighted=weighted)
 
     @property
     def out_channels(self) -> int:

@@ -21,11 +21,12 @@ from tqdm import tqdm
 from .anchors import grid
 from .augment import Views, prefetch
 from .data import Sample, load
-from .detector import save_float, torch_detector
+from .detector import load_float, save_float, torch_detector
 from .loss import Targets, detection_loss
 from .metrics import Evaluation, evaluate
-from .network import FACE_M4, Detector, NetworkConfig
+from .network import NETWORKS, Detector, NetworkConfig
 from .quantize import QuantizedDetector
+from .warm_start import warm_start
 
 # Pictures of crowds hold the small faces, pictures without faces the false alarms: both are drawn more often.
 SHARES = {"webfaces": 0.56, "mask853": 0.22, "voc2007": 0.12, "udacity_ytf": 0.06, "caltech101": 0.04}
@@ -227,6 +228,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, help="folder with labels.jsonl and images/ to train on")
     p.add_argument("--val", help="folder to validate on")
     p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
+    p.add_argument("--network", choices=sorted(NETWORKS), default="face-m4", help="which network of network.py")
+    p.add_argument("--init", help="float checkpoint to start from, also of another network (warm_start.py)")
     p.add_argument("--minutes", type=float, default=80, help="wall-clock budget over which the learning rate anneals")
     p.add_argument("--steps", type=int, default=0, help="budget in steps instead (repeatable)")
     p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
@@ -252,11 +255,14 @@ def write_float(path: Path, model: Network) -> None:
     save_float(path, model.config, model.state_dict())
 
 
-def run(options: argparse.Namespace, config: NetworkConfig = FACE_M4) -> Evaluation | None:
-    """Train a float model as the command line asks."""
+def run(options: argparse.Namespace, config: NetworkConfig | None = None) -> Evaluation | None:
+    """Train a float model as the command line asks; `config` replaces its network."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    trainer = Trainer(options, Detector(config), write_float, "float.pt")
+    model = Detector(config or NETWORKS[options.network])
+    if options.init:
+        warm_start(model, load_float(options.init))
+    trainer = Trainer(options, model, write_float, "float.pt")
     return trainer.run(load(options.data, options.limit), load(options.val, options.limit) if options.val else [])
 
 

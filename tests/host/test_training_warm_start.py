@@ -1,0 +1,76 @@
+"""Starting a detector from a trained one of another shape."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
+
+from rnnpool_training.network import NETWORKS, BlockConfig, Detector, NetworkConfig  # noqa: E402
+from rnnpool_training.warm_start import warm_start  # noqa: E402
+
+CONFIG = NetworkConfig(
+    name="test", height=32, width=32, stem=4, patch=4, patch_stride=2, hidden1=8, hidden2=8,
+    blocks=(BlockConfig(16, 12, 1, (10.0,)), BlockConfig(12, 12, 1), BlockConfig(12, 16, 2, (20.0,))),
+)  # fmt: skip
+
+
+def detector(config: NetworkConfig) -> Detector:
+    torch.manual_seed(1)
+    model = Detector(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    return model.eval()
+
+
+def test_the_same_shape_gives_the_same_output() -> None:
+    source, model = detector(CONFIG), Detector(CONFIG).eval()
+    warm_start(model, source)
+    x = torch.rand(2, 1, 32, 32)
+    assert torch.equal(model(x), source(x))
+
+
+def test_channels_that_count_for_nothing_go_first() -> None:
+    source = detector(CONFIG)
+    dead = [1, 5, 6, 15]
+    with torch.no_grad():
+        source.blocks[0].project.conv.weight[:, dead] = 0  # type: ignore[union-attr,index]
+    small = replace(CONFIG, blocks=(replace(CONFIG.blocks[0], expanded=12), *CONFIG.blocks[1:]))
+    model = Detector(small).eval()
+    warm_start(model, source)
+    x = torch.rand(2, 1, 32, 32)
+    assert torch.allclose(model(x), source(x), atol=1e-5)
+
+
+def test_heads_keep_their_centre_and_cells_lose_zeta_and_nu() -> None:
+    source = detector(CONFIG)
+    with torch.no_grad():
+        for head in source.heads:
+            if isinstance(head, torch.nn.Conv2d):
+                centre = head.weight[:, :, 1, 1].clone()
+                head.weight.zero_()
+                head.weight[:, :, 1, 1] = centre
+        for cell in (source.pool.rnn1, source.pool.rnn2):
+            cell.zeta.fill_(100.0)
+            cell.nu.fill_(-100.0)
+    model = Detector(replace(CONFIG, head_kernel=1, weighted=False)).eval()
+    assert not [name for name, _ in model.named_parameters() if "zeta" in name or "nu" in name.split(".")]
+    warm_start(model, source)
+    x = torch.rand(2, 1, 32, 32)
+    assert torch.allclose(model(x), source(x), atol=1e-5)
+
+
+def test_other_shapes_are_refused_with_both() -> None:
+    with pytest.raises(ValueError, match=r"stem.conv.weight: \(4, 1, 3, 3\) of the checkpoint cannot become \(8, 1"):
+        warm_start(Detector(replace(CONFIG, stem=8)), detector(CONFIG))
+
+
+def test_named_networks_differ_from_the_first_in_cost_only() -> None:
+    anchors = [b.anchors for b in NETWORKS["face-m4"].blocks]
+    for config in NETWORKS.values():
+        assert [b.anchors for b in config.blocks] == anchors
+        warm_start(Detector(config), Detector(NETWORKS["face-m4"]))
