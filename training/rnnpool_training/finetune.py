@@ -18,7 +18,7 @@ from .detector import load_float, torch_detector
 from .metrics import Evaluation, evaluate
 from .network import NetworkConfig
 from .quantize import QuantizedDetector, save_quantized
-from .train import THRESHOLD, Network, Trainer
+from .train import THRESHOLD, DetectorTrainer, Network
 from .train import parser as train_parser
 
 
@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> Evaluation | None:
         Path(options.out).mkdir(parents=True, exist_ok=True)
         save_quantized(Path(options.out) / "quantized.pt", model)
         return None
-    return Trainer(options, model, write_quantized, "quantized.pt").run(train, val)
+    result: Evaluation | None = DetectorTrainer(options, model, write_quantized, "quantized.pt", train, val).run()
+    return result
 
 
 def main(arguments: list[str] | None = None) -> None:
