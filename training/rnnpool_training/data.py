@@ -36,6 +36,14 @@ def load(folder: str | Path, limit: int = 0) -> list[Sample]:
     InputError, with the line or the picture, for what is no label or no picture that a device could take.
     """
     folder = Path(folder)
+    return [
+        Sample(r["file"], _pixels(folder / r["file"]), r["boxes"], r.get("source", ""), bool(r.get("complete", True)))
+        for r in records(folder, limit)
+    ]
+
+
+def records(folder: Path, limit: int = 0) -> list[dict[str, Any]]:
+    """The lines of labels.jsonl (all, or an even selection of `limit`), checked, with boxes as arrays (N, 4)."""
     labels = folder / "labels.jsonl"
     if not labels.is_file():
         raise FileNotFoundError(f"{labels} not found: a data folder holds labels.jsonl and images/")
@@ -43,13 +51,10 @@ def load(folder: str | Path, limit: int = 0) -> list[Sample]:
         lines = labels.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{labels} is not UTF-8: {error}") from None
-    records = [_record(line, f"{labels}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
-    if limit and limit < len(records):
-        records = [records[i * len(records) // limit] for i in range(limit)]
-    return [
-        Sample(r["file"], _pixels(folder / r["file"]), r["boxes"], r.get("source", ""), bool(r.get("complete", True)))
-        for r in records
-    ]
+    found = [_record(line, f"{labels}, line {i}") for i, line in enumerate(lines, 1) if line.strip()]
+    if limit and limit < len(found):
+        found = [found[i * len(found) // limit] for i in range(limit)]
+    return found
 
 
 def _record(line: str, where: str) -> dict[str, Any]:

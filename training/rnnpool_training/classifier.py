@@ -1,0 +1,187 @@
+"""MobileNetV2-RNNPool classifiers (Saha et al. 2020, appendix F) and what only training needs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from .fastgrnn import Nonlinearity
+from .network import BlockConfig, ConvUnit, InvertedResidual
+from .rnnpool2d import RNNPool2d
+
+LastPool = Literal["average", "rnnpool"]
+DENSE_VALUES = 5  # of the auxiliary heads: a logit and the distances to the four sides of the box
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """A classifier: convolution, RNNPool, inverted residuals, 1x1 convolution, pooling, dense layer.
+
+    Height and width (pixels, multiples of 32) are those of the deployed input; with average pooling the same weights
+    run at any size. `channels`: 3 (RGB) or 1 (gray). `last`: channels of the 1x1 convolution. `last_pool`: how the
+    last map becomes a vector: its average, or an RNNPool over all of it with hidden sizes `last_hidden`.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    height: int
+    width: int
+    channels: int
+    stem: int
+    patch: int
+    patch_stride: int
+    hidden1: int
+    hidden2: int
+    blocks: tuple[BlockConfig, ...]
+    last: int
+    last_pool: LastPool = "average"
+    last_hidden: int = 32
+    nonlinearity: Nonlinearity = "hard"
+    weighted: bool = False
+
+    def __post_init__(self) -> None:
+        if self.height % 32 or self.width % 32 or min(self.height, self.width) < 64:
+            raise ValueError(f"height and width must be multiples of 32 from 64, not {self.height}x{self.width}")
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels must be 1 or 3, not {self.channels}")
+        if len(self.labels) < 2:
+            raise ValueError(f"a classifier needs two labels or more, given {list(self.labels)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> ClassifierConfig:
+        """The inverse of to_dict."""
+        blocks = tuple(BlockConfig(**{**b, "anchors": tuple(b["anchors"])}) for b in values["blocks"])
+        return ClassifierConfig(**{**values, "blocks": blocks, "labels": tuple(values["labels"])})
+
+
+def _blocks(width: float, stages: Sequence[tuple[int, int, int]], inputs: int, expansion: int = 6) -> list[BlockConfig]:
+    # Stages of (channels, repeats, stride of the first); channels times width to the nearest multiple of 8, never
+    # more than 10 % below (MobileNetV2's rule).
+    result = []
+    for channels, repeats, stride in stages:
+        wanted = channels * width
+        out = max(8, int(wanted + 4) // 8 * 8)
+        out += 8 if out < 0.9 * wanted else 0
+        for i in range(repeats):
+            result.append(BlockConfig(expansion * inputs, out, stride if i == 0 else 1))
+            inputs = out
+    return result
+
+
+# The paper's network for Visual Wake Words, at 0.35 of MobileNetV2's width.
+VWW = ClassifierConfig(
+    name="mobilenetv2-rnnpool-0.35", labels=("no person", "person"), height=224, width=224, channels=3,
+    stem=8, patch=6, patch_stride=4, hidden1=8, hidden2=8,
+    blocks=tuple(_blocks(0.35, ((64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1)), 32)),
+    last=192,
+)  # fmt: skip
+
+
+def configure(
+    size: int, gray: bool = False, labels: Sequence[str] | None = None, last_pool: LastPool = "average"
+) -> ClassifierConfig:
+    """The Visual Wake Words network for a square input of `size` pixels, and perhaps other labels."""
+    labels = VWW.labels if labels is None else tuple(labels)
+    return replace(VWW, height=size, width=size, channels=1 if gray else 3, labels=labels, last_pool=last_pool)
+
+
+class Classifier(nn.Module):
+    """The float network. Input (N, channels, H, W) is pixel / 128 - 1; output (N, labels) logits."""
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.stem = ConvUnit(config.channels, config.stem, 3, 2)
+        self.pool = RNNPool2d(
+            config.stem, config.hidden1, config.hidden2, config.patch, config.patch_stride,
+            nonlinearity=config.nonlinearity, weighted=config.weighted, replicate=True,
+        )  # fmt: skip
+        self.blocks = nn.ModuleList()
+        inputs = self.pool.out_channels
+        for block in config.blocks:
+            self.blocks.append(InvertedResidual(inputs, block))
+            inputs = block.out
+        self.last = ConvUnit(inputs, config.last, 1)
+        features = config.last
+        self.last_pool: RNNPool2d | None = None
+        if config.last_pool == "rnnpool":
+            self.last_pool = RNNPool2d(
+                config.last, config.last_hidden, config.last_hidden, (config.height // 32, config.width // 32),
+                nonlinearity=config.nonlinearity, weighted=config.weighted,
+            )  # fmt: skip
+            features = self.last_pool.out_channels
+        self.dense = nn.Linear(features, len(config.labels))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.normal_(self.dense.weight, std=0.02)
+        nn.init.zeros_(self.dense.bias)
+
+    def maps(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The maps of strides 16 (the last one) and 32 that the inverted residuals make of x."""
+        x = self.pool(self.stem(x))
+        middle = x
+        for block, config in zip(self.blocks, self.config.blocks, strict=True):
+            if config.stride == 2:
+                middle = x
+            x = block(x)
+        return middle, x
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, H / 32, W / 32) of the blocks to the vector (N, F) that the dense layer takes."""
+        x = self.last(x)
+        return x.mean(dim=(2, 3)) if self.last_pool is None else self.last_pool(x)[:, :, 0, 0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, labels)."""
+        logits: Tensor = self.dense(self.features(self.maps(x)[1]))
+        return logits
+
+
+class Supervised(nn.Module):
+    """A classifier in training: dropout, and two auxiliary heads that say of every cell whether it lies on an object.
+
+    With few labelled images the boxes teach more than the label; the heads are left out of what is exported.
+    """
+
+    def __init__(self, model: Classifier, dropout: float) -> None:
+        super().__init__()
+        self.model = model
+        self.dropout = nn.Dropout(dropout)
+        strided = [i for i, b in enumerate(model.config.blocks) if b.stride == 2]
+        widths = (model.config.blocks[strided[-1] - 1].out, model.config.blocks[-1].out)
+        self.heads = nn.ModuleList(nn.Sequential(ConvUnit(w, 64, 1), nn.Conv2d(64, DENSE_VALUES, 1)) for w in widths)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits (N, labels) and the heads' maps (N, 5, H / 16, W / 16), (N, 5, H / 32, W / 32)."""
+        maps = self.model.maps(x)
+        logits = self.model.dense(self.dropout(self.model.features(maps[1])))
+        return logits, [head(m) for head, m in zip(self.heads, maps, strict=True)]
+
+
+def save_classifier(path: str | Path, model: Classifier) -> None:
+    """Write a float checkpoint: only what is needed to run or fine-tune the network."""
+    weights = {k: v.clone() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
+    torch.save({"classifier": model.config.to_dict(), "model": weights}, path)
+
+
+def load_classifier(path: str | Path) -> Classifier:
+    """Read what save_classifier wrote, in evaluation mode. ValueError if the file is something else."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    if "classifier" not in checkpoint or "model" not in checkpoint:
+        raise ValueError(f"{path} is no float classifier: it holds {', '.join(sorted(checkpoint))}")
+    model = Classifier(ClassifierConfig.from_dict(checkpoint["classifier"]))
+    left_out = model.load_state_dict(checkpoint["model"], strict=False)
+    missing = [k for k in left_out.missing_keys if not k.endswith("num_batches_tracked")]
+    if missing or left_out.unexpected_keys:
+        raise ValueError(f"{path} does not fit its network: missing {missing}, unexpected {left_out.unexpected_keys}")
+    return model.eval()

@@ -1,0 +1,213 @@
+"""Training views for classifiers: random windows of pictures, labelled anew from their boxes."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from .pictures import PERSON_AREA, Picture
+from .reference.frame import GREY, letterbox
+
+FLOAT = NDArray[np.float32]
+CELL = 16  # pixels of the finer of the auxiliary heads' maps
+GRAYED = 0.1  # part of the colour views that lose their colour
+ERASED = 0.25  # part of the views with a rectangle missing
+
+
+@dataclass
+class Part:
+    """Views and what is known of them.
+
+    pixels (N, C, H, W), u / 128 - 1 on whole levels; labels (N,); weights (N,), 0 where the label is doubtful; cover
+    (N, H / 16, W / 16): part of a cell on objects; sides (N, 4, H / 16, W / 16): distances from a cell's centre to
+    the box around it, in frames; known (N, H / 16, W / 16): 1 where cover is known.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    weights: Tensor
+    cover: Tensor
+    sides: Tensor
+    known: Tensor
+
+
+def visible(boxes: FLOAT, window: tuple[float, float, float, float]) -> tuple[FLOAT, FLOAT]:
+    """Boxes (N, 4) x, y, w, h cut to a window x, y, w, h, in its coordinates, and the part of each that is left."""
+    x, y, w, h = window
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1) - np.array([x, y, x, y])
+    cut = np.clip(corners, 0, np.array([w, h, w, h])).astype(np.float32)
+    cut[:, 2:] -= cut[:, :2]
+    left = cut[:, 2] * cut[:, 3] / np.maximum(boxes[:, 2] * boxes[:, 3], 1e-6)
+    return cut, left.astype(np.float32)
+
+
+def presence(boxes: FLOAT, window: tuple[float, float, float, float]) -> float | None:
+    """Whether a window of a picture shows an object by the rule of Visual Wake Words: 1, 0, or None where doubtful.
+
+    Doubtful: only a small part of an object, or an object near the limit of size.
+    """
+    cut, left = visible(boxes, window)
+    area = cut[:, 2] * cut[:, 3] / (window[2] * window[3])
+    if ((area >= PERSON_AREA) & ((left >= 0.4) | (area >= 0.1))).any():
+        return 1.0
+    return 0.0 if not (area >= 0.5 * PERSON_AREA).any() else None
+
+
+class ClassifierViews:
+    """An endless source of batches of random views of pictures."""
+
+    def __init__(self, pictures: list[Picture], seed: int, channels: int, whole: float = 0.35) -> None:
+        """`whole`: part of the views that show all of their picture."""
+        self.pictures = pictures
+        self.channels, self.whole = channels, whole
+        self.random = np.random.default_rng(seed)
+        self.order: list[int] = []
+
+    def _window(self, width: int, height: int) -> tuple[float, float, float, float]:
+        random = self.random
+        area = math.exp(random.uniform(math.log(0.2), 0.0)) * width * height
+        aspect = width / height * math.exp(random.uniform(-0.35, 0.35))
+        w, h = min(width, math.sqrt(area * aspect)), min(height, math.sqrt(area / aspect))
+        return random.uniform(0, width - w), random.uniform(0, height - h), w, h
+
+    def _choose(self, picture: Picture) -> tuple[tuple[float, float, float, float], float, float]:
+        """A window, its label and the label's weight."""
+        height, width = picture.pixels.shape[:2]
+        everything = (0.0, 0.0, float(width), float(height))
+        if self.random.random() < self.whole:
+            return everything, picture.label, 1.0
+        if picture.boxes is None:  # what a window shows is only known to be likely the same
+            x, y, w, h = self._window(width, height)
+            grow = self.random.uniform(0.5, 1.0)  # of the way to the whole picture
+            window = (x * (1 - grow), y * (1 - grow), w + (width - w) * grow, h + (height - h) * grow)
+            return window, picture.label, 1.0
+        for _ in range(4):
+            window = self._window(width, height)
+            label = presence(picture.boxes, window)
+            if label == 0.0 and not picture.complete:
+                label = None if picture.label else 0.0
+            if label is not None:
+                return window, label, 1.0
+        return everything, picture.label, 1.0
+
+    def view(self, height: int, width: int) -> tuple[NDArray[np.uint8], float, float, FLOAT, FLOAT, FLOAT]:
+        """Pixels (height, width, C), label, its weight, and cover, sides and known of Part."""
+        if not self.order:
+            self.order = list(self.random.permutation(len(self.pictures)))
+        picture = self.pictures[self.order.pop()]
+        image = Image.fromarray(picture.pixels[:, :, 0] if self.channels == 1 else picture.pixels)
+        (x, y, w, h), label, weight = self._choose(picture)
+        dw, dh = letterbox(max(1, round(w)), max(1, round(h)), width, height)
+        piece = image.resize((dw, dh), Image.Resampling.BILINEAR, box=(x, y, x + w, y + h))
+        boxes = np.zeros((0, 4), np.float32)
+        if picture.boxes is not None:
+            boxes, left = visible(picture.boxes, (x, y, w, h))
+            boxes = boxes[left > 0] * np.array([dw / w, dh / h, dw / w, dh / h], np.float32)
+        if self.random.random() < 0.5:
+            piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+            boxes[:, 0] = dw - boxes[:, 0] - boxes[:, 2]
+        out = np.full((height, width, self.channels), GREY, np.uint8)
+        out[:dh, :dw] = np.asarray(self._light(piece)).reshape(dh, dw, self.channels)
+        self._erase(out)
+        cover, sides = dense_targets(boxes, height, width)
+        known = (
+            np.ones_like(cover) if picture.boxes is not None and picture.complete else (cover > 0.99).astype(np.float32)
+        )
+        return out, label, weight, cover, sides, known
+
+    def _light(self, piece: Image.Image) -> Image.Image:
+        """Saturation, tint, contrast, brightness, gamma; sometimes gray, blurred or noisy."""
+        random = self.random
+        if self.channels == 3 and random.random() < 0.8:
+            keep = 0.0 if random.random() < GRAYED / 0.8 else math.exp(random.uniform(-0.7, 0.4))
+            luma = np.array([0.299, 0.587, 0.114])
+            matrix = keep * np.eye(3) + (1 - keep) * luma[None, :]
+            matrix = np.exp(random.uniform(-0.12, 0.12, 3))[:, None] * matrix
+            piece = piece.convert("RGB", tuple(np.concatenate([matrix, np.zeros((3, 1))], 1).ravel().tolist()))
+        if random.random() < 0.8:
+            levels = np.arange(256) / 255.0
+            levels = levels ** math.exp(random.uniform(-0.45, 0.45))
+            gain = math.exp(random.uniform(-0.4, 0.4))
+            levels = (levels - 0.45) * gain + 0.45 + random.uniform(-0.15, 0.15)
+            piece = piece.point(np.clip(255 * levels + 0.5, 0, 255).astype(int).tolist() * self.channels)
+        if random.random() < 0.1 and min(piece.size) > 8:  # out of focus
+            size, factor = piece.size, random.uniform(1.3, 2.5)
+            small = piece.resize((max(1, int(size[0] / factor)), max(1, int(size[1] / factor))))
+            piece = small.resize(size, Image.Resampling.BILINEAR)
+        return piece
+
+    def _erase(self, out: NDArray[np.uint8]) -> None:
+        random = self.random
+        if random.random() >= ERASED:
+            return
+        height, width = out.shape[:2]
+        area = math.exp(random.uniform(math.log(0.02), math.log(0.15))) * height * width
+        ratio = math.exp(random.uniform(-0.8, 0.8))
+        h, w = min(height, int(math.sqrt(area * ratio)) + 1), min(width, int(math.sqrt(area / ratio)) + 1)
+        top, left = int(random.integers(height - h + 1)), int(random.integers(width - w + 1))
+        out[top : top + h, left : left + w] = random.integers(0, 256, out.shape[2])
+
+    def batch(self, count: int, height: int, width: int) -> Part:
+        """`count` views of (height, width) pixels."""
+        views = [self.view(height, width) for _ in range(count)]
+        pixels = torch.from_numpy(np.stack([v[0] for v in views])).permute(0, 3, 1, 2).float().sub_(128).div_(128)
+        cover, sides, known = (torch.from_numpy(np.stack([v[i] for v in views])) for i in (3, 4, 5))
+        labels = torch.tensor([int(v[1]) for v in views])
+        return Part(pixels, labels, torch.tensor([v[2] for v in views]), cover, sides, known)
+
+
+def _overlap(low: FLOAT, high: FLOAT, cells: int) -> FLOAT:
+    """(N, cells): part of each cell of a line that lies between low and high (N,), in pixels."""
+    start = np.arange(cells, dtype=np.float32) * CELL
+    return np.clip(np.minimum(high[:, None], start + CELL) - np.maximum(low[:, None], start), 0, CELL) / CELL
+
+
+def dense_targets(boxes: FLOAT, height: int, width: int) -> tuple[FLOAT, FLOAT]:
+    """cover and sides of Part for boxes (N, 4) in pixels of the view; where boxes overlap, the smallest counts."""
+    rows, columns = height // CELL, width // CELL
+    cover, sides = np.zeros((rows, columns), np.float32), np.zeros((4, rows, columns), np.float32)
+    if not len(boxes):
+        return cover, sides
+    x0, y0, x1, y1 = boxes[:, 0], boxes[:, 1], boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
+    covers = _overlap(y0, y1, rows)[:, :, None] * _overlap(x0, x1, columns)[:, None, :]
+    cover = covers.max(axis=0)
+    x, y = (np.arange(columns, dtype=np.float32) + 0.5) * CELL, (np.arange(rows, dtype=np.float32) + 0.5) * CELL
+    for i in np.argsort(-boxes[:, 2] * boxes[:, 3]):
+        inside = covers[i] > 0.5
+        distances = (
+            (x[None, :] - x0[i]) / width, (y[:, None] - y0[i]) / height,
+            (x1[i] - x[None, :]) / width, (y1[i] - y[:, None]) / height,
+        )  # fmt: skip
+        for side, distance in zip(sides, distances, strict=True):
+            side[inside] = np.broadcast_to(distance, inside.shape)[inside]
+    return cover, sides
+
+
+def prefetch(
+    views: ClassifierViews, plan: Iterator[tuple[int, int, int]], parts: int, depth: int = 3
+) -> Iterator[list[Part]]:
+    """Batches for each (count, height, width) of a plan, in `parts` parts, made by a thread ahead of time."""
+    ready: queue.Queue[list[Part] | BaseException | None] = queue.Queue(depth)
+
+    def work() -> None:
+        try:
+            for count, height, width in plan:
+                ready.put([views.batch(max(2, count // parts), height, width) for _ in range(parts)])
+            ready.put(None)
+        except BaseException as error:  # handed to the consumer, who raises it
+            ready.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while (item := ready.get()) is not None:
+        if isinstance(item, BaseException):
+            raise item
+        yield item

@@ -1,0 +1,164 @@
+"""Train a classifier: python -m rnnpool_training.train_classifier --data FOLDER --val FOLDER --out FOLDER."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from .classification_metrics import summary
+from .classifier import Classifier, Supervised, configure, load_classifier, save_classifier
+from .classifier_views import ClassifierViews, Part, prefetch
+from .pictures import Picture, frame, load_labelled
+from .trainer import Trainer
+
+# Parts of the run, and the sizes (pixels) that its batches have: small ones first, where a view costs a third.
+SIZES = ((0.45, (96, 128, 160)), (0.75, (128, 160, 192)), (1.01, (160, 192, 224)))
+
+
+def dense_loss(heads: Sequence[Tensor], part: Part) -> Tensor:
+    """Of the auxiliary heads: cross entropy of the cover, and the distances to the sides on covered cells."""
+    total = part.pixels.new_zeros(())
+    cover, sides, known = part.cover[:, None], part.sides, part.known[:, None]
+    for out in heads:
+        factor = cover.shape[2] // out.shape[2]
+        if factor > 1:
+            inside = F.avg_pool2d((cover > 0.5).float(), factor)
+            sides = F.avg_pool2d(sides * (cover > 0.5), factor) / inside.clamp(min=1e-3)
+            cover, known = F.avg_pool2d(cover, factor), F.avg_pool2d(known, factor)
+        logits = F.binary_cross_entropy_with_logits(out[:, :1], cover, reduction="none")
+        total = total + (logits * known).sum() / known.sum().clamp(min=1)
+        inside = ((cover > 0.5) & (known > 0)).float()
+        error = F.smooth_l1_loss(out[:, 1:], sides, reduction="none", beta=0.1).sum(1, keepdim=True)
+        total = total + 0.5 * (error * inside).sum() / inside.sum().clamp(min=1)
+    return total
+
+
+@torch.no_grad()
+def probabilities(model: Classifier, pictures: list[Picture], size: tuple[int, int]) -> NDArray[np.float64]:
+    """(N, labels), each picture as the device sees it at (height, width)."""
+    result = []
+    for start in range(0, len(pictures), 16):
+        pixels = np.stack([frame(p.pixels, *size) for p in pictures[start : start + 16]])
+        x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub_(128).div_(128)
+        result.append(torch.softmax(model(x).double(), 1).numpy())
+    return np.concatenate(result)
+
+
+class ClassifierTrainer(Trainer[Part]):
+    """Trains a Supervised classifier on pictures."""
+
+    model: Supervised
+
+    def __init__(
+        self, options: argparse.Namespace, model: Supervised, train: list[Picture], val: list[Picture]
+    ) -> None:
+        super().__init__(options, model, lambda path, m: save_classifier(path, m.model), "float.pt")
+        self.train, self.val = train, val
+
+    def _plan(self) -> Iterator[tuple[int, int, int]]:
+        """Sizes of the coming batches; a batch of any size costs about the same."""
+        options = self.options
+        config = self.model.model.config
+        chance = np.random.default_rng(options.seed + 1 + self.step)
+        while self.progress < 1.0:
+            if options.sizes == "progressive":
+                choice = next(sizes for until, sizes in SIZES if self.progress < until)
+                side = int(chance.choice(choice))
+                count = min(64, round(options.batch * (160 / side) ** 2))
+                yield count, side, side
+            else:
+                yield options.batch, config.height, config.width
+
+    def batches(self) -> Iterator[list[Part]]:
+        """Random views, made by another thread."""
+        options = self.options
+        views = ClassifierViews(self.train, options.seed + self.step, self.model.model.config.channels, options.whole)
+        return prefetch(views, self._plan(), options.threads)
+
+    def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
+        """Cross entropy with smoothed labels and the auxiliary heads' loss."""
+        logits, heads = self.model(part.pixels)
+        each = F.cross_entropy(logits, part.labels, reduction="none", label_smoothing=self.options.smoothing)
+        label = (each * part.weights).sum() / part.weights.sum().clamp(min=1)
+        dense = dense_loss(heads, part)
+        right = float((logits.argmax(1) == part.labels).float().mean())
+        values = {"label": label.item(), "dense": dense.item(), "right": right}
+        return label + self.options.dense * dense, values, len(part.pixels)
+
+    def validate(self) -> dict[str, Any]:
+        """Accuracy and AUC of the averaged weights, at the deployed size and, in a progressive run, at others."""
+        model = self.average.model.model
+        assert isinstance(model, Classifier)
+        truth = np.array([p.label for p in self.val])
+        config = model.config
+        result = summary(probabilities(model, self.val, (config.height, config.width)), truth)
+        row = dict(result)
+        if self.options.sizes == "progressive":
+            for side in (128, 160, 192):
+                other = summary(probabilities(model, self.val, (side, side)), truth)
+                row.update({f"{k}_{side}": other[k] for k in ("accuracy", "auc")})
+        self.report(row)
+        return result
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.train_classifier", description=__doc__)
+    p.add_argument("--data", required=True, help="folder with labels.jsonl and images/ to train on")
+    p.add_argument("--val", help="folder to validate on")
+    p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
+    p.add_argument("--size", type=int, default=224, help="side of the deployed input in pixels, a multiple of 32")
+    p.add_argument("--gray", action="store_true", help="one channel instead of three")
+    p.add_argument("--last-pool", choices=("average", "rnnpool"), default="average")
+    p.add_argument("--init", help="float checkpoint to start from")
+    p.add_argument("--sizes", choices=("progressive", "fixed"), default="progressive", help="sizes of the views")
+    p.add_argument("--minutes", type=float, default=90, help="wall-clock budget over which the learning rate anneals")
+    p.add_argument("--steps", type=int, default=0, help="budget in steps instead (repeatable)")
+    p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
+    p.add_argument("--lr", type=float, default=4e-3, help="highest learning rate")
+    p.add_argument("--decay", type=float, default=0.02, help="weight decay of the convolutions")
+    p.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
+    p.add_argument("--batch", type=int, default=32, help="views a step at 160 pixels")
+    p.add_argument("--whole", type=float, default=0.35, help="part of the views that show their whole picture")
+    p.add_argument("--smoothing", type=float, default=0.1, help="label smoothing")
+    p.add_argument("--dense", type=float, default=1.0, help="weight of the auxiliary heads' loss")
+    p.add_argument("--dropout", type=float, default=0.2)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--limit", type=int, default=0, help="use only so many pictures of each folder")
+    p.add_argument("--log-every", type=int, default=50)
+    p.add_argument("--save-minutes", type=float, default=2)
+    p.add_argument("--val-minutes", type=float, default=6)
+    p.add_argument("--count-validation", action="store_true", help="validation time counts towards the budget")
+    return p
+
+
+def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    """Train a float classifier as the command line asks."""
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    config = configure(options.size, options.gray, last_pool=options.last_pool)
+    model = Classifier(config)
+    if options.init:
+        model.load_state_dict(load_classifier(options.init).state_dict())
+    train = load_labelled(options.data, config.channels, options.limit)
+    val = load_labelled(options.val, config.channels) if options.val else []
+    trainer = ClassifierTrainer(options, Supervised(model, options.dropout), train, val)
+    result: dict[str, Any] | None = trainer.run()
+    return result
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    run(parser().parse_args(arguments))
+
+
+if __name__ == "__main__":
+    main()
