@@ -1,14 +1,14 @@
-"""Quantization of a trained detector: normalization folded, ranges calibrated, fine-tuned through the rounding.
+"""Quantization of trained networks: normalization folded, ranges calibrated, fine-tuned through the rounding.
 
-`QuantizedDetector` computes docs/arithmetic.md in floating point: real = scale * (q - zero_point) for every int8
-tensor, with straight-through gradients. Convolutions are exact up to the float sum; of RNNPool only the input and the
-output are rounded (its int16 states are finer than the int8 output by eight bits).
+`QuantizedDetector` and `QuantizedClassifier` compute docs/arithmetic.md in floating point: real = scale * (q -
+zero_point) for every int8 tensor, with straight-through gradients. Convolutions are exact up to the float sum; of
+RNNPool only the input and the output are rounded (its int16 states are finer than the int8 output by eight bits).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .anchors import VARIANCES
+from .classifier import Classifier, ClassifierConfig
 from .network import BOX_VALUES, ConvUnit, Detector, InvertedResidual, NetworkConfig
 from .rnnpool2d import RNNPool2d
 
@@ -171,51 +172,41 @@ class QuantBlock(nn.Module):
         return result
 
 
-class QuantizedDetector(nn.Module):
-    """A Detector in the arithmetic of the device. Input and output as Detector's."""
+class QuantTrunk(nn.Module):
+    """What all networks begin with, in the arithmetic of the device: convolution, RNNPool, inverted residuals."""
 
-    def __init__(self, model: Detector) -> None:
+    def __init__(self, stem: ConvUnit, pool: RNNPool2d, blocks: nn.ModuleList) -> None:
         super().__init__()
-        self.config: NetworkConfig = model.config
-        self.stem = QuantConv.fold(model.stem)
+        self.stem = QuantConv.fold(stem)
         self.stem_out = Activation(True)
-        self.pool: RNNPool2d = model.pool
+        self.pool = pool
         self.pool_scale: Tensor
         self.register_buffer("pool_scale", torch.tensor(1 / 128))
         self.input_scale: Tensor
         self.register_buffer("input_scale", torch.tensor(1 / 128))
-        self.blocks = nn.ModuleList(QuantBlock(b) for b in model.blocks)  # type: ignore[arg-type]
-        self.heads = nn.ModuleList(
-            QuantConv(h.weight, h.bias, 1, 1) if isinstance(h, nn.Conv2d) and h.bias is not None else nn.Identity()
-            for h in model.heads
-        )
+        self.blocks = nn.ModuleList(QuantBlock(b) for b in blocks)  # type: ignore[arg-type]
         self.quantizing = False
 
     def activations(self) -> list[Activation]:
         """Every int8 tensor with a range of its own, in order."""
         return [m for m in self.modules() if isinstance(m, Activation)]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, 1, H, W) to (N, anchors, 5)."""
-        on = self.quantizing
+    def pooled(self, pool: RNNPool2d, x: Tensor) -> Tensor:
+        """An RNNPool's output, on the grid of 1/128 that it has on the device."""
+        x = pool(x)
+        return torch.clamp(round_through(x * 128), -128, 127) / 128 if self.quantizing else x
+
+    def maps(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The output of each block and its scale (0: nothing is rounded yet), from x (N, channels, H, W)."""
         off = torch.zeros(())
-        x = self.stem_out(self.stem(x, self.input_scale if on else off))
-        x = self.pool(x)
-        if on:
-            x = torch.clamp(round_through(x * 128), -128, 127) / 128
-        scale = self.pool_scale
-        flat = []
-        for block, head in zip(self.blocks, self.heads, strict=True):
-            x = block(x, scale if on else off)
-            scale = block.out.scale  # type: ignore[union-attr,assignment]
-            if isinstance(head, QuantConv):
-                y = head(x, scale)
-                flat.append(y.permute(0, 2, 3, 1).reshape(y.shape[0], -1, BOX_VALUES))
-        out = torch.cat(flat, dim=1)
-        if on:
-            limit = LOGIT_LIMIT / torch.tensor(BOX_FACTORS)
-            out = torch.maximum(torch.minimum(out, limit), -limit)
-        return out
+        x = self.stem_out(self.stem(x, self.input_scale if self.quantizing else off))
+        x = self.pooled(self.pool, x)
+        scale = self.pool_scale if self.quantizing else off
+        for block in self.blocks:
+            assert isinstance(block, QuantBlock)
+            x = block(x, scale)
+            scale = block.out.scale
+            yield x, scale
 
     @torch.no_grad()
     def calibrate(self, batches: Iterable[Tensor]) -> None:
@@ -225,28 +216,114 @@ class QuantizedDetector(nn.Module):
             self(x)
         for activation in self.activations():
             activation.settle()
+        self.limit()
+        self.quantizing = True
+
+    def limit(self) -> None:
+        """Keep all multipliers in their ranges, now that scales are known."""
         self.stem.limit(self.input_scale, self.stem_out.scale)
         scale = self.pool_scale
-        for block, head in zip(self.blocks, self.heads, strict=True):
+        for block in self.blocks:
             assert isinstance(block, QuantBlock)
             block.expand.limit(scale, block.expanded.scale)
             block.depthwise.limit(block.expanded.scale, block.filtered.scale)
             block.project.limit(block.filtered.scale, block.out.scale)
             scale = block.out.scale
+
+
+class QuantizedDetector(QuantTrunk):
+    """A Detector in the arithmetic of the device. Input and output as Detector's."""
+
+    def __init__(self, model: Detector) -> None:
+        super().__init__(model.stem, model.pool, model.blocks)
+        self.config: NetworkConfig = model.config
+        self.heads = nn.ModuleList(
+            QuantConv(h.weight, h.bias, 1, 1) if isinstance(h, nn.Conv2d) and h.bias is not None else nn.Identity()
+            for h in model.heads
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 1, H, W) to (N, anchors, 5)."""
+        flat = []
+        for (y, scale), head in zip(self.maps(x), self.heads, strict=True):
             if isinstance(head, QuantConv):
-                head.limit(scale, 1 / 4096, 2.0**8)  # multipliers of 24 bits
-        self.quantizing = True
+                y = head(y, scale)
+                flat.append(y.permute(0, 2, 3, 1).reshape(y.shape[0], -1, BOX_VALUES))
+        out = torch.cat(flat, dim=1)
+        if self.quantizing:
+            limit = LOGIT_LIMIT / torch.tensor(BOX_FACTORS)
+            out = torch.maximum(torch.minimum(out, limit), -limit)
+        return out
+
+    def limit(self) -> None:
+        """Those of the heads have 24 bits."""
+        super().limit()
+        for block, head in zip(self.blocks, self.heads, strict=True):
+            if isinstance(head, QuantConv):
+                head.limit(block.out.scale, 1 / 4096, 2.0**8)  # type: ignore[union-attr,arg-type]
 
 
-def save_quantized(path: str | Path, model: QuantizedDetector) -> None:
+class QuantizedClassifier(QuantTrunk):
+    """A Classifier in the arithmetic of the device. Input and output as Classifier's."""
+
+    def __init__(self, model: Classifier) -> None:
+        super().__init__(model.stem, model.pool, model.blocks)
+        self.config: ClassifierConfig = model.config
+        self.last = QuantConv.fold(model.last)
+        self.last_out = Activation(True)
+        self.last_pool: RNNPool2d | None = model.last_pool
+        self.vector = Activation(False) if model.last_pool is None else None
+        self.dense = QuantConv(model.dense.weight[:, :, None, None], model.dense.bias, 1, 1)
+
+    def vector_scale(self) -> Tensor:
+        """Real value of one step of the dense layer's input."""
+        return self.pool_scale if self.vector is None else self.vector.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, labels)."""
+        scale = self.pool_scale
+        for x, scale in self.maps(x):  # noqa: B007, B020  # only the last one counts
+            pass
+        x = self.last_out(self.last(x, scale))
+        if self.last_pool is not None:
+            x = self.pooled(self.last_pool, x)
+        else:
+            assert self.vector is not None
+            x = self.vector(x.mean(dim=(2, 3), keepdim=True))
+        out: Tensor = self.dense(x, self.vector_scale() if self.quantizing else torch.zeros(()))[:, :, 0, 0]
+        return out.clamp(-LOGIT_LIMIT, LOGIT_LIMIT) if self.quantizing else out
+
+    def limit(self) -> None:
+        """That of the dense layer has 24 bits."""
+        super().limit()
+        self.last.limit(self.blocks[-1].out.scale, self.last_out.scale)  # type: ignore[union-attr,arg-type]
+        self.dense.limit(self.vector_scale(), 1 / 4096, 2.0**8)
+
+
+def save_quantized(path: str | Path, model: QuantizedDetector | QuantizedClassifier) -> None:
     """Write a calibrated model."""
-    torch.save({"config": model.config.to_dict(), "quantized": model.state_dict()}, path)
+    kind = "config" if isinstance(model, QuantizedDetector) else "classifier"
+    torch.save({kind: model.config.to_dict(), "quantized": model.state_dict()}, path)
 
 
-def load_quantized(path: str | Path) -> QuantizedDetector:
-    """Read what save_quantized wrote, in evaluation mode."""
+def load_any_quantized(path: str | Path) -> QuantizedDetector | QuantizedClassifier:
+    """Read what save_quantized wrote, in evaluation mode. ValueError if the file is something else."""
     checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    model = QuantizedDetector(Detector(NetworkConfig.from_dict(checkpoint["config"])))
+    if "quantized" not in checkpoint:
+        raise ValueError(f"{path} is no quantized checkpoint: it holds {', '.join(sorted(checkpoint))}")
+    model: QuantizedDetector | QuantizedClassifier
+    if "classifier" in checkpoint:
+        model = QuantizedClassifier(Classifier(ClassifierConfig.from_dict(checkpoint["classifier"])))
+    else:
+        model = QuantizedDetector(Detector(NetworkConfig.from_dict(checkpoint["config"])))
     model.load_state_dict(checkpoint["quantized"])
     model.quantizing = True
     return model.eval()
+
+
+def load_quantized(path: str | Path) -> QuantizedDetector:
+    """A detector from what save_quantized wrote. ValueError if the file is something else."""
+    model = load_any_quantized(path)
+    if not isinstance(model, QuantizedDetector):
+        raise ValueError(f"{path} is a classifier, not a detector")
+    return model
