@@ -1,6 +1,22 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 
+#include "py/objarray.h"
+
 #include "binding/binding.h"
+
+#ifdef RNNPOOL_ARENA_BYTES // the board has memory for it that the heap is not in
+static uint8_t board_memory[RNNPOOL_ARENA_BYTES]
+    __attribute__((section(RNNPOOL_ARENA_SECTION), aligned(RNNP_ALIGNMENT)));
+static const MP_DEFINE_MEMORYVIEW_OBJ(
+    board_obj, 'B' | MP_OBJ_ARRAY_TYPECODE_FLAG_RW, 0, sizeof(board_memory), board_memory);
+#define BOARD_ARENA MP_OBJ_FROM_PTR(&board_obj)
+#else
+#define BOARD_ARENA mp_const_none
+#endif
+
+mp_obj_t rnnpool_arena_of_board(void) {
+    return BOARD_ARENA;
+}
 
 // The aligned part of the caller's buffer.
 static void look_up(const rnnpool_arena_t *arena, uint8_t **data, size_t *size) {
@@ -36,6 +52,10 @@ void rnnpool_arena_reserve(rnnpool_arena_t *arena, size_t bytes) {
     rnnpool_arena_acquire(arena);
     if (arena->size >= bytes) {
         return;
+    }
+    if (arena->owner == BOARD_ARENA) {
+        // Nobody asked for the board's memory, so the heap may do what it is too small for.
+        rnnpool_arena_init(arena, mp_const_none);
     }
     if (arena->owner != MP_OBJ_NULL) {
         rnnp_error_t error = { .status = RNNP_ERROR_ARENA,

@@ -79,11 +79,15 @@ typedef struct _rnnpool_arena_t {
 // `owner` is None or a writable buffer. Nothing is allocated.
 void rnnpool_arena_init(rnnpool_arena_t *arena, mp_obj_t owner);
 
+// The memory that the board sets aside for the models that the module itself keeps, or None: its mpconfigboard.h defines
+// RNNPOOL_ARENA_BYTES and RNNPOOL_ARENA_SECTION. They share it: an image is done before another one begins.
+mp_obj_t rnnpool_arena_of_board(void);
+
 // Looks up the owner's buffer again. Returns true if it is where it was, with the length that it had.
 bool rnnpool_arena_acquire(rnnpool_arena_t *arena);
 
-// Makes sure of at least `bytes` usable bytes: an own block grows (its content is lost), a caller's buffer that is too
-// small is a MemoryError.
+// Makes sure of at least `bytes` usable bytes: an own block grows (its content is lost), the board's gives way to one on the
+// heap, a caller's buffer that is too small is a MemoryError.
 void rnnpool_arena_reserve(rnnpool_arena_t *arena, size_t bytes);
 
 // ---- model.c

@@ -52,7 +52,8 @@ static mp_obj_t face_model(void) {
         if (!find_builtin(&source, FACE_MODEL)) {
             open_face_path(&source);
         }
-        MP_STATE_VM(rnnpool_face_model) = rnnpool_model_new(&rnnpool_model_type, &source, mp_const_none, 0, 0);
+        MP_STATE_VM(rnnpool_face_model) = rnnpool_model_new(
+            &rnnpool_model_type, &source, rnnpool_arena_of_board(), 0, 0);
     }
     return MP_STATE_VM(rnnpool_face_model);
 }
