@@ -168,6 +168,25 @@ class Supervised(nn.Module):
         return logits, [head(m) for head, m in zip(self.heads, maps, strict=True)]
 
 
+@torch.no_grad()
+def warm_start(model: Classifier, source: Classifier) -> list[str]:
+    """Take over every tensor of `source` that fits, but not the dense layer; returns the names of those that do not.
+
+    A gray network takes the sum over the colours of the first convolution, which is what it does to gray pictures.
+    """
+    values = source.state_dict()
+    left = []
+    for name, own in model.state_dict().items():
+        value = values.get(name)
+        if name == "stem.conv.weight" and value is not None and own.shape[1] == 1:
+            value = value.sum(dim=1, keepdim=True)
+        if name.startswith("dense.") or value is None or value.shape != own.shape:
+            left.append(name)
+        else:
+            own.copy_(value)
+    return left
+
+
 def save_classifier(path: str | Path, model: Classifier) -> None:
     """Write a float checkpoint: only what is needed to run or fine-tune the network."""
     weights = {k: v.clone() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}

@@ -79,9 +79,10 @@ class ClassifierViews:
         w, h = min(width, math.sqrt(area * aspect)), min(height, math.sqrt(area / aspect))
         return random.uniform(0, width - w), random.uniform(0, height - h), w, h
 
-    def _choose(self, picture: Picture) -> tuple[tuple[float, float, float, float], float, float]:
-        """A window, its label and the label's weight."""
-        height, width = picture.pixels.shape[:2]
+    def _choose(
+        self, picture: Picture, width: int, height: int
+    ) -> tuple[tuple[float, float, float, float], float, float]:
+        """A window of a picture of width x height, its label and the label's weight."""
         everything = (0.0, 0.0, float(width), float(height))
         if self.random.random() < self.whole:
             return everything, picture.label, 1.0
@@ -104,8 +105,9 @@ class ClassifierViews:
         if not self.order:
             self.order = list(self.random.permutation(len(self.pictures)))
         picture = self.pictures[self.order.pop()]
-        image = Image.fromarray(picture.pixels[:, :, 0] if self.channels == 1 else picture.pixels)
-        (x, y, w, h), label, weight = self._choose(picture)
+        pixels = picture.pixels
+        image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
+        (x, y, w, h), label, weight = self._choose(picture, image.width, image.height)
         dw, dh = letterbox(max(1, round(w)), max(1, round(h)), width, height)
         piece = image.resize((dw, dh), Image.Resampling.BILINEAR, box=(x, y, x + w, y + h))
         boxes = np.zeros((0, 4), np.float32)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .classification_metrics import summary
-from .classifier import Classifier, Supervised, configure, load_classifier, save_classifier
+from .classifier import Classifier, Supervised, configure, load_classifier, save_classifier, warm_start
 from .classifier_views import ClassifierViews, Part, prefetch
 from .pictures import Picture, frame, load_labelled
 from .trainer import Trainer
@@ -140,19 +140,26 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def run(options: argparse.Namespace) -> dict[str, Any] | None:
-    """Train a float classifier as the command line asks."""
+def fit(
+    options: argparse.Namespace, model: Classifier, train: list[Picture], val: list[Picture]
+) -> dict[str, Any] | None:
+    """Train a model on pictures; the result is in options.out, the accuracy on `val` returned if options.val is set."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    config = configure(options.size, options.gray, last_pool=options.last_pool)
-    model = Classifier(config)
     if options.init:
-        model.load_state_dict(load_classifier(options.init).state_dict())
-    train = load_labelled(options.data, config.channels, options.limit)
-    val = load_labelled(options.val, config.channels) if options.val else []
+        warm_start(model, load_classifier(options.init))
     trainer = ClassifierTrainer(options, Supervised(model, options.dropout), train, val)
     result: dict[str, Any] | None = trainer.run()
     return result
+
+
+def run(options: argparse.Namespace) -> dict[str, Any] | None:
+    """Train a float classifier as the command line asks."""
+    torch.manual_seed(options.seed)
+    config = configure(options.size, options.gray, last_pool=options.last_pool)
+    train = load_labelled(options.data, config.channels, options.limit)
+    val = load_labelled(options.val, config.channels) if options.val else []
+    return fit(options, Classifier(config), train, val)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -101,7 +101,8 @@ class Trainer(Generic[Part]):
         return min(1.0, self.elapsed / (60 * self.options.minutes))
 
     def _rate(self) -> float:
-        warm = min(1.0, (self.step + 1) / 300)
+        steps = self.options.steps
+        warm = min(1.0, (self.step + 1) / (min(300, 1 + steps // 10) if steps else 300))
         return float(self.options.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))))
 
     def _gradients(self, part: Part) -> tuple[dict[str, float], int]:
