@@ -55,7 +55,7 @@ bool rnnp_check_section(const rnnp_check_t *check, const char *what, uint32_t of
 }
 
 static bool check_flags(const rnnp_check_t *c, const rnnp_op_t *op) {
-    uint32_t allowed = op->kind == RNNP_DETECT_HEAD ? 0 : RNNP_FLAG_MATERIALIZE;
+    uint32_t allowed = rnnp_op_is_result(op) ? 0 : RNNP_FLAG_MATERIALIZE;
     allowed |= op->kind == RNNP_INVERTED_RESIDUAL ? RNNP_FLAG_RESIDUAL : 0;
     allowed |= op->kind == RNNP_RNNPOOL ? RNNP_FLAG_SMOOTH : 0;
     return (op->flags & ~allowed) == 0 ? true : bad(c, "flags", allowed, op->flags);
@@ -71,7 +71,7 @@ static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const 
     if (op->input != 0) {
         rnnp_op_t producer;
         rnnp_op_get(&producer, model, op->input - 1u);
-        if (producer.kind == RNNP_DETECT_HEAD) {
+        if (rnnp_op_is_result(&producer)) {
             return bad(c, "input", op->input - 1u, op->input);
         }
         height = producer.out_height;
@@ -88,10 +88,13 @@ static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const 
 static bool check_ranges(const rnnp_check_t *c, const rnnp_op_t *op) {
     bool conv = op->kind == RNNP_CONV, head = op->kind == RNNP_DETECT_HEAD;
     bool pool = op->kind == RNNP_RNNPOOL, block = op->kind == RNNP_INVERTED_RESIDUAL;
-    int32_t max_kernel = pool ? RNNP_MAX_PATCH : op->kernel == 2 ? 1 : 3;
+    bool mean = op->kind == RNNP_GLOBAL_AVERAGE_POOL, dense = op->kind == RNNP_DENSE;
+    bool point = conv || block || mean; // has a zero point of its own
+    int32_t max_kernel = pool ? RNNP_MAX_PATCH : op->kernel == 2 || mean || dense ? 1 : 3;
     int32_t max_mid = pool ? RNNP_MAX_HIDDEN : block ? RNNP_MAX_CHANNELS : 0;
-    int32_t max_stride = pool ? RNNP_MAX_PATCH : head || rnnp_op_residual(op) ? 1 : 2;
+    int32_t max_stride = pool ? RNNP_MAX_PATCH : (conv || block) && !rnnp_op_residual(op) ? 2 : 1;
     int32_t max_pad = pool ? 8 : 0, max_shift = pool ? 24 : 0, max_zeta = pool ? 32768 : 0, max_nu = pool ? 32767 : 0;
+    int32_t max_out = dense ? RNNP_MAX_LABELS : pool ? 4 * RNNP_MAX_HIDDEN : RNNP_MAX_CHANNELS;
     int32_t low8 = block ? -128 : 0, high8 = block ? 127 : 0;
     const struct {
         const char *what;
@@ -100,7 +103,7 @@ static bool check_ranges(const rnnp_check_t *c, const rnnp_op_t *op) {
         { "kernel", op->kernel, block ? 3 : 1, max_kernel },
         { "kernel_w", op->kernel_w, pool ? 1 : op->kernel, pool ? RNNP_MAX_PATCH : op->kernel },
         { "stride", op->stride, 1, max_stride },
-        { "out_zero_point", op->out_zero_point, conv || block ? -128 : 0, conv || block ? 127 : 0 },
+        { "out_zero_point", op->out_zero_point, point ? -128 : 0, point ? 127 : 0 },
         { "act_min", op->act_min, -128, conv ? op->act_max : -128 },
         { "act_max", op->act_max, conv ? op->act_min : 127, 127 },
         { "pad_bottom", op->pad_bottom, 0, max_pad },
@@ -122,7 +125,7 @@ static bool check_ranges(const rnnp_check_t *c, const rnnp_op_t *op) {
         { "nu1", op->nu1, 0, max_nu },
         { "zeta2", op->zeta2, 0, max_zeta },
         { "nu2", op->nu2, 0, max_nu },
-        { "out_channels", op->out_channels, 1, pool ? 4 * RNNP_MAX_HIDDEN : RNNP_MAX_CHANNELS },
+        { "out_channels", op->out_channels, dense ? 2 : 1, max_out },
     };
     for (uint32_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         if (!rnnp_check_range(c, fields[i].what, fields[i].value, fields[i].low, fields[i].high)) {
@@ -140,13 +143,18 @@ static bool check_channels(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (op->kind == RNNP_DETECT_HEAD) {
         return check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors);
     }
-    return !rnnp_op_residual(op) || check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    bool same = rnnp_op_residual(op) || op->kind == RNNP_GLOBAL_AVERAGE_POOL;
+    return !same || check_equal(c, "out_channels", op->out_channels, op->in_channels);
 }
 
 static bool check_output(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (op->kind == RNNP_RNNPOOL &&
         (!rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height) ||
             !rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width))) {
+        return false;
+    }
+    if (op->kind == RNNP_DENSE &&
+        (!check_equal(c, "in_height", op->in_height, 1) || !check_equal(c, "in_width", op->in_width, 1))) {
         return false;
     }
     if (!check_equal(c, "out_height", op->out_height,
@@ -256,13 +264,16 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_model_t *model, c
             check_dense_sums(
                 c, "project_weight", a + RNNP_PROJECT_WEIGHT, out, mid, rnnp_op_residual(op) ? a[RNNP_RESIDUAL] : NULL);
     }
+    if (op->kind == RNNP_GLOBAL_AVERAGE_POOL) {
+        return rnnp_check_range(c, "multiplier", *(const int32_t *)a[RNNP_POOL_MULTIPLIER], 0, INT32_MAX);
+    }
     return check_dense_sums(c, "weight", a, out, (uint32_t)op->kernel * op->kernel * in, NULL) &&
         (op->kind != RNNP_DETECT_HEAD || check_anchors(c, a[RNNP_ANCHORS], 2u * op->num_anchors));
 }
 
 static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    if (op->kind < RNNP_CONV || op->kind > RNNP_DETECT_HEAD) {
-        rnnp_fail(c->error, RNNP_ERROR_UNSUPPORTED, c->op, "kind", RNNP_DETECT_HEAD, op->kind);
+    if (op->kind < RNNP_CONV || op->kind > RNNP_DENSE) {
+        rnnp_fail(c->error, RNNP_ERROR_UNSUPPORTED, c->op, "kind", RNNP_DENSE, op->kind);
         return false;
     }
     return check_fields(c, model, op) && check_parameters(c, model, op);
@@ -275,7 +286,7 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
     uint64_t consumed = 0; // bit k: operator k - 1 has a consumer
     uint8_t segment[RNNP_MAX_OPS]; // of each operator, one more if it is materialized: that of its consumers
     uint8_t cut[RNNP_MAX_OPS + 1]; // the materialized operator of a segment
-    uint32_t heads = 0;
+    uint32_t heads = 0, dense = 0;
     for (uint32_t i = 0; i <= RNNP_MAX_OPS; i++) {
         cut[i] = NO_SEGMENT;
     }
@@ -284,6 +295,7 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
         rnnp_op_get(&op, model, i);
         consumed |= UINT64_C(1) << op.input;
         heads += op.kind == RNNP_DETECT_HEAD;
+        dense += op.kind == RNNP_DENSE;
         segment[i] = op.input == 0 ? 0 : segment[op.input - 1];
         if (rnnp_op_materialized(&op)) {
             if (cut[segment[i]] != NO_SEGMENT) {
@@ -298,16 +310,18 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
         rnnp_op_get(&op, model, i);
         // Operator 63 can't have a consumer, and bit 64 does not exist.
         bool used = i + 1 < 64 && (consumed >> (i + 1) & 1) != 0;
-        if (!used && !rnnp_op_is_result(model, &op, i)) {
+        if (!used && !rnnp_op_is_result(&op)) {
             return bad(&c, "consumers", 1, 0);
         }
     }
+    c.op = -1;
     bool detection = model->task == RNNP_TASK_DETECTION;
     if (detection != (heads > 0)) {
-        c.op = -1;
         return bad(&c, "heads", detection ? 1 : 0, heads);
     }
-    return true;
+    // A classifier's only result is its dense layer, so that is the last operator, the one that `op` still holds.
+    return check_equal(&c, "dense", (int32_t)dense, !detection) &&
+        (detection || check_equal(&c, "num_labels", model->num_labels, op.out_channels));
 }
 
 bool rnnp_check_operators(const rnnp_model_t *model, rnnp_error_t *error) {

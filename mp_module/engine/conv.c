@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// CONV and DETECT_HEAD: an output row at a time from the last `kernel` input rows.
+// CONV, DETECT_HEAD and DENSE, which is a head on a 1x1 map: an output row at a time from the last `kernel` input rows.
 #include "detect.h"
 #include "kernels.h"
 #include "numeric.h"
@@ -60,8 +60,11 @@ void rnnp_head_step(const rnnp_step_t *s) {
     rnnp_conv_t conv;
     const int8_t *rows[3];
     prepare(s, &conv, rows);
-    int16_t *out = rnnp_scratch(s);
+    bool dense = s->op.kind == RNNP_DENSE; // the row stays: it is the result
+    int16_t *out = dense ? (void *)rnnp_ring_row(s->context, s->node, 0) : rnnp_scratch(s);
     rnnp_kernel_head(&conv, rows, out);
-    rnnp_detect_row(s, out);
-    rnnp_row_made(s, out, rnnp_conv_scratch(&s->op));
+    if (!dense) {
+        rnnp_detect_row(s, out);
+    }
+    rnnp_row_made(s, out, (uint32_t)s->op.out_width * s->op.out_channels * (uint32_t)sizeof(out[0]));
 }

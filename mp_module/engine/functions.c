@@ -14,11 +14,14 @@ int32_t rnnp_tanh15(int32_t x) {
     return rnnp_clamp(2 * rnnp_sigmoid15(rnnp_sat16(2 * x)) - 32768, -32768, 32767);
 }
 
+int32_t rnnp_exp2_mantissa(int32_t f) {
+    int32_t low = rnnp_exp2_table[f >> 7];
+    return low + (((rnnp_exp2_table[(f >> 7) + 1] - low) * (f & 127) + 64) >> 7);
+}
+
 int32_t rnnp_exp2_14(int32_t t) {
     t = rnnp_clamp(t, -16384, 16384);
     int32_t i = t >> 12; // whole part, -4..4
-    int32_t f = t & 4095;
-    int32_t low = rnnp_exp2_table[f >> 7];
-    int32_t m = low + (((rnnp_exp2_table[(f >> 7) + 1] - low) * (f & 127) + 64) >> 7);
+    int32_t m = rnnp_exp2_mantissa(t & 4095);
     return i >= 0 ? m << i : m >> -i;
 }

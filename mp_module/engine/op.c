@@ -80,6 +80,8 @@ void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
         append(layout, RNNP_U2, 2 * h2 * h2);
         append(layout, RNNP_BZ2, 2 * h2);
         append(layout, RNNP_BH2, 2 * h2);
+    } else if (op->kind == RNNP_GLOBAL_AVERAGE_POOL) {
+        append(layout, RNNP_POOL_MULTIPLIER, 4);
     } else {
         append(layout, RNNP_WEIGHT, out * op->kernel * op->kernel * in);
         append(layout, RNNP_BIAS, 4 * out);
@@ -99,6 +101,9 @@ const void *rnnp_op_array(const rnnp_model_t *model, const rnnp_op_t *op, uint32
 uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, uint32_t pad) {
     if (op->kind == RNNP_RNNPOOL) {
         return size < kernel ? 0 : (size - kernel) / op->stride + 1 + pad;
+    }
+    if (op->kind == RNNP_GLOBAL_AVERAGE_POOL) {
+        return 1;
     }
     return (size + 2 * ((kernel - 1) / 2) - kernel) / op->stride + 1;
 }
@@ -126,12 +131,10 @@ uint32_t rnnp_op_macs(const rnnp_op_t *op) {
         uint64_t taps = 9 + (uint64_t)op->out_channels;
         macs = in * op->in_channels * op->mid_channels + out * op->mid_channels * taps;
         macs += rnnp_op_residual(op) ? out * op->out_channels : 0;
+    } else if (op->kind == RNNP_GLOBAL_AVERAGE_POOL) {
+        macs = in * op->in_channels;
     } else {
         macs = out * op->out_channels * op->kernel * op->kernel * op->in_channels;
     }
     return macs < UINT32_MAX ? (uint32_t)macs : UINT32_MAX;
-}
-
-bool rnnp_op_is_result(const rnnp_model_t *model, const rnnp_op_t *op, uint32_t index) {
-    return op->kind == RNNP_DETECT_HEAD || (model->task == RNNP_TASK_CLASSIFICATION && index + 1u == model->num_ops);
 }

@@ -17,6 +17,7 @@
 #define RNNP_MAX_PATCH (32)
 #define RNNP_MAX_HIDDEN (64)
 #define RNNP_MAX_ANCHORS (8)
+#define RNNP_MAX_LABELS (256)
 #define RNNP_VALUES_PER_ANCHOR (5) // logit, dx, dy, tw, th
 
 #define RNNP_FLAG_MATERIALIZE (1)
@@ -43,7 +44,8 @@ typedef struct {
 } rnnp_op_t;
 
 // Arrays of the parameter sections, numbered in their order.
-enum { RNNP_WEIGHT, RNNP_BIAS, RNNP_MULTIPLIER, RNNP_ANCHORS }; // CONV, DETECT_HEAD
+enum { RNNP_WEIGHT, RNNP_BIAS, RNNP_MULTIPLIER, RNNP_ANCHORS }; // CONV, DETECT_HEAD, DENSE
+enum { RNNP_POOL_MULTIPLIER }; // GLOBAL_AVERAGE_POOL
 enum {
     RNNP_EXPAND_WEIGHT,
     RNNP_EXPAND_BIAS,
@@ -95,8 +97,10 @@ uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, u
 // columns.
 uint32_t rnnp_op_macs(const rnnp_op_t *op);
 
-// True if nobody reads the operator's output but the caller: a head, or a classifier's last operator.
-bool rnnp_op_is_result(const rnnp_model_t *model, const rnnp_op_t *op, uint32_t index);
+// True if nobody reads the operator's output but the caller.
+static inline bool rnnp_op_is_result(const rnnp_op_t *op) {
+    return op->kind == RNNP_DETECT_HEAD || op->kind == RNNP_DENSE;
+}
 
 static inline bool rnnp_op_materialized(const rnnp_op_t *op) {
     return (op->flags & RNNP_FLAG_MATERIALIZE) != 0;

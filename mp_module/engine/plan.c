@@ -14,7 +14,7 @@ static uint32_t lookback(const rnnp_op_t *op) {
 static uint32_t work_bytes(const rnnp_op_t *op) {
     return op->kind == RNNP_RNNPOOL          ? rnnp_rnnpool_work(op)
         : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_work(op)
-                                             : 0;
+                                             : rnnp_global_average_pool_work(op);
 }
 
 static uint32_t scratch_bytes(const rnnp_op_t *op) {
@@ -29,7 +29,8 @@ uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor) {
     }
     rnnp_op_t op;
     rnnp_op_get(&op, model, tensor - 1);
-    return rnnp_align((uint32_t)op.out_width * op.out_channels, RNNP_ROW_ALIGNMENT);
+    uint32_t size = op.kind == RNNP_DENSE ? (uint32_t)sizeof(int16_t) : 1;
+    return rnnp_align((uint32_t)op.out_width * op.out_channels * size, RNNP_ROW_ALIGNMENT);
 }
 
 uint32_t rnnp_plan_ring_rows(const rnnp_model_t *model, uint32_t tensor) {
@@ -233,7 +234,7 @@ static const char *work_name(const rnnp_model_t *model, uint32_t tensor) {
         return "";
     }
     rnnp_op_get(&op, model, tensor - 1);
-    return op.kind == RNNP_RNNPOOL ? "row summaries" : "expanded";
+    return op.kind == RNNP_RNNPOOL ? "row summaries" : op.kind == RNNP_INVERTED_RESIDUAL ? "expanded" : "sums";
 }
 
 bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region) {

@@ -51,6 +51,8 @@ typedef enum {
     RNNP_RNNPOOL = 2,
     RNNP_INVERTED_RESIDUAL = 3,
     RNNP_DETECT_HEAD = 4,
+    RNNP_GLOBAL_AVERAGE_POOL = 5,
+    RNNP_DENSE = 6,
 } rnnp_kind_t;
 
 typedef enum { RNNP_GRAY8 = 1, RNNP_RGB565 = 2, RNNP_RGB888 = 3 } rnnp_format_t;
@@ -108,7 +110,7 @@ typedef struct {
 bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region);
 
 // A tap for tests and tools: called with every output row of every operator as it is made (int8 rows; int16 rows for
-// heads). NULL: none. Costs nothing when not set.
+// heads and dense layers). NULL: none. Costs nothing when not set.
 typedef void (*rnnp_tap_t)(void *context, uint32_t op, uint32_t y, const void *row, uint32_t bytes);
 
 // A run is a small caller-owned handle; all else is in the arena.
@@ -144,6 +146,11 @@ typedef struct {
 // Returns their number in *count. RNNP_ERROR_STATE before the last row, RNNP_ERROR_ARGUMENT for a classifier.
 rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out, uint32_t max,
     uint32_t *count, rnnp_error_t *error);
+
+// Probabilities of a complete run: one a label, in the labels' order, Q15 (0..32767), which sum to about 32768.
+//   out  num_labels values
+// RNNP_ERROR_STATE before the last row, RNNP_ERROR_ARGUMENT for a detector.
+rnnp_status_t rnnp_probabilities(const rnnp_run_t *run, const void *arena, uint16_t *out, rnnp_error_t *error);
 
 // CRC of the run's raw results (docs/arithmetic.md, section 5). Only after a complete run.
 uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena);

@@ -33,6 +33,8 @@ static uint32_t need(const rnnp_op_t *op, const rnnp_node_t *node) {
             return rnnp_rnnpool_need(op, node);
         case RNNP_INVERTED_RESIDUAL:
             return rnnp_inverted_residual_need(op, node);
+        case RNNP_GLOBAL_AVERAGE_POOL:
+            return node->rows_taken + 1u;
         default:
             return rnnp_conv_need(op, node);
     }
@@ -44,7 +46,11 @@ static void take_step(const rnnp_step_t *s) {
             rnnp_conv_step(s);
             break;
         case RNNP_DETECT_HEAD:
+        case RNNP_DENSE:
             rnnp_head_step(s);
+            break;
+        case RNNP_GLOBAL_AVERAGE_POOL:
+            rnnp_global_average_pool_step(s);
             break;
         case RNNP_RNNPOOL:
             rnnp_rnnpool_step(s);
@@ -61,7 +67,7 @@ void rnnp_row_made(const rnnp_step_t *s, const void *row, uint32_t bytes) {
     if (run->tap != NULL) {
         run->tap(run->tap_context, s->index, s->node->rows_made, row, bytes);
     }
-    if (rnnp_op_is_result(run->model, &s->op, s->index)) {
+    if (rnnp_op_is_result(&s->op)) {
         s->node->crc = rnnp_crc32(s->node->crc, row, bytes);
     }
     s->node->rows_made++;
@@ -202,7 +208,7 @@ uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena) {
     for (uint32_t i = 0; i < run->model->num_ops; i++) {
         rnnp_op_t op;
         rnnp_op_get(&op, run->model, i);
-        if (rnnp_op_is_result(run->model, &op, i)) {
+        if (rnnp_op_is_result(&op)) {
             crc = rnnp_crc32(crc, &nodes[i + 1].crc, sizeof(nodes[i + 1].crc));
         }
     }

@@ -18,6 +18,9 @@ int32_t rnnp_sigmoid15(int32_t x);
 // tanh(x) in Q15, -32768..32767. x in Q12, -32768..32767.
 int32_t rnnp_tanh15(int32_t x);
 
+// 2^f in Q14, 16384..32767. f in Q12, 0..4095.
+int32_t rnnp_exp2_mantissa(int32_t f);
+
 // 2^t in Q14, for t in Q12, clamped to -4..4: 2^10..2^18.
 int32_t rnnp_exp2_14(int32_t t);
 

@@ -100,6 +100,22 @@ static void check_detections(const rnnp_run_t *run, void *arena, const choice_t 
     free(found);
 }
 
+static void check_probabilities(const rnnp_run_t *run, const void *arena, uint32_t *crc) {
+    rnnp_error_t error;
+    uint16_t *found = malloc(run->model->num_labels * sizeof(*found));
+    rnnp_status_t status = rnnp_probabilities(run, arena, found, &error);
+    bool classifier = run->model->task == RNNP_TASK_CLASSIFICATION;
+    check(status == (classifier ? RNNP_OK : RNNP_ERROR_ARGUMENT), "probabilities refused");
+    uint32_t sum = 0;
+    for (uint32_t i = 0; classifier && i < run->model->num_labels; i++) {
+        check(found[i] <= 32767, "probability above 1");
+        sum += found[i];
+        *crc = rnnp_crc32(*crc, &found[i], sizeof(found[i]));
+    }
+    check(!classifier || (sum + 256 >= 32768 && sum <= 32768 + 256), "probabilities that do not sum to 1");
+    free(found);
+}
+
 // Runs one image; returns a checksum of all results.
 static uint32_t run_image(
     const rnnp_model_t *model, const rnnp_frame_t *frame, const choice_t *choice, uint32_t arena_size, int fill) {
@@ -124,6 +140,7 @@ static uint32_t run_image(
     check(run.done && rnnp_push(&run, arena, arena, &error) == RNNP_ERROR_STATE, "not done after the last row");
     uint32_t crc = rnnp_result_crc(&run, arena);
     check_detections(&run, arena, choice, &crc);
+    check_probabilities(&run, arena, &crc);
     free(arena);
     return crc;
 }

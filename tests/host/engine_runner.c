@@ -6,7 +6,7 @@
 // A case:   blob bytes, frame bytes, width, height, format, threshold, iou, max, blob, frame
 // Answer:   status, op, expected, given (of the first call that failed), arena size; and, if none failed, all output
 //           rows (op, y, bytes, row), END, number of detections, detections (x, y, w, h, score, x1, y1, x2, y2, anchor),
-//           result CRC
+//           number of probabilities, probabilities, result CRC
 //
 // Blob, frame rows and arena are blocks of exactly their size, so a sanitizer sees any access past them. Models that
 // want too much memory or time (random ones do) are answered as if the arena were too small.
@@ -72,6 +72,21 @@ static void put_detections(const rnnp_run_t *run, void *arena, uint32_t iou, uin
     free(found);
 }
 
+static void put_probabilities(const rnnp_run_t *run, const void *arena) {
+    uint32_t count = run->model->task == RNNP_TASK_CLASSIFICATION ? run->model->num_labels : 0;
+    uint16_t *found = calloc(count + 1u, sizeof(*found)); // calloc(0) may give NULL
+    rnnp_error_t error;
+    if (count > 0 && rnnp_probabilities(run, arena, found, &error) != RNNP_OK) {
+        fprintf(stderr, "engine_runner: %s: expected %u, given %u\n", error.what, error.expected, error.given);
+        exit(2);
+    }
+    put(count);
+    for (uint32_t i = 0; i < count; i++) {
+        put(found[i]);
+    }
+    free(found);
+}
+
 static bool affordable(const rnnp_model_t *model, uint32_t arena_size) {
     uint64_t macs = 0;
     for (uint32_t i = 0; i < model->num_ops; i++) {
@@ -124,6 +139,7 @@ static void run_case(const uint8_t *blob, uint32_t blob_size, const uint8_t *pix
     if (error.status == RNNP_OK) {
         run_frame(&run, arena, pixels);
         put_detections(&run, arena, iou, max);
+        put_probabilities(&run, arena);
         put(rnnp_result_crc(&run, arena));
     }
     free(arena);

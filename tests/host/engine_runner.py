@@ -60,7 +60,7 @@ class Case:
 
 @dataclass
 class Answer:
-    """What the engine said: an error, or rows by operator, detections and CRC."""
+    """What the engine said: an error, or rows by operator, detections, probabilities and CRC."""
 
     status: int
     op: int
@@ -69,6 +69,7 @@ class Answer:
     arena_size: int
     rows: dict[int, bytes] = field(default_factory=dict)
     detections: list[Detection] = field(default_factory=list)
+    probabilities: list[int] = field(default_factory=list)
     crc: int = 0
 
     def output(self, op: int, like: NDArray[Any]) -> NDArray[Any]:
@@ -122,5 +123,6 @@ class _Reader:
         for _ in range(self.numbers(1)[0]):
             x, y, w, h, score, *raw = self.numbers(9, "i")
             answer.detections.append(Detection(x, y, w, h, score, tuple(raw), self.numbers(1)[0]))  # type: ignore[arg-type]
+        answer.probabilities = list(self.numbers(self.numbers(1)[0]))
         answer.crc = self.numbers(1)[0]
         return answer

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, RNNPool
+from rnnpool_training.blob import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, RNNPool
 from rnnpool_training.reference.rnnpool import Cell
 from rnnpool_training.reference.tables import EXP2, SIGMOID
 
@@ -90,6 +90,43 @@ def inverted_residual(op: InvertedResidual, x: Map, pad: int) -> Map:
         for index in np.ndindex(acc.shape):
             acc[index] = int32(int(acc[index]) + int(op.residual[index[-1]]) * int(x[index]))
     return requantized(acc, op.project_multiplier, op.out_zero_point, -128, 127)
+
+
+def global_average_pool(op: GlobalAveragePool, x: Map, zero_point: int) -> Map:
+    height, width, channels = x.shape
+    out = np.zeros((1, 1, channels), np.int8)
+    for c in range(channels):
+        total = 0
+        for row in range(height):
+            for column in range(width):
+                total = int32(total + int(x[row, column, c]) - zero_point)
+        y = op.out_zero_point + ((total * int(op.multiplier[0]) + 2**23) >> 24)
+        out[0, 0, c] = clamp(y, -128, 127)
+    return out
+
+
+def dense(op: Dense, x: Map, zero_point: int) -> Map:
+    out = np.zeros((1, 1, len(op.weight)), np.int16)
+    for o, row in enumerate(op.weight):
+        total = int(op.bias[o])
+        for c, weight in enumerate(row):
+            total = int32(total + int(weight) * int(x[0, 0, c]))
+        out[0, 0, o] = sat16((total * int(op.multiplier[o]) + 2**23) >> 24)
+    return out
+
+
+def probabilities(logits: list[int]) -> list[int]:
+    def exponential(logit: int) -> int:
+        u = ((max(logits) - logit) * 23637 + 8192) >> 14
+        assert u < 2**32
+        j, f = -u >> 12, -u & 4095
+        k = f >> 7
+        low, high = int(EXP2[k]), int(EXP2[k + 1])
+        return (low + (((high - low) * (f & 127) + 64) >> 7)) << 2 >> -j
+
+    e = [exponential(logit) for logit in logits]
+    assert all((v << 15) + sum(e) // 2 < 2**32 for v in e)
+    return [min(((v << 15) + sum(e) // 2) // sum(e), 32767) for v in e]
 
 
 def sigmoid15(x: int) -> int:

@@ -13,7 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, Model, Op, RNNPool, Task, write
+from rnnpool_training.blob import (
+    Conv,
+    Dense,
+    DetectHead,
+    GlobalAveragePool,
+    InvertedResidual,
+    Model,
+    Op,
+    RNNPool,
+    Task,
+    write,
+)
 from rnnpool_training.reference import run_operator, set_golden
 from rnnpool_training.reference.conv import accumulate, requantize
 from rnnpool_training.reference.frame import sign
@@ -65,6 +76,18 @@ def segmented(seed: int) -> Model:
     return net.model(f"segmented {seed}", max_candidates=16)
 
 
+def classifier(seed: int) -> Model:
+    """A small classifier of RGB 48x40 in three classes: every kind of operator that classifiers have, and a cut."""
+    net = Builder(np.random.default_rng(seed), 40, 48, 3)
+    stem = net.conv(0, 8, 3, 2, relu=True)
+    pool = net.rnnpool(stem, 6, 6, 4, 8, 8, pad_bottom=1, pad_right=1)
+    block = net.block(pool, 16, 48, stride=2)
+    block = net.block(block, 16, 36, residual=True)
+    net.ops[block - 1].materialize = True  # type: ignore[misc]
+    net.conv(block, 24, 1, 1, relu=True)
+    return net.classifier(f"classifier {seed}", 3)
+
+
 def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Model:
     """A random tree of operators with heads: odd sizes down to 1x1, gray or RGB, every kind, flag and stride.
 
@@ -86,7 +109,7 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
         spine.append(op)
     if task == Task.CLASSIFICATION:
         _keep_path(net)
-        return net.model("random", task=task)
+        return net.classifier("random", int(rng.integers(2, 9)), random_end=True)
     consumed = {op.input for op in net.ops}
     for source in spine[1:]:
         if source not in consumed or rng.random() < 0.3:
@@ -110,13 +133,30 @@ class Builder:
         self.ops: list[Op] = []
         self.maps: list[NDArray[Any]] = [sign(_calibration_frame(rng, self.shape))]
 
-    def model(self, name: str, task: Task = Task.DETECTION, max_candidates: int = 0) -> Model:
+    def classifier(self, name: str, classes: int, random_end: bool = False) -> Model:
+        """The finished model, with average pooling and a dense layer after its last operator.
+
+        random_end: now and then a last-layer RNNPool instead, and convolutions between pooling and dense layer.
+        """
+        rng = self.rng
+        last = len(self.ops)
+        height, width, _ = self.maps[last].shape
+        whole = max(height, width) <= 32 and random_end and rng.random() < 0.3
+        last = self.rnnpool(last, height, width, 1, 5, 4) if whole else self.pool(last)
+        if random_end and rng.random() < 0.3:
+            last = self.conv(last, int(rng.integers(1, 20)), int(rng.choice([1, 3])), 1, relu=True)
+        self.dense(last, classes)
+        return self.model(name, Task.CLASSIFICATION, labels=[f"class {i}" for i in range(classes)])
+
+    def model(
+        self, name: str, task: Task = Task.DETECTION, max_candidates: int = 0, labels: list[str] | None = None
+    ) -> Model:
         """The finished model with its golden value."""
         height, width, channels = self.shape
         model = Model(
             task=task,
             name=name,
-            labels=["face"],
+            labels=labels or ["face"],
             height=height,
             width=width,
             channels=channels,
@@ -158,6 +198,31 @@ class Builder:
         return self._add(
             DetectHead(input=source, weight=weight, bias=bias, multiplier=multiplier, anchors=sides, step=step)
         )
+
+    def pool(self, source: int) -> int:
+        """Average pooling; the mean's spread is less than the map's."""
+        x, zero_point = self._input(source)
+        total = (x.astype(np.int64) - zero_point).sum((0, 1))
+        spread = max(float(np.abs(total).max()), 1.0)
+        largest = int(self.rng.integers(0, 2**31)) if self.wild else int(min(2**24 * 100 / spread, INT32_MAX))
+        out_zero_point = int(self.rng.integers(-128, 128)) if self.wild else int(self.rng.integers(-20, 20))
+        multiplier = np.array([largest], np.int32)
+        return self._add(GlobalAveragePool(input=source, multiplier=multiplier, out_zero_point=out_zero_point))
+
+    def dense(self, source: int, classes: int) -> int:
+        """A classifier's dense layer."""
+        x, _ = self._input(source)
+        weight = self._weights(classes, x.shape[2])
+        acc = product(x, weight)
+        if self.wild:
+            bias = self._bias(weight, (1,), acc)
+            multiplier = self.rng.integers(0, 2**31, classes, np.int64).astype(np.int32)
+        else:
+            # There is but one pixel: as if the logits' spread were that of random inputs.
+            spread = 40 * 40 * np.sqrt(x.shape[2])
+            bias = (self.rng.normal(0, spread / 4, classes) - acc.reshape(-1)).astype(np.int32)
+            multiplier = np.full(classes, min(int(2**24 * 3000 / spread), INT32_MAX), np.int32)
+        return self._add(Dense(input=source, weight=weight, bias=bias, multiplier=multiplier))
 
     def block(self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False) -> int:
         """An inverted residual; its inner activations are ReLU6-like."""
@@ -386,6 +451,7 @@ def _keep_path(net: Builder) -> None:
         path.append(net.ops[path[-1] - 1].input)
     path.reverse()
     net.ops = [net.ops[number - 1] for number in path]
+    net.maps = [net.maps[number] for number in (0, *path)]
     for i, op in enumerate(net.ops):
         op.input = i
 
@@ -405,7 +471,7 @@ def _interleave_heads(net: Builder) -> None:
         op.input = number_of[op.input]
 
 
-NETWORKS = {"face_m4": face_m4, "tiny": tiny, "segmented": segmented}
+NETWORKS = {"face_m4": face_m4, "tiny": tiny, "segmented": segmented, "classifier": classifier}
 
 
 def main() -> None:

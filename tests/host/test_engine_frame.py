@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rnnpool_training import engine as engine_module
 from rnnpool_training import reference
-from rnnpool_training.blob import Conv, Model, Task, write
+from rnnpool_training.blob import Conv, Dense, GlobalAveragePool, Model, Task, write
 from rnnpool_training.engine import Engine, EngineError
 from rnnpool_training.reference import Format
 from rnnpool_training.reference.frame import model_input, sign
@@ -17,7 +17,7 @@ SIDES = st.integers(1, 70)
 
 
 def mirror(height: int, width: int, channels: int) -> Model:
-    """A network whose only output is its input."""
+    """A network whose first operator's output is its input."""
     op = Conv(
         input=0,
         weight=np.full((channels, 1, 1, channels), 0, np.int8),
@@ -25,14 +25,17 @@ def mirror(height: int, width: int, channels: int) -> Model:
         multiplier=np.full(channels, 2**26, np.int32),
     )
     op.weight[range(channels), 0, 0, range(channels)] = 64  # 64 * 2^26 = 2^32
+    pool = GlobalAveragePool(input=1, multiplier=np.ones(1, np.int32))
+    nothing = np.zeros(2, np.int32)
+    dense = Dense(input=2, weight=np.zeros((2, channels), np.int8), bias=nothing, multiplier=nothing)
     return Model(
         task=Task.CLASSIFICATION,
         name="mirror",
-        labels=["nothing"],
+        labels=["nothing", "no thing"],
         height=height,
         width=width,
         channels=channels,
-        ops=[op],
+        ops=[op, pool, dense],
     )
 
 
@@ -132,8 +135,14 @@ def test_arguments_out_of_range_are_refused() -> None:
         with pytest.raises(EngineError, match=message):
             run.detections(*arguments)
     classifier = Engine(write(mirror(8, 8, 1)))
+    complete = classifier.run(np.zeros((8, 8), np.uint8))
     with pytest.raises(EngineError, match="argument error: task: expected 1, given 2"):
-        classifier.run(np.zeros((8, 8), np.uint8)).detections()
+        complete.detections()
+    assert complete.probabilities() == [16384, 16384]
+    with pytest.raises(EngineError, match="argument error: task: expected 2, given 1"):
+        run.probabilities()
+    with pytest.raises(EngineError, match="state error: rows: expected 8, given 0"):
+        classifier.begin(8, 8, Format.GRAY8).probabilities()
 
 
 def test_detections_may_be_asked_for_again() -> None:

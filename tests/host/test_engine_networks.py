@@ -37,11 +37,11 @@ def random_case(rng: np.random.Generator, model: Model) -> Case:
     return Case(write(model), pixels.tobytes(), width, height, format, threshold, iou, most)
 
 
-def expected(model: Model, case: Case) -> tuple[list[NDArray[np.integer]], list[reference.Detection]]:
-    """What the reference says of a case: outputs and detections."""
+def expected(model: Model, case: Case) -> tuple[list[NDArray[np.integer]], list[reference.Detection] | list[int]]:
+    """What the reference says of a case: outputs, and detections or probabilities."""
     outputs = reference.run(model, case.pixels, case.width, case.height, case.format)
     if model.task == Task.CLASSIFICATION:
-        return outputs, []
+        return outputs, reference.classify_outputs(model, outputs)
     found = reference.detect_outputs(
         model, outputs, case.width, case.height, case.threshold, case.iou, case.max_detections
     )
@@ -54,7 +54,7 @@ def test_random_network_equals_reference(seed: int, task: Task) -> None:
     rng = np.random.default_rng(seed)
     model = networks.random_network(rng, task)
     case = random_case(rng, model)
-    outputs, detections = expected(model, case)
+    outputs, results = expected(model, case)
     run = Engine(case.blob).begin(case.width, case.height, case.format, case.threshold, taps=True)
     for row in np.frombuffer(case.pixels, np.uint8).reshape(case.height, -1):
         assert not run.done
@@ -64,7 +64,9 @@ def test_random_network_equals_reference(seed: int, task: Task) -> None:
         np.testing.assert_array_equal(mine, right, f"operator {op}: {model.ops[op]}")
     assert run.crc() == result_crc(model, outputs)
     if task == Task.DETECTION:
-        assert run.detections(case.iou, case.max_detections) == detections
+        assert run.detections(case.iou, case.max_detections) == results
+    else:
+        assert run.probabilities() == results
 
 
 def test_boxes_outside_the_frame_take_no_place() -> None:
@@ -85,7 +87,7 @@ def test_boxes_outside_the_frame_take_no_place() -> None:
 
 
 @pytest.fixture(scope="module")
-def cases() -> list[tuple[Model, Case, list[NDArray[np.integer]], list[reference.Detection]]]:
+def cases() -> list[tuple[Model, Case, list[NDArray[np.integer]], list[reference.Detection] | list[int]]]:
     rng = np.random.default_rng(8)
     models = [networks.NETWORKS[name](7) for name in networks.NETWORKS]
     models += [networks.random_network(rng, task) for task in Task for _ in range(40)]
@@ -95,12 +97,12 @@ def cases() -> list[tuple[Model, Case, list[NDArray[np.integer]], list[reference
 @pytest.mark.parametrize("build", engine_runner.BUILDS)
 def test_all_builds_equal_reference(build: str, cases: list) -> None:
     answers = engine_runner.run(engine_runner.build(build), [case for _, case, _, _ in cases])
-    for (model, case, outputs, detections), answer in zip(cases, answers, strict=True):
+    for (model, case, outputs, results), answer in zip(cases, answers, strict=True):
         assert answer.status == 0
         for op, right in enumerate(outputs):
             np.testing.assert_array_equal(answer.output(op, right), right, f"operator {op}: {model.ops[op]}")
         assert answer.crc == result_crc(model, outputs)
-        assert answer.detections == detections
+        assert (answer.detections or answer.probabilities) == results
         # Offsets, never pointers: the same arena everywhere.
         assert answer.arena_size == Engine(case.blob).arena_size((case.width, case.height, case.format))
 

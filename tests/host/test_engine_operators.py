@@ -23,7 +23,7 @@ def check(net: networks.Builder, source: int) -> None:
     if net.ops[source - 1].kind == 4:
         model = net.model("operator", max_candidates=7)
     else:
-        model = net.model("operator", Task.CLASSIFICATION)
+        model = net.classifier("operator", 2)
     frame = net.rng.integers(0, 256, model.input_shape, np.uint8)
     run = Engine(write(model)).run(frame if frame.shape[2] == 3 else frame[:, :, 0], taps=True)
     for op, (mine, right) in enumerate(zip(run.outputs(), reference.run_input(model, frame), strict=True)):
@@ -120,3 +120,37 @@ def test_largest_weights_and_inputs_do_not_overflow(seed: int) -> None:
             row[:] = np.clip(signs * (budget // row.size), -32768, 32767)
     block = net.block(pool, 256, 24, 1, residual=True)
     check(net, block)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, SIDES, SIDES, CHANNELS, st.integers(1, 70), FLAGS)
+@example(1, 1, 1, 1, 1, True)
+@example(2, 1, 24, 3, 70, False)
+def test_average_pool_and_dense(seed: int, height: int, width: int, channels: int, out: int, wild: bool) -> None:
+    net = networks.Builder(np.random.default_rng(seed), height, width, channels, wild)
+    check(net, net.conv(0, out, 1, 1))
+
+
+def test_probabilities_of_many_labels() -> None:
+    for seed, classes in enumerate((2, 3, 17, 256)):
+        net = networks.Builder(np.random.default_rng(seed), 9, 7, 3, wild=seed == 2)
+        net.conv(0, 24, 3, 2)
+        model = net.classifier("labels", classes)
+        frame = net.rng.integers(0, 256, model.input_shape, np.uint8)
+        right = reference.classify(model, frame, 7, 9, reference.Format.RGB888)
+        assert Engine(write(model)).classify(frame) == right
+        assert len(right) == classes
+
+
+def test_last_layer_rnnpool_of_many_channels() -> None:
+    net = networks.Builder(np.random.default_rng(5), 14, 14, 3)
+    wide = net.conv(net.conv(0, 40, 3, 2), 320, 1, 1)
+    last = net.rnnpool(wide, 7, 7, 7, 16, 24)
+    net.dense(last, 2)
+    model = net.model("rnnpool end", Task.CLASSIFICATION, labels=["a", "b"])
+    frame = net.rng.integers(0, 256, model.input_shape, np.uint8)
+    run = Engine(write(model)).run(frame, taps=True)
+    outputs = reference.run_input(model, frame)
+    for mine, right in zip(run.outputs(), outputs, strict=True):
+        np.testing.assert_array_equal(mine, right)
+    assert run.probabilities() == reference.classify_outputs(model, outputs)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, RNNPool
+from rnnpool_training.blob import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, RNNPool
 from rnnpool_training.reference import run_operator
+from rnnpool_training.reference.classification import probabilities
 from rnnpool_training.reference.conv import requantize
 from rnnpool_training.reference.integer import sat8
 from rnnpool_training.reference.rnnpool import Cell, patch_summary, rnnpool, rnnpool_by_patch
@@ -21,6 +22,8 @@ NAIVE = {
     DetectHead: naive.head,
     InvertedResidual: naive.inverted_residual,
     RNNPool: naive.rnnpool,
+    GlobalAveragePool: naive.global_average_pool,
+    Dense: naive.dense,
 }
 seeds = st.integers(0, 2**32 - 1)
 
@@ -235,3 +238,37 @@ def test_rnnpool_means_what_the_paper_says(smooth: bool) -> None:
             columns = [run(patch[:, c], *rnn1) for c in range(5)]
             want = np.concatenate([run(s, *rnn2) for s in (rows, rows[::-1], columns, columns[::-1])])
             np.testing.assert_allclose(got[i, j], want, atol=0.02)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.booleans(), st.integers(1, 9), st.integers(-128, 127))
+def test_global_average_pool(seed: int, wild: bool, channels: int, zero_point: int) -> None:
+    net = builder(seed, wild, channels)
+    net.pool(0)
+    check(net, zero_point)
+
+
+def test_average_is_the_mean() -> None:
+    # Scales alike: the mean in the input's own unit, halves up.
+    x = np.array([[1, -3], [2, -4], [4, -4]], np.int8)[:, None, :]
+    op = GlobalAveragePool(input=0, multiplier=np.array([round(2**24 / 3)], np.int32), out_zero_point=5)
+    assert run_operator(op, x, 2).tolist() == [[[2 - 2 + 5 + 0, -4 - 2 + 5]]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.booleans(), st.integers(1, 40), st.integers(2, 10))
+def test_dense(seed: int, wild: bool, channels: int, classes: int) -> None:
+    net = builder(seed, wild, channels)
+    net.maps[0] = net.maps[0][:1, :1]
+    net.dense(0, classes)
+    check(net, 0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.integers(-32768, 32767), st.sampled_from([-32768, 0, 32767])), min_size=2, max_size=256))
+def test_probabilities(logits: list[int]) -> None:
+    found = probabilities(np.array(logits))
+    assert found.tolist() == naive.probabilities(logits)
+    exact = np.exp(np.array(logits) / 4096 - max(logits) / 4096)
+    assert np.abs(found / 32768 - exact / exact.sum()).max() < 2e-4
+    assert (np.diff(found[np.argsort(logits, kind="stable")]) >= 0).all()

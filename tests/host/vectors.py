@@ -15,7 +15,18 @@ from typing import Any
 import networks
 import numpy as np
 
-from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, Model, RNNPool, Status, Task, layout, write
+from rnnpool_training.blob import (
+    Conv,
+    DetectHead,
+    GlobalAveragePool,
+    InvertedResidual,
+    Model,
+    RNNPool,
+    Status,
+    Task,
+    layout,
+    write,
+)
 from rnnpool_training.blob.writer import pack, seal
 
 INT32_MAX = 2**31 - 1
@@ -115,7 +126,7 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
 
 
 def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
-    for op, kind in ((CONV, 0), (POOL, 5), (BLOCK, 6), (HEAD, 255)):
+    for op, kind in ((CONV, 0), (POOL, 7), (BLOCK, 8), (HEAD, 255)):
         yield _operator(op, "kind", kind, Status.UNSUPPORTED)
     everywhere: dict[str, tuple[Any, ...]] = {"reserved": (b"\1", bytes(7) + b"\1")}
     for op in (CONV, POOL, BLOCK, RESIDUAL_BLOCK, HEAD):
@@ -310,6 +321,7 @@ def _built() -> Iterator[Vector]:
     yield changed("graph: no consumer", 5, no_consumer)
     yield changed("graph: two cuts in one segment", HEAD, two_cuts)
     yield changed("graph: detection without a head", HEAD - 1, lambda m: m.ops.__delitem__(HEAD))
+    yield from _classifiers()
     headless = copy.deepcopy(base())
     headless.task, headless.max_candidates = Task.CLASSIFICATION, 0
     yield Vector("graph: classification with a head", pack(headless), Status.FORMAT)
@@ -320,6 +332,64 @@ def _built() -> Iterator[Vector]:
     for name, model, status, op in _limits():
         if status != Status.OK:
             yield Vector(name, pack(model), status, op)
+
+
+def _classifiers() -> Iterator[Vector]:
+    # The rules of a classifier's end.
+    blob = write(networks.classifier(1))
+    pool, dense = 5, 6
+    for op, name, value in (
+        (pool, "kernel", 3),
+        (pool, "kernel_w", 3),
+        (pool, "stride", 2),
+        (pool, "flags", 2),
+        (pool, "out_height", 2),
+        (pool, "out_width", 2),
+        (pool, "out_channels", 23),
+        (pool, "mid_channels", 1),
+        (pool, "params_size", 8),
+        (dense, "kernel", 3),
+        (dense, "stride", 2),
+        (dense, "flags", 1),
+        (dense, "out_zero_point", 1),
+        (dense, "act_max", 126),
+        (dense, "num_anchors", 1),
+        (dense, "out_channels", 1),
+        (dense, "out_channels", 257),
+    ):
+        mutation = _operator(op, name, value)
+        yield Mutation(f"classifier: {mutation.name}", mutation.offset, mutation.data, Status.FORMAT, op).apply(blob)
+
+    def changed(name: str, op: int, change: Callable[[Model], None]) -> Vector:
+        model = networks.classifier(1)
+        change(model)
+        return Vector(f"classifier: {name}", pack(model), Status.FORMAT, op)
+
+    def overflow(model: Model) -> None:
+        model.ops[dense].bias[1] = INT32_MAX  # type: ignore[union-attr]
+
+    def negative(model: Model) -> None:
+        model.ops[pool].multiplier[0] = -1  # type: ignore[union-attr]
+
+    def unpooled(model: Model) -> None:
+        del model.ops[pool]
+        model.ops[pool].input = pool
+
+    def read(model: Model) -> None:
+        model.ops.append(GlobalAveragePool(input=dense + 1, multiplier=np.ones(1, np.int32)))
+
+    def detects(model: Model) -> None:
+        model.task, model.max_candidates = Task.DETECTION, 1
+
+    yield changed("a dense sum overflows", dense, overflow)
+    yield changed("a negative multiplier of pooling", pool, negative)
+    yield changed("a dense layer on a map", pool, unpooled)
+    yield changed("a dense layer is read", dense + 1, read)
+    yield changed("two dense layers", -1, lambda m: m.ops.append(copy.deepcopy(m.ops[dense])))
+    yield changed("no dense layer", pool, lambda m: m.ops.pop())
+    yield changed("fewer labels than outputs", -1, lambda m: m.labels.pop())
+    yield changed("one label too many", -1, lambda m: m.labels.append("x"))
+    yield changed("a detector with a dense layer", -1, detects)
 
 
 def _limits() -> Iterator[tuple[str, Model, Status, int]]:

@@ -31,8 +31,8 @@ import numpy as np
 from matplotlib import cbook
 from PIL import Image, ImageOps
 
-from rnnpool_training.blob import Model, load, write
-from rnnpool_training.reference import Format, detect
+from rnnpool_training.blob import Model, Task, load, write
+from rnnpool_training.reference import Format, classify, detect
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT.parent / "shared" / "data" / "faces" / "val" / "images"
@@ -95,6 +95,12 @@ def frames_of(model: str, portrait: Image.Image) -> Iterator[Frame]:
         yield make_frame(portrait, "portrait", 40, 32, Format.RGB888)
         yield make_frame(portrait, "portrait", 40, 32, Format.GRAY8)
         yield make_frame(portrait, "portrait", 47, 31, Format.RGB565)
+    elif model == "classifier":  # 48x40 RGB
+        yield make_frame(portrait, "portrait", 48, 40, Format.RGB888)
+        yield make_frame(portrait, "portrait", 48, 40, Format.RGB565)
+        yield make_frame(portrait, "portrait", 48, 40, Format.GRAY8)
+        yield make_frame(portrait, "portrait", 64, 48, Format.RGB565)
+        yield make_frame(portrait, "portrait", 19, 33, Format.RGB888)
     else:  # 320x240 gray
         yield make_frame(portrait, "portrait", 320, 240, Format.GRAY8)
         yield make_frame(portrait, "portrait", 320, 240, Format.RGB565)
@@ -113,7 +119,18 @@ def limits_of(model: Model) -> Iterator[tuple[int | None, int | None]]:
 
 
 def make_cases(name: str, model: Model, frame: Frame) -> Iterator[dict[str, Any]]:
-    """One case for each pair of limits, with the reference's detections."""
+    """One case for each pair of limits with the reference's detections, or one with its probabilities."""
+    if model.task == Task.CLASSIFICATION:
+        chances = classify(model, frame.pixels, frame.width, frame.height, frame.format)
+        yield {
+            "name": f"{name} {frame.name}",
+            "frame": frame.name,
+            "width": frame.width,
+            "height": frame.height,
+            "format": int(frame.format),
+            "probabilities": chances,
+        }
+        return
     for threshold, iou in limits_of(model):
         found = detect(model, frame.pixels, frame.width, frame.height, frame.format, threshold, iou, MAX_RESULTS)
         yield {
@@ -164,7 +181,7 @@ def main() -> None:
         for frame in frames_of(name, portrait):
             (folder / f"{frame.name}.raw").write_bytes(frame.pixels)
             cases += make_cases(name, model, frame)
-        if not any(case["detections"] for case in cases):
+        if not any(case.get("detections") or max(case.get("probabilities", [32767])) < 32000 for case in cases):
             raise SystemExit(f"prepare.py: {name} finds nothing in any frame: its cases could not fail")
         (folder / f"{name}.json").write_text(json.dumps(cases))
     (folder / "names.json").write_text(json.dumps(described_names()))

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .blob import Kind, Task
 from .reference import Detection, Format
 
 SOURCES = Path(__file__).resolve().parents[2] / "mp_module" / "engine"
@@ -216,6 +217,7 @@ def _library() -> ctypes.CDLL:
             ctypes.c_int,
             [run, pointer, ctypes.c_uint16, ctypes.POINTER(_Detection), u32, ctypes.POINTER(u32), error],
         ),
+        "rnnp_probabilities": (ctypes.c_int, [run, pointer, pointer, error]),
         "rnnp_result_crc": (u32, [run, pointer]),
         "rnnp_golden_row": (None, [model, u32, ctypes.POINTER(u32), pointer]),
     }
@@ -263,6 +265,7 @@ class Engine:
         self.input_shape = (self.model.height, self.model.width, self.model.channels)
         self.threshold = self.model.threshold
         self.iou = self.model.iou
+        self.task = Task(self.model.task)
 
     def arena_size(self, frame: tuple[int, int, Format] | None = None) -> int:
         """Bytes of arena for a frame (width, height, format); None: of the model's own size. 0 if it is not valid."""
@@ -312,6 +315,10 @@ class Engine:
     ) -> list[Detection]:
         """Detections in a frame (see frame_format), best first, as rnnpool_training.reference.detect gives them."""
         return self.run(frame, threshold).detections(iou, max_detections)
+
+    def classify(self, frame: Frame) -> list[int]:
+        """The probability of each label for a frame (see frame_format), Q15, as rnnpool_training.reference.classify."""
+        return self.run(frame).probabilities()
 
     def golden_frame(self) -> NDArray[np.uint8]:
         """The golden frame as the engine makes it, uint8 [height, width, channels]."""
@@ -375,10 +382,10 @@ class Run:
         return bool(self.state.done)
 
     def outputs(self) -> list[NDArray[Any]]:
-        """Every operator's output so far, [rows, width, channels], int8 (heads: int16). Only of a run with taps."""
+        """Every operator's output so far, [rows, width, channels], int8 (results: int16). Only of a run with taps."""
         found = []
         for info, rows in zip(self.engine.ops(), self._rows.rows, strict=True):
-            dtype = np.dtype("<i2" if info.kind == 4 else "<i1")
+            dtype = np.dtype("<i2" if info.kind in (Kind.DETECT_HEAD, Kind.DENSE) else "<i1")
             found.append(np.frombuffer(b"".join(rows), dtype).reshape(len(rows), *info.shape[1:]))
         return found
 
@@ -394,6 +401,14 @@ class Run:
             Detection(d.x, d.y, d.w, d.h, d.score, (d.raw[0], d.raw[1], d.raw[2], d.raw[3]), d.anchor)
             for d in found[: count.value]
         ]
+
+    def probabilities(self) -> list[int]:
+        """The probability of each label, Q15, of a complete run."""
+        out = np.zeros(self.engine.model.num_labels, np.uint16)
+        error = _Error()
+        call = self.engine.library.rnnp_probabilities
+        _check(call(self.state, self.arena.ctypes.data, out.ctypes.data, error), error)
+        return [int(p) for p in out]
 
     def crc(self) -> int:
         """CRC of the results (docs/arithmetic.md, section 5)."""

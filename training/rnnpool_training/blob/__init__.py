@@ -6,14 +6,16 @@
 
 from .error import BlobError, Status
 from .golden import golden_crc, golden_frame, result_crc
-from .model import Conv, DetectHead, InvertedResidual, Kind, Model, Op, RNNPool, Task
+from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Kind, Model, Op, RNNPool, Task
 from .reader import load, read
 from .writer import save, write
 
 __all__ = [
     "BlobError",
     "Conv",
+    "Dense",
     "DetectHead",
+    "GlobalAveragePool",
     "InvertedResidual",
     "Kind",
     "Model",

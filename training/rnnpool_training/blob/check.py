@@ -12,6 +12,7 @@ from .model import Kind, Task
 Record = dict[str, Any]  # a header or operator record as layout.fields() gives it
 
 INT32_LIMIT = 1 << 31
+RESULTS = (Kind.DETECT_HEAD, Kind.DENSE)  # nobody reads their outputs but the caller
 
 
 def fail(what: str, expected: object, given: object, op: int = -1) -> NoReturn:
@@ -71,7 +72,7 @@ def check_operator(header: Record, records: list[Record], index: int) -> None:
     _range(record, "out_channels", 1, layout.MAX_CHANNELS, index)
     _range(record, "out_height", 1, layout.MAX_SIDE, index)
     _range(record, "out_width", 1, layout.MAX_SIDE, index)
-    if kind in (Kind.RNNPOOL, Kind.DETECT_HEAD):
+    if kind in (Kind.RNNPOOL, Kind.DETECT_HEAD, Kind.DENSE):
         _range(record, "out_zero_point", 0, 0, index)
     if kind != Kind.CONV:
         _range(record, "act_min", -128, -128, index)
@@ -98,7 +99,10 @@ def check_parameters(record: Record, arrays: dict[str, NDArray[Any]], index: int
             fail("residual", "-32767..32767", int(residual[np.abs(residual.astype(np.int64)).argmax()]), index)
         _convolution(arrays, "project_", (1,), index, residual)
         return
-    _convolution(arrays, "", (1, 2, 3), index)
+    if record["kind"] == Kind.GLOBAL_AVERAGE_POOL:
+        _multipliers("multiplier", arrays["multiplier"], index)
+        return
+    _convolution(arrays, "", (1,) if record["kind"] == Kind.DENSE else (1, 2, 3), index)
     if record["kind"] == Kind.DETECT_HEAD:
         anchors = arrays["anchors"]
         wrong = anchors[(anchors < 1) | (anchors > 32767)]
@@ -120,13 +124,18 @@ def check_graph(header: Record, records: list[Record]) -> None:
                 fail("flags", f"one MATERIALIZE in segment {segments[i]}: operator {cuts[segments[i]]}", i, i)
             cuts[segments[i]] = i
     consumed = {record["input"] for record in records}
-    heads = [i for i, record in enumerate(records) if record["kind"] == Kind.DETECT_HEAD]
-    results = heads if detection else [len(records) - 1]
-    for i in range(len(records)):
-        if i not in results and i + 1 not in consumed:
+    kinds = [record["kind"] for record in records]
+    for i, kind in enumerate(kinds):
+        if kind not in RESULTS and i + 1 not in consumed:
             fail("consumers", "at least 1", 0, i)
+    heads, dense = kinds.count(Kind.DETECT_HEAD), kinds.count(Kind.DENSE)
     if detection != bool(heads):
-        fail("heads", "at least 1 for detection, 0 for classification", len(heads))
+        fail("heads", "at least 1 for detection, 0 for classification", heads)
+    if dense != (0 if detection else 1):
+        fail("dense", "0 for detection, 1 for classification", dense)
+    if not detection:
+        # The only result is the DENSE: having no consumer and everything else having one, it is the last operator.
+        _range(header, "num_labels", records[-1]["out_channels"], records[-1]["out_channels"])
 
 
 def _range(record: Record, name: str, low: int, high: int, op: int = -1) -> None:
@@ -150,6 +159,8 @@ def _check_flags(record: Record, kind: Kind, index: int) -> None:
         Kind.RNNPOOL: layout.FLAG_MATERIALIZE | layout.FLAG_SMOOTH,
         Kind.INVERTED_RESIDUAL: layout.FLAG_MATERIALIZE | layout.FLAG_RESIDUAL,
         Kind.DETECT_HEAD: 0,
+        Kind.GLOBAL_AVERAGE_POOL: layout.FLAG_MATERIALIZE,
+        Kind.DENSE: 0,
     }[kind]
     if record["flags"] & ~allowed:
         fail("flags", f"only bits of 0x{allowed:02x}", f"0x{record['flags']:02x}", index)
@@ -165,8 +176,8 @@ def _check_input(header: Record, records: list[Record], index: int) -> None:
         zero_point = 0
     else:
         producer = records[source - 1]
-        if producer["kind"] == Kind.DETECT_HEAD:
-            fail("input", "an operator that is no DETECT_HEAD", source, index)
+        if producer["kind"] in RESULTS:
+            fail("input", "an operator that is no DETECT_HEAD or DENSE", source, index)
         shape = {n: producer[f"out_{n}"] for n in ("height", "width", "channels")}
         zero_point = producer["out_zero_point"]
     for name, value in shape.items():
@@ -203,11 +214,13 @@ def _check_rnnpool(record: Record, index: int) -> None:
 
 def _check_convolution(record: Record, kind: Kind, index: int) -> None:
     block = kind == Kind.INVERTED_RESIDUAL
+    single = kind in (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)  # their only output pixel
     kernel = record["kernel"]
-    if kernel not in ((3,) if block else (1, 3)):
-        fail("kernel", "3" if block else "1 or 3", kernel, index)
+    kernels = (3,) if block else (1,) if single else (1, 3)
+    if kernel not in kernels:
+        fail("kernel", " or ".join(map(str, kernels)), kernel, index)
     _range(record, "kernel_w", kernel, kernel, index)
-    _range(record, "stride", 1, 1 if kind == Kind.DETECT_HEAD else 2, index)
+    _range(record, "stride", 1, 2 if kind in (Kind.CONV, Kind.INVERTED_RESIDUAL) else 1, index)
     stride = record["stride"]
     _zeros(record, ("pad_bottom", "pad_right", "shift_w1", "shift_u1", "shift_w2", "shift_u2"), index)
     _zeros(record, ("zeta1", "nu1", "zeta2", "nu2"), index)
@@ -228,6 +241,14 @@ def _check_convolution(record: Record, kind: Kind, index: int) -> None:
     if record["flags"] & layout.FLAG_RESIDUAL:
         _range(record, "stride", 1, 1, index)
         _range(record, "out_channels", record["in_channels"], record["in_channels"], index)
+    if kind == Kind.DENSE:
+        _range(record, "in_height", 1, 1, index)
+        _range(record, "in_width", 1, 1, index)
+        _range(record, "out_channels", 2, layout.MAX_LABELS, index)
+    if kind == Kind.GLOBAL_AVERAGE_POOL:
+        _range(record, "out_channels", record["in_channels"], record["in_channels"], index)
+        _check_shape(record, 1, 1, index)
+        return
     padding = 2 * ((kernel - 1) // 2) - kernel
     height, width = ((record[n] + padding) // stride + 1 for n in ("in_height", "in_width"))
     _check_shape(record, height, width, index)
@@ -240,14 +261,17 @@ def _convolution(
     index: int,
     residual: NDArray[np.int32] | None = None,
 ) -> None:
-    multiplier = arrays[f"{prefix}multiplier"]
-    if (multiplier < 0).any():
-        fail(f"{prefix}multiplier", "0..2147483647", int(multiplier.min()), index)
+    _multipliers(f"{prefix}multiplier", arrays[f"{prefix}multiplier"], index)
     sums = np.abs(arrays[f"{prefix}weight"].astype(np.int64)).sum(axes) * 128
     sums += np.abs(arrays[f"{prefix}bias"].astype(np.int64))
     if residual is not None:
         sums += np.abs(residual.astype(np.int64)) * 128
     _sums(f"{prefix}weight", sums, index)
+
+
+def _multipliers(what: str, multiplier: NDArray[np.int32], index: int) -> None:
+    if (multiplier < 0).any():
+        fail(what, "0..2147483647", int(multiplier.min()), index)
 
 
 def _sums(what: str, sums: NDArray[np.int64], index: int) -> None:

@@ -124,6 +124,14 @@ def parameter_arrays(
             ("project_multiplier", "<i4", (out_channels,)),
         ]
         return [*arrays, ("residual", "<i4", (out_channels,))] if residual else arrays
+    if kind == Kind.GLOBAL_AVERAGE_POOL:
+        return [("multiplier", "<i4", (1,))]
+    if kind == Kind.DENSE:
+        return [
+            ("weight", "<i1", (out_channels, in_channels)),
+            ("bias", "<i4", (out_channels,)),
+            ("multiplier", "<i4", (out_channels,)),
+        ]
     h1, h2 = mid, out_channels // 4
     return [
         ("w1", "<i2", (h1, in_channels)),

@@ -32,6 +32,8 @@ class Kind(IntEnum):
     RNNPOOL = 2
     INVERTED_RESIDUAL = 3
     DETECT_HEAD = 4
+    GLOBAL_AVERAGE_POOL = 5
+    DENSE = 6
 
 
 @dataclass(eq=False, kw_only=True)
@@ -160,7 +162,43 @@ class RNNPool:
         return rows + self.pad_bottom, columns + self.pad_right, self.out_channels
 
 
-Op = Conv | RNNPool | InvertedResidual | DetectHead
+@dataclass(eq=False, kw_only=True)
+class GlobalAveragePool:
+    """Mean of each channel over the whole map: [h, w, c] -> [1, 1, c] (section 2)."""
+
+    kind: ClassVar[Kind] = Kind.GLOBAL_AVERAGE_POOL
+    input: int
+    multiplier: Int32  # [1], 24 fraction bits: round(2^24 s_in / (s_out h w)), 0 <= M < 2^31
+    out_zero_point: int = 0
+    materialize: bool = False
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Shape of the output for an input of `shape`."""
+        return 1, 1, shape[2]
+
+
+@dataclass(eq=False, kw_only=True)
+class Dense:
+    """A classifier's last operator: [1, 1, in] to one int16 logit in Q12 a label (sections 2 and 6)."""
+
+    kind: ClassVar[Kind] = Kind.DENSE
+    materialize: ClassVar[bool] = False
+    out_zero_point: ClassVar[int] = 0
+    input: int
+    weight: Int8  # [labels, in]
+    bias: Int32  # [labels]
+    multiplier: Int32  # [labels], 24 fraction bits: round(2^24 2^12 s_in s_w)
+
+    @property
+    def out_channels(self) -> int:
+        return int(self.weight.shape[0])
+
+    def out_shape(self, shape: Shape) -> Shape:
+        """Shape of the output for an input of `shape`."""
+        return shape[0], shape[1], self.out_channels
+
+
+Op = Conv | RNNPool | InvertedResidual | DetectHead | GlobalAveragePool | Dense
 
 
 @dataclass(eq=False, kw_only=True)
@@ -203,7 +241,7 @@ class Model:
         return 0 if source == 0 else self.ops[source - 1].out_zero_point
 
     def results(self) -> list[int]:
-        """Indices of the operators whose outputs are the results: the heads, or a classifier's last operator."""
+        """Indices of the operators whose outputs are the results: the heads, or a classifier's last one."""
         if self.task == Task.DETECTION:
             return [i for i, op in enumerate(self.ops) if isinstance(op, DetectHead)]
         return [len(self.ops) - 1]

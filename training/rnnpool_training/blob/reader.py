@@ -9,7 +9,7 @@ import numpy as np
 from . import layout
 from .check import check_fields, check_graph, check_header, check_operator, check_parameters, check_section, fail
 from .error import BlobError, Status
-from .model import Conv, DetectHead, InvertedResidual, Kind, Model, Op, RNNPool, Task
+from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Kind, Model, Op, RNNPool, Task
 
 
 def load(path: str | Path) -> Model:
@@ -119,7 +119,12 @@ def _operator(record: dict[str, Any], arrays: dict[str, Any]) -> Op:
     flags = record["flags"]
     if kind == Kind.DETECT_HEAD:
         return DetectHead(**fields("input", "step"), **arrays)
-    common = fields("input", "stride") | {"materialize": bool(flags & layout.FLAG_MATERIALIZE)} | arrays
+    if kind == Kind.DENSE:
+        return Dense(input=record["input"], **arrays)
+    materialize: dict[str, Any] = {"materialize": bool(flags & layout.FLAG_MATERIALIZE)}
+    if kind == Kind.GLOBAL_AVERAGE_POOL:
+        return GlobalAveragePool(**fields("input", "out_zero_point"), **materialize, **arrays)
+    common = fields("input", "stride") | materialize | arrays
     if kind == Kind.CONV:
         return Conv(**common, **fields("out_zero_point", "act_min", "act_max"))
     if kind == Kind.INVERTED_RESIDUAL:

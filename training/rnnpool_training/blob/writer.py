@@ -8,7 +8,7 @@ import numpy as np
 
 from . import layout
 from .error import BlobError, Status
-from .model import Conv, DetectHead, InvertedResidual, Model, Op
+from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Model, Op, RNNPool
 from .reader import read
 
 
@@ -103,7 +103,7 @@ def _put(record: Any, name: str, value: int, op: int) -> None:
 def _fill_operator(record: Any, model: Model, index: int, in_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     # All fields but the section's; returns the shape of the output.
     op = model.ops[index]
-    if not isinstance(op, DetectHead) and op.stride < 1:  # the shape divides by it
+    if isinstance(op, (Conv, InvertedResidual, RNNPool)) and op.stride < 1:  # the shape divides by it
         raise BlobError(Status.FORMAT, "stride", "at least 1", op.stride, index)
     out_shape = op.out_shape(in_shape)
     values: dict[str, int] = {
@@ -129,6 +129,8 @@ def _fill_operator(record: Any, model: Model, index: int, in_shape: tuple[int, i
         values |= {n: getattr(op, n) for n in ("exp_zero_point", "dw_zero_point")}
         values |= {n: getattr(op, n) for n in ("exp_min", "exp_max", "dw_min", "dw_max")}
         values["flags"] |= layout.FLAG_RESIDUAL if op.residual is not None else 0
+    elif isinstance(op, (GlobalAveragePool, Dense)):
+        values |= {"kernel": 1, "kernel_w": 1, "stride": 1}
     else:
         values |= {
             "kernel": op.patch_height,

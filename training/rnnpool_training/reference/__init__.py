@@ -1,18 +1,20 @@
 """The right answer, in integers: docs/arithmetic.md in numpy. Never torch.
 
 The C engine must equal this bit for bit; training imitates it. One file an operator, in the order of the page:
-frame, conv, inverted_residual, rnnpool, detection; `network` runs whole models,
+frame, conv, inverted_residual, rnnpool, detection, classification; `network` runs whole models,
 `golden` makes and checks golden values.
 """
 
 from .detection import Detection
 from .frame import Format
 from .golden import golden_check, set_golden
-from .network import detect, detect_outputs, run, run_input, run_operator
+from .network import classify, classify_outputs, detect, detect_outputs, run, run_input, run_operator
 
 __all__ = [
     "Detection",
     "Format",
+    "classify",
+    "classify_outputs",
     "detect",
     "detect_outputs",
     "golden_check",

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..blob.model import Conv, DetectHead, InvertedResidual, Model, Op, Task
-from . import detection
+from ..blob.model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Model, Op, Task
+from . import classification, detection
 from .conv import conv, head
 from .frame import Format, Pixels, model_input, sign
 from .integer import Integers
@@ -14,13 +14,17 @@ from .rnnpool import rnnpool
 
 
 def run_operator(op: Op, x: Integers, zero_point: int) -> Integers:
-    """One operator: int8 [h, w, in] -> int8 (heads: int16) [out_h, out_w, out]. zero_point: the input's."""
+    """One operator: int8 [h, w, in] -> int8 (heads, dense: int16) [out_h, out_w, out]. zero_point: the input's."""
     if isinstance(op, Conv):
         return conv(op, x, zero_point)
     if isinstance(op, DetectHead):
         return head(op, x, zero_point)
     if isinstance(op, InvertedResidual):
         return inverted_residual(op, x, zero_point)
+    if isinstance(op, GlobalAveragePool):
+        return classification.global_average_pool(op, x, zero_point)
+    if isinstance(op, Dense):
+        return classification.dense(op, x)
     return rnnpool(op, x, zero_point)
 
 
@@ -58,7 +62,7 @@ def detect(
 
     ValueError as in `run`, or if the model is no detector.
     """
-    _check_detector(model)
+    _check_task(model, Task.DETECTION)
     outputs = run(model, frame, width, height, format)
     return detect_outputs(model, outputs, width, height, threshold, iou, max_detections)
 
@@ -76,7 +80,7 @@ def detect_outputs(
 
     threshold and iou: Q15, None for the model's own. ValueError if the model is no detector.
     """
-    _check_detector(model)
+    _check_task(model, Task.DETECTION)
     heads = [op for op in model.ops if isinstance(op, DetectHead)]
     threshold = model.threshold if threshold is None else threshold
     logits, boxes, anchors = detection.candidates(
@@ -92,6 +96,20 @@ def detect_outputs(
     return found[:max_detections]
 
 
-def _check_detector(model: Model) -> None:
-    if model.task != Task.DETECTION:
-        raise ValueError(f"detections need a detection model, {model.name!r} is for {model.task.name.lower()}")
+def classify(
+    model: Model, frame: bytes | bytearray | memoryview | Pixels, width: int, height: int, format: Format
+) -> list[int]:
+    """The probability of each label for a frame, Q15, 0..32767. ValueError as in `run`, or if it is no classifier."""
+    _check_task(model, Task.CLASSIFICATION)
+    return classify_outputs(model, run(model, frame, width, height, format))
+
+
+def classify_outputs(model: Model, outputs: Sequence[Integers]) -> list[int]:
+    """The probability of each label, Q15, from the operators' outputs. ValueError if the model is no classifier."""
+    _check_task(model, Task.CLASSIFICATION)
+    return [int(p) for p in classification.probabilities(outputs[-1].reshape(-1))]
+
+
+def _check_task(model: Model, task: Task) -> None:
+    if model.task != task:
+        raise ValueError(f"{model.name!r} is for {model.task.name.lower()}, not for {task.name.lower()}")

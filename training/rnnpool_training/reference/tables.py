@@ -25,10 +25,14 @@ def tanh15(x: Integers) -> Integers:
     return np.clip(2 * sigmoid15(sat16(2 * np.asarray(x, np.int32))) - 32768, -32768, 32767)
 
 
+def exp2_mantissa(f: Integers) -> Integers:
+    """2^f of f in Q12, 0..4095, as Q14: int64 16384..32767."""
+    k = np.asarray(f, np.int64) >> 7
+    return EXP2[k].astype(np.int64) + (((EXP2[k + 1] - EXP2[k]) * (f & 127) + 64) >> 7)
+
+
 def exp2_14(t: Integers) -> Integers:
     """2^t of t in Q12, clamped to -4..4, as Q14: int64 1024..262144."""
     t = np.clip(np.asarray(t, np.int64), -16384, 16384)
-    i, f = t >> 12, t & 4095
-    k = f >> 7
-    m = EXP2[k].astype(np.int64) + (((EXP2[k + 1] - EXP2[k]) * (f & 127) + 64) >> 7)
+    i, m = t >> 12, exp2_mantissa(t & 4095)
     return np.where(i >= 0, m << np.maximum(i, 0), m >> np.maximum(-i, 0))
