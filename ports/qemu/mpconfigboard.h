@@ -24,7 +24,13 @@
 #define MICROPY_PY_SELECT (1)
 #undef MICROPY_PY_SYS_STDIO_BUFFER
 #define MICROPY_PY_SYS_STDIO_BUFFER (1)
-#define MICROPY_INTERNAL_WFE(TIMEOUT_MS) __asm volatile("wfi")
+void board_wait(void);
+#define MICROPY_INTERNAL_WFE(TIMEOUT_MS) board_wait()
+
+// The file system of the chip's flash; here in memory, for tests (tests/qemu/ramdisk.py).
+#define MICROPY_FATFS_ENABLE_LFN (2)
+#define MICROPY_FATFS_LFN_CODE_PAGE 437
+#define MICROPY_FATFS_RPATH (2)
 
 // ROMFS partitions that mount themselves (romfs.c).
 #undef MICROPY_VFS_ROM_IOCTL

@@ -16,11 +16,14 @@ LDSCRIPT = $(BOARD_DIR)/stm32f439.ld
 LDFLAGS += -Wl,--wrap=mp_semihosting_init,--wrap=uart_rx_chr,--wrap=mp_hal_stdio_poll
 
 SRC_BOARD_O = shared/runtime/gchelper_native.o shared/runtime/gchelper_thumb2.o
-SRC_C += start.c console.c ticks.c romfs.c probe.c
+SRC_C += start.c console.c ticks.c romfs.c probe.c shared/timeutils/timeutils.c
 vpath %.c $(BOARD_DIR)
 
 # The garbage-collected heap of a NUCLEO_F439ZI build without network (../shared/references.md, section 1, of the project).
 MICROPY_HEAP_SIZE = 166368
+
+# For a file system in memory (tests/qemu/ramdisk.py); the chip's is FAT, too.
+MICROPY_VFS_FAT = 1
 
 # No frozen Python: mpy-cross and micropython-lib are not needed.
 FROZEN_MANIFEST ?=

@@ -12,11 +12,14 @@ qemu-nodsp: mpy $(STAMPS)/packages-m4 ## the same without the DSP kernels: build
 test-m4: qemu qemu-nodsp $(BUILD)/test-inputs/.stamp ## the board and tests/micropython on the emulated Cortex-M4F, DSP kernels on and off
 	$(DEV_PYTHON) -m pytest tests/qemu $(PYTEST_ARGS)
 
+# Neither do they depend on mpconfigboard.mk.
+QEMU_SOURCE = $(MPY) $(shell cksum <ports/qemu/mpconfigboard.mk)
+
 # folder, more variables for MicroPython's make; see build_unix. Objects do not depend on command-line definitions:
 # one folder a configuration. The models are built in, for detect_faces(), and in the ROMFS image that the tests add.
 define build_qemu
-	@[ ! -e $(1)/.source ] || [ "$$(cat $(1)/.source)" = "$(MPY)" ] || rm -rf $(1)
-	@mkdir -p $(1) && echo "$(MPY)" >$(1)/.source
+	@[ ! -e $(1)/.source ] || [ "$$(cat $(1)/.source)" = "$(QEMU_SOURCE)" ] || rm -rf $(1)
+	@mkdir -p $(1) && echo "$(QEMU_SOURCE)" >$(1)/.source
 	@set -a; [ ! -e "$(MPY)/.rnnpool-source" ] || . "$(MPY)/.rnnpool-source"; set +a; \
 	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
 	    $(MAKE) -C "$(MPY)/ports/qemu" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \

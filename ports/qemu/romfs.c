@@ -11,6 +11,7 @@
 #include "py/runtime.h"
 #include "extmod/vfs.h"
 #include "extmod/vfs_rom.h"
+#include "lib/oofatfs/ff.h"
 #include "board.h"
 
 // Symbols of the linker script: their addresses are the values.
@@ -18,6 +19,12 @@ extern uint8_t _romfs_start, _romfs_size, _data_romfs_start, _data_romfs_size;
 
 static const MP_DEFINE_MEMORYVIEW_OBJ(flash_obj, 'B', 0, (uintptr_t)&_romfs_size, (void *)&_romfs_start);
 static const MP_DEFINE_MEMORYVIEW_OBJ(data_obj, 'B', 0, (uintptr_t)&_data_romfs_size, (void *)&_data_romfs_start);
+
+// Files on FAT have a time; there is no clock: 2025-01-01.
+DWORD get_fattime(void);
+DWORD get_fattime(void) {
+    return (2025u - 1980) << 25 | 1u << 21 | 1u << 16;
+}
 
 static const mp_obj_array_t *const partitions[] = { &flash_obj, &data_obj };
 
@@ -67,7 +74,7 @@ mp_obj_t mp_vfs_rom_ioctl(size_t n_args, const mp_obj_t *args) {
     return MP_OBJ_NEW_SMALL_INT(-MP_EINVAL);
 }
 
-void board_mount_data(void) {
+bool board_mount_data(void) {
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
         mp_obj_t filesystem = mp_call_function_1(MP_OBJ_FROM_PTR(&mp_type_vfs_rom), MP_OBJ_FROM_PTR(&data_obj));
@@ -75,5 +82,7 @@ void board_mount_data(void) {
         mp_call_function_2(MP_OBJ_FROM_PTR(&mp_vfs_mount_obj), filesystem, mount_point);
         mp_obj_list_append(mp_sys_path, mount_point);
         nlr_pop();
-    } // else: there is no data image
+        return true;
+    }
+    return false; // there is no data image
 }

@@ -7,6 +7,7 @@
 #include "py/mphal.h"
 #include "py/mpprint.h"
 #include "py/stackctrl.h"
+#include "shared/runtime/pyexec.h"
 #include "shared/runtime/semihosting_arm.h"
 #include "board.h"
 
@@ -90,7 +91,7 @@ __attribute__((aligned(128))) static void (*const vectors[VECTORS])(void) = {
     [16 + BOARD_IRQ_UART_RX] = board_uart_rx_irq,
     [16 + 1 ... 16 + 7] = fault_handler,
     [16 + BOARD_IRQ_TIMER] = board_timer_irq,
-    [16 + 9] = fault_handler,
+    [16 + BOARD_IRQ_WAKE] = board_wake_irq,
 };
 
 // The first call of the start-up code after .data and .bss are set up; upstream leaves the FPU off.
@@ -102,12 +103,14 @@ void __wrap_mp_semihosting_init(void) {
     SCB_SHCSR |= SHCSR_MEM_BUS_USAGE_FAULT;
     protect_memory();
     board_timer_init();
-    NVIC_ISER0 = 1u << BOARD_IRQ_UART_RX | 1u << BOARD_IRQ_TIMER;
+    NVIC_ISER0 = 1u << BOARD_IRQ_UART_RX | 1u << BOARD_IRQ_TIMER | 1u << BOARD_IRQ_WAKE;
     __real_mp_semihosting_init();
 }
 
 void board_mp_init(void) {
     // As in ports/stm32; upstream's main() sets 10 KB.
     mp_stack_set_limit((mp_uint_t)&_stack_size - 1024);
-    board_mount_data();
+    if (board_mount_data()) {
+        pyexec_file_if_exists("/data/boot.py");
+    }
 }

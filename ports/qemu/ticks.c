@@ -12,8 +12,15 @@
 #define TIMER_RELOAD (*(volatile uint32_t *)0x40000008)
 #define TIMER_INT (*(volatile uint32_t *)0x4000000C)
 
+// The second timer, for board_wait().
+#define WAKE_CTRL (*(volatile uint32_t *)0x40001000)
+#define WAKE_VALUE (*(volatile uint32_t *)0x40001004)
+#define WAKE_RELOAD (*(volatile uint32_t *)0x40001008)
+#define WAKE_INT (*(volatile uint32_t *)0x4000100C)
+
 #define CTRL_ENABLE_AND_INTERRUPT (1u | 1u << 3)
 #define TICKS_PER_US (25u)
+#define WAIT_MS (5u)
 
 static volatile uint32_t wraps;
 
@@ -26,6 +33,19 @@ void board_timer_init(void) {
 void board_timer_irq(void) {
     TIMER_INT = 1;
     ++wraps;
+}
+
+void board_wake_irq(void) {
+    WAKE_INT = 1;
+}
+
+// What is waited for may have come just before the processor sleeps, and nothing else interrupts: there is no clock tick.
+void board_wait(void) {
+    WAKE_RELOAD = WAIT_MS * 1000 * TICKS_PER_US;
+    WAKE_VALUE = WAIT_MS * 1000 * TICKS_PER_US;
+    WAKE_CTRL = CTRL_ENABLE_AND_INTERRUPT;
+    __asm volatile("wfi" ::: "memory");
+    WAKE_CTRL = 0;
 }
 
 static uint64_t ticks(void) {

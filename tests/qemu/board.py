@@ -90,19 +90,36 @@ class Board:
         self.stop()
         self._folder.cleanup()
 
-    def start(self) -> None:
-        """Starts QEMU and connects; nothing if it runs already."""
-        if self._process is not None:
-            return
+    def _launch(self, wait: str) -> None:
         self.port = _free_port()
         log = open(Path(self._folder.name) / "qemu.log", "wb")  # noqa: SIM115 (the process keeps it)
         with log:
             self._process = subprocess.Popen(
-                self.command(f"tcp:127.0.0.1:{self.port},server=on,wait=on,nodelay=on"),
+                self.command(f"tcp:127.0.0.1:{self.port},server=on,wait={wait},nodelay=on"),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def serve(self) -> None:
+        """Starts QEMU for others to talk to at TCP port `self.port`, one at a time, instead of exec()."""
+        self._launch(wait="off")
+        limit = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except OSError:
+                if time.monotonic() > limit:
+                    self.stop()
+                    raise BoardError(f"QEMU did not start: {self._said()}") from None
+                time.sleep(0.02)
+
+    def start(self) -> None:
+        """Starts QEMU and connects; nothing if it runs already."""
+        if self._process is not None:
+            return
+        self._launch(wait="on")
         limit = time.monotonic() + 20
         while self._transport is None:
             try:
