@@ -170,8 +170,9 @@ class Supervised(nn.Module):
 
 @torch.no_grad()
 def warm_start(model: Classifier, source: Classifier) -> list[str]:
-    """Take over every tensor of `source` that fits, but not the dense layer; returns the names of those that do not.
+    """Take over every tensor of `source` that fits; returns the names of those that do not.
 
+    The dense layer fits only if the labels are the same.
     A gray network takes the sum over the colours of the first convolution, which is what it does to gray pictures.
     """
     values = source.state_dict()
@@ -180,7 +181,8 @@ def warm_start(model: Classifier, source: Classifier) -> list[str]:
         value = values.get(name)
         if name == "stem.conv.weight" and value is not None and own.shape[1] == 1:
             value = value.sum(dim=1, keepdim=True)
-        if name.startswith("dense.") or value is None or value.shape != own.shape:
+        other = name.startswith("dense.") and model.config.labels != source.config.labels
+        if other or value is None or value.shape != own.shape:
             left.append(name)
         else:
             own.copy_(value)

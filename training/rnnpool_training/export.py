@@ -1,4 +1,4 @@
-"""From a quantized detector to a .rnnp blob: python -m rnnpool_training.export QUANTIZED.pt -o models/face.rnnp."""
+"""From a quantized network to a .rnnp blob: python -m rnnpool_training.export QUANTIZED.pt -o models/face.rnnp."""
 
 from __future__ import annotations
 
@@ -12,10 +12,33 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .blob import Conv, DetectHead, InvertedResidual, Model, Op, RNNPool, Task, write
+from .blob import (
+    Conv,
+    Dense,
+    DetectHead,
+    GlobalAveragePool,
+    InvertedResidual,
+    Model,
+    Op,
+    RNNPool,
+    Task,
+    write,
+)
+from .classifier import ClassifierConfig
 from .fastgrnn import FastGRNNCell
-from .quantize import BOX_FACTORS, QuantBlock, QuantConv, QuantizedDetector, load_quantized
+from .network import NetworkConfig
+from .quantize import (
+    BOX_FACTORS,
+    Activation,
+    QuantBlock,
+    QuantConv,
+    QuantizedClassifier,
+    QuantizedDetector,
+    QuantTrunk,
+    load_any_quantized,
+)
 from .reference import set_golden
+from .rnnpool2d import RNNPool2d
 
 HARD_BITS, SMOOTH_BITS = 13, 12  # fraction bits of the pre-activations
 GOLDEN_SEED = 2020
@@ -98,28 +121,41 @@ def _head(
     )  # fmt: skip
 
 
+def _pool(pool: RNNPool2d, source: int, scale: float, height: int, width: int) -> RNNPool:
+    """RNNPool on a map (height, width), the output of a convolution with ReLU6 and this scale."""
+    (patch_height, patch_width), stride = pool.kernel_size, pool.stride[0]
+    rows, columns = (height - patch_height) // stride + 1, (width - patch_width) // stride + 1
+    return RNNPool(
+        input=source, patch_height=patch_height, patch_width=patch_width, stride=stride,
+        **_cell(pool.rnn1, 1, scale, 255), **_cell(pool.rnn2, 2, 2.0**-15, 32768),
+        smooth=pool.rnn1.nonlinearity == "smooth",
+        pad_bottom=-(-height // stride) - rows if pool.replicate else 0,
+        pad_right=-(-width // stride) - columns if pool.replicate else 0,
+    )  # fmt: skip
+
+
+def _convolution(conv: QuantConv, out: Activation, source: int, scale: float, zero_point: int) -> Conv:
+    """A convolution with ReLU6."""
+    out_scale, out_zero_point = float(out.scale.double()), int(out.zero_point)
+    integers = conv.integers(scale, zero_point, np.array(out_scale))
+    return Conv(
+        input=source, weight=_conv_weight(integers.weight), bias=integers.bias, multiplier=integers.multiplier,
+        stride=conv.stride, out_zero_point=out_zero_point, act_max=_ceiling(out_scale, out_zero_point),
+    )  # fmt: skip
+
+
+def _front(model: QuantTrunk, config: NetworkConfig | ClassifierConfig) -> list[Op]:
+    """The first convolution and RNNPool. Output: scale 1/128, zero point 0."""
+    height, width = (config.height + 1) // 2, (config.width + 1) // 2
+    scale = float(model.stem_out.scale.double())
+    return [_convolution(model.stem, model.stem_out, 0, 1 / 128, 0), _pool(model.pool, 1, scale, height, width)]
+
+
 def build(model: QuantizedDetector, threshold: float, iou: float, max_candidates: int, name: str = "") -> Model:
     """The blob's model, with its golden check computed by the integer reference."""
     config = model.config
-    scale, zero_point = float(model.stem_out.scale.double()), int(model.stem_out.zero_point)
-    stem = model.stem.integers(1 / 128, 0, np.array(scale))
-    ops: list[Op] = [
-        Conv(
-            input=0, weight=_conv_weight(stem.weight), bias=stem.bias, multiplier=stem.multiplier, stride=2,
-            out_zero_point=zero_point, act_max=_ceiling(scale, zero_point),
-        )
-    ]  # fmt: skip
-    height, width = (config.height + 1) // 2, (config.width + 1) // 2
-    rows, columns = ((n - config.patch) // config.patch_stride + 1 for n in (height, width))
-    ops.append(
-        RNNPool(
-            input=1, patch_height=config.patch, patch_width=config.patch, stride=config.patch_stride,
-            **_cell(model.pool.rnn1, 1, scale, 255), **_cell(model.pool.rnn2, 2, 2.0**-15, 32768),
-            smooth=config.nonlinearity == "smooth",
-            pad_bottom=-(-height // config.patch_stride) - rows, pad_right=-(-width // config.patch_stride) - columns,
-        )
-    )  # fmt: skip
-    source, scale, zero_point, step = 2, 1 / 128, 0, 2 * config.patch_stride
+    ops = _front(model, config)
+    source, scale, zero_point, step = len(ops), 1 / 128, 0, 2 * config.patch_stride
     for block, head, block_config in zip(model.blocks, model.heads, config.blocks, strict=True):
         assert isinstance(block, QuantBlock)
         ops.append(_block(block, source, scale, zero_point))
@@ -136,19 +172,53 @@ def build(model: QuantizedDetector, threshold: float, iou: float, max_candidates
     return result
 
 
+def build_classifier(model: QuantizedClassifier, threshold: float = 0.5, name: str = "") -> Model:
+    """The blob's model, with its golden check. threshold: probability of the last label that counts as a yes."""
+    config = model.config
+    ops = _front(model, config)
+    scale, zero_point = 1 / 128, 0
+    for block in model.blocks:
+        assert isinstance(block, QuantBlock)
+        ops.append(_block(block, len(ops), scale, zero_point))
+        scale, zero_point = float(block.out.scale.double()), int(block.out.zero_point)
+    ops.append(_convolution(model.last, model.last_out, len(ops), scale, zero_point))
+    scale, height, width = float(model.last_out.scale.double()), config.height // 32, config.width // 32
+    if model.last_pool is not None:
+        ops.append(_pool(model.last_pool, len(ops), scale, height, width))
+        scale, zero_point = 1 / 128, 0
+    else:
+        assert model.vector is not None
+        mean, scale, zero_point = scale, float(model.vector.scale.double()), int(model.vector.zero_point)
+        multiplier = np.array([np.floor(mean / (scale * height * width) * 2.0**24 + 0.5)]).astype(np.int32)
+        ops.append(GlobalAveragePool(input=len(ops), multiplier=multiplier, out_zero_point=zero_point))
+    dense = model.dense.integers(scale, zero_point, np.array(1 / 4096), bits=24)
+    ops.append(
+        Dense(input=len(ops), weight=dense.weight[:, :, 0, 0], bias=dense.bias, multiplier=dense.multiplier)
+    )  # fmt: skip
+    result = Model(
+        task=Task.CLASSIFICATION, name=name or config.name, labels=list(config.labels), height=config.height,
+        width=config.width, channels=config.channels, ops=ops, threshold=round(threshold * 32768),
+        golden_seed=GOLDEN_SEED,
+    )  # fmt: skip
+    set_golden(result)
+    return result
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.export", description=__doc__)
-    p.add_argument("checkpoint", help="quantized checkpoint of rnnpool_training.finetune")
+    p.add_argument("checkpoint", help="quantized checkpoint")
     p.add_argument("-o", "--out", required=True, help="the blob to write")
     p.add_argument("--name", default="", help="name in the blob (default: the network's)")
     p.add_argument("--threshold", type=float, default=0.5, help="default score threshold of the blob")
-    p.add_argument("--iou", type=float, default=0.4, help="limit of the non-maximum suppression")
-    p.add_argument("--max-candidates", type=int, default=200)
+    p.add_argument("--iou", type=float, default=0.4, help="detectors: limit of the non-maximum suppression")
+    p.add_argument("--max-candidates", type=int, default=200, help="detectors: most candidates kept")
     options = p.parse_args(arguments)
-    model = build(
-        load_quantized(options.checkpoint), options.threshold, options.iou, options.max_candidates, options.name
-    )
+    source = load_any_quantized(options.checkpoint)
+    if isinstance(source, QuantizedClassifier):
+        model = build_classifier(source, options.threshold, options.name)
+    else:
+        model = build(source, options.threshold, options.iou, options.max_candidates, options.name)
     data = write(model)
     Path(options.out).write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()

@@ -68,13 +68,17 @@ class ClassifierTrainer(Trainer[Part]):
         config = self.model.model.config
         chance = np.random.default_rng(options.seed + 1 + self.step)
         while self.progress < 1.0:
+            if options.sizes == "fixed":
+                yield options.batch, config.height, config.width
+                continue
+            choice: tuple[int, ...]
             if options.sizes == "progressive":
                 choice = next(sizes for until, sizes in SIZES if self.progress < until)
-                side = int(chance.choice(choice))
-                count = min(64, round(options.batch * (160 / side) ** 2))
-                yield count, side, side
             else:
-                yield options.batch, config.height, config.width
+                choice = tuple(int(side) for side in options.sizes.split(","))
+            side = int(chance.choice(choice))
+            count = min(64, round(options.batch * (160 / side) ** 2))
+            yield count, side, side
 
     def batches(self) -> Iterator[list[Part]]:
         """Random views, made by another thread."""
@@ -100,7 +104,7 @@ class ClassifierTrainer(Trainer[Part]):
         config = model.config
         result = summary(probabilities(model, self.val, (config.height, config.width)), truth)
         row = dict(result)
-        if self.options.sizes == "progressive":
+        if self.options.sizes != "fixed":
             for side in (128, 160, 192):
                 other = summary(probabilities(model, self.val, (side, side)), truth)
                 row.update({f"{k}_{side}": other[k] for k in ("accuracy", "auc")})
@@ -117,8 +121,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--size", type=int, default=224, help="side of the deployed input in pixels, a multiple of 32")
     p.add_argument("--gray", action="store_true", help="one channel instead of three")
     p.add_argument("--last-pool", choices=("average", "rnnpool"), default="average")
-    p.add_argument("--init", help="float checkpoint to start from")
-    p.add_argument("--sizes", choices=("progressive", "fixed"), default="progressive", help="sizes of the views")
+    p.add_argument("--init", help="float checkpoint to start from, or last.pt of another run")
+    p.add_argument("--sizes", default="progressive", help="sides of the views: 'progressive' (96 to 224 pixels, small "
+                   "ones first), 'fixed' (the deployed size), or some to choose from, as 160,192,224")  # fmt: skip
     p.add_argument("--minutes", type=float, default=90, help="wall-clock budget over which the learning rate anneals")
     p.add_argument("--steps", type=int, default=0, help="budget in steps instead (repeatable)")
     p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
@@ -146,9 +151,14 @@ def fit(
     """Train a model on pictures; the result is in options.out, the accuracy on `val` returned if options.val is set."""
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
+    supervised = Supervised(model, options.dropout)
     if options.init:
-        warm_start(model, load_classifier(options.init))
-    trainer = ClassifierTrainer(options, Supervised(model, options.dropout), train, val)
+        state = torch.load(options.init, map_location="cpu", weights_only=True)
+        if "ema" in state:
+            supervised.load_state_dict(state["ema"])
+        else:
+            warm_start(model, load_classifier(options.init))
+    trainer = ClassifierTrainer(options, supervised, train, val)
     result: dict[str, Any] | None = trainer.run()
     return result
 

@@ -1,0 +1,345 @@
+"""Classifiers: network, views and labels, quantization and export against the integer reference."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # small networks: threads only wait for each other
+
+from rnnpool_training import blob, reference  # noqa: E402
+from rnnpool_training.classification_metrics import area_under_curve, summary  # noqa: E402
+from rnnpool_training.classifier import (  # noqa: E402
+    VWW,
+    Classifier,
+    Supervised,
+    configure,
+    load_classifier,
+    save_classifier,
+    warm_start,
+)
+from rnnpool_training.classifier_views import ClassifierViews, dense_targets, presence  # noqa: E402
+from rnnpool_training.data import InputError  # noqa: E402
+from rnnpool_training.export import build_classifier  # noqa: E402
+from rnnpool_training.network import BlockConfig  # noqa: E402
+from rnnpool_training.pictures import Picture, frame, load_folders, load_labelled  # noqa: E402
+from rnnpool_training.quantize import (  # noqa: E402
+    QuantizedClassifier,
+    load_any_quantized,
+    load_quantized,
+    save_quantized,
+)
+
+SMALL = replace(
+    VWW, name="small", labels=("a", "b", "c"), height=96, width=64, last=24, last_hidden=8,
+    blocks=(BlockConfig(24, 16, 2), BlockConfig(32, 16, 1), BlockConfig(24, 24, 2)),
+)  # fmt: skip
+
+
+def inputs(count: int, channels: int = 3, height: int = 96, width: int = 64) -> Any:
+    coarse = torch.rand(count, channels, height // 8, width // 8)
+    smooth = torch.nn.functional.interpolate(coarse, scale_factor=8, mode="bilinear")
+    return ((smooth + 0.1 * torch.randn_like(smooth)).clamp(0, 0.999) * 256).floor() / 128 - 1
+
+
+def quantized(last_pool: str, channels: int) -> tuple[Classifier, QuantizedClassifier]:
+    """A network with lively statistics, and calibrated."""
+    torch.manual_seed(5)
+    model = Classifier(replace(SMALL, last_pool=last_pool, channels=channels))  # type: ignore[arg-type]
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.bias.uniform_(-0.5, 1.5)
+                module.weight.uniform_(0.5, 1.5)
+    for _ in range(20):
+        model(inputs(8, channels))
+    model.eval()
+    with torch.no_grad():  # logits that differ, or the tests would say nothing
+        logits = model(inputs(16, channels))
+        model.dense.weight.div_(logits.std(dim=0)[:, None])
+        model.dense.bias.copy_(-(logits / logits.std(dim=0)).mean(dim=0))
+    result = QuantizedClassifier(model)
+    result.calibrate(inputs(8, channels) for _ in range(4))
+    return model, result
+
+
+def test_the_network_of_the_paper() -> None:
+    """Appendix F: 224x224x3 to 28x28x32, widths of 0.35, 255 K parameters (the paper's last width is not given)."""
+    model = Classifier(VWW)
+    sizes = [(b.out, b.stride, b.expanded) for b in VWW.blocks]
+    assert [s[0] for s in sizes] == [24] * 4 + [32] * 3 + [56] * 3 + [112]
+    assert [i for i, s in enumerate(sizes) if s[1] == 2] == [0, 7]
+    assert all(b.expanded == 6 * a for a, b in zip([32, *(s[0] for s in sizes)], VWW.blocks, strict=False))
+    assert model.pool(model.stem(inputs(1, 3, 224, 224))).shape == (1, 32, 28, 28)
+    middle, last = model.maps(inputs(1, 3, 224, 224))
+    assert middle.shape == (1, 32, 14, 14) and last.shape == (1, 112, 7, 7)
+    assert abs(sum(p.numel() for p in model.parameters()) - 255_000) < 0.06 * 255_000
+
+
+@pytest.mark.parametrize("size", [96, 128, 160, 192, 224])
+@pytest.mark.parametrize("last_pool", ["average", "rnnpool"])
+@pytest.mark.parametrize("gray", [False, True])
+def test_options(size: int, last_pool: str, gray: bool) -> None:
+    config = configure(size, gray, last_pool=last_pool)  # type: ignore[arg-type]
+    logits, heads = Supervised(Classifier(config), 0.1)(inputs(2, config.channels, size, size))
+    assert logits.shape == (2, 2)
+    assert [h.shape for h in heads] == [(2, 5, size // 16, size // 16), (2, 5, size // 32, size // 32)]
+
+
+def test_bad_configurations() -> None:
+    for change in ({"height": 100}, {"width": 32}, {"channels": 2}, {"labels": ("one",)}):
+        with pytest.raises(ValueError, match=next(iter(change))):
+            replace(VWW, **change)
+
+
+@pytest.mark.parametrize(("last_pool", "channels"), [("average", 3), ("rnnpool", 3), ("average", 1)])
+def test_export_agrees_with_the_integer_reference(last_pool: str, channels: int) -> None:
+    """The whole network nearly (its RNNs amplify single steps), its end exactly."""
+    model, rounded = quantized(last_pool, channels)
+    exported = build_classifier(rounded, 0.5)
+    assert exported.labels == ["a", "b", "c"] and exported.shapes()[-1] == (1, 1, 3)
+    x = inputs(6, channels)
+    pixels = ((x.permute(0, 2, 3, 1).numpy() + 1) * 128).round().astype(np.uint8)
+    with torch.no_grad():
+        exact, near = model(x), rounded(x)
+    outputs = [reference.run_input(exported, p) for p in pixels]
+    logits = np.stack([o[-1].reshape(-1) for o in outputs]) / 4096
+    assert exact.std(dim=0).mean() > 0.5
+    if last_pool == "average":  # a random RNN at the end amplifies everything
+        assert (near - exact).abs().mean() < 0.4
+        assert np.abs(logits - near.numpy()).mean() < 0.15
+
+    def real(op: int, scale: Any, zero_point: Any) -> Any:
+        values = np.stack([o[op] for o in outputs]).astype(np.float32)
+        return torch.from_numpy((values - float(zero_point)) * float(scale)).permute(0, 3, 1, 2)
+
+    block = rounded.blocks[-1].out
+    with torch.no_grad():
+        y = rounded.last_out(rounded.last(real(-4, block.scale, block.zero_point), block.scale))
+        assert ((y - real(-3, rounded.last_out.scale, -128)).abs() < 1e-4).float().mean() > 0.999
+        x = real(-3, rounded.last_out.scale, -128)
+        if rounded.vector is not None:
+            y, step, zero_point = rounded.vector(x.mean(dim=(2, 3), keepdim=True)), *vector_grid(rounded)
+        else:
+            y, step, zero_point = rounded.pooled(rounded.last_pool, x), 1 / 128, 0
+        assert ((y - real(-2, step, zero_point)).abs() < 1.01 * step).all()
+        y = rounded.dense(real(-2, step, zero_point), rounded.vector_scale())[:, :, 0, 0]
+    assert np.abs(y.clamp(-8, 8 - 1 / 4096).numpy() - logits).max() < 2.1 / 4096
+
+
+def vector_grid(model: QuantizedClassifier) -> tuple[float, float]:
+    assert model.vector is not None
+    return float(model.vector.scale), float(model.vector.zero_point)
+
+
+def test_blob_round_trip() -> None:
+    rounded = quantized("average", 3)[1]
+    data = blob.write(build_classifier(rounded, 0.25, "named"))
+    again = blob.read(data)
+    assert blob.write(again) == data and again.name == "named" and again.threshold == 8192
+    assert reference.golden_check(again)
+
+
+def test_gradients_reach_every_weight() -> None:
+    for last_pool in ("average", "rnnpool"):
+        rounded = quantized(last_pool, 3)[1]
+        rounded(inputs(4)).square().mean().backward()
+        for name, parameter in rounded.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_checkpoints(tmp_path: Path) -> None:
+    model, rounded = quantized("average", 3)
+    save_classifier(tmp_path / "f.pt", model)
+    save_quantized(tmp_path / "q.pt", rounded)
+    x = inputs(2)
+    with torch.no_grad():
+        assert torch.equal(load_classifier(tmp_path / "f.pt")(x), model(x))
+        assert torch.equal(load_any_quantized(tmp_path / "q.pt")(x), rounded(x))
+    with pytest.raises(ValueError, match="no float classifier: it holds classifier, quantized"):
+        load_classifier(tmp_path / "q.pt")
+    with pytest.raises(ValueError, match="no quantized checkpoint: it holds classifier, model"):
+        load_any_quantized(tmp_path / "f.pt")
+    with pytest.raises(ValueError, match="is a classifier"):
+        load_quantized(tmp_path / "q.pt")
+
+
+def test_presence_by_the_rule() -> None:
+    """0.5 % of the window, by its box; doubtful where little of a person is seen."""
+    person = np.array([[40, 10, 20, 50]], np.float32)
+    assert presence(person, (0, 0, 100, 100)) == 1
+    assert presence(person, (70, 0, 30, 100)) == 0
+    assert presence(person, (58, 0, 42, 100)) is None  # a tenth of the box, 2.4 % of the window
+    assert presence(np.array([[0, 0, 8, 6]], np.float32), (0, 0, 100, 100)) is None  # 0.48 %
+    assert presence(np.array([[0, 0, 5, 4]], np.float32), (0, 0, 100, 100)) == 0
+    assert presence(np.zeros((0, 4), np.float32), (0, 0, 100, 100)) == 0
+
+
+def test_dense_targets() -> None:
+    boxes = np.array([[0, 0, 64, 64], [16, 16, 24, 16]], np.float32)
+    cover, sides = dense_targets(boxes, 96, 128)
+    assert cover.shape == (6, 8) and cover[:4, :4].min() == 1 and cover[4:].max() == 0 and cover[:, 4:].max() == 0
+    assert np.allclose(sides[:, 0, 0] * [128, 96, 128, 96], [8, 8, 56, 56])
+    assert np.allclose(sides[:, 1, 1] * [128, 96, 128, 96], [8, 8, 16, 8])  # the smaller box
+    assert dense_targets(np.zeros((0, 4), np.float32), 64, 64)[0].max() == 0
+
+
+def test_views_keep_what_the_boxes_say() -> None:
+    """A bright object on a dark ground: label and cover of each view agree with what can be seen."""
+    pictures = []
+    for i in range(8):
+        pixels = np.zeros((120, 160, 3), np.uint8)
+        box = (10 + 10 * i, 20, 40, 60)
+        if i % 2:
+            pixels[box[1] : box[1] + box[3], box[0] : box[0] + box[2]] = 255
+        boxes = np.array([box] if i % 2 else np.zeros((0, 4)), np.float32).reshape(-1, 4)
+        pictures.append(Picture(str(i), pixels, i % 2, boxes, True))
+    views = ClassifierViews(pictures, 3, 3)
+    views._light = lambda piece: piece  # type: ignore[method-assign]
+    views._erase = lambda out: None  # type: ignore[method-assign]
+    seen = set()
+    for _ in range(200):
+        pixels, label, weight, cover, _, known = views.view(96, 96)
+        bright = (pixels[:, :, 0] > 128) & (pixels[:, :, 0] != 128)
+        part = bright.reshape(6, 16, 6, 16).mean((1, 3))
+        assert np.abs(part - cover).mean() < 0.03 and known.min() == 1 and weight == 1
+        assert label == (bright.mean() > 0.003)
+        seen.add(label)
+    assert seen == {0.0, 1.0}
+
+
+def test_metrics() -> None:
+    scores, truth = np.array([0.9, 0.8, 0.8, 0.1]), np.array([1, 1, 0, 0])
+    assert area_under_curve(scores, truth) == pytest.approx(0.875)
+    assert np.isnan(area_under_curve(scores, np.ones(4, np.int64)))
+    assert summary(np.stack([1 - scores, scores], 1), truth) == {"images": 4, "accuracy": 0.75, "auc": 0.875}
+
+
+def test_load_labelled(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (32, 24), (200, 10, 10)).save(tmp_path / "images/a.png")
+    line = {"file": "images/a.png", "boxes": [[1, 2, 3, 4]], "label": 1, "complete": False}
+    (tmp_path / "labels.jsonl").write_text(json.dumps(line) + "\n")
+    (picture,) = load_labelled(tmp_path, 3)
+    assert picture.pixels.shape == (24, 32, 3) and picture.label == 1 and not picture.complete
+    assert load_labelled(tmp_path, 1)[0].pixels[0, 0, 0] == (77 * 200 + 150 * 10 + 29 * 10 + 128) >> 8
+    shown = frame(picture.pixels, 64, 64)
+    assert shown.shape == (64, 64, 3) and shown[0, 0, 0] == 200 and shown[63, 0, 0] == 128
+    del line["label"]
+    (tmp_path / "labels.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(InputError, match=r"images/a\.png has no label"):
+        load_labelled(tmp_path, 3)
+
+
+def write_folders(folder: Path, count: int, seed: int) -> None:
+    """Pictures of two kinds, a disc and bars, on a noisy ground."""
+    random = np.random.default_rng(seed)
+    for label in ("bars", "disc"):
+        (folder / label).mkdir(parents=True)
+        for i in range(count):
+            pixels = random.integers(0, 120, (48, 64, 3), dtype=np.uint8)
+            y, x = np.mgrid[:48, :64]
+            cy, cx = random.integers(14, 34), random.integers(14, 50)
+            inside = (y - cy) ** 2 + (x - cx) ** 2 < 144
+            pixels[inside if label == "disc" else inside & ((x + cx) % 6 < 3)] = random.integers(150, 256, 3)
+            Image.fromarray(pixels).save(folder / label / f"{i}.png")
+
+
+def test_one_command_for_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Folders of pictures to a blob that tells them apart, in integers as in floats."""
+    from rnnpool_training import classify
+
+    write_folders(tmp_path / "shapes", 40, 1)
+    out = tmp_path / "shapes.rnnp"
+    classify.main([str(tmp_path / "shapes"), "-o", str(out), "--size", "64", "--steps", "80", "--init", "none",
+                   "--threads", "1"])  # fmt: skip
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    model = blob.load(out)
+    assert model.labels == result["labels"] == ["bars", "disc"] and model.name == "shapes"
+    assert result["bytes"] == out.stat().st_size and result["trained on"] == 64
+    assert result["float"]["images"] == 16 and result["float"]["accuracy"] >= 0.8
+    assert result["integer"]["accuracy"] >= result["float"]["accuracy"] - 0.1
+    assert reference.golden_check(model)
+
+
+@pytest.mark.parametrize("case", ["nothing", "one class", "empty class", "single", "broken"])
+def test_folders_that_cannot_be_used(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from rnnpool_training import classify
+
+    if case != "nothing":
+        write_folders(tmp_path / "x", 2, 1)
+    if case == "one class":
+        (tmp_path / "x/bars").rename(tmp_path / "bars")
+    if case in ("empty class", "single"):
+        for i in range(0 if case == "empty class" else 1, 2):
+            (tmp_path / f"x/bars/{i}.png").unlink()
+    if case == "broken":
+        (tmp_path / "x/bars/0.png").write_bytes(b"no picture")
+    with pytest.raises(SystemExit) as stop:
+        classify.main([str(tmp_path / "x"), "-o", str(tmp_path / "x.rnnp")])
+    assert stop.value.code == 1 and not (tmp_path / "x.rnnp").exists()
+    text = capsys.readouterr().err
+    expected = {"nothing": "is not a folder", "one class": "two or more classes", "empty class": "holds no picture",
+                "single": "needs two pictures", "broken": "can't be read"}  # fmt: skip
+    assert expected[case] in text
+
+
+def test_warm_start() -> None:
+    """Everything but the dense layer; gray networks see gray pictures as the colour network did."""
+    torch.manual_seed(6)
+    colour = Classifier(SMALL).eval()
+    gray = Classifier(replace(SMALL, channels=1, labels=("x", "y"))).eval()
+    assert warm_start(gray, colour) == ["dense.weight", "dense.bias"]
+    x = inputs(1, 1)
+    with torch.no_grad():
+        x = gray.features(gray.maps(x)[1]), colour.features(colour.maps(x.expand(-1, 3, -1, -1))[1])
+    # Borders differ: none of them is padded with anything but 0.
+    assert torch.allclose(x[0], x[1], atol=1e-4)
+
+
+def test_coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels by the area of the box, boxes in the small picture's pixels, and the split by a list of numbers."""
+    pytest.importorskip("pycocotools")
+    from rnnpool_training import coco
+
+    boxes = {1: [[0, 0, 32, 47]], 2: [[0, 0, 32, 49]], 3: [], 4: [[100, 100, 200, 200]]}
+    images, annotations = [], []
+    for number, found in boxes.items():
+        Image.new("RGB", (640, 480), (number, 0, 0)).save(tmp_path / f"{number}.jpg")
+        images.append({"id": number, "file_name": f"{number}.jpg", "width": 640, "height": 480})
+        for box in found:
+            annotations.append({"id": len(annotations) + 1, "image_id": number, "category_id": 1, "bbox": box,
+                                "area": 1.0, "iscrowd": int(number == 2)})  # fmt: skip
+    annotations.append({"id": 99, "image_id": 3, "category_id": 2, "bbox": [0, 0, 600, 400], "area": 1, "iscrowd": 0})
+    (tmp_path / "instances.json").write_text(json.dumps({
+        "images": images, "annotations": annotations,
+        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "dog"}],
+    }))  # fmt: skip
+    (tmp_path / "ids.txt").write_text("2\n4\n")
+    command = [str(tmp_path / "instances.json"), str(tmp_path), str(tmp_path / "all")]
+    coco.main(command)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["images"] == 4
+    pictures = load_labelled(tmp_path / "all", 3)
+    assert [p.label for p in pictures] == [0, 1, 0, 1]  # 0.49 %, 0.51 %, a dog, 13 %
+    assert pictures[3].pixels.shape == (192, 256, 3) and pictures[3].complete
+    assert pictures[3].boxes is not None and pictures[3].boxes.tolist() == [[40, 40, 80, 80]]
+    for option, labels in (("--only-ids", [1, 1]), ("--without-ids", [0, 0])):
+        coco.main([*command[:2], str(tmp_path / option), option, str(tmp_path / "ids.txt")])
+        assert [p.label for p in load_labelled(tmp_path / option, 3)] == labels
+    for bad in (["--category", "unicorn"], ["--only-ids", str(tmp_path / "instances.json")]):
+        with pytest.raises(SystemExit):
+            coco.main([*command, *bad])
+
+
+def test_large_sets_are_read_when_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folders(tmp_path / "x", 3, 1)
+    kept = load_folders(tmp_path / "x", 3)[0]
+    monkeypatch.setattr("rnnpool_training.pictures.IN_MEMORY", 2)
+    read = load_folders(tmp_path / "x", 3)[0]
+    assert callable(read[0].stored) and not callable(kept[0].stored)
+    assert all((a.pixels == b.pixels).all() for a, b in zip(kept, read, strict=True))
