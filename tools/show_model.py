@@ -3,6 +3,7 @@
 
     tools/show_model.py models/face.rnnp
     tools/show_model.py models/face.rnnp --frame 640x480 --format RGB888 --picture arena.png
+    tools/show_model.py models/person.rnnp --compare docs/person_arena.png
 
 Costs and the arena's plan are what the engine itself says, built for this machine (needs a C compiler).
 """
@@ -12,14 +13,19 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnpool_training.blob import Conv, InvertedResidual, Model, Op, RNNPool, Task, read
+from rnnpool_training.blob import Conv, Dense, GlobalAveragePool, InvertedResidual, Model, Op, RNNPool, Task, read
 from rnnpool_training.engine import Engine, Region
+from rnnpool_training.planner import Planner
 from rnnpool_training.reference import Format
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FrameSize = tuple[int, int, Format]  # width, height, format
 
@@ -45,6 +51,8 @@ def attributes(op: Op) -> str:
     elif isinstance(op, InvertedResidual):
         found = [f"mid {len(op.expand_weight)}", f"stride {op.stride}"]
         found += ["residual"] if op.residual is not None else []
+    elif isinstance(op, (GlobalAveragePool, Dense)):
+        found = []
     else:
         sides = ", ".join(f"{w / 16:g}x{h / 16:g}" for w, h in op.anchors.tolist())
         found = [f"{op.weight.shape[1]}x{op.weight.shape[2]}", f"step {op.step}", f"anchors {sides}"]
@@ -130,21 +138,74 @@ def draw(blob: bytes, frame: FrameSize | None, path: Path) -> None:
     size = engine.arena_size(frame)
     segments = max(region.last for region in regions) + 1
     figure, axes = plt.subplots(figsize=(4 + 4 * segments, 9), layout="constrained")
+    draw_regions(axes, model, regions, size, lambda region: f"{region_name(model, region)}, {region.size:,}")
+    axes.set_ylabel("offset in the arena, bytes")
+    axes.set_title(f"{model.name}: {size:,} bytes of arena for {frame_text(frame)}")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def frame_text(frame: FrameSize | None) -> str:
+    """A frame's size and format for a title."""
+    return f"{frame[0]}x{frame[1]} {frame[2].name}" if frame else "frames of its own input size"
+
+
+def draw_regions(axes: Axes, model: Model, regions: list[Region], size: int, text: Callable[[Region], str]) -> None:
+    """Draws an arena's plan. size: bytes that the axes show."""
+    import matplotlib.pyplot as plt
+
+    segments = max(region.last for region in regions) + 1
     colours = plt.get_cmap("tab20")
     for region in regions:
         colour = "lightgrey" if region.op < 0 else colours(region.op % 20)
         width, middle = region.last - region.first + 1, (region.first + region.last + 1) / 2
         axes.bar(middle, region.size, width, region.offset, color=colour, edgecolor="black", linewidth=0.5)
         if region.size > size / 90:  # else the text would not fit
-            text = f"{region_name(model, region)}, {region.size:,}"
-            axes.text(middle, region.offset + region.size / 2, text, ha="center", va="center", fontsize=7)
-    axes.set(xlim=(0, segments), ylim=(0, size), xlabel="segment", ylabel="offset in the arena, bytes")
+            axes.text(middle, region.offset + region.size / 2, text(region), ha="center", va="center", fontsize=7)
+    axes.set(xlim=(0, segments), ylim=(0, size), xlabel="segment")
     axes.set_xticks([s + 0.5 for s in range(segments)], [str(s) for s in range(segments)])
     axes.yaxis.set_major_formatter("{x:,.0f}")
-    shown = f"{frame[0]}x{frame[1]} {frame[2].name}" if frame else "its own input size"
-    axes.set_title(f"{model.name}: {size:,} bytes of arena for {shown}")
+
+
+def short_name(region: Region) -> str:
+    """What a part of the arena is for, in few letters."""
+    return region.what if region.op < 0 else f"{region.op} {region.what}"
+
+
+def no_text(region: Region) -> str:
+    """Nothing."""
+    return ""
+
+
+def compare(blob: bytes, frame: FrameSize | None, path: Path) -> str:
+    """Writes a picture of three plans, side by side, and gives their sizes as text.
+
+    All rings (streaming), all maps whole (layer by layer), and the planner's choice (`rnnpool_training.planner`).
+    """
+    import matplotlib.pyplot as plt
+
+    model = read(blob)
+    planner = Planner(model, frame)
+    plans = {
+        "layer by layer": planner.layer_by_layer(),
+        "streaming": planner.streaming(),
+        "planned": planner.best(),
+    }
+    size = max(plan.arena for plan in plans.values())
+    figure, every = plt.subplots(1, 3, figsize=(16, 9), layout="constrained", sharey=True, width_ratios=(3, 1, 3))
+    for axes, (name, plan) in zip(every, plans.items(), strict=True):
+        text = no_text if name == "layer by layer" else short_name  # the columns of the former are narrow
+        draw_regions(axes, model, planner.engine(plan.cuts).regions(frame), size, text)
+        axes.set_title(f"{name}: {plan.arena:,} bytes")
+    every[0].set_ylabel("offset in the arena, bytes")
+    figure.suptitle(f"{model.name}: the arena for {frame_text(frame)}, a colour an operator")
     figure.savefig(path, dpi=120)
     plt.close(figure)
+    rows = [
+        [name, f"{plan.arena:,}", " ".join(map(str, plan.cuts)) if len(plan.cuts) < len(planner.spine) else "all"]
+        for name, plan in plans.items()
+    ]
+    return "\n".join(table(["plan", "arena", "maps kept whole, by operator"], rows, ["plan"]))
 
 
 def frame_size(text: str) -> tuple[int, int]:
@@ -164,6 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--format", choices=[f.name for f in Format], default="GRAY8", help="of these frames")
     parser.add_argument("--picture", type=Path, help="also write a picture of the arena (needs matplotlib)")
+    parser.add_argument(
+        "--compare", type=Path, help="also write a picture of three plans: layer by layer, streaming, planned"
+    )
     args = parser.parse_args(arguments)
     frame = (*args.frame, Format[args.format]) if args.frame else None
     try:
@@ -172,6 +236,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.picture:
             draw(blob, frame, args.picture)
             print(f"\npicture: {args.picture}")
+        if args.compare:
+            print(f"\n{compare(blob, frame, args.compare)}\n\npicture: {args.compare}")
     except (OSError, ValueError, RuntimeError) as error:
         print(f"show_model: {args.model}: {error}", file=sys.stderr)
         return 1

@@ -88,6 +88,19 @@ def classifier(seed: int) -> Model:
     return net.classifier(f"classifier {seed}", 3)
 
 
+def wake_words(seed: int, size: int = 224, channels: int = 3) -> Model:
+    """MobileNetV2-RNNPool at 0.35 of its width (Saha et al. 2020, appendix F) with random weights, without cuts."""
+    net = Builder(np.random.default_rng(seed), size, size, channels)
+    last = net.rnnpool(net.conv(0, 8, 3, 2, relu=True), 6, 6, 4, 8, 8, pad_bottom=1, pad_right=1)
+    inputs = 32
+    for out, repeats, stride in ((24, 4, 2), (32, 3, 1), (56, 3, 2), (112, 1, 1)):
+        for i in range(repeats):
+            last = net.block(last, out, 6 * inputs, stride if i == 0 else 1, residual=i > 0)
+            inputs = out
+    net.conv(last, 192, 1, 1, relu=True)
+    return net.classifier(f"wake_words {size} {seed}", 2)
+
+
 def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Model:
     """A random tree of operators with heads: odd sizes down to 1x1, gray or RGB, every kind, flag and stride.
 

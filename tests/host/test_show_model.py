@@ -85,3 +85,24 @@ def test_no_model(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_no_frame(frame: str, path: Path) -> None:
     with pytest.raises(SystemExit):
         show_model.main([str(path), "--frame", frame])
+
+
+def test_comparison_of_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, picture = tmp_path / "model.rnnp", tmp_path / "plans.png"
+    blob.save(networks.classifier(1), model)
+    assert show_model.main([str(model), "--compare", str(picture)]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^ 5  global_average_pool +4 +1x1x24 ", text, re.M)
+    assert re.search(r"^ 6  dense +5 +1x1x3 ", text, re.M)
+    found = {
+        name: int(n.replace(",", ""))
+        for name, n in re.findall(r"^(layer by layer|streaming|planned) +([\d,]+)", text, re.M)
+    }
+    plans = show_model.Planner(blob.load(model))
+    assert found == {
+        "layer by layer": plans.layer_by_layer().arena,
+        "streaming": plans.streaming().arena,
+        "planned": plans.best().arena,
+    }
+    with Image.open(picture) as image:
+        assert image.width > 1000 and len(image.convert("RGB").getcolors(1 << 24)) > 10
