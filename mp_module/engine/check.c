@@ -172,11 +172,10 @@ static bool check_fields(const rnnp_check_t *c, const rnnp_model_t *model, const
         check_output(c, op);
 }
 
-// The sums of docs/arithmetic.md, section 2, for a convolution with weights w[outputs][inputs].
-//   weight_step  from a channel's weight to its next; channel_step  from a channel to the next
+// The weights of a dense layer or of a depthwise convolution, as SPEC.md lays them out.
 typedef struct {
     const int8_t *weight;
-    uint32_t channel_step, weight_step;
+    bool depthwise;
     uint32_t inputs, outputs;
     const int32_t *bias, *multiplier;
     const int32_t *residual; // NULL: none
@@ -186,15 +185,32 @@ static uint32_t magnitude(int32_t v) {
     return v < 0 ? 0u - (uint32_t)v : (uint32_t)v;
 }
 
+// Sum of the magnitudes of an output's weights; false if the gaps behind them are not 0.
+static bool sum_weights(const rnnp_check_t *c, const char *what, const convolution_t *conv, uint32_t o, uint64_t *sum) {
+    uint32_t count = conv->depthwise ? RNNP_DEPTHWISE_RECORD : rnnp_align(conv->inputs, RNNP_WEIGHT_BLOCK);
+    *sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool gap = conv->depthwise ? i % 4 == 3 : i >= conv->inputs || o >= conv->outputs;
+        uint32_t at = conv->depthwise ? o * RNNP_DEPTHWISE_RECORD + i : rnnp_weight_index(conv->inputs, o, i);
+        if (gap && conv->weight[at] != 0) {
+            return bad(c, what, 0, (uint32_t)conv->weight[at]);
+        }
+        *sum += magnitude(conv->weight[at]);
+    }
+    return true;
+}
+
+// The sums of docs/arithmetic.md, section 2.
 static bool check_sums(const rnnp_check_t *c, const char *what, const convolution_t *conv) {
+    uint64_t sum;
     for (uint32_t o = 0; o < conv->outputs; o++) {
         if (conv->multiplier[o] < 0) {
             return bad(c, "multiplier", INT32_MAX, (uint32_t)conv->multiplier[o]);
         }
-        uint64_t sum = magnitude(conv->bias[o]);
-        for (uint32_t i = 0; i < conv->inputs; i++) {
-            sum += (uint64_t)magnitude(conv->weight[o * conv->channel_step + i * conv->weight_step]) * 128;
+        if (!sum_weights(c, what, conv, o, &sum)) {
+            return false;
         }
+        sum = sum * 128 + magnitude(conv->bias[o]);
         if (conv->residual != NULL) {
             if (magnitude(conv->residual[o]) > 32767) {
                 return bad(c, "residual", 32767, (uint32_t)conv->residual[o]);
@@ -205,12 +221,12 @@ static bool check_sums(const rnnp_check_t *c, const char *what, const convolutio
             return bad(c, what, (uint32_t)INT32_LIMIT, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
         }
     }
-    return true;
+    return conv->depthwise || conv->outputs % 2 == 0 || sum_weights(c, what, conv, conv->outputs, &sum);
 }
 
 static bool check_dense_sums(const rnnp_check_t *c, const char *what, const void *const *arrays, uint32_t outputs,
     uint32_t inputs, const void *residual) {
-    convolution_t conv = { arrays[0], inputs, 1, inputs, outputs, arrays[1], arrays[2], residual };
+    convolution_t conv = { arrays[0], false, inputs, outputs, arrays[1], arrays[2], residual };
     return check_sums(c, what, &conv);
 }
 
@@ -257,7 +273,7 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_model_t *model, c
             check_matrix(c, "w2", a[RNNP_W2], h2, h1, 32768) && check_matrix(c, "u2", a[RNNP_U2], h2, h2, 32768);
     }
     if (op->kind == RNNP_INVERTED_RESIDUAL) {
-        convolution_t depthwise = { a[RNNP_DEPTHWISE_WEIGHT], 1, mid, 9, mid, a[RNNP_DEPTHWISE_BIAS],
+        convolution_t depthwise = { a[RNNP_DEPTHWISE_WEIGHT], true, 9, mid, a[RNNP_DEPTHWISE_BIAS],
             a[RNNP_DEPTHWISE_MULTIPLIER], NULL };
         return check_dense_sums(c, "expand_weight", a + RNNP_EXPAND_WEIGHT, mid, in, NULL) &&
             check_sums(c, "depthwise_weight", &depthwise) &&

@@ -10,9 +10,18 @@ static uint32_t padding(const rnnp_op_t *op) {
     return (op->kernel - 1u) / 2;
 }
 
+static uint32_t tile_bytes(const rnnp_op_t *op) {
+    return rnnp_tile_bytes((uint32_t)op->kernel * op->kernel * op->in_channels);
+}
+
+// Bytes of an output row of int16.
+static uint32_t row16_bytes(const rnnp_op_t *op) {
+    return (uint32_t)op->out_width * op->out_channels * (uint32_t)sizeof(int16_t);
+}
+
 uint32_t rnnp_conv_scratch(const rnnp_op_t *op) {
     // A head's row goes nowhere but to the decoder.
-    return op->kind == RNNP_DETECT_HEAD ? (uint32_t)op->out_width * op->out_channels * (uint32_t)sizeof(int16_t) : 0;
+    return tile_bytes(op) + (op->kind == RNNP_DETECT_HEAD ? row16_bytes(op) : 0);
 }
 
 uint32_t rnnp_conv_need(const rnnp_op_t *op, const rnnp_node_t *node) {
@@ -39,6 +48,7 @@ static void prepare(const rnnp_step_t *s, rnnp_conv_t *conv, const int8_t **rows
             .min = op->act_min,
             .max = op->act_max,
         },
+        .tile = rnnp_scratch(s),
     };
     uint32_t top = (uint32_t)s->node->rows_made * op->stride; // in rows of the padded input
     for (uint32_t ky = 0; ky < op->kernel; ky++) {
@@ -61,10 +71,10 @@ void rnnp_head_step(const rnnp_step_t *s) {
     const int8_t *rows[3];
     prepare(s, &conv, rows);
     bool dense = s->op.kind == RNNP_DENSE; // the row stays: it is the result
-    int16_t *out = dense ? (void *)rnnp_ring_row(s->context, s->node, 0) : rnnp_scratch(s);
+    void *out = dense ? (void *)rnnp_ring_row(s->context, s->node, 0) : (uint8_t *)rnnp_scratch(s) + tile_bytes(&s->op);
     rnnp_kernel_head(&conv, rows, out);
     if (!dense) {
         rnnp_detect_row(s, out);
     }
-    rnnp_row_made(s, out, (uint32_t)s->op.out_width * s->op.out_channels * (uint32_t)sizeof(out[0]));
+    rnnp_row_made(s, out, row16_bytes(&s->op));
 }

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "numeric.h"
+#include "op.h"
+
 #if defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && defined(__ARM_FP) && !defined(RNNP_NO_DSP)
 #define RNNP_ARMV7EM (1) // Cortex-M4F, M7
 #else
@@ -28,15 +31,23 @@ typedef struct {
     int8_t min, max;
 } rnnp_requantize_t;
 
+// Bytes of scratch memory, at an address divisible by 4, that a kernel with dense weights may use: RNNP_TILE pixels,
+// widened to int16.
+#define RNNP_TILE (4)
+static inline uint32_t rnnp_tile_bytes(uint32_t inputs) {
+    return rnnp_align(inputs, RNNP_WEIGHT_BLOCK) * RNNP_TILE * (uint32_t)sizeof(int16_t);
+}
+
 // A convolution of one output row.
 typedef struct {
-    const int8_t *weight; // [out_channels][kernel][kernel][in_channels]
+    const int8_t *weight; // dense; inputs are [kernel][kernel][in_channels]
     uint16_t in_width, in_channels;
     uint16_t out_width, out_channels;
     uint8_t kernel; // 1 or 3
     uint8_t stride; // 1 or 2
     int8_t pad; // value of pixels outside of the input
     rnnp_requantize_t requantize; // heads: bias and multiplier alone are used
+    void *tile; // scratch: rnnp_tile_bytes(kernel * kernel * in_channels)
 } rnnp_conv_t;
 
 // One output row, padded by (kernel - 1) / 2 pixels at both sides.
@@ -44,34 +55,42 @@ typedef struct {
 //   out   out_width * out_channels values
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out);
 
-// The same to int16: sat16((acc * multiplier + 2^23) >> 24).
+// The same to int16: sat16((acc * multiplier + 2^23) >> 24). Stride 1.
 void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out);
 
-// A 1x1 convolution of stride 1 over a run of pixels, with a second, one-tap input if `residual` is not NULL.
+// A 1x1 convolution over a run of pixels, with a second, one-tap input if `residual` is not NULL.
+//
+// Either side may be *planar*, a row of pixels a channel, instead of a pixel after the other: its pitch is the distance
+// in bytes from a channel's row to the next one's, a multiple of 4 (0: not planar).
 typedef struct {
-    const int8_t *weight; // [out_channels][in_channels]
+    const int8_t *weight; // dense
     const int32_t *residual; // [out_channels], -32767..32767, or NULL
     uint16_t in_channels, out_channels;
+    uint16_t in_pitch, out_pitch;
+    uint8_t stride; // of a planar input: 1 or 2
     rnnp_requantize_t requantize;
+    void *tile; // scratch: rnnp_tile_bytes(in_channels)
 } rnnp_pointwise_t;
 
-//   in    pixels * in_channels values
+//   in    the first pixel. Planar: rows have 4 * stride - 1 readable bytes, of any value, past their last pixel
 //   skip  pixels * out_channels values that `residual` weighs; unused without it
-//   out   pixels * out_channels values; must not overlap the inputs
+//   out   the first pixel; must not overlap the inputs
 void rnnp_kernel_pointwise(
     const rnnp_pointwise_t *pointwise, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out);
 
-// A depthwise 3x3 convolution over a run of pixels. Its input is padded already.
+// A depthwise 3x3 convolution of a row. Input and output are planar; the input is padded already.
 typedef struct {
-    const int8_t *weight; // [3][3][channels]
+    const int8_t *weight; // [channels][3][4] (RNNP_DEPTHWISE_RECORD), the last of each 4 is unused
     uint16_t channels;
+    uint16_t pitch; // at least out_width * stride + 5
     uint8_t stride; // 1 or 2, along the row
     rnnp_requantize_t requantize;
 } rnnp_depthwise_t;
 
-//   rows  three rows of (pixels - 1) * stride + 3 pixels each: output x covers pixels x * stride .. x * stride + 2
-//   out   pixels * channels values; must not overlap the rows
-void rnnp_kernel_depthwise(const rnnp_depthwise_t *depthwise, const int8_t *const *rows, uint32_t pixels, int8_t *out);
+// Output x of a channel covers columns x * stride .. x * stride + 2 and takes the place of column x * stride in rows[0];
+// what is in rows[0] between and behind the outputs may change.
+//   rows  three rows, channels * pitch bytes each, at addresses divisible by 4
+void rnnp_kernel_depthwise(const rnnp_depthwise_t *depthwise, int8_t *const *rows, uint32_t out_width);
 
 // One FastGRNN cell.
 typedef struct {

@@ -13,6 +13,8 @@
 #pragma GCC optimize("Os") // for shapes only that arch/ is not made for
 #endif
 
+#if !RNNP_ARMV7EM || defined(RNNP_TWINS) // arch/ has all of these for any shape
+
 // acc * multiplier / 2^shift, rounded to nearest (halves up).
 static int64_t scale(int32_t acc, int32_t multiplier, uint32_t shift) {
     return ((int64_t)acc * multiplier + (INT64_C(1) << (shift - 1))) >> shift;
@@ -23,26 +25,19 @@ static int8_t requantize(const rnnp_requantize_t *r, uint32_t channel, int32_t a
     return (int8_t)rnnp_clamp(y, r->min, r->max);
 }
 
-static int32_t dot8(const int8_t *a, const int8_t *b, uint32_t count) {
+// Weights of one output, which stand two apart.
+static int32_t dot8(const int8_t *weight, const int8_t *x, uint32_t count) {
     int32_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        sum += a[i] * b[i];
+        sum += weight[2 * i] * x[i];
     }
     return sum;
 }
 
-static int32_t sum8(const int8_t *a, uint32_t count) {
+static int32_t sum8(const int8_t *weight, uint32_t count) {
     int32_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        sum += a[i];
-    }
-    return sum;
-}
-
-static int32_t dot16(const int16_t *a, const int16_t *b, uint32_t count) {
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        sum += a[i] * b[i];
+        sum += weight[2 * i];
     }
     return sum;
 }
@@ -50,10 +45,10 @@ static int32_t dot16(const int16_t *a, const int16_t *b, uint32_t count) {
 // Accumulator of output channel o at output column ox.
 static int32_t convolve(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t o) {
     uint32_t k = conv->kernel, channels = conv->in_channels;
-    const int8_t *weight = conv->weight + o * k * k * channels;
+    const int8_t *weight = conv->weight + rnnp_weight_index(k * k * channels, o, 0);
     int32_t acc = conv->requantize.bias[o];
     for (uint32_t ky = 0; ky < k; ky++) {
-        for (uint32_t kx = 0; kx < k; kx++, weight += channels) {
+        for (uint32_t kx = 0; kx < k; kx++, weight += 2 * channels) {
             int32_t x = (int32_t)(ox * conv->stride + kx) - (int32_t)(k - 1) / 2;
             if (rows[ky] == NULL || x < 0 || x >= conv->in_width) {
                 acc += conv->pad * sum8(weight, channels);
@@ -84,31 +79,50 @@ void rnnp_kernel_head_c(const rnnp_conv_t *conv, const int8_t *const *rows, int1
 
 void rnnp_kernel_pointwise_c(
     const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
+    uint32_t in_channels = p->in_channels, out_channels = p->out_channels;
     for (uint32_t x = 0; x < pixels; x++) {
-        for (uint32_t o = 0; o < p->out_channels; o++) {
-            int32_t acc = p->requantize.bias[o] + dot8(p->weight + o * p->in_channels, in, p->in_channels);
-            if (p->residual != NULL) {
-                acc += p->residual[o] * skip[x * p->out_channels + o];
+        int8_t planar[RNNP_MAX_CHANNELS];
+        const int8_t *pixel = in + x * in_channels;
+        if (p->in_pitch != 0) {
+            for (uint32_t i = 0; i < in_channels; i++) {
+                planar[i] = in[i * p->in_pitch + x * p->stride];
             }
-            *out++ = requantize(&p->requantize, o, acc);
+            pixel = planar;
         }
-        in += p->in_channels;
+        for (uint32_t o = 0; o < out_channels; o++) {
+            const int8_t *weight = p->weight + rnnp_weight_index(in_channels, o, 0);
+            int32_t acc = p->requantize.bias[o] + dot8(weight, pixel, in_channels);
+            if (p->residual != NULL) {
+                acc += p->residual[o] * skip[x * out_channels + o];
+            }
+            out[p->out_pitch != 0 ? o * p->out_pitch + x : x * out_channels + o] = requantize(&p->requantize, o, acc);
+        }
     }
 }
 
-void rnnp_kernel_depthwise_c(const rnnp_depthwise_t *d, const int8_t *const *rows, uint32_t pixels, int8_t *out) {
-    uint32_t channels = d->channels;
-    for (uint32_t x = 0; x < pixels; x++) {
-        for (uint32_t c = 0; c < channels; c++) {
+void rnnp_kernel_depthwise_c(const rnnp_depthwise_t *d, int8_t *const *rows, uint32_t out_width) {
+    for (uint32_t c = 0; c < d->channels; c++) {
+        const int8_t *weight = d->weight + 12 * c;
+        for (uint32_t x = 0; x < out_width; x++) {
+            uint32_t at = c * d->pitch + x * d->stride;
             int32_t acc = d->requantize.bias[c];
             for (uint32_t ky = 0; ky < 3; ky++) {
-                const int8_t *in = rows[ky] + x * d->stride * channels + c;
-                const int8_t *weight = d->weight + ky * 3 * channels + c;
-                acc += in[0] * weight[0] + in[channels] * weight[channels] + in[2 * channels] * weight[2 * channels];
+                const int8_t *in = rows[ky] + at, *w = weight + 4 * ky;
+                acc += in[0] * w[0] + in[1] * w[1] + in[2] * w[2];
             }
-            *out++ = requantize(&d->requantize, c, acc);
+            rows[0][at] = requantize(&d->requantize, c, acc);
         }
     }
+}
+
+#endif
+
+static int32_t dot16(const int16_t *a, const int16_t *b, uint32_t count) {
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += a[i] * b[i];
+    }
+    return sum;
 }
 
 void rnnp_kernel_cell_input8_c(

@@ -1,8 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 #include "op.h"
 
-#include "numeric.h"
-
 void rnnp_op_decode(rnnp_op_t *op, const uint8_t *r) {
     op->kind = r[0];
     op->flags = r[1];
@@ -54,17 +52,22 @@ static void append(rnnp_layout_t *layout, uint32_t index, uint32_t size) {
     layout->size = layout->offset[index] + size;
 }
 
+// Bytes of the weights of a dense layer: outputs in pairs, inputs in whole blocks (SPEC.md).
+static uint32_t dense_bytes(uint32_t outputs, uint32_t inputs) {
+    return rnnp_weight_index(inputs, rnnp_align(outputs, 2), 0);
+}
+
 void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
     *layout = (rnnp_layout_t){ .size = 0 };
     if (op->kind == RNNP_INVERTED_RESIDUAL) {
-        append(layout, RNNP_EXPAND_WEIGHT, mid * in);
+        append(layout, RNNP_EXPAND_WEIGHT, dense_bytes(mid, in));
         append(layout, RNNP_EXPAND_BIAS, 4 * mid);
         append(layout, RNNP_EXPAND_MULTIPLIER, 4 * mid);
-        append(layout, RNNP_DEPTHWISE_WEIGHT, 9 * mid);
+        append(layout, RNNP_DEPTHWISE_WEIGHT, RNNP_DEPTHWISE_RECORD * mid);
         append(layout, RNNP_DEPTHWISE_BIAS, 4 * mid);
         append(layout, RNNP_DEPTHWISE_MULTIPLIER, 4 * mid);
-        append(layout, RNNP_PROJECT_WEIGHT, out * mid);
+        append(layout, RNNP_PROJECT_WEIGHT, dense_bytes(out, mid));
         append(layout, RNNP_PROJECT_BIAS, 4 * out);
         append(layout, RNNP_PROJECT_MULTIPLIER, 4 * out);
         if (rnnp_op_residual(op)) {
@@ -83,7 +86,7 @@ void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     } else if (op->kind == RNNP_GLOBAL_AVERAGE_POOL) {
         append(layout, RNNP_POOL_MULTIPLIER, 4);
     } else {
-        append(layout, RNNP_WEIGHT, out * op->kernel * op->kernel * in);
+        append(layout, RNNP_WEIGHT, dense_bytes(out, (uint32_t)op->kernel * op->kernel * in));
         append(layout, RNNP_BIAS, 4 * out);
         append(layout, RNNP_MULTIPLIER, 4 * out);
         if (op->kind == RNNP_DETECT_HEAD) {

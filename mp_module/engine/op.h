@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "numeric.h"
 #include "rnnp.h"
 
 #define RNNP_HEADER_SIZE (128)
@@ -66,6 +67,17 @@ typedef struct {
     uint32_t offset[RNNP_MAX_ARRAYS];
     uint32_t size; // of the section, less the padding of its last array
 } rnnp_layout_t;
+
+// Weights of a dense layer (convolution, expansion, projection): [ceil(outputs / 2)][inputs rounded up to
+// RNNP_WEIGHT_BLOCK][2], zeros in the gaps.
+#define RNNP_WEIGHT_BLOCK (16)
+
+static inline uint32_t rnnp_weight_index(uint32_t inputs, uint32_t output, uint32_t input) {
+    return (output / 2 * rnnp_align(inputs, RNNP_WEIGHT_BLOCK) + input) * 2 + output % 2;
+}
+
+// Bytes of a channel's weights of a depthwise 3x3: [3][4], the last of each 4 is 0.
+#define RNNP_DEPTHWISE_RECORD (12)
 
 // Little-endian fields of the blob.
 static inline uint16_t rnnp_read_u16(const uint8_t *at) {

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 
 #define RNNP_VERSION_STRING "0.1.0"
-#define RNNP_BLOB_VERSION (1)
+#define RNNP_BLOB_VERSION (2)
 #define RNNP_ALIGNMENT (8) // of a blob and of an arena, in bytes
 #define RNNP_MAX_OPS (64)
 

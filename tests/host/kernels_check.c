@@ -30,10 +30,12 @@ static int32_t one_of(const int32_t *values, uint32_t count) {
 }
 #define ONE_OF(...) one_of((const int32_t[]){ __VA_ARGS__ }, sizeof((const int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t))
 
-static int8_t in8[3][VALUES], weight8[VALUES], skip8[VALUES];
+static int8_t in8[3][VALUES] __attribute__((aligned(4))), weight8[2 * VALUES] __attribute__((aligned(4))),
+    skip8[VALUES];
 static int32_t bias[256], multiplier[256], residual[256];
 static int16_t w16[VALUES], u16[64 * 64], bz[64], bh[64], vectors[VALUES];
-static uint8_t fast[VALUES * 2 + GUARD], plain[VALUES * 2 + GUARD];
+static uint8_t fast[VALUES * 2 + GUARD] __attribute__((aligned(4))),
+    plain[VALUES * 2 + GUARD] __attribute__((aligned(4)));
 
 // Random bytes with many extremes.
 static void fill8(int8_t *to, uint32_t count) {
@@ -79,16 +81,47 @@ static void end_case(const char *name, uint32_t a, uint32_t b, uint32_t c) {
     }
 }
 
+static void put_weight(uint32_t at) {
+    weight8[at] = (int8_t)(next() % 8 == 0 ? ONE_OF(-128, 127, 0) : (int32_t)next());
+}
+
+// Weights of a dense layer: zeros in the gaps.
+static void fill_dense(uint32_t inputs, uint32_t outputs) {
+    memset(weight8, 0, sizeof(weight8));
+    for (uint32_t o = 0; o < outputs; o++) {
+        for (uint32_t i = 0; i < inputs; i++) {
+            put_weight(rnnp_weight_index(inputs, o, i));
+        }
+    }
+}
+
+static int16_t tile[VALUES] __attribute__((aligned(4)));
+
+// What scratch memory was before must not matter.
+static void fill_tile(void) {
+    for (uint32_t i = 0; i < VALUES; i++) {
+        tile[i] = (int16_t)next();
+    }
+}
+
+static uint32_t pitch_of(uint32_t columns) {
+    return rnnp_align(columns, 4) + (uint32_t)ONE_OF(0, 4, 8);
+}
+
 static void check_pointwise(void) {
-    rnnp_pointwise_t p = { .weight = weight8 };
+    rnnp_pointwise_t p = { .weight = weight8, .tile = tile };
     p.in_channels = (uint16_t)ONE_OF(32, 64, 4 * between(1, 20), between(1, 40));
     p.out_channels = (uint16_t)ONE_OF(2 * between(1, 20), between(1, 20));
     uint32_t pixels = (uint32_t)between(1, 10);
     bool skip = next() % 2 != 0;
-    fill8(in8[0], pixels * p.in_channels);
+    p.stride = (uint8_t)between(1, 2);
+    p.in_pitch = (uint16_t)(next() % 2 != 0 ? pitch_of((pixels + 3) * p.stride) : 0);
+    p.out_pitch = (uint16_t)(!skip && next() % 2 != 0 ? pitch_of(pixels) : 0);
+    fill8(in8[0], VALUES);
     fill8(skip8, pixels * p.out_channels);
-    fill8(weight8, (uint32_t)p.in_channels * p.out_channels);
+    fill_dense(p.in_channels, p.out_channels);
     fill_requantize(&p.requantize, p.out_channels);
+    fill_tile();
     p.residual = skip ? residual : NULL;
     start_case();
     rnnp_kernel_pointwise(&p, in8[0], skip ? skip8 : NULL, pixels, (int8_t *)fast);
@@ -98,26 +131,39 @@ static void check_pointwise(void) {
 
 static void check_depthwise(void) {
     rnnp_depthwise_t d = { .weight = weight8, .stride = (uint8_t)between(1, 2) };
-    d.channels = (uint16_t)ONE_OF(4 * between(1, 16), between(1, 20));
-    uint32_t pixels = (uint32_t)between(1, 7);
-    const int8_t *rows[3] = { in8[0], in8[1], in8[2] };
+    d.channels = (uint16_t)between(1, 16);
+    uint32_t width = (uint32_t)between(1, 20);
+    d.pitch = (uint16_t)pitch_of(width * d.stride + 5);
     for (uint32_t i = 0; i < 3; i++) {
-        fill8(in8[i], ((pixels - 1) * d.stride + 3) * d.channels);
+        fill8(in8[i], (uint32_t)d.channels * d.pitch);
     }
-    fill8(weight8, 9u * d.channels);
+    memset(weight8, 0, sizeof(weight8));
+    for (uint32_t i = 0; i < 9u * d.channels; i++) {
+        put_weight(i / 3 * 4 + i % 3);
+    }
     fill_requantize(&d.requantize, d.channels);
     start_case();
-    rnnp_kernel_depthwise(&d, rows, pixels, (int8_t *)fast);
-    rnnp_kernel_depthwise_c(&d, rows, pixels, (int8_t *)plain);
-    end_case("depthwise", d.channels, d.stride, pixels);
+    memcpy(fast, in8[0], (uint32_t)d.channels * d.pitch);
+    memcpy(plain, in8[0], (uint32_t)d.channels * d.pitch);
+    int8_t *rows[3] = { (int8_t *)fast, in8[1], in8[2] };
+    rnnp_kernel_depthwise(&d, rows, width);
+    rows[0] = (int8_t *)plain;
+    rnnp_kernel_depthwise_c(&d, rows, width);
+    for (uint32_t i = 0; i < (uint32_t)d.channels * d.pitch; i++) { // all but the outputs may be anything
+        uint32_t column = i % d.pitch;
+        if (column % d.stride != 0 || column / d.stride >= width) {
+            fast[i] = plain[i] = 0;
+        }
+    }
+    end_case("depthwise", d.channels, d.stride, width);
 }
 
 static void check_conv(bool head) {
-    rnnp_conv_t c = { .weight = weight8 };
+    rnnp_conv_t c = { .weight = weight8, .tile = tile };
     c.kernel = (uint8_t)ONE_OF(1, 3);
     c.stride = (uint8_t)(head ? 1 : between(1, 2));
-    c.in_channels = (uint16_t)(head ? ONE_OF(4 * between(1, 10), between(1, 20)) : ONE_OF(1, 1, 3, 4));
-    c.out_channels = (uint16_t)(head ? 5 * between(1, 3) : ONE_OF(4, 4, between(1, 8)));
+    c.in_channels = (uint16_t)(head ? ONE_OF(4 * between(1, 10), between(1, 20)) : ONE_OF(1, 1, 3, 4, between(1, 16)));
+    c.out_channels = (uint16_t)(head ? ONE_OF(5 * between(1, 3), between(1, 40)) : ONE_OF(4, 4, between(1, 8)));
     c.in_width = (uint16_t)between(1, 20);
     c.out_width = (uint16_t)((c.in_width - 1) / c.stride + 1);
     c.pad = (int8_t)between(-128, 127);
@@ -127,8 +173,9 @@ static void check_conv(bool head) {
         rows[i] = next() % 4 == 0 && i != 1 ? NULL : in8[i];
     }
     rows[0] = c.kernel == 1 ? in8[0] : rows[0];
-    fill8(weight8, (uint32_t)c.kernel * c.kernel * c.in_channels * c.out_channels);
+    fill_dense((uint32_t)c.kernel * c.kernel * c.in_channels, c.out_channels);
     fill_requantize(&c.requantize, c.out_channels);
+    fill_tile();
     start_case();
     if (head) {
         rnnp_kernel_head(&c, rows, (int16_t *)fast);

@@ -89,7 +89,8 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
     total = len(blob)
     yield _header("magic", b"RNNQ", sealed=False)
     yield _header("version", 0, Status.UNSUPPORTED)
-    yield _header("version", 2, Status.UNSUPPORTED)
+    yield _header("version", 1, Status.UNSUPPORTED)
+    yield _header("version", 3, Status.UNSUPPORTED)
     yield _header("header_size", 64)
     yield _header("total_size", total + 16, Status.TRUNCATED)
     yield _header("total_size", 0xFFFFFFF0, Status.TRUNCATED)
@@ -241,6 +242,12 @@ def _parameter_mutations(blob: bytes) -> Iterator[Mutation]:
         offset = _array_offset(blob, POOL, name)
         data = np.array([-32768, -32768], "<i2").tobytes()
         yield Mutation(f"operator {POOL}: {name} overflows", offset, data, Status.FORMAT, POOL)
+    for op, name, input_ in ((CONV, "weight", 27), (HEAD, "weight", 72), (BLOCK, "project_weight", 12)):
+        # Inputs are stored in whole blocks of 16, those of two outputs side by side.
+        offset = _array_offset(blob, op, name) + 2 * input_
+        yield Mutation(f"operator {op}: {name} in a gap", offset, b"\1", Status.FORMAT, op)
+    offset = _array_offset(blob, BLOCK, "depthwise_weight") + 7
+    yield Mutation(f"operator {BLOCK}: depthwise_weight in a gap", offset, b"\xff", Status.FORMAT, BLOCK)
     yield array(HEAD, "anchors", 0, "<u2", "is 0")
     yield array(HEAD, "anchors", 32768, "<u2", "is 32768")
 

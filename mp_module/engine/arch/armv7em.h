@@ -79,91 +79,49 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
     return values;
 }
 
-// ---- Tiles of 4 pixels x 2 output channels, eight accumulators in registers ----
+// ---- Dense layers: RNNP_TILE pixels x all outputs ----
 //
-// The pixels are widened to int16 once for all output channels: for each 4 input channels the words (c0, c2) of the
-// four pixels, then the words (c1, c3), which is how SXTB16 takes the weights apart. Zeros fill it up to whole blocks.
+// The pixels are widened to int16 once for all outputs. The words of a widened tile hold inputs 2 i and 2 i + 1: for each i
+// those of the four pixels. Behind the last input, up to a whole block of weights, may be anything: the weights are 0.
 
-#define RNNP_TILE (4) // pixels
-#define RNNP_BLOCK_WORDS (32) // of a widened tile that the inner loop takes at a time: 16 channels
+// Inputs of four pixels, `step` bytes apart, channels innermost. Returns the end.
+//   channels  a multiple of 4
+uint32_t *rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels, uint32_t *x);
 
-// Arguments of the inner loop, in s0 - s4.
+// Arguments of the inner loop, loaded into s0 .. s11 and r1 in this order.
 typedef struct {
-    uint32_t channel_bytes; // s0: from a channel's weights to the next one's
-    uint32_t advance; // s1: from the end of the inner loop to the next pair of channels
-    const uint32_t *x; // s2: the word before the widened tile
-    const uint32_t *x_end; // s3: its last word
-    const int8_t *weight; // s4
-} rnnp_dot_t;
+    const uint32_t *x, *x_last; // s0, s1: the word before the widened tile, and its last word
+    const int32_t *bias; // s2
+    const int32_t *multiplier; // s3
+    const int32_t *residual; // s4: NULL for none
+    const int8_t *skip; // s5
+    void *out; // s6
+    uint32_t pixel_step, channel_step; // s7, s8: of out and skip
+    const int8_t *weight_end; // s9
+    int32_t zero_point; // s10
+    uint32_t raw; // s11: not 0 for accumulators, int32 [outputs rounded up to 2][RNNP_TILE]; then residual is not NULL
+    const int8_t *weight;
+} rnnp_tile_t;
 
-// Adds the products of a widened tile and of the weights of two channels to r4-r7 (pixels of the first channel) and
-// r8-r11 (of the second). r0 x, r1 weight; on return the next pair's weight is in s4 (and r0 - r3, r12, lr are changed).
-#define RNNP_DOT_LOOP                     \
-    "2:\n"                                \
-    ".irp group, 0, 1, 2, 3\n"            \
-    "vmov r3, s0\n"                       \
-    "ldr r2, [r1]\n"                      \
-    "ldr r3, [r1, r3]\n"                  \
-    "ldr r12, [r0, #32 * \\group + 4]\n"  \
-    "ldr lr, [r0, #32 * \\group + 8]\n"   \
-    "sxtb16 r2, r2\n"                     \
-    "sxtb16 r3, r3\n"                     \
-    "smlad r4, r12, r2, r4\n"             \
-    "smlad r8, r12, r3, r8\n"             \
-    "smlad r5, lr, r2, r5\n"              \
-    "smlad r9, lr, r3, r9\n"              \
-    "ldr r12, [r0, #32 * \\group + 12]\n" \
-    "ldr lr, [r0, #32 * \\group + 16]\n"  \
-    "smlad r6, r12, r2, r6\n"             \
-    "smlad r10, r12, r3, r10\n"           \
-    "smlad r7, lr, r2, r7\n"              \
-    "smlad r11, lr, r3, r11\n"            \
-    "vmov r3, s0\n"                       \
-    "ldr r3, [r1, r3]\n"                  \
-    "ldr r2, [r1], #4\n"                  \
-    "ldr r12, [r0, #32 * \\group + 20]\n" \
-    "ldr lr, [r0, #32 * \\group + 24]\n"  \
-    "sxtb16 r2, r2, ror #8\n"             \
-    "sxtb16 r3, r3, ror #8\n"             \
-    "smlad r4, r12, r2, r4\n"             \
-    "smlad r8, r12, r3, r8\n"             \
-    "smlad r5, lr, r2, r5\n"              \
-    "smlad r9, lr, r3, r9\n"              \
-    "ldr r12, [r0, #32 * \\group + 28]\n" \
-    ".if \\group == 3\n"                  \
-    "ldr lr, [r0, #128]!\n"               \
-    ".else\n"                             \
-    "ldr lr, [r0, #32 * \\group + 32]\n"  \
-    ".endif\n"                            \
-    "smlad r6, r12, r2, r6\n"             \
-    "smlad r10, r12, r3, r10\n"           \
-    "smlad r7, lr, r2, r7\n"              \
-    "smlad r11, lr, r3, r11\n"            \
-    ".endr\n"                             \
-    "vmov r2, s3\n"                       \
-    "cmp r0, r2\n"                        \
-    "bne.w 2b\n"                          \
-    "vmov r2, s1\n"                       \
-    "add r1, r1, r2\n"                    \
-    "vmov s4, r1\n"
+// Fills in what is the same for all tiles of a row.
+void rnnp_armv7em_tile_init(
+    rnnp_tile_t *tile, const int8_t *weight, const rnnp_requantize_t *requantize, uint32_t inputs, void *x);
 
-// Widens four pixels of `channels` values, a multiple of 4; returns the end.
-uint32_t *rnnp_armv7em_widen(const int8_t *const *pixels, uint32_t channels, uint32_t *x);
+// All outputs of the tile at tile->out. A pixel_step of 0 writes the first of the four pixels alone.
+void rnnp_armv7em_tile(const rnnp_tile_t *tile, uint32_t inputs, uint32_t outputs);
 
-// Fills up a widened tile with zeros to whole blocks; returns the end.
-uint32_t *rnnp_armv7em_fill(uint32_t *end, const uint32_t *start);
-
-//   x       the word before the tile;  end  of the tile
-//   weight  rows of as many values as the tile has channels before it was filled up, channel_bytes apart
-static inline rnnp_dot_t rnnp_armv7em_dot_arguments(
-    const uint32_t *x, const uint32_t *end, const int8_t *weight, uint32_t channel_bytes) {
-    uint32_t taken = (uint32_t)(end - x - 1) / 2; // bytes of weights that the inner loop walks over
-    return (rnnp_dot_t){ channel_bytes, 2 * channel_bytes - taken, x, end - 1, weight };
+// The four pixels to do at once at pixel x of `pixels`: returns the first of them, x or before, or, if there are fewer
+// than four, x, and *step is 0.
+static inline uint32_t rnnp_armv7em_tile_at(uint32_t x, uint32_t pixels, uint32_t *step) {
+    if (pixels < RNNP_TILE) {
+        *step = 0;
+        return x;
+    }
+    return x + RNNP_TILE <= pixels ? x : pixels - RNNP_TILE;
 }
 
-// acc[pair][2][4] += dot products of the tile and `pairs` pairs of channels; arguments as above.
-void rnnp_armv7em_dot(
-    int32_t *acc, const uint32_t *x, const uint32_t *end, const int8_t *weight, uint32_t channel_bytes, uint32_t pairs);
+// Clamps `count` outputs of a layer, unless all int8 are allowed anyway.
+void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count);
 
 #endif
 

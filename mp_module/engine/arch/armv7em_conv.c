@@ -1,70 +1,102 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// Convolutions of an output row on an Armv7E-M with FPU: the first one (3x3, stride 2, one channel to four) and heads.
+// Convolutions of an output row on an Armv7E-M with FPU: of any shape by tiles (armv7em.h), and the usual first one (3x3,
+// stride 2, one channel to four) by a kernel of its own.
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM
 
-// ------------------------------------------------------------------------------------------------ heads
+// ------------------------------------------------------------------------------------------------ any shape
 
-#define TILE (4)
-#define MAX_ROW_VALUES (384) // kernel * in_channels: 3 KB of the stack
-#define MAX_OUTPUTS (40)
-
-// Four output pixels of a head, from output column ox on: acc[pair][channel of the pair][pixel].
-static void head_tile(
-    const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, const int8_t *pad, int32_t *acc) {
-    uint32_t k = conv->kernel, channels = conv->in_channels, outputs = conv->out_channels;
-    uint32_t x[1 + MAX_ROW_VALUES * TILE / 2];
-    for (uint32_t o = 0; o < outputs + outputs % 2; o++) {
-        for (uint32_t v = 0; v < TILE; v++) {
-            acc[o * TILE + v] = conv->requantize.bias[o < outputs ? o : 0];
-        }
+// `count` inputs of one pixel of a tile, from input `first` on.
+static void put(const rnnp_conv_t *conv, uint32_t pixel, uint32_t first, const int8_t *in, uint32_t count) {
+    int16_t *x = (int16_t *)conv->tile + 2 * pixel;
+    for (uint32_t i = first; i < first + count; i++) {
+        x[i / 2 * (2 * RNNP_TILE) + i % 2] = in != NULL ? *in++ : conv->pad;
     }
+}
+
+// Columns from `left` on of a row that may be outside of the input, for one pixel of a tile.
+static void put_edge(const rnnp_conv_t *conv, uint32_t pixel, uint32_t ky, const int8_t *row, int32_t left) {
+    uint32_t k = conv->kernel, channels = conv->in_channels;
+    for (uint32_t kx = 0; kx < k; kx++) {
+        int32_t column = left + (int32_t)kx;
+        bool inside = row != NULL && column >= 0 && column < conv->in_width;
+        put(conv, pixel, (ky * k + kx) * channels, inside ? row + (uint32_t)column * channels : NULL, channels);
+    }
+}
+
+// Widens what four output pixels from ox on look at; with a step of 0, the first one alone.
+static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t step) {
+    uint32_t k = conv->kernel, channels = conv->in_channels, pixels = step == 0 ? 1 : RNNP_TILE;
+    int32_t left = (int32_t)(ox * conv->stride) - (int32_t)(k - 1) / 2;
+    bool inside = left >= 0 && (uint32_t)left + (pixels - 1) * conv->stride + k <= conv->in_width;
     for (uint32_t ky = 0; ky < k; ky++) {
-        uint32_t *end = x + 1;
-        for (uint32_t kx = 0; kx < k; kx++) {
-            const int8_t *pixels[TILE];
-            for (uint32_t v = 0; v < TILE; v++) {
-                uint32_t column = ox + v + kx - (k - 1) / 2; // huge left of the input
-                pixels[v] = rows[ky] != NULL && column < conv->in_width ? rows[ky] + column * channels : pad;
-            }
-            end = rnnp_armv7em_widen(pixels, channels, end);
+        const int8_t *row = rows[ky];
+        if (inside && row != NULL && channels % 4 == 0) {
+            uint32_t *x = (uint32_t *)conv->tile + ky * k * channels * (RNNP_TILE / 2);
+            rnnp_armv7em_widen(
+                row + (uint32_t)left * channels, step == 0 ? 0 : conv->stride * channels, k * channels, x);
+            continue;
         }
-        end = rnnp_armv7em_fill(end, x + 1);
-        rnnp_armv7em_dot(acc, x, end, conv->weight + ky * k * channels, k * k * channels, outputs / 2);
-        if (outputs % 2 != 0) { // alone, in both places of a pair
-            const int8_t *weight = conv->weight + ((outputs - 1) * k + ky) * k * channels;
-            rnnp_armv7em_dot(acc + (outputs - 1) * TILE, x, end, weight, 0, 1);
+        for (uint32_t p = 0; p < pixels; p++) {
+            int32_t first = left + (int32_t)(p * conv->stride);
+            if (inside && row != NULL) {
+                put(conv, p, ky * k * channels, row + (uint32_t)first * channels, k * channels);
+            } else {
+                put_edge(conv, p, ky, row, first);
+            }
         }
     }
+}
+
+static void any_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
+    uint32_t outputs = conv->out_channels, inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
+    uint32_t width = conv->out_width;
+    rnnp_tile_t tile;
+    rnnp_armv7em_tile_init(&tile, conv->weight, &conv->requantize, inputs, conv->tile);
+    tile.pixel_step = outputs;
+    for (uint32_t next = 0; next < width; next += width < RNNP_TILE ? 1 : RNNP_TILE) {
+        uint32_t ox = rnnp_armv7em_tile_at(next, width, &tile.pixel_step);
+        gather(conv, rows, ox, tile.pixel_step);
+        tile.out = out + ox * outputs;
+        rnnp_armv7em_tile(&tile, inputs, outputs);
+    }
+    rnnp_armv7em_clamp(&conv->requantize, out, width * outputs);
 }
 
 // sat16((acc * multiplier + 2^23) >> 24).
-static int16_t head_value(int32_t acc, int32_t multiplier) {
-    int64_t y = ((int64_t)acc * multiplier + (1 << 23)) >> 24;
-    int32_t high = (int32_t)(y >> 32), low = (int32_t)y;
-    if (high != low >> 31) {
-        low = high < 0 ? INT32_MIN : INT32_MAX;
-    }
-    return (int16_t)__ssat(low, 16);
+static inline int16_t head_value(int32_t acc, int32_t multiplier) {
+    int64_t y = (int64_t)acc * multiplier + (1 << 23);
+    int32_t high = __ssat((int32_t)(y >> 32), 23); // so that the shifted word does not overflow
+    return (int16_t)__ssat((int32_t)((uint32_t)high << 8 | (uint32_t)y >> 24), 16);
 }
 
+#define CHUNK (16) // outputs of a head at a time
+
 void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out) {
-    uint32_t channels = conv->in_channels, outputs = conv->out_channels;
-    if (conv->stride != 1 || channels % 4 != 0 || conv->kernel * channels > MAX_ROW_VALUES || outputs > MAX_OUTPUTS) {
-        rnnp_kernel_head_c(conv, rows, out);
-        return;
-    }
-    int32_t acc[MAX_OUTPUTS * TILE];
-    int8_t pad[MAX_ROW_VALUES];
-    memset(pad, conv->pad, channels);
-    for (uint32_t ox = 0; ox < conv->out_width; ox += TILE) {
-        uint32_t count = conv->out_width - ox < TILE ? conv->out_width - ox : TILE;
-        head_tile(conv, rows, ox, pad, acc);
-        for (uint32_t v = 0; v < count; v++) {
-            for (uint32_t o = 0; o < outputs; o++) {
-                *out++ = head_value(acc[o * TILE + v], conv->requantize.multiplier[o]);
+    uint32_t outputs = conv->out_channels, inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
+    uint32_t width = conv->out_width, step = 1;
+    int32_t acc[CHUNK * RNNP_TILE];
+    rnnp_tile_t tile;
+    rnnp_armv7em_tile_init(&tile, conv->weight, &conv->requantize, inputs, conv->tile);
+    tile.raw = 1;
+    tile.residual = tile.bias; // anything but NULL
+    tile.out = acc;
+    for (uint32_t next = 0; next < width; next += width < RNNP_TILE ? 1 : RNNP_TILE) {
+        uint32_t ox = rnnp_armv7em_tile_at(next, width, &step);
+        gather(conv, rows, ox, step);
+        for (uint32_t first = 0; first < outputs; first += CHUNK) {
+            uint32_t count = rnnp_min_u32(CHUNK, outputs - first);
+            tile.weight = conv->weight + rnnp_weight_index(inputs, first, 0);
+            tile.bias = conv->requantize.bias + first;
+            rnnp_armv7em_tile(&tile, inputs, count);
+            const int32_t *multiplier = conv->requantize.multiplier + first;
+            for (uint32_t p = 0; p < (step == 0 ? 1 : RNNP_TILE); p++) {
+                int16_t *pixel = out + (ox + p) * outputs + first;
+                for (uint32_t o = 0; o < count; o++) {
+                    pixel[o] = head_value(acc[o * RNNP_TILE + p], multiplier[o]);
+                }
             }
         }
     }
@@ -86,12 +118,12 @@ static uint32_t int16_pair(int32_t low, int32_t high) {
 
 __attribute__((cold)) static void get_taps(const rnnp_conv_t *conv, taps_t *taps) {
     for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
-        const int8_t *w = conv->weight + 9 * o;
+        const int8_t *w = conv->weight + rnnp_weight_index(9, o, 0); // two apart
         for (uint32_t ky = 0; ky < 3; ky++) {
-            taps[o].row[ky] = int16_pair(w[3 * ky], w[3 * ky + 2]);
+            taps[o].row[ky] = int16_pair(w[6 * ky], w[6 * ky + 4]);
         }
-        taps[o].middle01 = int16_pair(w[1], w[4]);
-        taps[o].middle2 = int16_pair(w[7], 0);
+        taps[o].middle01 = int16_pair(w[2], w[8]);
+        taps[o].middle2 = int16_pair(w[14], 0);
         taps[o].bias = conv->requantize.bias[o];
         taps[o].multiplier = conv->requantize.multiplier[o];
     }
@@ -132,7 +164,7 @@ __attribute__((cold, noinline)) static uint32_t edge_word(const rnnp_conv_t *con
 
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     if (conv->kernel != 3 || conv->stride != 2 || conv->in_channels != 1 || conv->out_channels != FIRST_OUTPUTS) {
-        rnnp_kernel_conv_c(conv, rows, out);
+        any_conv(conv, rows, out);
         return;
     }
     taps_t taps[FIRST_OUTPUTS];

@@ -1,140 +1,123 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The depthwise 3x3 convolution on an Armv7E-M with FPU: tiles of 2 pixels x 4 channels, a word of channels at a time.
+// The depthwise 3x3 convolution on an Armv7E-M with FPU: a channel's whole row, four columns at a time.
+//
+// SXTB16 takes a word of columns c0 .. c3 apart: (c0, c2) and (c1, c3). With the weights (w0, w2) in one word and w1 in
+// another, the output at c0 is (c0, c2) . (w0, w2) + c1 w1 and the one at c1 is (c1, c3) . (w0, w2) + c2 w1. The word two
+// columns further on gives the next two.
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM
 
-// Arguments of two_pixels(): loaded into s0 .. s13 in this order.
+// Arguments of all_channels(): loaded into s3 .. s13 in this order. (s0, s1: bias and multiplier; s2: end of the row.)
 typedef struct {
-    const int8_t *rows[3]; // s0 - s2: at the first pixel
-    const int8_t *weight; // s3
-    const int32_t *bias; // s4
-    const int32_t *multiplier; // s5
-    int8_t *out; // s6
-    uint32_t channels; // s7
-    uint32_t next; // s8: from the first pixel's window to the second's
-    uint32_t next_out; // s9: from the first output pixel to the second
-    int32_t zero_point; // s10
-    uint32_t min, max; // s11, s12: in each byte
-    uint32_t groups; // s13: of 4 channels
+    int32_t zero_point; // s3
+    const int8_t *rows[3]; // s4 - s6: two bytes before the first column
+    const int8_t *weight; // s7
+    const int32_t *bias; // s8
+    const int32_t *multiplier; // s9
+    uint32_t pitch; // s10
+    uint32_t columns; // s11: a multiple of 4
+    uint32_t every_second; // s12: not 0 for outputs at every second column
+    const int8_t *weight_end; // s13
 } depthwise_t;
 
-__attribute__((naked, noinline)) static void two_pixels(__attribute__((unused)) const depthwise_t *arguments) {
-    __asm__ volatile("push {r4-r11, lr}\n"
-                     "vldmia r0, {s0-s13}\n"
-                     // Four channels: accumulators r4-r7 of the first pixel, r8-r11 of the second.
-                     "1:\n"
-                     "vmov r0, s4\n"
-                     "ldmia r0!, {r4-r7}\n"
-                     "vmov s4, r0\n"
-                     "mov r8, r4\n"
-                     "mov r9, r5\n"
-                     "mov r10, r6\n"
-                     "mov r11, r7\n"
-                     "vmov r1, s3\n"
-                     ".irp row, s0, s1, s2\n"
-                     "vmov r0, \\row\n"
-                     "add r2, r0, #4\n"
-                     "vmov \\row, r2\n"
-                     "vmov r2, s7\n"
-                     ".rept 3\n"
-                     "ldr r3, [r1]\n"
-                     "ldr r12, [r0]\n"
-                     "add r1, r1, r2\n"
-                     "sxtb16 r2, r3\n" // channels 0 and 2
-                     "sxtb16 r3, r3, ror #8\n" // 1 and 3
-                     "sxtb16 lr, r12\n"
-                     "sxtb16 r12, r12, ror #8\n"
-                     "smlabb r4, lr, r2, r4\n"
-                     "smlatt r6, lr, r2, r6\n"
-                     "smlabb r5, r12, r3, r5\n"
-                     "smlatt r7, r12, r3, r7\n"
-                     "vmov r12, s8\n"
-                     "ldr r12, [r0, r12]\n"
-                     "sxtb16 lr, r12\n"
-                     "sxtb16 r12, r12, ror #8\n"
-                     "smlabb r8, lr, r2, r8\n"
-                     "smlatt r10, lr, r2, r10\n"
-                     "smlabb r9, r12, r3, r9\n"
-                     "smlatt r11, r12, r3, r11\n"
-                     "vmov r2, s7\n"
-                     "add r0, r0, r2\n"
-                     ".endr\n"
-                     ".endr\n"
-                     "vmov r1, s3\n"
-                     "adds r1, #4\n"
-                     "vmov s3, r1\n"
+// One word of a row: adds to accumulators `a` (of acc_a, at its first column) and `b` (at its second), unless that is not
+// wanted. `half`: where w1 is in its register.
+#define RNNP_WORD(row, w02, w1, half, a, acc_a, b, acc_b, SECOND)                             \
+    "ldr r12, [" row ", #2]!\n"                                                               \
+    "sxtb16 lr, r12, ror #8\n"                                                                \
+    "sxtb16 r12, r12\n"                                                                       \
+    "smlad " a ", r12, " w02 ", " acc_a "\n"                                                  \
+    "smlab" half " " a ", lr, " w1 ", " a "\n" SECOND("smlad " b ", lr, " w02 ", " acc_b "\n" \
+                                                      "smlat" half " " b ", r12, " w1 ", " b "\n")
 
-                     "vmov r0, s5\n"
-                     "ldmia r0!, {r2, r3, r12, lr}\n"
-                     "vmov s5, r0\n"
-                     "vmov r1, s10\n"
-                     "smmlar r4, r4, r2, r1\n"
-                     "smmlar r5, r5, r3, r1\n"
-                     "smmlar r6, r6, r12, r1\n"
-                     "smmlar r7, r7, lr, r1\n"
-                     "smmlar r8, r8, r2, r1\n"
-                     "smmlar r9, r9, r3, r1\n"
-                     "smmlar r10, r10, r12, r1\n"
-                     "smmlar r11, r11, lr, r1\n"
-                     "vmov r2, s11\n"
-                     "vmov r3, s12\n"
-                     ".irp acc, 4, 5, 6, 7, 8, 9, 10, 11\n"
-                     "ssat r\\acc, #8, r\\acc\n"
-                     ".endr\n"
-                     ".macro rnnp_pack a, b, c, d\n"
-                     "pkhbt \\a, \\a, \\c, lsl #16\n"
-                     "pkhbt \\b, \\b, \\d, lsl #16\n"
-                     "uxtb16 \\a, \\a\n"
-                     "uxtb16 \\b, \\b\n"
-                     "orr \\a, \\a, \\b, lsl #8\n"
-                     "ssub8 \\b, \\a, r2\n" // sets GE where a >= min
-                     "sel \\a, \\a, r2\n"
-                     "ssub8 \\b, r3, \\a\n"
-                     "sel \\a, \\a, r3\n"
-                     ".endm\n"
-                     "rnnp_pack r4, r5, r6, r7\n"
-                     "rnnp_pack r8, r9, r10, r11\n"
-                     ".purgem rnnp_pack\n"
-                     "vmov r0, s6\n"
-                     "vmov r1, s9\n"
-                     "str r8, [r0, r1]\n"
-                     "str r4, [r0], #4\n"
-                     "vmov s6, r0\n"
-                     "vmov r0, s13\n"
-                     "subs r0, #1\n"
-                     "vmov s13, r0\n"
-                     "bne.w 1b\n"
-                     "pop {r4-r11, pc}\n");
+#define RNNP_ROW(row, w02, w1, half, SECOND)                      \
+    RNNP_WORD(row, w02, w1, half, "r8", "r8", "r9", "r9", SECOND) \
+    RNNP_WORD(row, w02, w1, half, "r10", "r10", "r11", "r11", SECOND)
+
+#define RNNP_REQUANTIZE(acc)             \
+    "smmlar " acc ", " acc ", r12, lr\n" \
+    "ssat " acc ", #8, " acc "\n"
+
+// Four columns.
+#define RNNP_COLUMNS(SECOND)                                                                                         \
+    "vmov r11, s0\n" RNNP_WORD("r0", "r3", "r6", "b", "r8", "r11", "r9", "r11", SECOND)                              \
+        RNNP_WORD("r0", "r3", "r6", "b", "r10", "r11", "r11", "r11", SECOND) RNNP_ROW("r1", "r4", "r6", "t", SECOND) \
+            RNNP_ROW("r2", "r5", "r7", "b",                                                                          \
+                SECOND) "vmov r12, s1\n"                                                                             \
+                        "vmov lr, s3\n" RNNP_REQUANTIZE("r8") RNNP_REQUANTIZE("r10")                                 \
+                            SECOND(RNNP_REQUANTIZE("r9") RNNP_REQUANTIZE("r11")) "strb r8, [r0, #-2]\n" SECOND(      \
+                                "strb r9, [r0, #-1]\n"                                                               \
+                                "strb r11, [r0, #1]\n") "strb r10, [r0]\n"                                           \
+                                                        "vmov r12, s2\n"                                             \
+                                                        "cmp r0, r12\n"
+
+#define RNNP_YES(...) __VA_ARGS__
+#define RNNP_NO(...)
+
+__attribute__((naked, noinline)) static void all_channels(__attribute__((unused)) const depthwise_t *arguments) {
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "vldmia r0, {s3-s13}\n"
+        // A channel: rows r0 - r2; weights r3 - r5 (w0, w2) of each row, r6 w1 of rows 0 and 1, r7 of row 2.
+        "1:\n"
+        "vmov r12, s7\n"
+        "ldmia r12!, {r3-r5}\n"
+        "vmov s7, r12\n"
+        "sxtb16 r6, r3, ror #8\n"
+        "sxtb16 r8, r4, ror #8\n"
+        "sxtb16 r7, r5, ror #8\n"
+        "sxtb16 r3, r3\n"
+        "sxtb16 r4, r4\n"
+        "sxtb16 r5, r5\n"
+        "pkhbt r6, r6, r8, lsl #16\n"
+        "vmov r8, s8\n"
+        "vmov r9, s9\n"
+        "ldr r10, [r8], #4\n"
+        "ldr r11, [r9], #4\n"
+        "vmov s0, s1, r10, r11\n"
+        "vmov s8, s9, r8, r9\n"
+        "vmov r12, s10\n"
+        "vmov r0, s4\n"
+        "vmov r1, s5\n"
+        "vmov r2, s6\n"
+        "add r8, r0, r12\n"
+        "add r9, r1, r12\n"
+        "add r10, r2, r12\n"
+        "vmov s4, s5, r8, r9\n"
+        "vmov s6, r10\n"
+        "vmov r12, s11\n"
+        "add r12, r12, r0\n"
+        "vmov s2, r12\n"
+        "vmov r12, s12\n"
+        "cmp r12, #0\n"
+        "bne.w 3f\n"
+        "2:\n" RNNP_COLUMNS(RNNP_YES) "bne.w 2b\n"
+                                      "b 4f\n"
+                                      "3:\n" RNNP_COLUMNS(RNNP_NO) "bne 3b\n"
+                                                                   "4:\n"
+                                                                   "vmov r12, s7\n"
+                                                                   "vmov lr, s13\n"
+                                                                   "cmp r12, lr\n"
+                                                                   "bne.w 1b\n"
+                                                                   "pop {r4-r11, pc}\n");
 }
 
-void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, const int8_t *const *rows, uint32_t pixels, int8_t *out) {
-    uint32_t channels = d->channels;
-    if (channels % 4 != 0) {
-        rnnp_kernel_depthwise_c(d, rows, pixels, out);
-        return;
-    }
-    const rnnp_requantize_t *r = &d->requantize;
-    for (uint32_t x = 0; x < pixels; x += 2) {
-        uint32_t first = x * d->stride * channels;
-        bool two = x + 1 < pixels; // else the last one is made twice
-        const depthwise_t arguments = {
-            .rows = { rows[0] + first, rows[1] + first, rows[2] + first },
-            .weight = d->weight,
-            .bias = r->bias,
-            .multiplier = r->multiplier,
-            .out = out + x * channels,
-            .channels = channels,
-            .next = two ? d->stride * channels : 0,
-            .next_out = two ? channels : 0,
-            .zero_point = r->zero_point,
-            .min = (uint8_t)r->min * 0x01010101u,
-            .max = (uint8_t)r->max * 0x01010101u,
-            .groups = channels / 4,
-        };
-        two_pixels(&arguments);
-    }
+void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, int8_t *const *rows, uint32_t out_width) {
+    const depthwise_t arguments = {
+        .zero_point = d->requantize.zero_point,
+        .rows = { rows[0] - 2, rows[1] - 2, rows[2] - 2 },
+        .weight = d->weight,
+        .bias = d->requantize.bias,
+        .multiplier = d->requantize.multiplier,
+        .pitch = d->pitch,
+        .columns = rnnp_align(out_width * d->stride, 4),
+        .every_second = d->stride - 1u,
+        .weight_end = d->weight + d->channels * RNNP_DEPTHWISE_RECORD,
+    };
+    all_channels(&arguments);
+    rnnp_armv7em_clamp(&d->requantize, rows[0], (uint32_t)d->channels * d->pitch);
 }
 
 #endif

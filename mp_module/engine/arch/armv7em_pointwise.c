@@ -5,165 +5,68 @@
 
 #if RNNP_ARMV7EM
 
-#define TILE RNNP_TILE
-#define MAX_CHANNELS (384) // what the widened tile may take of the stack: 3 KB
+// Four pixels of a planar input of stride 1 or 2: a row of pixels a channel.
+static void widen_planar(const rnnp_pointwise_t *p, const int8_t *in, uint32_t *x) {
+    for (uint32_t i = 0; i < p->in_channels; i += 2, in += 2 * p->in_pitch, x += RNNP_TILE) {
+        const int8_t *next = i + 1 < p->in_channels ? in + p->in_pitch : in;
+        uint32_t a = rnnp_load(in), b = rnnp_load(next), even_a = rnnp_sxtb16(a), even_b = rnnp_sxtb16(b);
+        if (p->stride == 1) {
+            uint32_t odd_a = rnnp_sxtb16_ror8(a), odd_b = rnnp_sxtb16_ror8(b);
+            x[0] = rnnp_pkhbt16(even_a, even_b);
+            x[1] = rnnp_pkhbt16(odd_a, odd_b);
+            x[2] = rnnp_pkhtb16(even_a, even_b);
+            x[3] = rnnp_pkhtb16(odd_a, odd_b);
+        } else {
+            uint32_t later_a = rnnp_sxtb16(rnnp_load(in + 4)), later_b = rnnp_sxtb16(rnnp_load(next + 4));
+            x[0] = rnnp_pkhbt16(even_a, even_b);
+            x[1] = rnnp_pkhtb16(even_a, even_b);
+            x[2] = rnnp_pkhbt16(later_a, later_b);
+            x[3] = rnnp_pkhtb16(later_a, later_b);
+        }
+    }
+}
 
-// Arguments of tile(): loaded into s0 .. s15 in this order.
-typedef struct {
-    rnnp_dot_t dot; // s0 - s4
-    const int32_t *bias; // s5
-    const int32_t *multiplier; // s6
-    const int32_t *residual; // s7: NULL for none
-    const int8_t *skip; // s8
-    int8_t *out; // s9
-    uint32_t out_channels; // s10: bytes from an output pixel to the next
-    uint32_t pairs; // s11
-    int32_t zero_point; // s12
-    uint32_t min, max; // s13, s14: in each byte
-    uint32_t clamp; // s15: 0 if min and max are -128 and 127
-} tile_t;
-
-// All output channels of four pixels.
-__attribute__((naked, noinline)) static void tile(__attribute__((unused)) const tile_t *arguments) {
-    __asm__ volatile("push {r4-r11, lr}\n"
-                     "vldmia r0, {s0-s15}\n"
-
-                     // A pair of output channels: accumulators r4-r7 of the first, r8-r11 of the second.
-                     "1:\n"
-                     "vmov r2, s5\n"
-                     "ldrd r4, r8, [r2], #8\n"
-                     "vmov s5, r2\n"
-                     "vmov r0, s2\n"
-                     "vmov r1, s4\n"
-                     "mov r5, r4\n"
-                     "mov r6, r4\n"
-                     "mov r7, r4\n"
-                     "mov r9, r8\n"
-                     "mov r10, r8\n"
-                     "mov r11, r8\n"
-
-        RNNP_DOT_LOOP
-
-                     // The residual.
-                     "vmov r0, s7\n"
-                     "cbz r0, 3f\n"
-                     "ldrd r2, r3, [r0], #8\n"
-                     "vmov s7, r0\n"
-                     "vmov r0, s8\n"
-                     "vmov r1, s10\n"
-                     ".macro rnnp_residual first, second\n"
-                     "ldrsb r12, [r0]\n"
-                     "ldrsb lr, [r0, #1]\n"
-                     "add r0, r0, r1\n"
-                     "mla \\first, r12, r2, \\first\n"
-                     "mla \\second, lr, r3, \\second\n"
-                     ".endm\n"
-                     "rnnp_residual r4, r8\n"
-                     "rnnp_residual r5, r9\n"
-                     "rnnp_residual r6, r10\n"
-                     "rnnp_residual r7, r11\n"
-                     ".purgem rnnp_residual\n"
-                     "vmov r0, s8\n"
-                     "adds r0, #2\n"
-                     "vmov s8, r0\n"
-                     "3:\n"
-
-                     // Requantize: (acc * multiplier + (zero_point << 32) + 2^31) >> 32.
-                     "vmov r2, s6\n"
-                     "ldrd r0, r1, [r2], #8\n"
-                     "vmov s6, r2\n"
-                     "vmov r3, s12\n"
-                     ".irp acc, 4, 5, 6, 7\n"
-                     "smmlar r\\acc, r\\acc, r0, r3\n"
-                     "ssat r\\acc, #8, r\\acc\n"
-                     ".endr\n"
-                     ".irp acc, 8, 9, 10, 11\n"
-                     "smmlar r\\acc, r\\acc, r1, r3\n"
-                     "ssat r\\acc, #8, r\\acc\n"
-                     ".endr\n"
-                     "vmov r0, s9\n"
-                     "vmov r1, s10\n"
-                     "adds r2, r0, #2\n"
-                     "vmov s9, r2\n"
-                     "vmov r2, s15\n"
-                     "cbnz r2, 5f\n"
-                     "strb r4, [r0]\n"
-                     "strb r8, [r0, #1]\n"
-                     "add r0, r0, r1\n"
-                     "strb r5, [r0]\n"
-                     "strb r9, [r0, #1]\n"
-                     "add r0, r0, r1\n"
-                     "strb r6, [r0]\n"
-                     "strb r10, [r0, #1]\n"
-                     "add r0, r0, r1\n"
-                     "strb r7, [r0]\n"
-                     "strb r11, [r0, #1]\n"
-                     "4:\n"
-                     "vmov r3, s11\n"
-                     "subs r3, r3, #1\n"
-                     "vmov s11, r3\n"
-                     "bne.w 1b\n"
-                     "pop {r4-r11, pc}\n"
-
-                     // Two pixels in a word: clamped as bytes.
-                     "5:\n"
-                     "vmov r2, s13\n"
-                     "vmov r3, s14\n"
-                     ".macro rnnp_clamp a, b, c, d\n"
-                     "pkhbt \\a, \\a, \\b, lsl #16\n"
-                     "pkhbt \\c, \\c, \\d, lsl #16\n"
-                     "uxtb16 \\a, \\a\n"
-                     "uxtb16 \\c, \\c\n"
-                     "orr \\a, \\a, \\c, lsl #8\n"
-                     "ssub8 \\c, \\a, r2\n"
-                     "sel \\a, \\a, r2\n"
-                     "ssub8 \\c, r3, \\a\n"
-                     "sel \\a, \\a, r3\n"
-                     "strh \\a, [r0]\n"
-                     "lsr.w \\a, \\a, #16\n"
-                     "strh \\a, [r0, r1]\n"
-                     ".endm\n"
-                     "rnnp_clamp r4, r5, r8, r9\n"
-                     "add r0, r0, r1, lsl #1\n"
-                     "rnnp_clamp r6, r7, r10, r11\n"
-                     ".purgem rnnp_clamp\n"
-                     "b 4b\n");
+// Four pixels of a number of channels that is no multiple of 4, or fewer pixels.
+static void widen_bytes(const int8_t *in, uint32_t step, uint32_t channels, int16_t *x) {
+    for (uint32_t p = 0; p < RNNP_TILE; p++, in += step, x += 2) {
+        for (uint32_t i = 0; i < channels; i++) {
+            x[i / 2 * (2 * RNNP_TILE) + i % 2] = in[i];
+        }
+    }
 }
 
 void rnnp_kernel_pointwise(
     const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
-    uint32_t channels = p->in_channels, out_channels = p->out_channels;
-    uint32_t tiles = pixels / TILE;
-    if (channels % 4 != 0 || channels > MAX_CHANNELS || out_channels % 2 != 0) {
-        tiles = 0;
+    uint32_t channels = p->in_channels, outputs = p->out_channels;
+    rnnp_tile_t tile;
+    rnnp_armv7em_tile_init(&tile, p->weight, &p->requantize, channels, p->tile);
+    tile.residual = p->residual;
+    tile.pixel_step = outputs;
+    if (p->out_pitch != 0) {
+        tile.pixel_step = 1;
+        tile.channel_step = p->out_pitch;
     }
-    const rnnp_requantize_t *r = &p->requantize;
-    for (uint32_t i = 0; i < tiles; i++) {
-        uint32_t x[1 + MAX_CHANNELS * TILE / 2];
-        const int8_t *in_pixels[TILE] = { in, in + channels, in + 2 * channels, in + 3 * channels };
-        const uint32_t *end = rnnp_armv7em_fill(rnnp_armv7em_widen(in_pixels, channels, x + 1), x + 1);
-        const tile_t arguments = {
-            .dot = rnnp_armv7em_dot_arguments(x, end, p->weight, channels),
-            .bias = r->bias,
-            .multiplier = r->multiplier,
-            .residual = p->residual,
-            .skip = skip,
-            .out = out,
-            .out_channels = out_channels,
-            .pairs = out_channels / 2,
-            .zero_point = r->zero_point,
-            .min = (uint8_t)r->min * 0x01010101u,
-            .max = (uint8_t)r->max * 0x01010101u,
-            .clamp = r->min != -128 || r->max != 127,
-        };
-        tile(&arguments);
-        in += TILE * channels;
-        out += TILE * out_channels;
-        if (skip != NULL) {
-            skip += TILE * out_channels;
+    uint32_t step = tile.pixel_step, in_step = channels;
+    for (uint32_t next = 0; next < pixels; next += pixels < RNNP_TILE ? 1 : RNNP_TILE) {
+        uint32_t x = rnnp_armv7em_tile_at(next, pixels, &tile.pixel_step);
+        if (p->in_pitch != 0) {
+            widen_planar(p, in + x * p->stride, p->tile);
+        } else if (channels % 4 == 0) {
+            rnnp_armv7em_widen(in + x * channels, tile.pixel_step == 0 ? 0 : in_step, channels, p->tile);
+        } else {
+            widen_bytes(in + x * channels, tile.pixel_step == 0 ? 0 : in_step, channels, p->tile);
+        }
+        tile.skip = skip + x * outputs;
+        tile.out = out + x * step;
+        rnnp_armv7em_tile(&tile, channels, outputs);
+    }
+    if (p->out_pitch == 0) {
+        rnnp_armv7em_clamp(&p->requantize, out, pixels * outputs);
+    } else {
+        for (uint32_t o = 0; o < outputs; o++) {
+            rnnp_armv7em_clamp(&p->requantize, out + o * p->out_pitch, pixels);
         }
     }
-    rnnp_kernel_pointwise_c(p, in, skip, pixels - tiles * TILE, out);
 }
 
 #endif

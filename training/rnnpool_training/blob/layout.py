@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .model import Kind
 
 MAGIC = b"RNNP"
-VERSION = 1
+VERSION = 2
 ALIGNMENT = 16
 HEADER_SIZE = 128
 OP_SIZE = 64
@@ -23,6 +24,7 @@ MAX_CANDIDATES = 512
 MAX_LABELS = 256
 MAX_LABELS_SIZE = 4096
 NAME_SIZE = 32
+WEIGHT_BLOCK = 16  # inputs of a dense layer are stored in whole blocks
 CRC_START = 16  # the checksum covers bytes CRC_START .. total_size
 
 HEADER = np.dtype(
@@ -103,7 +105,10 @@ ArrayLayout = tuple[str, str, tuple[int, ...]]  # name in the dataclass, dtype, 
 def parameter_arrays(
     kind: Kind, in_channels: int, out_channels: int, kernel: int, mid: int, anchors: int, residual: bool
 ) -> list[ArrayLayout]:
-    """Arrays of an operator's parameter section in their order: (name of the dataclass's field, dtype, shape)."""
+    """Arrays of an operator's parameter section in their order: (name of the dataclass's field, dtype, shape).
+
+    Names and shapes are the dataclass's; how weights lie in the blob: stored_shape, pack and unpack.
+    """
     if kind in (Kind.CONV, Kind.DETECT_HEAD):
         arrays: list[ArrayLayout] = [
             ("weight", "<i1", (out_channels, kernel, kernel, in_channels)),
@@ -150,12 +155,61 @@ def align(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def array_size(layout: ArrayLayout) -> int:
-    """Bytes of an array without padding."""
-    size = int(np.dtype(layout[1]).itemsize)
-    for n in layout[2]:
-        size *= n
-    return size
+def _is_dense(array: ArrayLayout) -> bool:
+    return array[0] in ("weight", "expand_weight", "project_weight")
+
+
+def stored_shape(array: ArrayLayout) -> tuple[int, ...]:
+    """Shape of an array in the blob.
+
+    Weights of convolutions [out, ...]: [ceil(out / 2), inputs rounded up to WEIGHT_BLOCK, 2], outputs in pairs.
+    Depthwise weights [3, 3, mid]: [mid, 3, 4]. Others as they are.
+    """
+    name, _, shape = array
+    if _is_dense(array):
+        inputs = int(np.prod(shape[1:]))
+        return -(-shape[0] // 2), -(-inputs // WEIGHT_BLOCK) * WEIGHT_BLOCK, 2
+    return (shape[2], 3, 4) if name == "depthwise_weight" else shape
+
+
+def pack(array: ArrayLayout, values: NDArray[Any]) -> bytes:
+    """The bytes of an array whose shape and dtype are right; gaps are 0."""
+    name, dtype, shape = array
+    stored = np.zeros(stored_shape(array), dtype)
+    if _is_dense(array):
+        rows = values.reshape(shape[0], -1)
+        for o in range(shape[0]):
+            stored[o // 2, : rows.shape[1], o % 2] = rows[o]
+    elif name == "depthwise_weight":
+        stored[:, :, :3] = values.transpose(2, 0, 1)
+    else:
+        stored[:] = values
+    return stored.tobytes()
+
+
+def unpack(array: ArrayLayout, data: bytes, offset: int) -> tuple[NDArray[Any], bool]:
+    """The array whose stored bytes begin at `offset`, in its own shape and the machine's byte order.
+
+    Also whether all gaps are 0.
+    """
+    name, dtype, shape = array
+    stored = np.frombuffer(data, dtype, array_size(array) // np.dtype(dtype).itemsize, offset)
+    stored = stored.reshape(stored_shape(array))
+    if _is_dense(array):
+        inputs = int(np.prod(shape[1:]))
+        rows = stored.transpose(0, 2, 1).reshape(-1, stored.shape[1])
+        values = rows[: shape[0], :inputs].reshape(shape)
+    elif name == "depthwise_weight":
+        values = stored[:, :, :3].transpose(1, 2, 0)
+    else:
+        values = stored
+    gaps = bool(np.count_nonzero(stored) == np.count_nonzero(values))
+    return np.ascontiguousarray(values, np.dtype(dtype).newbyteorder("=")).copy(), gaps
+
+
+def array_size(array: ArrayLayout) -> int:
+    """Bytes of an array in the blob, without the padding behind it."""
+    return int(np.dtype(array[1]).itemsize * np.prod(stored_shape(array), dtype=np.int64))
 
 
 def section_size(arrays: list[ArrayLayout]) -> int:

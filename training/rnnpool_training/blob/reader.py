@@ -101,13 +101,13 @@ def _arrays(data: bytes, record: dict[str, Any], index: int) -> dict[str, Any]:
         fail("params_size", layout.section_size(arrays), size, index)
     check_section("params_offset", offset, size, len(data), index)
     values = {}
-    for name, dtype, shape in arrays:
-        count = int(np.prod(shape))
-        # A copy in the machine's own byte order: independent of the blob, and what the dataclasses promise.
-        values[name] = (
-            np.frombuffer(data, dtype, count, offset).reshape(shape).astype(np.dtype(dtype).newbyteorder("="))
-        )
-        offset += layout.align(layout.array_size((name, dtype, shape)))
+    for array in arrays:
+        name = array[0]
+        # A copy: independent of the blob, and what the dataclasses promise.
+        values[name], clean = layout.unpack(array, data, offset)
+        if not clean:
+            fail(name, "zeros in the gaps", "others", index)
+        offset += layout.align(layout.array_size(array))
     return values
 
 

@@ -157,11 +157,12 @@ def _section(record: Any, op: Op, index: int) -> bytes:
         bool(record["flags"] & layout.FLAG_RESIDUAL),
     )
     section = b""
-    for name, dtype, shape in arrays:
+    for entry in arrays:
+        name, dtype, shape = entry
         array = np.asarray(getattr(op, name))
         if array.shape != shape:
             raise BlobError(Status.FORMAT, f"{name} (shape)", shape, array.shape, index)
         if array.dtype != np.dtype(dtype):
             raise BlobError(Status.FORMAT, f"{name} (dtype)", np.dtype(dtype), array.dtype, index)
-        section += bytes(layout.align(len(section)) - len(section)) + np.ascontiguousarray(array, dtype).tobytes()
+        section += bytes(layout.align(len(section)) - len(section)) + layout.pack(entry, array)
     return section
