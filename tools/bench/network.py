@@ -15,7 +15,14 @@ from .compile import ENGINE, FIRMWARE, ROOT, WARNINGS, compile_objects, link, se
 from .machine import BenchError, Counts, Machine, Program
 
 SPEED, SIZE = "-O2", "-Os"  # kernels, and all else: as in mp_module/micropython.mk
-KINDS = {1: "conv", 2: "rnnpool", 3: "inverted_residual", 4: "detect_head"}
+KINDS = {
+    1: "conv",
+    2: "rnnpool",
+    3: "inverted_residual",
+    4: "detect_head",
+    5: "global_average_pool",
+    6: "dense",
+}
 REST = "rest"  # frame, scheduling, decoding of boxes
 _OPS_OFFSET, _OP_SIZE = 24, 64  # mp_module/SPEC.md
 
@@ -49,13 +56,14 @@ class Result:
     arena: int
     stack: int
     detections: int
+    probabilities: list[float]  # of a classifier's labels
     code: int  # bytes of code and constant tables of the engine's objects
     operators: list[Operator]
     functions: dict[str, int]  # cycles of each function
 
     @property
     def cycles(self) -> int:
-        """All cycles from rnnp_begin to the detections."""
+        """All cycles from rnnp_begin to the detections or probabilities."""
         return sum(op.counts.cycles for op in self.operators)
 
 
@@ -138,6 +146,7 @@ def run(
         arena=single["arena"],
         stack=single["stack"],
         detections=single["detections"],
+        probabilities=[value / 32768 for name, value in values if name == "probability"],
         code=code,
         operators=operators,
         functions=dict(sorted(functions.items(), key=lambda item: -item[1])),

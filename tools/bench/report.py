@@ -55,7 +55,8 @@ def text(name: str, image: str, measured: Measurement) -> str:
     rows = _table(measured)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     fast = measured.fast
-    lines = [f"{name} on {image}: {fast.detections} detections, CRC {fast.crc:#010x}"]
+    found = ", ".join(f"{p:.3f}" for p in fast.probabilities) or f"{fast.detections} detections"
+    lines = [f"{name} on {image}: {found}, CRC {fast.crc:#010x}"]
     for row in rows:
         cells = [
             f"{cell:>{width}}" if i else f"{cell:{width}}"

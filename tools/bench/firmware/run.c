@@ -9,6 +9,7 @@
 #include "start.h"
 
 #define MAX_DETECTIONS (32)
+#define MAX_LABELS (256)
 
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
@@ -28,6 +29,7 @@ extern const uint8_t bench_blob[], bench_blob_end[], bench_image[];
 
 static uint8_t arena[BENCH_ARENA] __attribute__((aligned(RNNP_ALIGNMENT)));
 static rnnp_detection_t detections[MAX_DETECTIONS];
+static uint16_t probabilities[MAX_LABELS];
 
 static void print_value(const char *name, uint32_t value) {
     print(name);
@@ -62,6 +64,9 @@ int main(void) {
     if (status == RNNP_OK && model.task == RNNP_TASK_DETECTION) {
         status = rnnp_detections(&run, arena, model.iou, detections, MAX_DETECTIONS, &count, &error);
     }
+    if (status == RNNP_OK && model.task == RNNP_TASK_CLASSIFICATION) {
+        status = rnnp_probabilities(&run, arena, probabilities, &error);
+    }
     mark_leave();
     if (status != RNNP_OK) {
         return failed(&error);
@@ -70,6 +75,9 @@ int main(void) {
     print_value("arena", rnnp_arena_size(&model, &frame));
     print_value("stack", stack_used());
     print_value("detections", count);
+    for (uint32_t i = 0; i < model.num_labels && model.task == RNNP_TASK_CLASSIFICATION; i++) {
+        print_value("probability", probabilities[i]);
+    }
     for (uint32_t i = 0; i < model.num_ops; i++) {
         rnnp_op_info_t info;
         rnnp_model_op_info(&model, i, &info);
