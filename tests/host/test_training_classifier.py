@@ -251,7 +251,7 @@ def write_folders(folder: Path, count: int, seed: int) -> None:
 
 
 def test_one_command_for_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Folders of pictures to a blob that tells them apart, in integers as in floats."""
+    """Folders of pictures to a blob that tells them apart, in the engine as in floats."""
     from rnnpool_training import classify
 
     write_folders(tmp_path / "shapes", 40, 1)
@@ -263,7 +263,8 @@ def test_one_command_for_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
     assert model.labels == result["labels"] == ["bars", "disc"] and model.name == "shapes"
     assert result["bytes"] == out.stat().st_size and result["trained on"] == 64
     assert result["float"]["images"] == 16 and result["float"]["accuracy"] >= 0.8
-    assert result["integer"]["accuracy"] >= result["float"]["accuracy"] - 0.1
+    assert result["engine"]["accuracy"] >= result["float"]["accuracy"] - 0.1
+    assert any(op.materialize for op in model.ops) and 0 < result["arena"] < 64 * 64 * 4
     assert reference.golden_check(model)
 
 

@@ -3,7 +3,7 @@
 python -m rnnpool_training.classify FOLDER -o mine.rnnp
 
 FOLDER holds a folder of pictures for each class, named after it. The last line printed is one JSON object: accuracy of
-the float network and of the blob's integers on pictures that were held back.
+the float network and of the blob in the engine on pictures that were held back. Needs a C compiler.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from .blob import Model, layout, write
+from .blob import layout, write
 from .classification_metrics import summary
 from .classifier import Classifier, configure, load_classifier
 from .data import InputError
+from .engine import Engine
+from .engine import build as build_engine
 from .export import build_classifier
 from .pictures import Picture, frame, load_folders, split
+from .planner import plan
 from .quantize import QuantizedClassifier
-from .reference import classify_outputs, run_input
 from .train_classifier import fit, probabilities
 from .train_classifier import parser as train_parser
 
@@ -42,13 +43,10 @@ def batches(pictures: list[Picture], size: tuple[int, int], count: int, seed: in
         yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub_(128).div_(128)
 
 
-def integer_probabilities(model: Model, pictures: list[Picture]) -> NDArray[np.float64]:
-    """(N, labels) by the integer reference, which is what the engine gives."""
-    result = []
-    for picture in tqdm(pictures, unit="image", disable=None):
-        pixels = frame(picture.pixels, model.height, model.width)
-        result.append(classify_outputs(model, run_input(model, pixels)))
-    return np.array(result) / 32768
+def engine_probabilities(engine: Engine, pictures: list[Picture]) -> NDArray[np.float64]:
+    """(N, labels) by the engine, as on the device."""
+    frames = (p.pixels[:, :, 0] if p.pixels.shape[2] == 1 else p.pixels for p in pictures)
+    return np.array([engine.classify(np.ascontiguousarray(f)) for f in frames]) / 32768
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train, quantize, export and measure; `folder` is that of the run. InputError for pictures that can't be used."""
+    build_engine()  # now, not after the training, it is said if there is no compiler
     channels = 1 if options.gray else 3
     pictures, labels = load_folders(options.folder, channels)
     if len(labels) > layout.MAX_LABELS:
@@ -100,12 +99,13 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     floating = summary(probabilities(model, val, size), truth)
     quantized = QuantizedClassifier(model)
     quantized.calibrate(batches(train, size, 256, options.seed))
-    blob = build_classifier(quantized, name=options.name or options.folder.resolve().name[:31])
-    data = write(blob)
+    name = options.name or options.folder.resolve().name.encode()[:31].decode(errors="ignore")
+    data = write(plan(build_classifier(quantized, name=name)))
     options.out.write_bytes(data)
-    integer = summary(integer_probabilities(blob, val), truth)
-    return {"blob": str(options.out), "bytes": len(data), "labels": labels, "trained on": len(train),
-            "float": floating, "integer": integer}  # fmt: skip
+    engine = Engine(data)
+    return {"blob": str(options.out), "bytes": len(data), "arena": engine.arena_size(), "labels": labels,
+            "trained on": len(train), "float": floating,
+            "engine": summary(engine_probabilities(engine, val), truth)}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -118,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             with tempfile.TemporaryDirectory() as folder:
                 result = run(options, Path(folder))
-    except (InputError, OSError, ValueError) as error:
+    except (InputError, OSError, ValueError, RuntimeError) as error:
         p.exit(1, f"{p.prog}: {error}\n")
     print(json.dumps(result))
 

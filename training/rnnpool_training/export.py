@@ -27,6 +27,7 @@ from .blob import (
 from .classifier import ClassifierConfig
 from .fastgrnn import FastGRNNCell
 from .network import NetworkConfig
+from .planner import plan
 from .quantize import (
     BOX_FACTORS,
     Activation,
@@ -173,7 +174,10 @@ def build(model: QuantizedDetector, threshold: float, iou: float, max_candidates
 
 
 def build_classifier(model: QuantizedClassifier, threshold: float = 0.5, name: str = "") -> Model:
-    """The blob's model, with its golden check. threshold: probability of the last label that counts as a yes."""
+    """The blob's model, with its golden check. threshold: probability of the last label that counts as a yes.
+
+    No map is kept whole: that is for the planner to say.
+    """
     config = model.config
     ops = _front(model, config)
     scale, zero_point = 1 / 128, 0
@@ -216,7 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     source = load_any_quantized(options.checkpoint)
     if isinstance(source, QuantizedClassifier):
-        model = build_classifier(source, options.threshold, options.name)
+        model = plan(build_classifier(source, options.threshold, options.name))
     else:
         model = build(source, options.threshold, options.iou, options.max_candidates, options.name)
     data = write(model)
