@@ -177,6 +177,7 @@ $(BUILD)/test-inputs/.stamp: $(VENV)/.stamp tests/micropython/prepare.py $(wildc
 	@touch $@
 
 include ports/qemu/qemu.mk
+include ports/stm32/stm32.mk
 
 # Undefined behaviour is looked for in our files only: MicroPython itself has some.
 SANITIZERS := DEBUG=1 STRIP= CFLAGS_EXTRA="-fsanitize=address" LDFLAGS_EXTRA="-fsanitize=address,undefined" \

@@ -3,12 +3,13 @@
 # those that fail. Without root (or apt-get) it says which packages are missing and exits with 1.
 #
 #     tools/debian_packages.sh build     what `make unix` and `make demo` need
+#     tools/debian_packages.sh stm32     also what `make BOARD=... firmware` needs
 #     tools/debian_packages.sh m4        also what `make bench` and the emulated Cortex-M4 need
 #     tools/debian_packages.sh test      also what `make test` needs
 #
 # PYTHON: the interpreter that virtual environments are made with (python3).
 set -eu
-group=${1:?build, m4 or test}
+group=${1:?build, stm32, m4 or test}
 python=${PYTHON:-python3}
 
 has_cc() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x c -o /dev/null -; }
@@ -40,12 +41,16 @@ look() {
     need cc "gcc libc6-dev"
     need python python3
     need venv python3-venv
-    if [ "$group" = m4 ] || [ "$group" = test ]; then
+    if [ "$group" != build ]; then
         need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi"
+    fi
+    if [ "$group" = m4 ] || [ "$group" = test ]; then
         need qemu qemu-system-arm
     fi
-    if [ "$group" = test ]; then
+    if [ "$group" = stm32 ] || [ "$group" = test ]; then
         need git git
+    fi
+    if [ "$group" = test ]; then
         need cxx g++
         need m32 gcc-multilib
         need clang clang

@@ -8,6 +8,9 @@ With `--mpy-dir DIR` (the Makefile's `MPY_DIR=DIR`) that folder is checked and u
    root, nothing of its apt configuration is changed), SHA-256 checked each time it is unpacked; or else
 2. a git clone of upstream's tag, commit checked.
 
+With `--git` it is a git clone of upstream's tag into `--to` (build/micropython-git), commit checked, for ports/stm32,
+whose libraries are git submodules; nothing is cached.
+
 Downloads and folders get their final name only when they are complete: an interrupted run is simply started again.
 Standard library only: this runs before any virtual environment exists.
 """
@@ -123,17 +126,22 @@ def download_from_debian(target: Path) -> None:
         os.replace(tarballs[0], target)
 
 
+def clone_tag(to: Path, options: list[str]) -> None:
+    """Clones upstream's tag into the new folder `to`; raises SourceError if its commit is not the right one."""
+    command = ["git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth", "1", "--branch", f"v{VERSION}"]
+    run([*command, *options, GIT_URL, str(to)], "git clone of upstream")
+    found = run(["git", "-C", str(to), "rev-parse", "HEAD"], "git clone of upstream").strip()
+    if found != GIT_COMMIT:
+        raise SourceError(f"git clone of upstream: v{VERSION} is commit {found}, {GIT_COMMIT} expected")
+
+
 def clone_from_upstream(target: Path) -> None:
-    """Clones upstream's tag as a bare repository and gives it the name `target` if its commit is right."""
+    """Clones upstream's tag as a bare repository and gives it the name `target`."""
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        clone = Path(folder) / "clone.git"
-        command = ["git", "clone", "--quiet", "--bare", "--depth", "1", "--branch", f"v{VERSION}", GIT_URL, str(clone)]
-        run(command, "git clone of upstream")
-        found = run(["git", "-C", str(clone), "rev-parse", "HEAD"], "git clone of upstream").strip()
-        if found != GIT_COMMIT:
-            raise SourceError(f"git clone of upstream: v{VERSION} is commit {found}, {GIT_COMMIT} expected")
+        bare = Path(folder) / "clone.git"
+        clone_tag(bare, ["--bare"])
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(clone, target)
+        os.replace(bare, target)
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -208,6 +216,29 @@ def obtain(to: Path, cache: Path) -> Path:
     return to
 
 
+def clone(to: Path) -> Path:
+    """Returns `to`, a git clone of upstream's tag; makes it if it is not there yet."""
+    if (to / ".git").exists():
+        return to
+    if to.exists():
+        raise SourceError(f"{to} exists and is no git clone: remove it, or say MPY_DIR={to} to use it")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=to.parent, prefix=".micropython-") as scratch:
+            tree = Path(scratch) / "tree"
+            say(f"cloning MicroPython {VERSION} into {to}")
+            clone_tag(tree, [])
+            os.replace(tree, to)
+    except SourceError as error:
+        raise SourceError(
+            f"MicroPython {VERSION} can't be had ({error}): clone it with its submodules where GitHub can be reached, "
+            "and say MPY_DIR=<that folder>"
+        ) from None
+    except OSError as error:
+        raise SourceError(f"MicroPython's source could not be written: {error}") from None
+    return to
+
+
 def check(folder: Path) -> Path:
     """Returns the absolute path of a user's own MicroPython checkout; raises SourceError if it is none or too old."""
     config = folder / "py" / "mpconfig.h"
@@ -228,16 +259,22 @@ def main() -> int:
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mpy-dir", type=Path, help="check and use this checkout instead of obtaining one")
-    parser.add_argument("--to", type=Path, default=root / "build" / "micropython", help="folder to unpack into")
+    parser.add_argument("--git", action="store_true", help="a git clone, for ports whose libraries are submodules")
+    parser.add_argument(
+        "--to", type=Path, help="folder to unpack into (build/micropython, with --git build/micropython-git)"
+    )
     parser.add_argument(
         "--cache", type=Path, default=cache_home / "rnnpool", help="folder that keeps what was downloaded"
     )
     arguments = parser.parse_args()
+    to = arguments.to or root / "build" / ("micropython-git" if arguments.git else "micropython")
     try:
         if arguments.mpy_dir is not None:
             print(check(arguments.mpy_dir))
+        elif arguments.git:
+            print(clone(to.absolute()))
         else:
-            print(obtain(arguments.to.absolute(), arguments.cache.absolute()))
+            print(obtain(to.absolute(), arguments.cache.absolute()))
     except SourceError as error:
         say(str(error))
         return 1

@@ -1,0 +1,54 @@
+# Firmware for STM32 boards, included by the Makefile of the repository. ports/stm32/README.md.
+
+# A board of upstream's, by its name there; ports/stm32/boards has our versions of some.
+BOARD ?=
+BOARD_VARIANT ?=
+# How the firmware gets to the board: auto, st-flash, openocd, dfu; and the board's serial port, if there are several.
+DEPLOY ?= auto
+PORT ?=
+
+STM32_NAME := $(BOARD)$(if $(BOARD_VARIANT),-$(BOARD_VARIANT))
+STM32_BUILD := $(BUILD)/stm32/$(STM32_NAME)
+STM32_OURS := $(if $(BOARD),$(wildcard ports/stm32/boards/$(BOARD)))
+STM32_BOARD := BOARD=$(BOARD) $(if $(STM32_OURS),BOARD_DIR="$(ROOT)/$(STM32_OURS)") \
+    $(if $(BOARD_VARIANT),BOARD_VARIANT=$(BOARD_VARIANT))
+
+# Our boards have a ROMFS partition for the models; elsewhere, and where MODELS= asks for it, they are linked in.
+STM32_ROMFS := $(if $(STM32_OURS),$(wildcard $(STM32_OURS)/romfs.ld))
+STM32_ASKED := $(filter command environment override,$(origin MODELS))
+STM32_MODELS := $(if $(STM32_ROMFS),$(if $(STM32_ASKED),$(subst $(comma), ,$(MODELS))),$(subst $(comma), ,$(MODELS)))
+
+# The libraries of ports/stm32 are git submodules: an unpacked source package has none.
+ifeq ($(MPY_DIR),)
+STM32_MPY := $(BUILD)/micropython-git
+STM32_GET_MPY := --git --to "$(STM32_MPY)"
+else
+STM32_MPY := $(MPY)
+STM32_GET_MPY := $(GET_MPY)
+endif
+
+##@ For boards
+
+.PHONY: firmware
+firmware: $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firmware.*, memory checked [BOARD=NAME BOARD_VARIANT= MODELS= MPY_DIR=]
+	@[ -n "$(BOARD)" ] || { echo "which board? make BOARD=NUCLEO_F439ZI firmware (docs/stm32.md lists others)" >&2; exit 1; }
+	@$(PYTHON) tools/get_micropython.py $(STM32_GET_MPY) >/dev/null
+	@$(PYTHON) -m tools.stm32 prepare --mpy "$(STM32_MPY)" --board "$(BOARD)" --variant "$(BOARD_VARIANT)" -- $(STM32_BOARD)
+	@mkdir -p $(STM32_BUILD)
+	@[ ! -e $(STM32_BUILD)/.source ] || [ "$$(cat $(STM32_BUILD)/.source)" = "$(STM32_MPY)" ] || rm -rf $(STM32_BUILD)
+	@mkdir -p $(STM32_BUILD) && echo "$(STM32_MPY)" >$(STM32_BUILD)/.source
+	@echo "Building $(STM32_BUILD:$(ROOT)/%=%)/firmware.elf"
+	@set -a; [ ! -e "$(STM32_MPY)/.rnnpool-source" ] || . "$(STM32_MPY)/.rnnpool-source"; set +a; \
+	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
+	    $(MAKE) -C "$(STM32_MPY)/ports/stm32" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
+	    $(STM32_BOARD) BUILD=$(STM32_BUILD) USER_C_MODULES="$(ROOT)" RNNPOOL_MODELS="$(STM32_MODELS)" $(if $(V),,ECHO=@true)
+	$(if $(STM32_ROMFS),@$(PYTHON) tools/make_romfs.py build $(STM32_BUILD)/romfs.img models/*.rnnp >/dev/null)
+	@$(PYTHON) -m tools.stm32 check $(STM32_BUILD) $(if $(STM32_ROMFS),--romfs $(STM32_BUILD)/romfs.img) --linked $(STM32_MODELS)
+
+.PHONY: stm32-docs
+stm32-docs: $(DEMO_VENV)/.stamp ## write docs/stm32_memory.md and .png from docs/stm32_memory.json
+	$(DEMO_PYTHON) -m tools.stm32 docs
+
+.PHONY: deploy
+deploy: firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT=]
+	$(DEMO_PYTHON) -m tools.board deploy --board $(BOARD) --build $(STM32_BUILD) --method $(DEPLOY) $(if $(PORT),--port $(PORT))
