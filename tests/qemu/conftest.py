@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "qemu"), str(ROOT / "tests" / "host"), str(ROOT / "tools")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "qemu"), str(ROOT / "tests" / "host"), str(ROOT / "tools")]
 
 # With the DSP kernels and without.
 BUILDS = ("qemu", "qemu-nodsp")
