@@ -169,6 +169,34 @@ def test_checkpoints(tmp_path: Path) -> None:
         load_quantized(tmp_path / "q.pt")
 
 
+def test_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same bytes each time, at another size than trained, and refused where that can't be."""
+    from rnnpool_training import export_classifier
+
+    (tmp_path / "images").mkdir()
+    random = np.random.default_rng(1)
+    lines = []
+    for i in range(12):
+        Image.fromarray(random.integers(0, 256, (48, 64, 3), dtype=np.uint8)).save(tmp_path / f"images/{i}.png")
+        lines.append(json.dumps({"file": f"images/{i}.png", "boxes": [], "label": i % 2}))
+    (tmp_path / "labels.jsonl").write_text("\n".join(lines))
+    save_classifier(tmp_path / "f.pt", quantized("average", 3)[0])
+    save_classifier(tmp_path / "r.pt", quantized("rnnpool", 3)[0])
+    blobs = []
+    for out in ("1.rnnp", "2.rnnp"):
+        export_classifier.main([str(tmp_path / "f.pt"), "--data", str(tmp_path), "-o", str(tmp_path / out),
+                                "--size", "128", "--name", "own", "--threshold", "0.25"])  # fmt: skip
+        blobs.append((tmp_path / out).read_bytes())
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    model = blob.read(blobs[0])
+    assert blobs[0] == blobs[1] and said["bytes"] == len(blobs[0])
+    assert model.input_shape == (128, 128, 3) and model.name == "own" and model.threshold == 8192
+    with pytest.raises(SystemExit) as stop:
+        export_classifier.main([str(tmp_path / "r.pt"), "--data", str(tmp_path), "-o", str(tmp_path / "3.rnnp"),
+                                "--size", "128"])  # fmt: skip
+    assert stop.value.code == 1 and "maps of one size" in capsys.readouterr().err
+
+
 def test_presence_by_the_rule() -> None:
     """0.5 % of the window, by its box; doubtful where little of a person is seen."""
     person = np.array([[40, 10, 20, 50]], np.float32)

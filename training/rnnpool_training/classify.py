@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from .blob import layout, write
@@ -25,22 +23,12 @@ from .classifier import Classifier, configure, load_classifier
 from .data import InputError
 from .engine import Engine
 from .engine import build as build_engine
-from .export import build_classifier
-from .pictures import Picture, frame, load_folders, split
-from .planner import plan
-from .quantize import QuantizedClassifier
+from .export_classifier import export
+from .pictures import Picture, load_folders, split
 from .train_classifier import fit, probabilities
 from .train_classifier import parser as train_parser
 
 PERSON = Path(__file__).resolve().parents[2] / "models" / "person.pt"  # in a checkout
-
-
-def batches(pictures: list[Picture], size: tuple[int, int], count: int, seed: int) -> Iterator[torch.Tensor]:
-    """Batches (8, C, height, width) of `count` random whole pictures, as the device sees them."""
-    chosen = np.random.default_rng(seed).permutation(len(pictures))[:count]
-    for start in range(0, len(chosen), 8):
-        pixels = np.stack([frame(pictures[i].pixels, *size) for i in chosen[start : start + 8]])
-        yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub_(128).div_(128)
 
 
 def engine_probabilities(engine: Engine, pictures: list[Picture]) -> NDArray[np.float64]:
@@ -97,10 +85,8 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     truth = np.array([p.label for p in val])
     size = (options.size, options.size)
     floating = summary(probabilities(model, val, size), truth)
-    quantized = QuantizedClassifier(model)
-    quantized.calibrate(batches(train, size, 256, options.seed))
     name = options.name or options.folder.resolve().name.encode()[:31].decode(errors="ignore")
-    data = write(plan(build_classifier(quantized, name=name)))
+    data = write(export(model, train, name, seed=options.seed))
     options.out.write_bytes(data)
     engine = Engine(data)
     return {"blob": str(options.out), "bytes": len(data), "arena": engine.arena_size(), "labels": labels,

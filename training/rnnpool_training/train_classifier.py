@@ -115,7 +115,7 @@ class ClassifierTrainer(Trainer[Part]):
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.train_classifier", description=__doc__)
-    p.add_argument("--data", required=True, help="folder with labels.jsonl and images/ to train on")
+    p.add_argument("--data", required=True, nargs="+", help="folders with labels.jsonl and images/ to train on")
     p.add_argument("--val", help="folder to validate on")
     p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
     p.add_argument("--size", type=int, default=224, help="side of the deployed input in pixels, a multiple of 32")
@@ -137,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dropout", type=float, default=0.2)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--limit", type=int, default=0, help="use only so many pictures of each folder")
+    p.add_argument("--limit", type=int, default=0, help="train on only so many pictures of each folder")
     p.add_argument("--log-every", type=int, default=50)
     p.add_argument("--save-minutes", type=float, default=2)
     p.add_argument("--val-minutes", type=float, default=6)
@@ -167,7 +167,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     """Train a float classifier as the command line asks."""
     torch.manual_seed(options.seed)
     config = configure(options.size, options.gray, last_pool=options.last_pool)
-    train = load_labelled(options.data, config.channels, options.limit)
+    train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit)]
     val = load_labelled(options.val, config.channels) if options.val else []
     return fit(options, Classifier(config), train, val)
 
