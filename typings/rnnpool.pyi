@@ -143,8 +143,28 @@ class Model:
         model is in use (called from a callback during its own inference), or a callback changed its source or arena.
         """
 
-    def classify(self, frame: Buffer) -> tuple[float, ...]:
-        """Not in this version: ValueError for a model that detects, NotImplementedError otherwise."""
+    @overload
+    def classify(
+        self, frame: Buffer, *, width: int = 0, height: int = 0, format: int | None = None, out: None = None
+    ) -> tuple[float, ...]: ...
+    @overload
+    def classify(
+        self,
+        frame: Buffer,
+        *,
+        width: int = 0,
+        height: int = 0,
+        format: int | None = None,
+        out: bytearray | memoryview | array[int],
+    ) -> int:
+        """The probability of each of the model's labels, 0..1, in their order; together they make 1, nearly.
+
+        frame, width, height, format    as for detect(): frames are scaled with their aspect kept, nothing is cut off
+        out             None: returns a tuple. An array('h') or a bytearray with room for one int16 a label: gets the
+                        probabilities in 1/32768, and their number is returned; then nothing is allocated.
+
+        Abandons an image that was begun with begin(). Errors as for detect(); ValueError for a model that detects.
+        """
 
     def begin(
         self, *, width: int = 0, height: int = 0, format: int | None = None, threshold: float | None = None
@@ -152,7 +172,7 @@ class Model:
         """Begins an image whose rows come later. Abandons one that was begun before.
 
         Arguments and errors as for detect(), but there is no frame yet to tell the format by: None is GRAY8 for a model
-        with one channel, RGB888 for one with three.
+        with one channel, RGB888 for one with three. A threshold is for models that detect only.
         """
 
     def feed(self, rows: Buffer) -> int:
@@ -165,19 +185,21 @@ class Model:
         """
 
     @overload
-    def result(self, *, iou: float | None = None, max_faces: int = 0, out: None = None) -> list[Box]: ...
+    def result(
+        self, *, iou: float | None = None, max_faces: int = 0, out: None = None
+    ) -> list[Box] | tuple[float, ...]: ...
     @overload
     def result(self, *, iou: float | None = None, max_faces: int = 0, out: bytearray | memoryview | array[int]) -> int:
         """What is in the image when all rows are there; also again after detect(), say with another `iou`.
 
-        Arguments and values as for detect(). RuntimeError: no image, or rows are missing.
+        Arguments and values as for detect(), or for classify(). RuntimeError: no image, or rows are missing.
         """
 
     def layers(self) -> list[tuple[str, tuple[int, int, int], int, int]]:
         """The operators in order: (kind, (height, width, channels) of the output, bytes of arena, multiply-adds).
 
-        Kinds: "conv", "rnnpool", "inverted_residual", "detect_head". The bytes of operators that never work at the same
-        time may overlap, so their sum can exceed `ram`.
+        Kinds: "conv", "rnnpool", "inverted_residual", "detect_head", "global_average_pool", "dense". The bytes of
+        operators that never work at the same time may overlap, so their sum can exceed `ram`.
         """
 
     def selftest(self) -> bool:
@@ -216,4 +238,11 @@ def detect_faces(
     The model is made when this is first called (then the arena is allocated) and kept until the next soft reset. A
     firmware without one uses /rom/face.rnnp; OSError (ENOENT) if that is missing too. Otherwise as Model.detect(), with
     320x240 the model's own size.
+    """
+
+def person_present(frame: Buffer, *, width: int = 0, height: int = 0, format: int | None = None) -> float:
+    """The probability that there is a person in the frame, 0..1: Model.classify() of the person model in the firmware.
+
+    Made when first called, kept, looked for at /rom/person.rnnp, and OSError as for detect_faces(). The probability is
+    that of the model's last label. Otherwise as Model.classify(), with 224x224 the usual size of a model's own.
     """

@@ -4,9 +4,9 @@
 //
 //   modrnnpool.c  the module: constants, functions          source.c   where a blob comes from
 //   model.c       the Model type                            arena.c    the memory that a run works in
-//   detect.c      its detect, begin, feed, result           frame.c    arguments that describe a frame
-//   run.c         one image through a model                 results.c  detections as Python objects
-//   builtin.c     detect_faces and its cached model         errors.c   engine errors as exceptions
+//   detect.c      its detect, classify, begin, feed, ...    frame.c    arguments that describe a frame
+//   run.c         one image through a model                 results.c  detections, probabilities as Python objects
+//   builtin.c     detect_faces, person_present              errors.c   engine errors as exceptions
 //
 // What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
 // it and leaves every object usable. Memory of scripts (blob, arena, frame) is looked up again whenever a script may have
@@ -35,6 +35,7 @@
 #define RNNPOOL_MAX_TEXT (55)
 
 #define RNNPOOL_MAX_RESULTS (64) // detections that one call can return; they pass through the C stack
+#define RNNPOOL_MAX_LABELS (256) // of a classifier, by mp_module/SPEC.md; as many probabilities do, too
 
 // ---- errors.c
 
@@ -130,6 +131,10 @@ void rnnpool_frame_from_args(
 // The bytes of an object that holds pixels; raises TypeError for str and for arrays of wide items.
 void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info);
 
+// The same for the frame that `pixels` is, with its bytes checked.
+void rnnpool_frame_of_pixels(
+    rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, mp_int_t width, mp_int_t height, mp_obj_t format);
+
 // A score or overlap in 0..1 as Q15, `otherwise` for None; raises TypeError, ValueError.
 uint16_t rnnpool_q15_from_arg(mp_obj_t value, qstr name, uint16_t otherwise);
 
@@ -164,6 +169,17 @@ void rnnpool_request_from_args(
 // Detections of the finished image as a list, or as records in the request's buffer, then their number.
 mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *request);
 
+// Raises TypeError or ValueError if `out` is not None and no writable buffer for the probabilities.
+void rnnpool_check_probabilities_out(const rnnp_model_t *model, mp_obj_t out);
+
+// Probabilities of the finished image: `values` has room for num_labels of them. Raises RuntimeError if rows are missing.
+void rnnpool_get_probabilities(const rnnpool_model_obj_t *self, uint16_t *values);
+
+// The same as a tuple of floats, or as int16 in Q15 in the buffer `out`, then their number.
+mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, mp_obj_t out);
+
+mp_obj_t rnnpool_float_from_q15(uint16_t value);
+
 // ---- detect.c
 
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj);
@@ -173,13 +189,18 @@ MP_DECLARE_CONST_FUN_OBJ_2(rnnpool_model_feed_obj);
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_result_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(rnnpool_model_selftest_obj);
 
+// All of classify() but its result: the arguments' `out` is returned, or with NULL not allowed. Returns the model.
+rnnpool_model_obj_t *rnnpool_model_run_classifier(
+    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, mp_obj_t *out);
+
 mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 
 // ---- builtin.c
 
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_detect_faces_obj);
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_person_present_obj);
 
-// Forgets the cached model (after a soft reset its memory is gone).
+// Forgets the cached models (after a soft reset their memory is gone).
 void rnnpool_builtin_reset(void);
 
 #endif // RNNPOOL_BINDING_H

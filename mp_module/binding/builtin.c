@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// detect_faces: the model that is built into the firmware, made when it is first used and kept.
+// detect_faces, person_present: models that are built into the firmware, made when they are first used and kept.
 
 #include <string.h>
 
@@ -10,13 +10,31 @@
 #include "binding/binding.h"
 #include "binding/builtin_models.h"
 
-#define FACE_MODEL "face"
-#define FACE_PATH "/rom/face.rnnp" // where it is looked for if it is not in the firmware
+// Where a model is looked for that is not in the firmware.
+#define FACE_PATH "/rom/face.rnnp"
+#define PERSON_PATH "/rom/person.rnnp"
 
-MP_REGISTER_ROOT_POINTER(mp_obj_t rnnpool_face_model); // MP_OBJ_NULL: not made yet
+typedef struct {
+    const char *name; // in the firmware
+    const char *path;
+    const mp_obj_str_t *missing; // what is wrong if both are missing ("no such file" would not tell what to do)
+} kept_model_t;
+
+static const MP_DEFINE_STR_OBJ(no_face, "no face model in this firmware and no " FACE_PATH);
+static const MP_DEFINE_STR_OBJ(no_person, "no person model in this firmware and no " PERSON_PATH);
+
+enum { FACE, PERSON, NUM_KEPT };
+static const kept_model_t kept_models[NUM_KEPT] = {
+    { "face", FACE_PATH, &no_face },
+    { "person", PERSON_PATH, &no_person },
+};
+
+MP_REGISTER_ROOT_POINTER(mp_obj_t rnnpool_kept_models[2]); // NUM_KEPT; MP_OBJ_NULL: not made yet
 
 void rnnpool_builtin_reset(void) {
-    MP_STATE_VM(rnnpool_face_model) = MP_OBJ_NULL;
+    for (size_t i = 0; i < NUM_KEPT; i++) {
+        MP_STATE_VM(rnnpool_kept_models)[i] = MP_OBJ_NULL;
+    }
 }
 
 static bool find_builtin(rnnpool_source_t *source, const char *name) {
@@ -29,42 +47,54 @@ static bool find_builtin(rnnpool_source_t *source, const char *name) {
     return false;
 }
 
-static void open_face_path(rnnpool_source_t *source) {
+static void open_path(rnnpool_source_t *source, const kept_model_t *kept) {
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
-        rnnpool_source_open(source, mp_obj_new_str_from_cstr(FACE_PATH));
+        rnnpool_source_open(source, mp_obj_new_str_from_cstr(kept->path));
         nlr_pop();
         return;
     }
-    // "No such file" would not tell what to do.
     mp_obj_t error = MP_OBJ_FROM_PTR(nlr.ret_val);
     if (!mp_obj_exception_match(error, MP_OBJ_FROM_PTR(&mp_type_OSError))) {
         nlr_jump(nlr.ret_val);
     }
-    static const MP_DEFINE_STR_OBJ(text, "no face model in this firmware and no " FACE_PATH);
-    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT), MP_OBJ_FROM_PTR(&text) };
+    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT), MP_OBJ_FROM_PTR(kept->missing) };
     nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, MP_ARRAY_SIZE(args), args));
 }
 
-static mp_obj_t face_model(void) {
-    if (MP_STATE_VM(rnnpool_face_model) == MP_OBJ_NULL) {
+static mp_obj_t get_model(size_t index) {
+    mp_obj_t *slot = &MP_STATE_VM(rnnpool_kept_models)[index];
+    if (*slot == MP_OBJ_NULL) {
         rnnpool_source_t source;
-        if (!find_builtin(&source, FACE_MODEL)) {
-            open_face_path(&source);
+        if (!find_builtin(&source, kept_models[index].name)) {
+            open_path(&source, &kept_models[index]);
         }
-        MP_STATE_VM(rnnpool_face_model) = rnnpool_model_new(
-            &rnnpool_model_type, &source, rnnpool_arena_of_board(), 0, 0);
+        *slot = rnnpool_model_new(&rnnpool_model_type, &source, rnnpool_arena_of_board(), 0, 0);
     }
-    return MP_STATE_VM(rnnpool_face_model);
+    return *slot;
 }
 
 // detect_faces(frame, *, width=0, height=0, format=None, threshold=None, iou=None, max_faces=0, out=None)
 static mp_obj_t detect_faces(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     mp_arg_check_num(n_args, kw_args->used, 0, 1, true);
-    mp_obj_t detect_args[2] = { face_model() };
+    mp_obj_t detect_args[2] = { get_model(FACE) };
     if (n_args == 1) {
         detect_args[1] = args[0];
     }
     return rnnpool_model_detect(1 + n_args, detect_args, kw_args);
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_detect_faces_obj, 0, detect_faces);
+
+// person_present(frame, *, width=0, height=0, format=None)
+static mp_obj_t person_present(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
+    mp_arg_check_num(n_args, kw_args->used, 0, 1, true);
+    mp_obj_t classify_args[2] = { get_model(PERSON) };
+    if (n_args == 1) {
+        classify_args[1] = args[0];
+    }
+    rnnpool_model_obj_t *model = rnnpool_model_run_classifier(1 + n_args, classify_args, kw_args, NULL);
+    uint16_t probabilities[RNNPOOL_MAX_LABELS];
+    rnnpool_get_probabilities(model, probabilities);
+    return rnnpool_float_from_q15(probabilities[model->model.num_labels - 1]); // of the last label
+}
+MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_person_present_obj, 0, person_present);

@@ -11,12 +11,15 @@ static rnnpool_model_obj_t *ready_model(mp_obj_t self_in) {
     return self;
 }
 
-static rnnpool_model_obj_t *ready_detector(mp_obj_t self_in) {
-    rnnpool_model_obj_t *self = ready_model(self_in);
-    if (self->model.task != RNNP_TASK_DETECTION) {
+static bool is_classifier(const rnnpool_model_obj_t *self) {
+    return self->model.task == RNNP_TASK_CLASSIFICATION;
+}
+
+// `wanted`: something was asked of the model that only detectors do.
+static void check_detector(const rnnpool_model_obj_t *self, bool wanted) {
+    if (wanted && is_classifier(self)) {
         mp_raise_ValueError(MP_ERROR_TEXT("this model classifies, it does not detect"));
     }
-    return self;
 }
 
 // detect(frame, *, width=0, height=0, format=None, threshold=None, iou=None, max_faces=0, out=None)
@@ -35,15 +38,11 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
     mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
 
-    rnnpool_model_obj_t *self = ready_detector(args[0]);
-    mp_buffer_info_t buffer;
-    rnnpool_frame_buffer(vals[ARG_frame].u_obj, &buffer);
-    if (buffer.len == 0) {
-        mp_raise_ValueError(MP_ERROR_TEXT("frame is empty"));
-    }
+    rnnpool_model_obj_t *self = ready_model(args[0]);
+    check_detector(self, true);
     rnnp_frame_t frame;
-    rnnpool_frame_from_args(
-        &frame, &self->model, vals[ARG_width].u_int, vals[ARG_height].u_int, vals[ARG_format].u_obj, buffer.len);
+    rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, vals[ARG_width].u_int, vals[ARG_height].u_int,
+        vals[ARG_format].u_obj);
     uint16_t threshold = rnnpool_q15_from_arg(vals[ARG_threshold].u_obj, MP_QSTR_threshold, self->model.threshold);
     rnnpool_request_t request;
     rnnpool_request_from_args(
@@ -55,17 +54,43 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj, 1, rnnpool_model_detect);
 
-// classify(frame, *, ...)
-static mp_obj_t model_classify(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
-    (void)n_args;
-    (void)kw_args;
+rnnpool_model_obj_t *rnnpool_model_run_classifier(
+    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, mp_obj_t *out) {
+    enum { ARG_frame, ARG_width, ARG_height, ARG_format, ARG_out };
+    static const mp_arg_t allowed_args[] = {
+        { MP_QSTR_frame, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
+        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
+        { MP_QSTR_format, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        { MP_QSTR_out, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+    };
+    mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
+    size_t allowed = out != NULL ? MP_ARRAY_SIZE(allowed_args) : ARG_out;
+    mp_arg_parse_all(n_args - 1, args + 1, kw_args, allowed, allowed_args, vals);
+
     rnnpool_model_obj_t *self = ready_model(args[0]);
-    if (self->model.task != RNNP_TASK_CLASSIFICATION) {
+    if (!is_classifier(self)) {
         mp_raise_ValueError(MP_ERROR_TEXT("this model detects, it does not classify"));
     }
-    mp_raise_NotImplementedError(MP_ERROR_TEXT("classify() is not in this version"));
+    rnnp_frame_t frame;
+    rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, vals[ARG_width].u_int, vals[ARG_height].u_int,
+        vals[ARG_format].u_obj);
+    if (out != NULL) {
+        *out = vals[ARG_out].u_obj;
+        rnnpool_check_probabilities_out(&self->model, *out);
+    }
+    rnnpool_run_begin(self, &frame, 0);
+    rnnpool_run_push(self, vals[ARG_frame].u_obj, frame.height);
+    return self;
 }
-MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj, 2, model_classify);
+
+// classify(frame, *, width=0, height=0, format=None, out=None)
+static mp_obj_t model_classify(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
+    mp_obj_t out;
+    rnnpool_model_obj_t *self = rnnpool_model_run_classifier(n_args, args, kw_args, &out);
+    return rnnpool_probabilities(self, out);
+}
+MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj, 1, model_classify);
 
 // begin(*, width=0, height=0, format=None, threshold=None)
 static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
@@ -79,7 +104,8 @@ static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_ar
     mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
 
-    rnnpool_model_obj_t *self = ready_detector(args[0]);
+    rnnpool_model_obj_t *self = ready_model(args[0]);
+    check_detector(self, vals[ARG_threshold].u_obj != mp_const_none);
     rnnp_frame_t frame;
     rnnpool_frame_from_args(
         &frame, &self->model, vals[ARG_width].u_int, vals[ARG_height].u_int, vals[ARG_format].u_obj, 0);
@@ -91,7 +117,7 @@ MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_begin_obj, 1, model_begin);
 
 // feed(rows)
 static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
-    rnnpool_model_obj_t *self = ready_detector(self_in);
+    rnnpool_model_obj_t *self = ready_model(self_in);
     rnnpool_run_check(self);
     mp_buffer_info_t buffer;
     rnnpool_frame_buffer(rows_in, &buffer);
@@ -122,8 +148,13 @@ static mp_obj_t model_result(size_t n_args, const mp_obj_t *args, mp_map_t *kw_a
     mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
 
-    rnnpool_model_obj_t *self = ready_detector(args[0]);
+    rnnpool_model_obj_t *self = ready_model(args[0]);
+    check_detector(self, vals[ARG_iou].u_obj != mp_const_none || vals[ARG_max_faces].u_int != 0);
     rnnpool_run_check(self);
+    if (is_classifier(self)) {
+        rnnpool_check_probabilities_out(&self->model, vals[ARG_out].u_obj);
+        return rnnpool_probabilities(self, vals[ARG_out].u_obj);
+    }
     rnnpool_request_t request;
     rnnpool_request_from_args(
         &request, &self->model, vals[ARG_iou].u_obj, vals[ARG_max_faces].u_int, vals[ARG_out].u_obj);

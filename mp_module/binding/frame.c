@@ -80,6 +80,16 @@ void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info) {
     }
 }
 
+void rnnpool_frame_of_pixels(
+    rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, mp_int_t width, mp_int_t height, mp_obj_t format) {
+    mp_buffer_info_t buffer;
+    rnnpool_frame_buffer(pixels, &buffer);
+    if (buffer.len == 0) {
+        mp_raise_ValueError(MP_ERROR_TEXT("frame is empty"));
+    }
+    rnnpool_frame_from_args(frame, model, width, height, format, buffer.len);
+}
+
 uint16_t rnnpool_q15_from_arg(mp_obj_t value, qstr name, uint16_t otherwise) {
     if (value == mp_const_none) {
         return otherwise;

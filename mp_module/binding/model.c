@@ -159,8 +159,12 @@ static qstr kind_name(rnnp_kind_t kind) {
             return MP_QSTR_rnnpool;
         case RNNP_INVERTED_RESIDUAL:
             return MP_QSTR_inverted_residual;
-        default:
+        case RNNP_DETECT_HEAD:
             return MP_QSTR_detect_head;
+        case RNNP_GLOBAL_AVERAGE_POOL:
+            return MP_QSTR_global_average_pool;
+        default:
+            return MP_QSTR_dense;
     }
 }
 

@@ -51,6 +51,7 @@ static const mp_rom_map_elem_t rnnpool_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_Model), MP_ROM_PTR(&rnnpool_model_type) },
     { MP_ROM_QSTR(MP_QSTR_required_ram), MP_ROM_PTR(&rnnpool_required_ram_obj) },
     { MP_ROM_QSTR(MP_QSTR_detect_faces), MP_ROM_PTR(&rnnpool_detect_faces_obj) },
+    { MP_ROM_QSTR(MP_QSTR_person_present), MP_ROM_PTR(&rnnpool_person_present_obj) },
 };
 static MP_DEFINE_CONST_DICT(rnnpool_globals, rnnpool_globals_table);
 

@@ -9,14 +9,17 @@
 #define RECORD_ITEMS (5) // x, y, w, h, score
 #define RECORD_BYTES (RECORD_ITEMS * sizeof(int16_t))
 
+mp_obj_t rnnpool_float_from_q15(uint16_t value) {
+    return mp_obj_new_float((mp_float_t)value / MICROPY_FLOAT_CONST(32768.0));
+}
+
 static mp_obj_t new_result(const rnnp_detection_t *detection) {
-    mp_float_t score = (mp_float_t)detection->score / MICROPY_FLOAT_CONST(32768.0);
     mp_obj_t items[RECORD_ITEMS] = {
         MP_OBJ_NEW_SMALL_INT(detection->x),
         MP_OBJ_NEW_SMALL_INT(detection->y),
         MP_OBJ_NEW_SMALL_INT(detection->w),
         MP_OBJ_NEW_SMALL_INT(detection->h),
-        mp_obj_new_float(score),
+        rnnpool_float_from_q15(detection->score),
     };
     return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
 }
@@ -28,14 +31,19 @@ static void put_record(uint8_t *to, const rnnp_detection_t *detection) {
     memcpy(to, record, sizeof(record));
 }
 
-// Returns the number of records that `out` has room for.
-static size_t get_records_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
+// The buffer that int16 values are to be written to.
+static void get_values_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
     mp_get_buffer_raise(out, buffer, MP_BUFFER_RW);
     int typecode = buffer->typecode;
     if (typecode != 'h' && typecode != 'B' && typecode != BYTEARRAY_TYPECODE) {
         mp_raise_msg_varg(
             &mp_type_TypeError, MP_ERROR_TEXT("out must be array('h') or bytearray, not items '%c'"), typecode);
     }
+}
+
+// Returns the number of records that `out` has room for.
+static size_t get_records_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
+    get_values_buffer(out, buffer);
     if (buffer->len < RECORD_BYTES) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("out needs %u bytes a result, has %u"),
             (unsigned int)RECORD_BYTES, (unsigned int)buffer->len);
@@ -93,4 +101,45 @@ mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *req
         put_record((uint8_t *)buffer.buf + i * RECORD_BYTES, &detections[i]);
     }
     return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
+}
+
+void rnnpool_check_probabilities_out(const rnnp_model_t *model, mp_obj_t out) {
+    if (out == mp_const_none) {
+        return;
+    }
+    mp_buffer_info_t buffer;
+    get_values_buffer(out, &buffer);
+    size_t needed = model->num_labels * sizeof(uint16_t);
+    if (buffer.len < needed) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("out needs %u bytes, has %u"), (unsigned int)needed,
+            (unsigned int)buffer.len);
+    }
+}
+
+void rnnpool_get_probabilities(const rnnpool_model_obj_t *self, uint16_t *values) {
+    rnnp_error_t error;
+    if (rnnp_probabilities(&self->run, self->arena.data, values, &error) != RNNP_OK) {
+        rnnpool_raise(&error);
+    }
+}
+
+mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, mp_obj_t out) {
+    uint16_t values[RNNPOOL_MAX_LABELS];
+    size_t count = self->model.num_labels;
+    rnnpool_get_probabilities(self, values);
+    if (out != mp_const_none) {
+        rnnpool_check_probabilities_out(&self->model, out); // a callback may have made it smaller
+        mp_buffer_info_t buffer;
+        get_values_buffer(out, &buffer);
+        memcpy(buffer.buf, values, count * sizeof(values[0]));
+        return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
+    }
+    mp_obj_tuple_t *tuple = MP_OBJ_TO_PTR(mp_obj_new_tuple(count, NULL));
+    for (size_t i = 0; i < count; i++) {
+        tuple->items[i] = mp_const_none; // the collector may run while the tuple is filled
+    }
+    for (size_t i = 0; i < count; i++) {
+        tuple->items[i] = rnnpool_float_from_q15(values[i]);
+    }
+    return MP_OBJ_FROM_PTR(tuple);
 }

@@ -50,16 +50,18 @@ def pixels(case):
 
 
 def arguments(case):
-    """Keyword arguments of detect() for a case. Q15 values are exact as floats."""
+    """Keyword arguments of detect() or classify() for a case. Q15 values are exact as floats."""
     given = {name: case[name] for name in ("width", "height", "format")}
     for name in ("threshold", "iou"):
-        if case[name] is not None:
+        if case.get(name) is not None:
             given[name] = case[name] / 32768
     return given
 
 
 def expected(case):
-    """What detect() must return for a case."""
+    """What detect() or classify() must return for a case."""
+    if "probabilities" in case:
+        return tuple(value / 32768 for value in case["probabilities"])
     return [(x, y, w, h, score / 32768) for x, y, w, h, score in case["detections"]]
 
 

@@ -187,6 +187,7 @@ def main() -> None:
     (folder / "names.json").write_text(json.dumps(described_names()))
     (folder / "rom.img").write_bytes(build({"tiny.rnnp": write(models["tiny"])}))
     (folder / "rom_face.img").write_bytes(build({"face.rnnp": write(models["face_m4"])}))
+    (folder / "rom_person.img").write_bytes(build({"person.rnnp": write(models["classifier"])}))
 
 
 if __name__ == "__main__":
