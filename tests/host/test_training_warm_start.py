@@ -57,7 +57,8 @@ def test_heads_keep_their_centre_and_cells_lose_zeta_and_nu() -> None:
         for cell in (source.pool.rnn1, source.pool.rnn2):
             cell.zeta.fill_(100.0)
             cell.nu.fill_(-100.0)
-    model = Detector(replace(CONFIG, head_kernel=1, weighted=False)).eval()
+    blocks = tuple(replace(b, head=1) for b in CONFIG.blocks)
+    model = Detector(replace(CONFIG, blocks=blocks, weighted=False)).eval()
     assert not [name for name, _ in model.named_parameters() if "zeta" in name or "nu" in name.split(".")]
     warm_start(model, source)
     x = torch.rand(2, 1, 32, 32)
@@ -73,4 +74,4 @@ def test_named_networks_differ_from_the_first_in_cost_only() -> None:
     anchors = [b.anchors for b in NETWORKS["face-m4"].blocks]
     for config in NETWORKS.values():
         assert [b.anchors for b in config.blocks] == anchors
-        warm_start(Detector(config), Detector(NETWORKS["face-m4"]))
+        warm_start(Detector(config), Detector(NETWORKS["face-m4-8x8"]))

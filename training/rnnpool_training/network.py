@@ -19,20 +19,22 @@ BOX_VALUES = 5  # a logit and four box deltas for each anchor
 class BlockConfig:
     """One inverted residual: 1x1 expansion to `expanded` channels, depthwise 3x3, 1x1 linear projection to `out`.
 
-    `anchors`: sides in pixels of the square anchors of the head on the block's output (none: no head).
+    `anchors`: sides in pixels of the square anchors of the head on the block's output (none: no head), which is a
+    convolution with a kernel of `head` (1 or 3).
     """
 
     expanded: int
     out: int
     stride: int = 1
     anchors: tuple[float, ...] = ()
+    head: int = 3
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """A detector. Height and width are those of the deployed frame; training crops may have any size.
 
-    `weighted`: the RNN cells learn zeta and nu (FastGRNNCell). `head_kernel`: 1 or 3, of the heads' convolutions.
+    `weighted`: the RNN cells learn zeta and nu (FastGRNNCell).
     """
 
     name: str
@@ -46,7 +48,6 @@ class NetworkConfig:
     blocks: tuple[BlockConfig, ...] = field(default=())
     nonlinearity: Nonlinearity = "hard"
     weighted: bool = True
-    head_kernel: int = 3
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
@@ -59,26 +60,35 @@ class NetworkConfig:
         return NetworkConfig(**{**values, "blocks": blocks})
 
 
-# RNNPool-Face-M4 (paper, table 15) with three changes: anchors of 10 to 125 pixels, two of them at the
-# stride-8 heads; a fifth, cheap block at stride 32 so that the largest faces are seen whole; and 96 instead of 128
-# expanded channels in the first block, which pays for it in RAM and multiply-adds.
+# RNNPool-Face-M4 (paper, table 15) with anchors of 10 to 125 pixels, two of them at the stride-8 heads; a fifth, cheap
+# block at stride 32 so that the largest faces are seen whole; and, for fewer cycles and less RAM: 96 instead of 128
+# expanded channels in the first block, patches of 6x6 instead of 8x8, zeta = 1 and nu = 0, and 1x1 heads where a pixel
+# of the map has seen enough of the frame.
 FACE_M4 = NetworkConfig(
-    name="rnnpool-face-m4", height=240, width=320, stem=4, patch=8, patch_stride=4, hidden1=16, hidden2=16,
+    name="rnnpool-face-m4", height=240, width=320, stem=4, patch=6, patch_stride=4, hidden1=16, hidden2=16,
+    weighted=False,
     blocks=(
         BlockConfig(96, 32, 1, (10.0, 16.0)),
         BlockConfig(64, 32, 1, (24.0, 36.0)),
-        BlockConfig(64, 64, 2, (54.0,)),
-        BlockConfig(128, 64, 1, (80.0,)),
-        BlockConfig(64, 64, 2, (125.0,)),
+        BlockConfig(64, 64, 2, (54.0,), head=1),
+        BlockConfig(128, 64, 1, (80.0,), head=1),
+        BlockConfig(64, 64, 2, (125.0,), head=1),
     ),
 )  # fmt: skip
 
-# What was tried against it (docs/training.md has the table): --network of rnnpool_training.train.
-_SLIM = tuple(replace(b, expanded=e) for b, e in zip(FACE_M4.blocks, (64, 64, 64, 96, 64), strict=True))
+
+def _variant(name: str, head: int, expanded: tuple[int, ...] = (96, 64, 64, 128, 64), **changes: Any) -> NetworkConfig:
+    blocks = tuple(replace(b, head=head, expanded=e) for b, e in zip(FACE_M4.blocks, expanded, strict=True))
+    return replace(FACE_M4, name=name, blocks=blocks, **changes)
+
+
+# For --network of rnnpool_training.train: what is shipped, and what was tried (docs/training.md has the table).
 NETWORKS = {
     "face-m4": FACE_M4,
-    "face-m4-1x1": replace(FACE_M4, name="face-m4-1x1", weighted=False, head_kernel=1),
-    "face-m4-slim": replace(FACE_M4, name="face-m4-slim", weighted=False, head_kernel=1, blocks=_SLIM),
+    "face-m4-8x8": _variant("face-m4-8x8", 3, patch=8, weighted=True),
+    "face-m4-8x8-1x1": _variant("face-m4-8x8-1x1", 1, patch=8),
+    "face-m4-8x8-slim": _variant("face-m4-8x8-slim", 1, (64, 64, 64, 96, 64), patch=8),
+    "face-m4-3x3": _variant("face-m4-3x3", 3),
 }
 
 
@@ -133,7 +143,7 @@ class Detector(nn.Module):
         for block in config.blocks:
             self.blocks.append(InvertedResidual(inputs, block))
             inputs = block.out
-            kernel = config.head_kernel
+            kernel = block.head
             self.heads.append(
                 nn.Conv2d(inputs, BOX_VALUES * len(block.anchors), kernel, padding=kernel // 2)
                 if block.anchors
