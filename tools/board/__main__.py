@@ -78,6 +78,13 @@ def fraction(text: str) -> float:
     return value
 
 
+def every(text: str) -> int:
+    """A step between pictures."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of pictures, 1 or more")
+    return int(text)
+
+
 def image_of(text: str) -> flash.Image:
     """ADDRESS=FILE."""
     address, _, path = text.partition("=")
@@ -127,8 +134,10 @@ def parser() -> argparse.ArgumentParser:
         metavar=f"1..{MAX_BOXES}",
         help="the best so many (default: %(default)s)",
     )
-    stream.add_argument("--every", type=int, default=1, metavar="N", help="of a video or webcam, send each Nth picture")
-    stream.add_argument("--frames", type=int, metavar="N", help="stop after N frames")
+    stream.add_argument(
+        "--every", type=every, default=1, metavar="N", help="of a video or webcam, send each Nth picture"
+    )
+    stream.add_argument("--frames", type=every, metavar="N", help="stop after N frames")
     stream.add_argument("--out", type=Path, metavar="FOLDER", help="write pictures with boxes, and boxes.jsonl")
     stream.add_argument("--no-window", action="store_true", help="do not open a window even if there is a display")
     stream.add_argument("--model", metavar="PATH", help="of the model on the board (default: /rom/face.rnnp)")

@@ -97,6 +97,8 @@ def explain(port: str, error: BaseException) -> Problem:
     """The sentence for an error of opening or using a port."""
     number = getattr(error, "errno", None)
     text = str(error)
+    if "Connection refused" in text or number == errno.ECONNREFUSED:
+        return Problem(f"nothing listens at {port}: start the emulated board first (ports/qemu/README.md)")
     if number == errno.EACCES or "Permission denied" in text:
         group = _group_of(port)
         return Problem(
@@ -109,8 +111,6 @@ def explain(port: str, error: BaseException) -> Problem:
     if number == errno.ENOENT or "No such file" in text or "could not open port" in text.lower():
         there = ", ".join(str(one.device) for one in list_ports.comports()) or "no serial port at all"
         return NoBoard(f"there is no port {port} (there is: {there}): {WAIT_FOR_BOARD}")
-    if "Connection refused" in text or number == errno.ECONNREFUSED:
-        return Problem(f"nothing listens at {port}: start the emulated board first (ports/qemu/README.md)")
     return Problem(f"{port} can't be used: {text}")
 
 

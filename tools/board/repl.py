@@ -20,6 +20,7 @@ from tools.board.problem import Problem
 
 # Where the firmware's own face model is looked for as a file (examples/serial_frames.py has the same list).
 MODEL_PATHS = ("/rom/face.rnnp", "/rom/models/face.rnnp", "/flash/face.rnnp", "face.rnnp")
+ENTER_SECONDS = 3.0
 CHUNK = 512  # bytes of a file in one line of code
 
 
@@ -93,7 +94,7 @@ class Repl:
 
     def _enter(self, soft_reset: bool) -> None:
         with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it did not expect
-            self.transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=4)
+            self.transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=ENTER_SECONDS)
 
     def enter(self, soft_reset: bool = False, attempts: int = 3) -> None:
         """Ends what runs on the board and enters the raw REPL. Raises NoAnswer."""
