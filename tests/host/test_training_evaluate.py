@@ -11,7 +11,7 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
-from rnnpool_training import blob
+from rnnpool_training import blob, reference
 from rnnpool_training.data import load
 from rnnpool_training.evaluate import main
 
@@ -139,3 +139,76 @@ def test_bad_options(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     for option, value in (("--threshold", "nan"), ("--threshold", "7"), ("--limit", "-3"), ("--backend", "nonsense")):
         assert option in refusal(capsys, "--model", model, "--data", data, option, value)
     assert "labels.jsonl not found" in refusal(capsys, "--model", model, "--data", tmp_path / "none")
+
+
+def person_folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(5)
+    (tmp_path / "images").mkdir()
+    lines = []
+    for i, (height, width) in enumerate(((40, 48), (30, 64), (64, 30), (40, 48), (13, 9))):
+        pixels = np.repeat(np.repeat(rng.integers(0, 256, (height, width, 3)), 4, 0), 4, 1)[:height, :width]
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "images" / f"{i}.png")
+        lines.append(json.dumps({"file": f"images/{i}.png", "boxes": [], "label": i % 2}))
+    (tmp_path / "labels.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    path = tmp_path / "two.rnnp"
+    net = networks.Builder(np.random.default_rng(4), 40, 48, 3)
+    net.block(net.rnnpool(net.conv(0, 6, 3, 2, relu=True), 4, 4, 3, 5, 4), 12, 20, stride=2)
+    path.write_bytes(blob.write(net.classifier("two", 2)))
+    return path
+
+
+def test_classifier(classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = person_folder(tmp_path)
+    found = {}
+    for backend in ("integer", "engine"):
+        main(["--model", str(classifier), "--data", str(data), "--backend", backend])
+        line = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert line.pop("backend") == backend and line.pop("seconds") >= 0
+        found[backend] = line
+    # By hand.
+    model = blob.load(classifier)
+    chances = []
+    for i in range(5):
+        with Image.open(data / "images" / f"{i}.png") as image:
+            chances.append(reference.classify(model, image.tobytes(), *image.size, reference.Format.RGB888)[1])
+    right = [(p > 16384) == i % 2 for i, p in enumerate(chances)]
+    above = [(chances[1] > p) + (chances[3] > p) for p in (chances[0], chances[2], chances[4])]
+    assert found["integer"] == found["engine"]
+    assert found["engine"] == {"images": 5, "accuracy": sum(right) / 5, "auc": round(sum(above) / 6, 4)}
+
+
+def test_classifier_on_folders_of_pictures(
+    classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "folders"
+    for i, name in enumerate(("class 0", "class 1")):
+        (data / name).mkdir(parents=True)
+        for shade in (30, 90):
+            Image.new("RGB", (48, 40), (shade, 100 * i, 255 - shade)).save(data / name / f"{shade}.png")
+    main(["--model", str(classifier), "--data", str(data), "--backend", "engine"])
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line["images"] == 4 and 0 <= line["accuracy"] <= 1 and 0 <= line["auc"] <= 1
+    (data / "class 1").rename(data / "class 2")
+    assert "labels class 0, class 1" in refusal(capsys, "--model", classifier, "--data", data)
+
+
+def test_bad_data_for_a_classifier(classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = person_folder(tmp_path)
+    assert "for detectors" in refusal(capsys, "--model", classifier, "--data", data, "--threshold", "0.5")
+    good = json.dumps({"file": "images/0.png", "boxes": [], "label": 0})
+    for line, words in (
+        ({"file": "images/1.png", "boxes": []}, "no label"),
+        ({"file": "images/1.png", "boxes": [], "label": 2}, "label 2, the classifier has 2 labels"),
+        ({"file": "images/9.png", "boxes": [], "label": 1}, "can't be read"),
+    ):
+        (data / "labels.jsonl").write_text(good + "\n" + json.dumps(line))
+        assert words in refusal(capsys, "--model", classifier, "--data", data)
+    (data / "labels.jsonl").write_text(good)
+    main(["--model", str(classifier), "--data", str(data)])
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line["images"] == 1 and line["auc"] is None

@@ -1,6 +1,6 @@
-"""Evaluate a detector: python -m rnnpool_training.evaluate --model FILE --data FOLDER --backend float|integer|engine.
+"""Evaluate a model: python -m rnnpool_training.evaluate --model FILE --data FOLDER --backend float|integer|engine.
 
-The last line printed is one JSON object.
+Detectors on boxes, classifiers on labels. The last line printed is one JSON object.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .data import InputError, Sample, load
+from .evaluate_classifier import evaluate_classifier, load_pictures, open_classifier
 from .metrics import DetectorFunction, Evaluation, evaluate
 
 FLOAT = NDArray[np.float32]
@@ -94,11 +95,23 @@ def run(
     return result, {"backend": backend, **result.summary(default if threshold is None else threshold)}
 
 
+def run_classifier(path: Path, backend: str, data: str, limit: int) -> dict[str, Any] | None:
+    """The summary of a classifier; None if the file holds something else. InputError if model or data are unusable."""
+    try:
+        classifier = open_classifier(path, backend)
+    except ValueError as error:
+        raise InputError(f"{path}, backend {backend}: {error}") from error
+    if classifier is None:
+        return None
+    pictures = load_pictures(data, classifier.labels, classifier.channels, limit)
+    return {"backend": backend, **evaluate_classifier(classifier, pictures)}
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.evaluate", description=__doc__.split("\n")[0])
     p.add_argument("--model", type=Path, required=True, help="a .rnnp blob; float backend: a checkpoint")
-    p.add_argument("--data", required=True, help="folder with labels.jsonl and images/")
+    p.add_argument("--data", required=True, help="folder with labels.jsonl and images/, or a folder for each class")
     p.add_argument("--backend", choices=sorted(BACKENDS), default="integer")
     p.add_argument(
         "--threshold", type=float, help="score for precision, recall and false alarms (default: the model's)"
@@ -113,6 +126,12 @@ def main(arguments: list[str] | None = None) -> None:
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         p.error(f"--threshold must be 0..1, not {options.threshold}")
     try:
+        classified = run_classifier(options.model, options.backend, options.data, options.limit)
+        if classified is not None:
+            if options.plots or options.threshold is not None:
+                raise InputError(f"{options.model} is a classifier: --plots and --threshold are for detectors")
+            print(json.dumps(classified, allow_nan=False))
+            return
         samples = load(options.data, options.limit)
         result, summary = run(options.model, options.backend, samples, options.threshold)
     except (InputError, OSError) as error:
