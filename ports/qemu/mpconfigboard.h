@@ -32,6 +32,10 @@ void board_wait(void);
 #define MICROPY_FATFS_LFN_CODE_PAGE 437
 #define MICROPY_FATFS_RPATH (2)
 
+// Memory for the models that the module keeps, as on the NUCLEO_F439ZI without network (ports/stm32).
+#define RNNPOOL_ARENA_SECTION ".ccm.rnnpool_arena"
+#define RNNPOOL_ARENA_BYTES (48 * 1024)
+
 // ROMFS partitions that mount themselves (romfs.c).
 #undef MICROPY_VFS_ROM_IOCTL
 #define MICROPY_VFS_ROM_IOCTL (1)
