@@ -51,4 +51,7 @@ stm32-docs: $(DEMO_VENV)/.stamp ## write docs/stm32_memory.md and .png from docs
 
 .PHONY: deploy
 deploy: firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT=]
-	$(DEMO_PYTHON) -m tools.board deploy --board $(BOARD) --build $(STM32_BUILD) --method $(DEPLOY) $(if $(PORT),--port $(PORT))
+	@machine=$$(sed -n 's/^#define MICROPY_HW_BOARD_NAME *"\(.*\)".*/\1/p' \
+	    "$(STM32_MPY)/ports/stm32/boards/$(BOARD)/mpconfigboard.h"); \
+	    $(DEMO_PYTHON) -m tools.board deploy --board $(BOARD) --machine "$${machine:-$(BOARD)}" --build $(STM32_BUILD) \
+	    --method $(DEPLOY) $(if $(PORT),--port $(call quoted,$(PORT)))
