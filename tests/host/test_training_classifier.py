@@ -12,7 +12,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # small networks: threads only wait for each other
 
-from rnnpool_training import blob, reference  # noqa: E402
+from rnnpool_training import blob, export_classifier, reference  # noqa: E402
 from rnnpool_training.classification_metrics import area_under_curve, summary  # noqa: E402
 from rnnpool_training.classifier import (  # noqa: E402
     VWW,
@@ -171,8 +171,6 @@ def test_checkpoints(tmp_path: Path) -> None:
 
 def test_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The same bytes each time, at another size than trained, and refused where that can't be."""
-    from rnnpool_training import export_classifier
-
     (tmp_path / "images").mkdir()
     random = np.random.default_rng(1)
     lines = []
@@ -195,6 +193,23 @@ def test_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         export_classifier.main([str(tmp_path / "r.pt"), "--data", str(tmp_path), "-o", str(tmp_path / "3.rnnp"),
                                 "--size", "128"])  # fmt: skip
     assert stop.value.code == 1 and "maps of one size" in capsys.readouterr().err
+
+
+def test_statistics_are_those_of_the_pictures() -> None:
+    """Each normalization then gives its own mean and variance on these pictures."""
+    model = quantized("average", 3)[0]
+    random = np.random.default_rng(2)
+    pictures = [Picture("", random.integers(0, 256, (96, 64, 3), dtype=np.uint8), 0) for _ in range(16)]
+    export_classifier.renew_statistics(model, pictures, 16)
+    seen = []
+    model.stem.norm.register_forward_hook(lambda norm, _, out: seen.append((norm, out)))
+    for x in export_classifier.batches(pictures, (96, 64), 16, 1):
+        with torch.no_grad():
+            model(x)
+    norm, out = seen[0][0], torch.cat([out for _, out in seen])
+    assert not model.training and norm.momentum == 0.1
+    assert torch.allclose(out.mean(dim=(0, 2, 3)), norm.bias, atol=1e-3)
+    assert torch.allclose(out.std(dim=(0, 2, 3)), norm.weight, rtol=0.01)
 
 
 def test_presence_by_the_rule() -> None:

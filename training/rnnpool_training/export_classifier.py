@@ -25,6 +25,7 @@ from .planner import plan
 from .quantize import QuantizedClassifier
 
 CALIBRATION = 256  # pictures
+STATISTICS = 512
 
 
 def batches(pictures: list[Picture], size: tuple[int, int], count: int, seed: int) -> Iterator[torch.Tensor]:
@@ -33,6 +34,25 @@ def batches(pictures: list[Picture], size: tuple[int, int], count: int, seed: in
     for start in range(0, len(chosen), 8):
         pixels = np.stack([frame(pictures[i].pixels, *size) for i in chosen[start : start + 8]])
         yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub_(128).div_(128)
+
+
+@torch.no_grad()
+def renew_statistics(model: Classifier, pictures: list[Picture], count: int = STATISTICS, seed: int = 1) -> None:
+    """Measure the means and variances of all normalizations on `count` random pictures at the model's input size.
+
+    Those of training are of the sizes that it saw; at another one they are off.
+    """
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over all batches
+    model.train()
+    for x in batches(pictures, (model.config.height, model.config.width), count, seed):
+        model(x)
+    model.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def quantize(
@@ -56,18 +76,22 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("checkpoint", help="float checkpoint of rnnpool_training.train_classifier")
     p.add_argument("--data", required=True, nargs="+", help="data folders that it was trained on")
     p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
-    p.add_argument("--size", type=int, help="side of the input in pixels (default: that of the checkpoint)")
+    p.add_argument("--size", type=int, help="side of the input in pixels (default: that of the checkpoint); "
+                   "at another one the statistics of the normalizations are measured anew")  # fmt: skip
     p.add_argument("--name", default="", help="name in the blob (default: the network's)")
     p.add_argument("--threshold", type=float, default=0.5, help="probability that counts as a yes")
     p.add_argument("--seed", type=int, default=1)
     options = p.parse_args(arguments)
     try:
         model = load_classifier(options.checkpoint)
+        size = model.config.height
         if options.size:
             if model.config.last_pool == "rnnpool" and options.size != model.config.height:
                 raise InputError(f"a last RNNPool is for maps of one size: --size must be {model.config.height}")
             model.config = replace(model.config, height=options.size, width=options.size)
         pictures = [p for folder in options.data for p in load_labelled(folder, model.config.channels)]
+        if model.config.height != size:
+            renew_statistics(model, pictures, seed=options.seed)
         data = write(export(model, pictures, options.name, options.threshold, options.seed))
     except (ValueError, OSError, RuntimeError) as error:
         p.exit(1, f"{p.prog}: {error}\n")
