@@ -184,10 +184,14 @@ class Line:
 
     # Sends reply[:_HEADER + size]; payload must be there already.
     def send(self, kind, frame, index, size=0):
-        reply[0], reply[1] = _SYNC0, _SYNC1
-        reply[2], reply[3] = kind, size
-        reply[4], reply[5] = frame & 255, frame >> 8
-        reply[6], reply[7] = index & 255, index >> 8
+        reply[0] = _SYNC0
+        reply[1] = _SYNC1
+        reply[2] = kind
+        reply[3] = size
+        reply[4] = frame & 255
+        reply[5] = frame >> 8
+        reply[6] = index & 255
+        reply[7] = index >> 8
         check(reply, _HEADER - 2, 2, True, self.table)
         check(reply, _HEADER + size, _CRC, True, self.table)
         stdout.write(reply, _HEADER + size + _CRC)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from load_tool import ROOT
 
 from tools.board import protocol, repl
+from tools.board.pieces import pieces
 from tools.board.protocol import Box, Decoder, Packet, Result, begin_payload, result_from
 
 SCRIPT = ROOT / "examples" / "serial_frames.py"
@@ -108,3 +109,21 @@ def test_payloads() -> None:
     for wrong in (b"", records[:-1], records + b"1"):
         with pytest.raises(ValueError, match="a result of"):
             result_from(wrong)
+
+
+def test_the_script_in_pieces() -> None:
+    found = pieces(SCRIPT.read_text())
+    assert all(len(piece) < 4000 for piece in found)  # what a board with 98 KB of heap compiles beside the model
+    whole = ast.parse("\n".join(found))
+    names = {node.id for node in ast.walk(whole) if isinstance(node, ast.Name)}
+    assert not {name for name in names if name[0] == "_" and name[1:2].isupper()}
+    assert "main(globals().get('model'))" in found[-1]
+    assert not any(
+        ast.get_docstring(node) for node in ast.walk(whole) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    )
+    assert pieces('_A = const(5)\nimport b\ndef c():\n    """D."""\nclass E:\n    f = _A\ng = 1\nh = 2\n') == [
+        "import b",
+        "def c():\n    pass",
+        "class E:\n    f = 5",
+        "g = 1\nh = 2",
+    ]

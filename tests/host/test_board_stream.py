@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from PIL import Image
 from rnnpool_training.blob import write
 from rnnpool_training.reference import Format, detect
 from tools.board.frames import FORMATS, Frame, encode
-from tools.board.link import Link, LinkLost
+from tools.board.link import Link, LinkLost, ScriptStopped
 from tools.board.problem import Problem
 from tools.board.protocol import MAX_BOXES, STOP, Packet, Result
+from tools.board.repl import why_it_stopped
 from tools.board.stream import Streamer, read_info
 
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
@@ -135,6 +137,27 @@ def test_silence_is_a_lost_link(line: FaultyLine) -> None:
         assert streamer._link is not None
         with pytest.raises(LinkLost, match="no answer for 1 seconds"):
             streamer._link.send_frame(1, 4, 4, 1, bytes(16))
+
+
+def test_a_script_that_fails_is_told() -> None:
+    class Serial:
+        in_waiting = 1
+        said = b"Traceback (most recent call last):\r\nMemoryError: needs 5 bytes\r\n\x04>"
+
+        def write(self, data: bytes) -> None:
+            pass
+
+        def read(self, size: int) -> bytes:
+            time.sleep(0.01)
+            now, self.said = self.said[:size], self.said[size:]
+            return now
+
+    with pytest.raises(ScriptStopped) as stopped:
+        Link(Serial()).send_frame(1, 4, 4, 1, bytes(16))
+    said = why_it_stopped(str(stopped.value))
+    assert said.startswith(
+        "the script stopped on the board: MemoryError: needs 5 bytes (the board has too little memory"
+    )
 
 
 def test_stop_ends_the_script(line: FaultyLine) -> None:

@@ -187,3 +187,17 @@ def test_what_the_board_refuses_is_a_sentence(line: FaultyLine) -> None:
         streamer.detect(encode(Image.new("L", (5000, 1)), FORMATS["gray8"]))
     with pytest.raises(Problem, match=r"OSError: no model at /rom/other.rnnp"):
         Streamer(line.url, model="/rom/other.rnnp")
+
+
+@pytest.mark.parametrize("heap", [98_004])
+def test_it_fits_the_heap_of_a_firmware_with_network(firmware: Path, heap: int) -> None:
+    # The emulated board has the heap of a firmware without network: what is more than `heap` is taken away from it.
+    boot = f"import gc\ntaken = bytearray(gc.mem_free() - {heap})\n".encode()
+    rom = make_romfs.build({"face.rnnp": MODEL.read_bytes()})
+    with Board(firmware, rom, make_romfs.build({"boot.py": boot})) as board:
+        board.serve()
+        picture = encode(Image.new("L", (32, 24), 99), FORMATS["gray8"])
+        with Streamer(f"socket://127.0.0.1:{board.port}") as streamer:
+            assert streamer.info.free < 30_000
+            assert given(streamer.detect(picture, LOW_SCORE, MAX_BOXES)) == expected(picture)
+            print(f"{streamer.info.free:,} bytes of heap left")

@@ -43,6 +43,10 @@ class LinkLost(Exception):
     """The line is gone, or nobody answers on it."""
 
 
+class ScriptStopped(Exception):
+    """The script on the board has ended with an exception; the text is what it printed."""
+
+
 class FrameLost(Exception):
     """The board does not know the frame any more: begin it again."""
 
@@ -151,6 +155,8 @@ class Link:
             if verdict is Verdict.PATIENCE:
                 sent = now
             elif verdict is Verdict.AGAIN or now - sent > again_after:
+                if "Traceback" in self.text():
+                    raise ScriptStopped(self.text())
                 if now - heard > silence:
                     raise LinkLost(f"no answer for {silence:.0f} seconds")
                 if verdict is not Verdict.AGAIN:

@@ -16,7 +16,8 @@ from mpremote.transport_serial import SerialTransport
 
 from tools.board import ports, repl
 from tools.board.frames import Frame
-from tools.board.link import Counters, FrameLost, Link, LinkLost
+from tools.board.link import Counters, FrameLost, Link, LinkLost, ScriptStopped
+from tools.board.pieces import pieces
 from tools.board.problem import Problem
 from tools.board.protocol import MAX_BOXES, PROTOCOL, Result
 
@@ -123,9 +124,12 @@ class Streamer:
         try:
             board = repl.Repl(transport)
             board.reset()
-            # Before the script is compiled, so that the model's memory is one piece at the start of the heap.
+            # First of all, so that the model's memory is one block at the start of the heap.
             board.exec(repl.model_source(self.model), timeout=30)
-            board.start(SCRIPT.read_bytes())
+            *definitions, start = pieces(SCRIPT.read_text())
+            for piece in definitions:
+                board.exec(f"{piece}\nimport gc\ngc.collect()")
+            board.start(start.encode())
         except repl.ExecError as error:
             raise error.problem() from None
         except (TransportError, OSError) as error:
@@ -133,7 +137,7 @@ class Streamer:
         link = self._new_link(transport.serial)
         try:
             payload = link.hello(START_SECONDS)
-        except LinkLost:
+        except (LinkLost, ScriptStopped):
             raise Problem(repl.why_it_stopped(link.text())) from None
         self._started = True
         return read_info(payload)
@@ -155,11 +159,8 @@ class Streamer:
         self._drop()
 
     def _reconnect(self, why: str) -> None:
-        text = self._link.text() if self._link is not None else ""
         self._drop()
         self._say(f"the board is gone ({why}); waiting for it")
-        if "Traceback" in text:
-            self._say(repl.why_it_stopped(text))
         limit = time.monotonic() + self.patience
         while True:
             port = ports.find_again(self.port, self._usb_number)
@@ -194,6 +195,8 @@ class Streamer:
                 )
             except FrameLost:
                 self.restarts += 1
+            except ScriptStopped as stopped:
+                raise Problem(repl.why_it_stopped(str(stopped))) from None
             except LinkLost as error:
                 self._reconnect(str(error) or "no answer")
         raise Problem(f"the frame could not be sent in {RESTARTS} attempts: is there something wrong with the cable?")
