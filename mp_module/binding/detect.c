@@ -172,6 +172,7 @@ static mp_obj_t model_selftest(mp_obj_t self_in) {
     mp_obj_t row_obj = mp_obj_new_bytearray_by_ref(row_bytes, row);
 
     rnnpool_run_begin(self, &frame, self->model.threshold);
+    self->run.skip_crc = false;
     uint32_t state = self->model.golden_seed;
     for (uint32_t y = 0; y < frame.height; y++) {
         rnnp_golden_row(&self->model, y, &state, row);

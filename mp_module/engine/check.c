@@ -264,7 +264,7 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_model_t *model, c
     }
     const void *a[RNNP_MAX_ARRAYS];
     for (uint32_t i = 0; i < RNNP_MAX_ARRAYS; i++) {
-        a[i] = rnnp_op_array(model, op, i);
+        a[i] = model->blob + op->params_offset + layout.offset[i];
     }
     uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
     if (op->kind == RNNP_RNNPOOL) {

@@ -49,9 +49,10 @@ void rnnp_inverted_residual_start(const rnnp_step_t *s) {
 // Makes expanded row y, padding included.
 static void expand(const rnnp_step_t *s, uint32_t y, int8_t *row) {
     const rnnp_op_t *op = &s->op;
-    uint32_t pitch = row_pitch(op);
-    memset(row, op->exp_zero_point, ring_row_bytes(op));
-    if (y < op->in_height) {
+    uint32_t pitch = row_pitch(op), size = pitch * op->mid_channels;
+    if (y >= op->in_height) {
+        memset(row, op->exp_zero_point, ring_row_bytes(op));
+    } else {
         const rnnp_pointwise_t expansion = {
             .weight = rnnp_parameters(s, RNNP_EXPAND_WEIGHT),
             .in_channels = op->in_channels,
@@ -63,6 +64,10 @@ static void expand(const rnnp_step_t *s, uint32_t y, int8_t *row) {
             .tile = (uint8_t *)rnnp_scratch(s) + ring_row_bytes(op),
         };
         rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, y), NULL, op->in_width, row + 1);
+        int8_t padding = op->exp_zero_point;
+        for (int8_t *left = row, *right = row + op->in_width + 1; left < row + size; left += pitch, right += pitch) {
+            *left = *right = padding;
+        }
     }
 }
 

@@ -95,12 +95,6 @@ void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     }
 }
 
-const void *rnnp_op_array(const rnnp_model_t *model, const rnnp_op_t *op, uint32_t index) {
-    rnnp_layout_t layout;
-    rnnp_op_layout(&layout, op);
-    return model->blob + op->params_offset + layout.offset[index];
-}
-
 uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, uint32_t pad) {
     if (op->kind == RNNP_RNNPOOL) {
         return size < kernel ? 0 : (size - kernel) / op->stride + 1 + pad;

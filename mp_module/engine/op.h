@@ -97,9 +97,6 @@ void rnnp_op_get(rnnp_op_t *op, const rnnp_model_t *model, uint32_t index);
 // Arrays of an operator whose counts are within the limits above; arrays that it does not have are at offset 0.
 void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op);
 
-// Pointer to array `index` of an operator of a checked model.
-const void *rnnp_op_array(const rnnp_model_t *model, const rnnp_op_t *op, uint32_t index);
-
 // Size of the output along one axis; 0 if the input is smaller than the patch.
 //   size    of the input, 1..RNNP_MAX_SIDE
 //   kernel  op's kernel or kernel_w;  pad  op's pad_bottom or pad_right

@@ -30,7 +30,7 @@ static int32_t one_of(const int32_t *values, uint32_t count) {
 }
 #define ONE_OF(...) one_of((const int32_t[]){ __VA_ARGS__ }, sizeof((const int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t))
 
-static int8_t in8[3][VALUES] __attribute__((aligned(4))), weight8[2 * VALUES] __attribute__((aligned(4))),
+static int8_t in8[3][VALUES] __attribute__((aligned(4))), weight8[3 * VALUES] __attribute__((aligned(4))),
     skip8[VALUES];
 static int32_t bias[256], multiplier[256], residual[256];
 static int16_t w16[VALUES], u16[64 * 64], bz[64], bh[64], vectors[VALUES];

@@ -143,6 +143,7 @@ class _Run(ctypes.Structure):
         ("done", ctypes.c_bool),
         ("tap", _Tap),
         ("tap_context", ctypes.c_void_p),
+        ("skip_crc", ctypes.c_bool),
     )
 
 

@@ -18,6 +18,13 @@
 #define RNNP_UNROLL _Pragma("GCC unroll 8")
 #endif
 
+// What is C in a file whose loops are assembly is small rather than fast.
+#if defined(__GNUC__) && !defined(__clang__)
+#define RNNP_SMALL_C _Pragma("GCC optimize(\"Os\")")
+#else
+#define RNNP_SMALL_C
+#endif
+
 // Four bytes, or two halfwords, as one word.
 static inline uint32_t rnnp_load(const void *at) {
     uint32_t word;
@@ -61,12 +68,6 @@ static inline int32_t rnnp_smmlar(int32_t a, int32_t b, int32_t c) {
     return y;
 }
 
-// Low bytes of four words as one.
-static inline uint32_t rnnp_pack8(int32_t a, int32_t b, int32_t c, int32_t d) {
-    uint32_t even = (uint32_t)__uxtb16(rnnp_pkhbt16((uint32_t)a, (uint32_t)c));
-    return even | (uint32_t)__uxtb16(rnnp_pkhbt16((uint32_t)b, (uint32_t)d)) << 8;
-}
-
 // Four int8, each clamped to the one in its place of min and max.
 static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) {
     uint32_t unused;
@@ -84,9 +85,9 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
 // The pixels are widened to int16 once for all outputs. The words of a widened tile hold inputs 2 i and 2 i + 1: for each i
 // those of the four pixels. Behind the last input, up to a whole block of weights, may be anything: the weights are 0.
 
-// Inputs of four pixels, `step` bytes apart, channels innermost. Returns the end.
+// Inputs of four pixels, `step` bytes apart, channels innermost.
 //   channels  a multiple of 4
-uint32_t *rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels, uint32_t *x);
+void rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels, uint32_t *x);
 
 // Arguments of the inner loop, loaded into s0 .. s11 and r1 in this order.
 typedef struct {
@@ -103,12 +104,14 @@ typedef struct {
     const int8_t *weight;
 } rnnp_tile_t;
 
-// Fills in what is the same for all tiles of a row.
-void rnnp_armv7em_tile_init(
-    rnnp_tile_t *tile, const int8_t *weight, const rnnp_requantize_t *requantize, uint32_t inputs, void *x);
+// `count` (at least one) inputs of one pixel, from input `first` on; those before must be there.
+void rnnp_armv7em_put(uint32_t *x, uint32_t pixel, uint32_t first, const int8_t *in, uint32_t count);
+
+// Fills in what is the same for all tiles of a row, less the weight.
+void rnnp_armv7em_tile_init(rnnp_tile_t *tile, const rnnp_requantize_t *requantize, uint32_t inputs, void *x);
 
 // All outputs of the tile at tile->out. A pixel_step of 0 writes the first of the four pixels alone.
-void rnnp_armv7em_tile(const rnnp_tile_t *tile, uint32_t inputs, uint32_t outputs);
+void rnnp_armv7em_tile(rnnp_tile_t *tile, uint32_t inputs, uint32_t outputs);
 
 // The four pixels to do at once at pixel x of `pixels`: returns the first of them, x or before, or, if there are fewer
 // than four, x, and *step is 0.
@@ -120,7 +123,12 @@ static inline uint32_t rnnp_armv7em_tile_at(uint32_t x, uint32_t pixels, uint32_
     return x + RNNP_TILE <= pixels ? x : pixels - RNNP_TILE;
 }
 
-// Clamps `count` outputs of a layer, unless all int8 are allowed anyway.
+// Whether a layer's outputs are to be clamped to less than int8.
+static inline bool rnnp_armv7em_clamps(const rnnp_requantize_t *requantize) {
+    return requantize->min != INT8_MIN || requantize->max != INT8_MAX;
+}
+
+// Clamps `count` outputs of a layer, if that is wanted.
 void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count);
 
 #endif

@@ -8,63 +8,6 @@
 
 // ------------------------------------------------------------------------------------------------ any shape
 
-// `count` inputs of one pixel of a tile, from input `first` on.
-static void put(const rnnp_conv_t *conv, uint32_t pixel, uint32_t first, const int8_t *in, uint32_t count) {
-    int16_t *x = (int16_t *)conv->tile + 2 * pixel;
-    for (uint32_t i = first; i < first + count; i++) {
-        x[i / 2 * (2 * RNNP_TILE) + i % 2] = in != NULL ? *in++ : conv->pad;
-    }
-}
-
-// Columns from `left` on of a row that may be outside of the input, for one pixel of a tile.
-static void put_edge(const rnnp_conv_t *conv, uint32_t pixel, uint32_t ky, const int8_t *row, int32_t left) {
-    uint32_t k = conv->kernel, channels = conv->in_channels;
-    for (uint32_t kx = 0; kx < k; kx++) {
-        int32_t column = left + (int32_t)kx;
-        bool inside = row != NULL && column >= 0 && column < conv->in_width;
-        put(conv, pixel, (ky * k + kx) * channels, inside ? row + (uint32_t)column * channels : NULL, channels);
-    }
-}
-
-// Widens what four output pixels from ox on look at; with a step of 0, the first one alone.
-static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t step) {
-    uint32_t k = conv->kernel, channels = conv->in_channels, pixels = step == 0 ? 1 : RNNP_TILE;
-    int32_t left = (int32_t)(ox * conv->stride) - (int32_t)(k - 1) / 2;
-    bool inside = left >= 0 && (uint32_t)left + (pixels - 1) * conv->stride + k <= conv->in_width;
-    for (uint32_t ky = 0; ky < k; ky++) {
-        const int8_t *row = rows[ky];
-        if (inside && row != NULL && channels % 4 == 0) {
-            uint32_t *x = (uint32_t *)conv->tile + ky * k * channels * (RNNP_TILE / 2);
-            rnnp_armv7em_widen(
-                row + (uint32_t)left * channels, step == 0 ? 0 : conv->stride * channels, k * channels, x);
-            continue;
-        }
-        for (uint32_t p = 0; p < pixels; p++) {
-            int32_t first = left + (int32_t)(p * conv->stride);
-            if (inside && row != NULL) {
-                put(conv, p, ky * k * channels, row + (uint32_t)first * channels, k * channels);
-            } else {
-                put_edge(conv, p, ky, row, first);
-            }
-        }
-    }
-}
-
-static void any_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
-    uint32_t outputs = conv->out_channels, inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
-    uint32_t width = conv->out_width;
-    rnnp_tile_t tile;
-    rnnp_armv7em_tile_init(&tile, conv->weight, &conv->requantize, inputs, conv->tile);
-    tile.pixel_step = outputs;
-    for (uint32_t next = 0; next < width; next += width < RNNP_TILE ? 1 : RNNP_TILE) {
-        uint32_t ox = rnnp_armv7em_tile_at(next, width, &tile.pixel_step);
-        gather(conv, rows, ox, tile.pixel_step);
-        tile.out = out + ox * outputs;
-        rnnp_armv7em_tile(&tile, inputs, outputs);
-    }
-    rnnp_armv7em_clamp(&conv->requantize, out, width * outputs);
-}
-
 // sat16((acc * multiplier + 2^23) >> 24).
 static inline int16_t head_value(int32_t acc, int32_t multiplier) {
     int64_t y = (int64_t)acc * multiplier + (1 << 23);
@@ -72,115 +15,218 @@ static inline int16_t head_value(int32_t acc, int32_t multiplier) {
     return (int16_t)__ssat((int32_t)((uint32_t)high << 8 | (uint32_t)y >> 24), 16);
 }
 
-#define CHUNK (16) // outputs of a head at a time
+// `count` outputs of a head's pixel from their accumulators, which are RNNP_TILE apart.
+static void finish(const int32_t *acc, const int32_t *multiplier, uint32_t count, int16_t *out) {
+    for (const int32_t *end = multiplier + count; multiplier < end; acc += RNNP_TILE) {
+        *out++ = head_value(*acc, *multiplier++);
+    }
+}
 
-void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out) {
-    uint32_t outputs = conv->out_channels, inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
-    uint32_t width = conv->out_width, step = 1;
-    int32_t acc[CHUNK * RNNP_TILE];
-    rnnp_tile_t tile;
-    rnnp_armv7em_tile_init(&tile, conv->weight, &conv->requantize, inputs, conv->tile);
-    tile.raw = 1;
-    tile.residual = tile.bias; // anything but NULL
-    tile.out = acc;
-    for (uint32_t next = 0; next < width; next += width < RNNP_TILE ? 1 : RNNP_TILE) {
-        uint32_t ox = rnnp_armv7em_tile_at(next, width, &step);
-        gather(conv, rows, ox, step);
-        for (uint32_t first = 0; first < outputs; first += CHUNK) {
-            uint32_t count = rnnp_min_u32(CHUNK, outputs - first);
-            tile.weight = conv->weight + rnnp_weight_index(inputs, first, 0);
-            tile.bias = conv->requantize.bias + first;
-            rnnp_armv7em_tile(&tile, inputs, count);
-            const int32_t *multiplier = conv->requantize.multiplier + first;
-            for (uint32_t p = 0; p < (step == 0 ? 1 : RNNP_TILE); p++) {
-                int16_t *pixel = out + (ox + p) * outputs + first;
-                for (uint32_t o = 0; o < count; o++) {
-                    pixel[o] = head_value(acc[o * RNNP_TILE + p], multiplier[o]);
-                }
+RNNP_SMALL_C
+
+// Columns from `left` on of a row that may be outside of the input, for one pixel of a tile.
+static void put_edge(const rnnp_conv_t *conv, uint32_t pixel, uint32_t ky, const int8_t *row, int32_t left) {
+    uint32_t k = conv->kernel, channels = conv->in_channels, to = ky * k * channels;
+    for (int32_t column = left; column < left + (int32_t)k; column++, to += channels) {
+        if (row != NULL && column >= 0 && column < conv->in_width) {
+            rnnp_armv7em_put(conv->tile, pixel, to, row + (uint32_t)column * channels, channels);
+            continue;
+        }
+        for (uint32_t i = 0; i < channels; i++) {
+            rnnp_armv7em_put(conv->tile, pixel, to + i, &conv->pad, 1);
+        }
+    }
+}
+
+// Widens what four output pixels from ox on look at; with a step of 0, the first one alone.
+static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t step) {
+    uint32_t k = conv->kernel, channels = conv->in_channels, pixels = step == 0 ? 1 : RNNP_TILE;
+    int32_t left = (int32_t)(ox * conv->stride) - (int32_t)(k - 1) / 2;
+    int32_t last = (int32_t)(conv->in_width - k); // first column of the last pixel that is not at an edge
+    for (uint32_t ky = 0; ky < k; ky++) {
+        const int8_t *row = rows[ky];
+        if (row != NULL && channels % 4 == 0 && left >= 0 && left + (int32_t)((pixels - 1) * conv->stride) <= last) {
+            uint32_t *x = (uint32_t *)conv->tile + ky * k * channels * (RNNP_TILE / 2);
+            uint32_t in_step = step == 0 ? 0 : conv->stride * channels;
+            rnnp_armv7em_widen(row + (uint32_t)left * channels, in_step, k * channels, x);
+            continue;
+        }
+        for (uint32_t p = 0; p < pixels; p++) {
+            int32_t column = left + (int32_t)(p * conv->stride);
+            if (row != NULL && column >= 0 && column <= last) {
+                rnnp_armv7em_put(conv->tile, p, ky * k * channels, row + (uint32_t)column * channels, k * channels);
+            } else {
+                put_edge(conv, p, ky, row, column);
             }
         }
     }
+}
+
+#define CHUNK (16) // outputs of a head at a time
+
+// Output pixels begin .. end - 1, at least four of them unless the row has fewer, of a convolution or, if out8 is NULL,
+// of a head.
+static void any_conv(
+    const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out8, int16_t *out16) {
+    const rnnp_requantize_t *r = &conv->requantize;
+    uint32_t outputs = conv->out_channels, inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
+    int32_t acc[CHUNK * RNNP_TILE];
+    rnnp_tile_t tile;
+    rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
+    tile.weight = conv->weight;
+    tile.pixel_step = outputs;
+    for (uint32_t next = begin; next < end; next += end < RNNP_TILE ? 1 : RNNP_TILE) {
+        uint32_t ox = rnnp_armv7em_tile_at(next, end, &tile.pixel_step);
+        gather(conv, rows, ox, tile.pixel_step);
+        if (out8 != NULL) {
+            tile.out = out8 + ox * outputs;
+            rnnp_armv7em_tile(&tile, inputs, outputs);
+            continue;
+        }
+        tile.raw = 1;
+        tile.residual = tile.bias; // anything but NULL
+        tile.out = acc;
+        for (uint32_t first = 0; first < outputs; first += CHUNK) {
+            uint32_t count = rnnp_min_u32(CHUNK, outputs - first);
+            tile.weight = conv->weight + rnnp_weight_index(inputs, first, 0);
+            tile.bias = r->bias + first;
+            rnnp_armv7em_tile(&tile, inputs, count);
+            for (uint32_t p = 0; p < (tile.pixel_step == 0 ? 1 : RNNP_TILE); p++) {
+                finish(acc + p, r->multiplier + first, count, out16 + (ox + p) * outputs + first);
+            }
+        }
+    }
+    if (out8 != NULL) {
+        rnnp_armv7em_clamp(r, out8 + begin * outputs, (end - begin) * outputs);
+    }
+}
+
+void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out) {
+    any_conv(conv, rows, 0, conv->out_width, NULL, out);
 }
 
 // ------------------------------------------------------------------------------------------------ first convolution
 
 #define FIRST_OUTPUTS (4)
 
-// Weights of one output channel: taps of rows 0, 1, 2 in columns 0 and 2, then column 1 in rows 0 and 1, and in row 2.
+// Of one output channel.
 typedef struct {
-    uint32_t row[3], middle01, middle2;
+    int16_t taps[10]; // in the order of first_conv()
     int32_t bias, multiplier;
 } taps_t;
 
-static uint32_t int16_pair(int32_t low, int32_t high) {
-    return (uint16_t)low | (uint32_t)high << 16;
+// Arguments of first(): loaded into s0 .. s31, then lr, in this order.
+typedef struct {
+    taps_t channels[FIRST_OUTPUTS];
+    const int8_t *rows[3]; // s28 - s30: the column left of the first pixel's
+    int32_t zero_point; // s31
+    int8_t *out, *end;
+} first_t;
+
+// Pairs of pixels: row by row r0 - r2 hold columns 0 and 2 of the first, r3 and r4 column 1, r5 - r9 those of the second.
+__attribute__((naked, noinline)) static void first(__attribute__((unused)) const first_t *arguments) {
+    __asm__ volatile("push {r4-r11, lr}\n"
+                     "vpush {s16-s31}\n"
+                     "vldmia r0!, {s0-s31}\n"
+                     "ldrd lr, r12, [r0]\n"
+                     "push {r12}\n"
+                     "1:\n"
+                     "vmov r10, r11, s28, s29\n"
+                     "vmov r12, s30\n"
+                     "ldr r0, [r10]\n"
+                     "ldr r5, [r10, #2]\n"
+                     "ldr r1, [r11]\n"
+                     "ldr r6, [r11, #2]\n"
+                     "ldr r2, [r12]\n"
+                     "ldr r7, [r12, #2]\n"
+                     "adds r10, #4\n"
+                     "adds r11, #4\n"
+                     "adds r12, #4\n"
+                     "vmov s28, s29, r10, r11\n"
+                     "vmov s30, r12\n"
+                     "sxtb16 r3, r0, ror #8\n"
+                     "sxtb16 r8, r5, ror #8\n"
+                     "sxtb16 r10, r1, ror #8\n"
+                     "sxtb16 r11, r6, ror #8\n"
+                     "sxtb16 r4, r2, ror #8\n"
+                     "sxtb16 r9, r7, ror #8\n"
+                     "pkhbt r3, r3, r10, lsl #16\n"
+                     "pkhbt r8, r8, r11, lsl #16\n"
+                     ".irp row, 0, 1, 2, 5, 6, 7\n"
+                     "sxtb16 r\\row, r\\row\n"
+                     ".endr\n"
+                     ".macro rnnp_tap s, first, second\n"
+                     "vmov r12, \\s\n"
+                     "smlad r10, \\first, r12, r10\n"
+                     "smlad r11, \\second, r12, r11\n"
+                     ".endm\n"
+                     ".macro rnnp_output channel, row0, row1, row2, middle01, middle2, bias, multiplier\n"
+                     "vmov r11, \\bias\n"
+                     "mov r10, r11\n"
+                     "rnnp_tap \\row0, r0, r5\n"
+                     "rnnp_tap \\row1, r1, r6\n"
+                     "rnnp_tap \\row2, r2, r7\n"
+                     "rnnp_tap \\middle01, r3, r8\n"
+                     "rnnp_tap \\middle2, r4, r9\n"
+                     "vmov r12, \\multiplier\n"
+                     "smmulr r10, r10, r12\n"
+                     "smmulr r11, r11, r12\n"
+                     "vmov r12, s31\n"
+                     "add r10, r10, r12\n"
+                     "add r11, r11, r12\n"
+                     "ssat r10, #8, r10\n"
+                     "ssat r11, #8, r11\n"
+                     "strb r10, [lr, #\\channel]\n"
+                     "strb r11, [lr, #4 + \\channel]\n"
+                     ".endm\n"
+                     "rnnp_output 0, s0, s1, s2, s3, s4, s5, s6\n"
+                     "rnnp_output 1, s7, s8, s9, s10, s11, s12, s13\n"
+                     "rnnp_output 2, s14, s15, s16, s17, s18, s19, s20\n"
+                     "rnnp_output 3, s21, s22, s23, s24, s25, s26, s27\n"
+                     ".purgem rnnp_tap\n"
+                     ".purgem rnnp_output\n"
+                     "ldr r12, [sp]\n"
+                     "add lr, lr, #8\n"
+                     "cmp lr, r12\n"
+                     "bne.w 1b\n"
+                     "pop {r12}\n"
+                     "vpop {s16-s31}\n"
+                     "pop {r4-r11, pc}\n");
 }
 
-__attribute__((cold)) static void get_taps(const rnnp_conv_t *conv, taps_t *taps) {
+// An even number of pixels, begin .. end - 1, that have all their columns and one more.
+static void first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out) {
+    // Columns 0 and 2 of each row; column 1 of rows 0 and 1, and of row 2; the tenth is 0, as it is in the blob.
+    static const uint8_t order[10] = { 0, 2, 3, 5, 6, 8, 1, 4, 7, 9 };
+    first_t arguments = { .zero_point = conv->requantize.zero_point };
     for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
-        const int8_t *w = conv->weight + rnnp_weight_index(9, o, 0); // two apart
-        for (uint32_t ky = 0; ky < 3; ky++) {
-            taps[o].row[ky] = int16_pair(w[6 * ky], w[6 * ky + 4]);
+        const int8_t *weight = conv->weight + rnnp_weight_index(9, o, 0); // two apart
+        taps_t *channel = &arguments.channels[o];
+        for (uint32_t t = 0; t < 10; t++) {
+            channel->taps[t] = weight[2 * order[t]];
         }
-        taps[o].middle01 = int16_pair(w[2], w[8]);
-        taps[o].middle2 = int16_pair(w[14], 0);
-        taps[o].bias = conv->requantize.bias[o];
-        taps[o].multiplier = conv->requantize.multiplier[o];
+        channel->bias = conv->requantize.bias[o];
+        channel->multiplier = conv->requantize.multiplier[o];
     }
-}
-
-static inline int32_t dot(uint32_t a, uint32_t b, int32_t acc) {
-    return __smlad((int16x2_t)a, (int16x2_t)b, acc);
-}
-
-// One output pixel from words whose bytes 0, 1, 2 are its columns of the three rows.
-static uint32_t first_pixel(const rnnp_requantize_t *r, const taps_t *taps, uint32_t a, uint32_t b, uint32_t c) {
-    uint32_t a02 = rnnp_sxtb16(a), b02 = rnnp_sxtb16(b), c02 = rnnp_sxtb16(c);
-    uint32_t c1 = rnnp_sxtb16_ror8(c), ab1 = rnnp_pkhbt16(rnnp_sxtb16_ror8(a), rnnp_sxtb16_ror8(b));
-    int32_t y[FIRST_OUTPUTS];
-    RNNP_UNROLL
-    for (uint32_t o = 0; o < FIRST_OUTPUTS; o++, taps++) {
-        int32_t acc = dot(a02, taps->row[0], taps->bias);
-        acc = dot(b02, taps->row[1], acc);
-        acc = dot(c02, taps->row[2], acc);
-        acc = dot(ab1, taps->middle01, acc);
-        acc = dot(c1, taps->middle2, acc);
-        y[o] = __ssat(rnnp_smmlar(acc, taps->multiplier, r->zero_point), 8);
+    for (uint32_t ky = 0; ky < 3; ky++) {
+        arguments.rows[ky] = rows[ky] + 2 * begin - 1;
     }
-    return rnnp_clamp8(
-        rnnp_pack8(y[0], y[1], y[2], y[3]), (uint8_t)r->min * 0x01010101u, (uint8_t)r->max * 0x01010101u);
-}
-
-// Columns 2 ox - 1 .. 2 ox + 1 of a row at an edge.
-__attribute__((cold, noinline)) static uint32_t edge_word(const rnnp_conv_t *conv, const int8_t *row, uint32_t ox) {
-    uint32_t word = 0;
-    for (uint32_t i = 0; i < 3; i++) {
-        uint32_t column = 2 * ox + i - 1; // huge left of the input
-        int8_t value = row == NULL || column >= conv->in_width ? conv->pad : row[column];
-        word |= (uint32_t)(uint8_t)value << 8 * i;
-    }
-    return word;
+    arguments.out = out + begin * FIRST_OUTPUTS;
+    arguments.end = out + end * FIRST_OUTPUTS;
+    first(&arguments);
+    rnnp_armv7em_clamp(&conv->requantize, arguments.out, (end - begin) * FIRST_OUTPUTS);
 }
 
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
-    if (conv->kernel != 3 || conv->stride != 2 || conv->in_channels != 1 || conv->out_channels != FIRST_OUTPUTS) {
-        any_conv(conv, rows, out);
-        return;
+    uint32_t width = conv->out_width, begin = 0;
+    if (conv->kernel == 3 && conv->stride == 2 && conv->in_channels == 1 && conv->out_channels == FIRST_OUTPUTS &&
+        width > 3 * RNNP_TILE && rows[0] != NULL && rows[2] != NULL) {
+        // All but the first and the last few pixels, which may be at an edge.
+        begin = (width - RNNP_TILE) & ~1u;
+        first_conv(conv, rows, RNNP_TILE, begin, out);
+        any_conv(conv, rows, 0, RNNP_TILE, out, NULL);
     }
-    taps_t taps[FIRST_OUTPUTS];
-    get_taps(conv, taps);
-    const rnnp_requantize_t *r = &conv->requantize;
-    const uint32_t pad = (uint8_t)conv->pad * 0x01010101u;
-    for (uint32_t ox = 0; ox < conv->out_width; ox++) {
-        uint32_t word[3];
-        bool edge = ox == 0 || 2 * ox + 3 > conv->in_width; // a word of four columns would reach over it
-        RNNP_UNROLL
-        for (uint32_t ky = 0; ky < 3; ky++) {
-            word[ky] = edge ? edge_word(conv, rows[ky], ox) : rows[ky] == NULL ? pad : rnnp_load(rows[ky] + 2 * ox - 1);
-        }
-        rnnp_store(out, first_pixel(r, taps, word[0], word[1], word[2]));
-        out += FIRST_OUTPUTS;
-    }
+    any_conv(conv, rows, begin, width, out, NULL);
 }
 
 #endif

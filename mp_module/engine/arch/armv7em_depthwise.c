@@ -9,6 +9,8 @@
 
 #if RNNP_ARMV7EM
 
+RNNP_SMALL_C
+
 // Arguments of all_channels(): loaded into s3 .. s13 in this order. (s0, s1: bias and multiplier; s2: end of the row.)
 typedef struct {
     int32_t zero_point; // s3
@@ -22,42 +24,57 @@ typedef struct {
     const int8_t *weight_end; // s13
 } depthwise_t;
 
-// One word of a row: adds to accumulators `a` (of acc_a, at its first column) and `b` (at its second), unless that is not
-// wanted. `half`: where w1 is in its register.
-#define RNNP_WORD(row, w02, w1, half, a, acc_a, b, acc_b, SECOND)                             \
-    "ldr r12, [" row ", #2]!\n"                                                               \
-    "sxtb16 lr, r12, ror #8\n"                                                                \
-    "sxtb16 r12, r12\n"                                                                       \
-    "smlad " a ", r12, " w02 ", " acc_a "\n"                                                  \
-    "smlab" half " " a ", lr, " w1 ", " a "\n" SECOND("smlad " b ", lr, " w02 ", " acc_b "\n" \
-                                                      "smlat" half " " b ", r12, " w1 ", " b "\n")
-
-#define RNNP_ROW(row, w02, w1, half, SECOND)                      \
-    RNNP_WORD(row, w02, w1, half, "r8", "r8", "r9", "r9", SECOND) \
-    RNNP_WORD(row, w02, w1, half, "r10", "r10", "r11", "r11", SECOND)
-
-#define RNNP_REQUANTIZE(acc)             \
-    "smmlar " acc ", " acc ", r12, lr\n" \
-    "ssat " acc ", #8, " acc "\n"
-
-// Four columns.
-#define RNNP_COLUMNS(SECOND)                                                                                         \
-    "vmov r11, s0\n" RNNP_WORD("r0", "r3", "r6", "b", "r8", "r11", "r9", "r11", SECOND)                              \
-        RNNP_WORD("r0", "r3", "r6", "b", "r10", "r11", "r11", "r11", SECOND) RNNP_ROW("r1", "r4", "r6", "t", SECOND) \
-            RNNP_ROW("r2", "r5", "r7", "b",                                                                          \
-                SECOND) "vmov r12, s1\n"                                                                             \
-                        "vmov lr, s3\n" RNNP_REQUANTIZE("r8") RNNP_REQUANTIZE("r10")                                 \
-                            SECOND(RNNP_REQUANTIZE("r9") RNNP_REQUANTIZE("r11")) "strb r8, [r0, #-2]\n" SECOND(      \
-                                "strb r9, [r0, #-1]\n"                                                               \
-                                "strb r11, [r0, #1]\n") "strb r10, [r0]\n"                                           \
-                                                        "vmov r12, s2\n"                                             \
-                                                        "cmp r0, r12\n"
-
-#define RNNP_YES(...) __VA_ARGS__
-#define RNNP_NO(...)
-
 __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)) const depthwise_t *arguments) {
     __asm__ volatile(
+        // A word of a row, to accumulators a (at its first column) and b (at its second); `half`: where w1 is.
+        ".macro rnnp_word word, w02, w1, half, a, from_a, b, from_b, both\n"
+        "sxtb16 lr, \\word, ror #8\n"
+        "sxtb16 r12, \\word\n"
+        "smlad \\a, r12, \\w02, \\from_a\n"
+        "smlab\\half \\a, lr, \\w1, \\a\n"
+        ".if \\both\n"
+        "smlad \\b, lr, \\w02, \\from_b\n"
+        "smlat\\half \\b, r12, \\w1, \\b\n"
+        ".endif\n"
+        ".endm\n"
+
+        ".macro rnnp_row row, w02, w1, half, both\n"
+        "ldr r12, [\\row, #2]!\n"
+        "rnnp_word r12, \\w02, \\w1, \\half, r8, r8, r9, r9, \\both\n"
+        "ldr r12, [\\row, #2]!\n"
+        "rnnp_word r12, \\w02, \\w1, \\half, r10, r10, r11, r11, \\both\n"
+        ".endm\n"
+
+        ".macro rnnp_requantize acc\n"
+        "smmlar \\acc, \\acc, r12, lr\n"
+        "ssat \\acc, #8, \\acc\n"
+        ".endm\n"
+
+        // Four columns, or the first and the third of them: accumulators r8 - r11.
+        ".macro rnnp_columns both\n"
+        "vmov r11, s0\n"
+        "ldr r12, [r0, #2]!\n"
+        "ldr r10, [r0, #2]!\n"
+        "rnnp_word r12, r3, r6, b, r8, r11, r9, r11, \\both\n"
+        "rnnp_word r10, r3, r6, b, r10, r11, r11, r11, \\both\n"
+        "rnnp_row r1, r4, r6, t, \\both\n"
+        "rnnp_row r2, r5, r7, b, \\both\n"
+        "vmov r12, s1\n"
+        "vmov lr, s3\n"
+        "rnnp_requantize r8\n"
+        "rnnp_requantize r10\n"
+        "strb r8, [r0, #-2]\n"
+        "strb r10, [r0]\n"
+        ".if \\both\n"
+        "rnnp_requantize r9\n"
+        "rnnp_requantize r11\n"
+        "strb r9, [r0, #-1]\n"
+        "strb r11, [r0, #1]\n"
+        ".endif\n"
+        "vmov r12, s2\n"
+        "cmp r0, r12\n"
+        ".endm\n"
+
         "push {r4-r11, lr}\n"
         "vldmia r0, {s3-s13}\n"
         // A channel: rows r0 - r2; weights r3 - r5 (w0, w2) of each row, r6 w1 of rows 0 and 1, r7 of row 2.
@@ -93,15 +110,24 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
         "vmov r12, s12\n"
         "cmp r12, #0\n"
         "bne.w 3f\n"
-        "2:\n" RNNP_COLUMNS(RNNP_YES) "bne.w 2b\n"
-                                      "b 4f\n"
-                                      "3:\n" RNNP_COLUMNS(RNNP_NO) "bne 3b\n"
-                                                                   "4:\n"
-                                                                   "vmov r12, s7\n"
-                                                                   "vmov lr, s13\n"
-                                                                   "cmp r12, lr\n"
-                                                                   "bne.w 1b\n"
-                                                                   "pop {r4-r11, pc}\n");
+        "2:\n"
+        "rnnp_columns 1\n"
+        "bne.w 2b\n"
+        "b 4f\n"
+        "3:\n"
+        "rnnp_columns 0\n"
+        "bne 3b\n"
+        "4:\n"
+        "vmov r12, s7\n"
+        "vmov lr, s13\n"
+        "cmp r12, lr\n"
+        "bne.w 1b\n"
+        "pop {r4-r11, pc}\n"
+
+        ".purgem rnnp_word\n"
+        ".purgem rnnp_row\n"
+        ".purgem rnnp_requantize\n"
+        ".purgem rnnp_columns\n");
 }
 
 void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, int8_t *const *rows, uint32_t out_width) {

@@ -5,10 +5,11 @@
 
 #if RNNP_ARMV7EM
 
-uint32_t *rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels, uint32_t *x) {
-    const int8_t *a = in, *b = a + step, *c = b + step, *d = c + step;
-    for (const int8_t *end = a + channels; a < end; a += 4, b += 4, c += 4, d += 4, x += 2 * RNNP_TILE) {
-        uint32_t words[RNNP_TILE] = { rnnp_load(a), rnnp_load(b), rnnp_load(c), rnnp_load(d) };
+void rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels, uint32_t *x) {
+    uint32_t step3 = 3 * step;
+    for (const int8_t *end = in + channels; in < end; in += 4, x += 2 * RNNP_TILE) {
+        uint32_t words[RNNP_TILE] = { rnnp_load(in), rnnp_load(in + step), rnnp_load(in + 2 * step),
+            rnnp_load(in + step3) };
         RNNP_UNROLL
         for (uint32_t p = 0; p < RNNP_TILE; p++) {
             uint32_t even = rnnp_sxtb16(words[p]), odd = rnnp_sxtb16_ror8(words[p]);
@@ -16,8 +17,24 @@ uint32_t *rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels,
             x[RNNP_TILE + p] = rnnp_pkhtb16(even, odd);
         }
     }
-    return x;
 }
+
+void rnnp_armv7em_put(uint32_t *x, uint32_t pixel, uint32_t first, const int8_t *in, uint32_t count) {
+    x += pixel + first / 2 * RNNP_TILE;
+    if (first % 2 != 0) {
+        *x = rnnp_pkhbt16(*x, (uint32_t)*in++);
+        x += RNNP_TILE;
+        count--;
+    }
+    for (; count >= 2; count -= 2, in += 2, x += RNNP_TILE) {
+        *x = rnnp_pkhbt16((uint32_t)in[0], (uint32_t)in[1]);
+    }
+    if (count > 0) {
+        *x = (uint32_t)*in;
+    }
+}
+
+RNNP_SMALL_C
 
 // Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second).
 __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const rnnp_tile_t *arguments) {
@@ -117,23 +134,29 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
                      // The residual.
                      "ldrd r0, r3, [r2], #8\n"
                      "vmov s4, r2\n"
+                     "vmov s12, r1\n"
                      "vmov r12, s5\n"
                      "vmov r2, s7\n"
-                     ".irp acc, 4, 5, 6, 7\n"
+                     ".macro rnnp_residual weight, a, b, c, d\n"
                      "ldrsb lr, [r12]\n"
-                     "add r12, r12, r2\n"
-                     "mla r\\acc, lr, r0, r\\acc\n"
-                     ".endr\n"
+                     "ldrsb r1, [r12, r2]\n"
+                     "add r12, r12, r2, lsl #1\n"
+                     "mla \\a, lr, \\weight, \\a\n"
+                     "mla \\b, r1, \\weight, \\b\n"
+                     "ldrsb lr, [r12]\n"
+                     "ldrsb r1, [r12, r2]\n"
+                     "mla \\c, lr, \\weight, \\c\n"
+                     "mla \\d, r1, \\weight, \\d\n"
+                     ".endm\n"
+                     "rnnp_residual r0, r4, r5, r6, r7\n"
                      "vmov r12, s5\n"
                      "vmov r0, s8\n"
                      "add r12, r12, r0\n"
                      "add r0, r0, r12\n"
                      "vmov s5, r0\n"
-                     ".irp acc, 8, 9, 10, 11\n"
-                     "ldrsb lr, [r12]\n"
-                     "add r12, r12, r2\n"
-                     "mla r\\acc, lr, r3, r\\acc\n"
-                     ".endr\n"
+                     "rnnp_residual r3, r8, r9, r10, r11\n"
+                     ".purgem rnnp_residual\n"
+                     "vmov r1, s12\n"
                      "b 3b\n"
 
                      "6:\n"
@@ -143,8 +166,7 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
                      "b 4b\n");
 }
 
-void rnnp_armv7em_tile_init(
-    rnnp_tile_t *t, const int8_t *weight, const rnnp_requantize_t *requantize, uint32_t inputs, void *x) {
+void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize, uint32_t inputs, void *x) {
     const uint32_t *words = x;
     *t = (rnnp_tile_t){
         .x = words - 1,
@@ -153,36 +175,39 @@ void rnnp_armv7em_tile_init(
         .multiplier = requantize->multiplier,
         .channel_step = 1,
         .zero_point = requantize->zero_point,
-        .weight = weight,
     };
 }
 
-void rnnp_armv7em_tile(const rnnp_tile_t *arguments, uint32_t inputs, uint32_t outputs) {
-    rnnp_tile_t t = *arguments;
-    uint32_t whole = t.raw ? rnnp_align(outputs, 2) : outputs & ~1u; // outputs in pairs
-    t.weight_end = t.weight + rnnp_weight_index(inputs, whole, 0);
+void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t inputs, uint32_t outputs) {
+    uint32_t whole = t->raw ? rnnp_align(outputs, 2) : outputs & ~1u; // outputs in pairs
+    t->weight_end = t->weight + rnnp_weight_index(inputs, whole, 0);
     if (whole != 0) {
-        tile(&t);
+        tile(t);
     }
     if (whole < outputs) { // the last one, alone: written over what comes of the gap beside it
-        t.weight = t.weight_end;
-        t.weight_end += rnnp_weight_index(inputs, 2, 0);
-        t.bias += whole;
-        t.multiplier += whole;
-        t.residual = t.residual == NULL ? NULL : t.residual + whole;
-        t.skip += whole * t.channel_step;
-        t.out = (int8_t *)t.out + whole * t.channel_step;
-        t.channel_step = 0;
-        tile(&t);
+        rnnp_tile_t last = *t;
+        last.weight = t->weight_end;
+        last.weight_end = t->weight_end + rnnp_weight_index(inputs, 2, 0);
+        last.bias += whole;
+        last.multiplier += whole;
+        last.residual = t->residual == NULL ? NULL : t->residual + whole;
+        last.skip += whole * t->channel_step;
+        last.out = (int8_t *)t->out + whole * t->channel_step;
+        last.channel_step = 0;
+        tile(&last);
     }
 }
 
 void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count) {
-    if (requantize->min == INT8_MIN && requantize->max == INT8_MAX) {
+    if (!rnnp_armv7em_clamps(requantize)) {
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        out[i] = (int8_t)rnnp_clamp(out[i], requantize->min, requantize->max);
+    uint32_t min = (uint8_t)requantize->min * 0x01010101u, max = (uint8_t)requantize->max * 0x01010101u;
+    for (; count >= 4; count -= 4, out += 4) {
+        rnnp_store(out, rnnp_clamp8(rnnp_load(out), min, max));
+    }
+    for (; count > 0; count--, out++) {
+        *out = (int8_t)rnnp_clamp(*out, requantize->min, requantize->max);
     }
 }
 

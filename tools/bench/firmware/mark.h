@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#define MARK_NONE (0)
 #define MARK_RUN (1)
 #define MARK_OP(op) (2 + (op))
 
