@@ -148,7 +148,7 @@ def test_a_script_that_fails_is_told() -> None:
             pass
 
         def read(self, size: int) -> bytes:
-            time.sleep(0.01)
+            time.sleep(0.001)
             now, self.said = self.said[:size], self.said[size:]
             return now
 

@@ -19,7 +19,7 @@ from mpremote.transport_serial import SerialTransport
 ROM_ADDRESS = 0x00160000
 ROM_SIZE = 640 * 1024
 DATA_ADDRESS = 0x21000000
-DATA_SIZE = 16 * 1024 * 1024
+DATA_SIZE = 15 * 1024 * 1024
 
 INTERRUPT_DELAY = 0.3  # seconds
 
@@ -48,7 +48,7 @@ def instructions(ticks: int) -> float:
 class Board:
     """An emulated board that runs `firmware` (firmware.elf); use it in a `with` statement.
 
-    rom: ROMFS image for the STM32's own partition (mounted at /rom); data: ROMFS image of up to 16 MB that only the
+    rom: ROMFS image for the STM32's own partition (mounted at /rom); data: ROMFS image of up to 15 MB that only the
     emulator has (mounted at /data). icount: virtual time counts instructions; slower, and the same each time.
     """
 

@@ -1,4 +1,4 @@
-"""Runs on the emulated board as boot.py: a FAT file system at /flash in its CCM, which outlives a soft reset.
+"""Runs on the emulated board as boot.py: a FAT file system at /flash in memory that outlives a soft reset.
 
 It stands in for the file system that a board has in its flash.
 """
@@ -8,8 +8,8 @@ import os
 import uctypes
 import vfs
 
-ADDRESS = 0x20100000  # ports/qemu/stm32f439.ld
-BLOCK, BLOCKS = 512, 96
+ADDRESS = 0x21F00000  # ports/qemu/stm32f439.ld
+BLOCK, BLOCKS = 512, 256
 
 
 class RamDisk:

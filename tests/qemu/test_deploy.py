@@ -18,6 +18,7 @@ from pathlib import Path
 
 import make_romfs
 import pytest
+import run
 from board import Board
 from faulty_line import FaultyLine
 from networks import NETWORKS
@@ -138,7 +139,7 @@ def test_a_board_from_old_to_ready_and_again(
     for result in ("1,280 bytes written and verified", "1,280 bytes are there already"):
         assert cli.main(["put", "--port", desk.line.url, f"{tmp_path / 'note.txt'}:/flash/notes/a.txt"]) == 0
         assert result in capsys.readouterr().out
-    (tmp_path / "large.bin").write_bytes(bytes(60000))
+    (tmp_path / "large.bin").write_bytes(bytes(140000))
     assert cli.main(["put", "--port", desk.line.url, str(tmp_path / "large.bin")]) == 1
     assert "large.bin can't be written on the board: OSError" in capsys.readouterr().err
 
@@ -150,6 +151,15 @@ def test_a_board_from_old_to_ready_and_again(
     third = capsys.readouterr().out
     assert len(desk.calls()) == 1
     assert "models    written to ROMFS" in third and "examples  copied and verified" in third
+
+
+def test_a_model_that_is_linked_in(firmware: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # As on boards without a ROMFS partition: the firmware has models/face.rnnp in it.
+    with Board(firmware) as board:
+        board.serve()
+        face = run.ROOT / "models" / "face.rnnp"
+        linked = deploy.Deployment("QEMU", MACHINE, [], [face], port=f"socket://127.0.0.1:{board.port}")
+        assert re.match(r"\(\d+, \d+, \d+, \d+, 0\.\d+\).* on a portrait of 102x120, equal", linked.test_frame())
 
 
 def test_what_stops_it(desk: Desk, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
