@@ -38,6 +38,9 @@ firmware: $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firmware.*, memory 
 	@[ ! -e $(STM32_BUILD)/.source ] || [ "$$(cat $(STM32_BUILD)/.source)" = "$(STM32_MPY)" ] || rm -rf $(STM32_BUILD)
 	@mkdir -p $(STM32_BUILD) && echo "$(STM32_MPY)" >$(STM32_BUILD)/.source
 	@echo "Building $(STM32_BUILD:$(ROOT)/%=%)/firmware.elf"
+	@# By itself: as a prerequisite of MicroPython's own it would be given our BUILD, and then not be found.
+	@unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
+	    $(MAKE) -C "$(STM32_MPY)/mpy-cross" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) $(if $(V),,ECHO=@true)
 	@set -a; [ ! -e "$(STM32_MPY)/.rnnpool-source" ] || . "$(STM32_MPY)/.rnnpool-source"; set +a; \
 	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
 	    $(MAKE) -C "$(STM32_MPY)/ports/stm32" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \

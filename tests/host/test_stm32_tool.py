@@ -372,3 +372,66 @@ def test_documented_verdicts_are_those_of_today() -> None:
         assert len(cells) == len(known), f"{name}: run make stm32-docs"
         for cell, one in zip(cells, known, strict=True):
             assert cell.startswith(measured.verdict(one)), f"{name}, {one.name}: run make stm32-docs"
+
+
+# What make firmware does, with makefiles in MicroPython's place that only look at how they are called.
+PORT = """
+ifneq ($(BOARD),RNNPOOL_TEST)
+$(error BOARD is $(BOARD))
+endif
+all: ../../mpy-cross/made
+	mkdir -p $(BUILD)
+	cp {firmware}/firmware.elf {firmware}/firmware.map $(BUILD)
+	echo '$(RNNPOOL_MODELS) $(USER_C_MODULES)' >$(BUILD)/called
+submodules:
+	false
+"""
+MPY_CROSS = """
+ifneq ($(BUILD),)
+$(error BUILD is given)
+endif
+all:
+	touch made
+"""
+
+
+def make_firmware(tree: Path, *variables: str) -> subprocess.CompletedProcess[str]:
+    command = ["make", "BOARD=RNNPOOL_TEST", f"MPY_DIR={tree}", *variables, "firmware"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_make_firmware(tree: Path, firmware: Path) -> None:
+    board = tree / "ports" / "stm32" / "boards" / "RNNPOOL_TEST"
+    board.mkdir()
+    (board / "mpconfigboard.mk").write_text("")
+    (tree / "ports" / "stm32" / "Makefile").write_text(PORT.format(firmware=firmware))
+    (tree / "mpy-cross").mkdir()
+    (tree / "mpy-cross" / "Makefile").write_text(MPY_CROSS)
+    (tree / "ports" / "unix").mkdir()
+    (tree / "py").mkdir()
+    numbers = zip(("MAJOR", "MINOR", "MICRO"), (1, 25, 0), strict=True)
+    config = "".join(f"#define MICROPY_VERSION_{name} {number}\n" for name, number in numbers)
+    (tree / "py" / "mpconfig.h").write_text(config)
+
+    done = make_firmware(tree, "MODELS=")
+    assert done.returncode == 0, done.stderr
+    assert "RNNPOOL_TEST: text" in done.stdout
+    called = ROOT / "build" / "stm32" / "RNNPOOL_TEST" / "called"
+    assert called.read_text().split() == [str(ROOT)]
+
+    # A board without ROMFS has the face model linked in, and this one has no room for it.
+    done = make_firmware(tree)
+    assert done.returncode != 0 and "can not be used: face: " in done.stderr
+    assert called.read_text().split() == ["face", str(ROOT)]
+    done = make_firmware(tree, "MODELS=face,person")
+    assert called.read_text().split() == ["face", "person", str(ROOT)]
+
+    (tree / "lib" / "one").rmdir()
+    (tree / "ports" / "stm32" / "Makefile").write_text("GIT_SUBMODULES = lib/one\n" + PORT.format(firmware=firmware))
+    done = make_firmware(tree, "MODELS=")
+    assert done.returncode != 0 and "lacks lib/one: " in done.stderr
+
+
+def test_make_firmware_without_a_board() -> None:
+    done = subprocess.run(["make", "BOARD=", "firmware"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0 and done.stderr.startswith("which board? make BOARD=NUCLEO_F439ZI firmware")

@@ -21,7 +21,7 @@ MEANING = {
     FRAME: "the arena and a whole frame of the model's own size fit",
     ROWS: "the arena fits, a whole frame beside it does not: rows are fed as they come (`begin`, `feed`, `result`)",
     NO_RAM: "the arena does not fit",
-    NO_FLASH: "the model does not fit the flash",
+    NO_FLASH: "the model fits neither the flash for code nor a ROMFS partition",
 }
 
 
@@ -71,8 +71,10 @@ def _table(titles: list[str], rows: list[list[str]]) -> list[str]:
 
 def _cell(budget: Budget, model: Model) -> str:
     verdict = budget.verdict(model)
-    if verdict in (NO_FLASH, NO_RAM):
-        return verdict
+    if verdict == NO_FLASH:
+        return f"{verdict}, {model.size - max(budget.flash, budget.romfs):,} short"
+    if verdict == NO_RAM:
+        return f"{verdict}, {model.row - budget.heap_left(model):,} short"
     left = budget.heap_left(model) - (model.frame if verdict == FRAME else 0)
     return f"{verdict}, {left:,} left"
 
