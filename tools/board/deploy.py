@@ -300,10 +300,8 @@ print((model.selftest(), time.ticks_diff(time.ticks_ms(), start), model.ram, mod
         frame = picture_frame()
         with self._repl() as board:
             # The model first: its memory must be one block.
-            board.exec(
             board.exec("import rnnpool; rnnpool.detect_faces(bytes(16), width=4, height=4)", timeout=60)
             board.exec(f"frame = bytearray({len(frame.pixels)})")
-            )
             for at in range(0, len(frame.pixels), repl.CHUNK):
                 part = frame.pixels[at : at + repl.CHUNK]
                 board.exec(f"frame[{at}:{at + len(part)}] = {part!r}")
