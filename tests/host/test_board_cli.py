@@ -7,12 +7,14 @@ import fcntl
 import json
 import os
 import pty
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from load_tool import ROOT
 from PIL import Image
 
 from tools.board import __main__ as cli
@@ -246,3 +248,13 @@ def test_monitor_is_mpremote(monkeypatch: pytest.MonkeyPatch) -> None:
     assert called == [[sys.executable, *wanted]]
     os.close(ours)
     os.close(theirs)
+
+
+def test_a_missing_package_is_a_sentence() -> None:
+    # -S: without site-packages.
+    command = [sys.executable, "-S", "-m", "tools.board", "info"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("board: the Python package ") and done.stderr.count("\n") == 1
+    assert "pip install --editable .[tools]" in done.stderr

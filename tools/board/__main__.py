@@ -7,9 +7,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.board import commands, flash, ports
 from tools.board.problem import Problem
-from tools.board.protocol import MAX_BOXES
+
+try:
+    from tools.board import commands, flash, ports
+    from tools.board.protocol import MAX_BOXES
+except ModuleNotFoundError as missing:
+    print(
+        f"board: the Python package {missing.name} is missing: run this with build/venv-demo/bin/python (`make demo` "
+        "or `make venv` set it up), or `pip install --editable .[tools]`",
+        file=sys.stderr,
+    )
+    sys.exit(1)
 
 DESCRIPTION = """\
 Works with a board that runs MicroPython with the rnnpool module, over its serial port.
