@@ -10,8 +10,10 @@ static uint32_t padding(const rnnp_op_t *op) {
     return (op->kernel - 1u) / 2;
 }
 
+// What the kernels want: a tile and a pixel.
 static uint32_t tile_bytes(const rnnp_op_t *op) {
-    return rnnp_tile_bytes((uint32_t)op->kernel * op->kernel * op->in_channels);
+    uint32_t tile = rnnp_tile_bytes((uint32_t)op->kernel * op->kernel * op->in_channels);
+    return tile + rnnp_align(op->in_channels, 4);
 }
 
 // Bytes of an output row of int16.

@@ -47,7 +47,7 @@ typedef struct {
     uint8_t stride; // 1 or 2
     int8_t pad; // value of pixels outside of the input
     rnnp_requantize_t requantize; // heads: bias and multiplier alone are used
-    void *tile; // scratch: rnnp_tile_bytes(kernel * kernel * in_channels)
+    void *tile; // scratch: rnnp_tile_bytes(kernel * kernel * in_channels), then in_channels
 } rnnp_conv_t;
 
 // One output row, padded by (kernel - 1) / 2 pixels at both sides.

@@ -89,12 +89,12 @@ def test_face_network_fits() -> None:
     model = networks.face_m4(1)
     model.max_candidates = 128
     engine = Engine(write(model))
-    assert engine.arena_size() <= 66_000  # the goal of design.md was 81,920
+    assert engine.arena_size() <= 72_000  # the goal of design.md was 81,920
     assert engine.arena_size() == sum(r.size for r in engine.regions())
     rings = {(r.what, r.op): r.size for r in engine.regions()}
     assert rings["output", 0] == 8 * 160 * 4  # the rows of a patch
     assert rings["output", 2] == 3 * 40 * 32  # one ring for the head and the next block
-    assert rings["expanded", 2] == 2 * 42 * 128  # two rows and their padding
+    assert rings["expanded", 2] == 2 * 44 * 128  # two rows and their padding
 
 
 def test_an_arena_that_is_too_small_or_misaligned_is_refused() -> None:

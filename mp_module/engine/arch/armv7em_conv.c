@@ -24,17 +24,19 @@ static void finish(const int32_t *acc, const int32_t *multiplier, uint32_t count
 
 RNNP_SMALL_C
 
+// Where a pixel of padding is: behind the tile.
+static int8_t *padding(const rnnp_conv_t *conv) {
+    uint32_t inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
+    return (int8_t *)conv->tile + rnnp_tile_bytes(inputs);
+}
+
 // Columns from `left` on of a row that may be outside of the input, for one pixel of a tile.
 static void put_edge(const rnnp_conv_t *conv, uint32_t pixel, uint32_t ky, const int8_t *row, int32_t left) {
     uint32_t k = conv->kernel, channels = conv->in_channels, to = ky * k * channels;
     for (int32_t column = left; column < left + (int32_t)k; column++, to += channels) {
-        if (row != NULL && column >= 0 && column < conv->in_width) {
-            rnnp_armv7em_put(conv->tile, pixel, to, row + (uint32_t)column * channels, channels);
-            continue;
-        }
-        for (uint32_t i = 0; i < channels; i++) {
-            rnnp_armv7em_put(conv->tile, pixel, to + i, &conv->pad, 1);
-        }
+        bool inside = row != NULL && column >= 0 && column < conv->in_width;
+        const int8_t *in = inside ? row + (uint32_t)column * channels : padding(conv);
+        rnnp_armv7em_put(conv->tile, pixel, to, in, channels);
     }
 }
 
@@ -75,6 +77,7 @@ static void any_conv(
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
     tile.weight = conv->weight;
     tile.pixel_step = outputs;
+    memset(padding(conv), conv->pad, conv->in_channels);
     for (uint32_t next = begin; next < end; next += end < RNNP_TILE ? 1 : RNNP_TILE) {
         uint32_t ox = rnnp_armv7em_tile_at(next, end, &tile.pixel_step);
         gather(conv, rows, ox, tile.pixel_step);
