@@ -13,9 +13,9 @@ from board import Board, instructions
 from networks import NETWORKS
 from PIL import Image
 
-from rnnpool_training.blob import Model, load, write
+from rnnpool_training.blob import Model, Task, load, write
 from rnnpool_training.blob.golden import result_crc
-from rnnpool_training.reference import Format, detect_outputs
+from rnnpool_training.reference import Format, classify_outputs, detect_outputs
 from rnnpool_training.reference import run as reference_run
 
 FACES = run.ROOT.parent / "shared" / "data" / "faces" / "val" / "images"
@@ -35,8 +35,11 @@ for index, (name, width, height) in enumerate(frames):
     crc, ticks = engine_probe.run(blob, frame, width, height, rnnpool.GRAY8, arena)
     print(name, crc, ticks, end=" ")
     if index < 10:  # the rest of the way follows from the raw results
-        found = model.detect(frame, width=width, height=height)
-        print([(x, y, w, h, round(score * 32768)) for x, y, w, h, score in found], end="")
+        if model.task == "detection":
+            found = model.detect(frame, width=width, height=height)
+            print([(x, y, w, h, round(score * 32768)) for x, y, w, h, score in found], end="")
+        else:
+            print([round(p * 32768) for p in model.classify(frame, width=width, height=height)], end="")
     print()
 """
 
@@ -77,7 +80,11 @@ def test_all_results_equal_the_reference(each_firmware: Path, name: str) -> None
         given_name, crc, _, detections = line.split(" ", 3)
         assert (given_name, int(crc)) == (frame_name, result_crc(model, outputs))
         if detections:
-            expected = [tuple(d[:5]) for d in detect_outputs(model, outputs, width, height, max_detections=64)]
+            expected: list[object]
+            if model.task == Task.DETECTION:
+                expected = [tuple(d[:5]) for d in detect_outputs(model, outputs, width, height, max_detections=64)]
+            else:
+                expected = list(classify_outputs(model, outputs))
             assert detections == str(expected)
             found += len(expected)
     assert found > 0

@@ -82,6 +82,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--threshold", type=float, default=0.5, help="probability that counts as a yes")
     p.add_argument("--seed", type=int, default=1)
     options = p.parse_args(arguments)
+    torch.set_num_threads(1)  # sums in one order: the same bytes on every run
     try:
         model = load_classifier(options.checkpoint)
         size = model.config.height
