@@ -246,3 +246,76 @@ def person_present(frame: Buffer, *, width: int = 0, height: int = 0, format: in
     Made when first called, kept, looked for at /rom/person.rnnp, and OSError as for detect_faces(). The probability is
     that of the model's last label. Otherwise as Model.classify(), with 224x224 the usual size of a model's own.
     """
+
+class _Layer:
+    """A single operator that takes rows of a map and gives rows of a map, for networks that a script composes itself.
+
+    Chain them: what one gives, the next takes. `python -m rnnpool_training.layers MODEL.rnnp --out FOLDER` makes the
+    blobs, one an operator. A name for this file only.
+
+        def push(layers, outs, row):               # outs: a bytearray for an output row of each layer
+            layer, out = layers[0], outs[0]
+            more = layer.feed(row, out)
+            while more:
+                if len(layers) > 1:
+                    push(layers[1:], outs[1:], out)
+                more = layer.feed(None, out)
+    """
+
+    def __init__(self, source: str | Buffer, *, arena: bytearray | memoryview | None = None) -> None:
+        """Makes an operator of its blob. As Model(), and ValueError if the blob holds another kind of operator."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the map that it takes."""
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the map that it gives."""
+    @property
+    def ram(self) -> int:
+        """Bytes of arena that it needs."""
+    @property
+    def size(self) -> int:
+        """Bytes of the blob."""
+    @property
+    def in_place(self) -> bool: ...
+    @property
+    def macs(self) -> int:
+        """Multiply-adds for one map."""
+
+    def begin(self) -> None:
+        """Begins a map anew. Only needed to abandon one: the first row, and the row after a complete map, begin one."""
+
+    def feed(self, row: Buffer | None, out: bytearray | memoryview | array[int]) -> bool:
+        """Takes the next row of the input, and writes the next row of the output if there is one. Allocates nothing.
+
+        row     width * channels int8 values (array('b'), bytes, ...); of a model's first operator: pixels, 0..255.
+                None: no row; is there one more of the output?
+        out     gets width * channels int8 values; from a Dense int16, Q12. May be longer.
+
+        Returns whether `out` was written. A row can make several: call feed(None, out) until it returns False, before
+        the next row comes.
+
+        Errors: ValueError: wrong length; row or out lies in the arena. TypeError. RuntimeError: output rows are left;
+        the operator is in use; its source or arena was changed.
+        """
+
+    def selftest(self) -> bool:
+        """As Model.selftest()."""
+
+class Conv2D(_Layer):
+    """Convolution, 1x1 or 3x3, stride 1 or 2, with its bias, activation and requantization."""
+
+class RNNPool(_Layer):
+    """RNNPool over patches of the map (Saha et al. 2020)."""
+
+class MBConv(_Layer):
+    """Inverted residual: 1x1 expansion, depthwise 3x3, 1x1 projection, perhaps with the residual."""
+
+class AveragePool(_Layer):
+    """Mean of each channel over the whole map: one row of one pixel."""
+
+class Dense(_Layer):
+    """Dense layer of a map of one pixel: int16 logits in 1/4096."""

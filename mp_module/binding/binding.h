@@ -7,6 +7,7 @@
 //   detect.c      its detect, classify, begin, feed, ...    frame.c    arguments that describe a frame
 //   run.c         one image through a model                 results.c  detections, probabilities as Python objects
 //   builtin.c     detect_faces, person_present              errors.c   engine errors as exceptions
+//   layer.c       single operators: Conv2D, RNNPool, ...
 //
 // What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
 // it and leaves every object usable. Memory of scripts (blob, arena, frame) is looked up again whenever a script may have
@@ -113,6 +114,12 @@ extern const mp_obj_type_t rnnpool_model_type;
 mp_obj_t rnnpool_model_new(
     const mp_obj_type_t *type, const rnnpool_source_t *source, mp_obj_t arena, mp_int_t width, mp_int_t height);
 
+// Attributes that a layer has as well.
+void rnnpool_model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest);
+
+// (height, width, channels)
+mp_obj_t rnnpool_new_shape(uint32_t height, uint32_t width, uint32_t channels);
+
 // Makes sure that self->model is a checked view of the source's bytes: checks them again if the source has moved (which
 // abandons an image that was begun), and with `recheck` also if it is writable.
 void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck);
@@ -143,12 +150,18 @@ uint16_t rnnpool_q15_from_arg(mp_obj_t value, qstr name, uint16_t otherwise);
 // Raises RuntimeError if the model is in use (a callback called during inference has called it).
 void rnnpool_run_check_idle(const rnnpool_model_obj_t *self);
 
-// Starts an image; abandons one that was begun before.
+// Starts an image, or with frame NULL a layer's input map; abandons one that was begun before.
 void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uint16_t threshold);
 
 // Pushes `count` rows from the start of `pixels`. Handles pending events (Ctrl-C, scheduled functions) after each row. An
 // exception abandons the image.
 void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count);
+
+// One step of a layer whose input map was begun: takes a row (buf NULL: none) and writes the next output row, out_bytes long,
+// to `out`. Returns whether there was one; the map ends with the first false after its last row. Raises RuntimeError if a row
+// comes while output rows are left, ValueError if memory is shared.
+bool rnnpool_run_row(
+    rnnpool_model_obj_t *self, const mp_buffer_info_t *row, const mp_buffer_info_t *out, size_t out_bytes);
 
 // Raises RuntimeError if there is no image, or the memory that it works in was changed by a script meanwhile.
 void rnnpool_run_check(rnnpool_model_obj_t *self);
@@ -194,6 +207,14 @@ rnnpool_model_obj_t *rnnpool_model_run_classifier(
     size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, mp_obj_t *out);
 
 mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
+
+// ---- layer.c
+
+extern const mp_obj_type_t rnnpool_conv2d_type, rnnpool_rnnpool_type, rnnpool_mbconv_type, rnnpool_average_pool_type,
+    rnnpool_dense_type;
+
+// Raises ValueError if an object of `type` can't be made of this model: a layer of another kind, or Model of a layer.
+void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model);
 
 // ---- builtin.c
 

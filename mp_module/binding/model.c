@@ -18,6 +18,7 @@ void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck) {
     if (rnnp_model_init(&self->model, self->source.data, self->source.size, &error) != RNNP_OK) {
         rnnpool_raise(&error);
     }
+    rnnpool_layer_check(self->base.type, &self->model);
     self->begun = begun;
     self->valid = true;
 }
@@ -68,7 +69,7 @@ static uint64_t total_macs(const rnnpool_model_obj_t *self) {
     return macs;
 }
 
-static mp_obj_t new_shape(uint32_t height, uint32_t width, uint32_t channels) {
+mp_obj_t rnnpool_new_shape(uint32_t height, uint32_t width, uint32_t channels) {
     mp_obj_t items[] = {
         MP_OBJ_NEW_SMALL_INT((mp_int_t)height),
         MP_OBJ_NEW_SMALL_INT((mp_int_t)width),
@@ -91,7 +92,7 @@ static mp_obj_t new_labels(const rnnpool_model_obj_t *self) {
     return mp_obj_new_tuple(len, items);
 }
 
-static void model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
+void rnnpool_model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
     rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
     if (dest[0] != MP_OBJ_NULL) {
         return; // all are read-only
@@ -123,7 +124,7 @@ static void model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
             dest[0] = new_labels(self);
             break;
         case MP_QSTR_input_shape:
-            dest[0] = new_shape(model->height, model->width, model->channels);
+            dest[0] = rnnpool_new_shape(model->height, model->width, model->channels);
             break;
         case MP_QSTR_ram:
             dest[0] = mp_obj_new_int_from_uint(self->ram);
@@ -178,7 +179,7 @@ static mp_obj_t model_layers(mp_obj_t self_in) {
         rnnp_model_op_info(&self->model, i, &info);
         mp_obj_t items[] = {
             MP_OBJ_NEW_QSTR(kind_name(info.kind)),
-            new_shape(info.height, info.width, info.channels),
+            rnnpool_new_shape(info.height, info.width, info.channels),
             mp_obj_new_int_from_uint(info.arena),
             mp_obj_new_int_from_uint(info.macs),
         };
@@ -200,4 +201,4 @@ static const mp_rom_map_elem_t model_locals_dict_table[] = {
 static MP_DEFINE_CONST_DICT(model_locals_dict, model_locals_dict_table);
 
 MP_DEFINE_CONST_OBJ_TYPE(rnnpool_model_type, MP_QSTR_Model, MP_TYPE_FLAG_NONE, make_new, model_make_new, attr,
-    model_attr, print, model_print, locals_dict, &model_locals_dict);
+    rnnpool_model_attr, print, model_print, locals_dict, &model_locals_dict);

@@ -94,6 +94,42 @@ void rnnpool_run_check(rnnpool_model_obj_t *self) {
     }
 }
 
+static void abandon(void *self_in);
+
+bool rnnpool_run_row(
+    rnnpool_model_obj_t *self, const mp_buffer_info_t *row, const mp_buffer_info_t *out, size_t out_bytes) {
+    rnnpool_run_check(self);
+    if (row->buf != NULL) {
+        check_apart(self, row->buf, row->len, MP_QSTR_row);
+    }
+    check_apart(self, out->buf, out->len, MP_QSTR_out);
+    MP_DEFINE_NLR_JUMP_CALLBACK_FUNCTION_1(interrupted, abandon, self);
+    nlr_push_jump_callback(&interrupted.callback, mp_call_function_1_from_nlr_jump_callback);
+    self->busy = true;
+    rnnp_error_t error = { .status = RNNP_OK };
+    if (row->buf != NULL) {
+        rnnp_layer_push(&self->run, self->arena.data, row->buf, &error);
+    }
+    const void *made = NULL;
+    if (error.status == RNNP_OK) {
+        made = rnnp_layer_pull(&self->run, self->arena.data);
+        if (made != NULL) {
+            memcpy(out->buf, made, out_bytes);
+        }
+        self->seal = seal(self);
+    }
+    self->busy = false;
+    nlr_pop_jump_callback(false);
+    if (error.status != RNNP_OK) {
+        mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("rows are left: feed(None, out) until False"));
+    }
+    if (made == NULL && self->run.rows_in == self->model.height) {
+        self->begun = false; // the map is complete: the next row begins a new one
+    }
+    mp_event_handle_nowait();
+    return made != NULL;
+}
+
 static void abandon(void *self_in) {
     rnnpool_model_obj_t *self = self_in;
     self->begun = false;

@@ -63,7 +63,8 @@ static bool check_flags(const rnnp_check_t *c, const rnnp_op_t *op) {
 
 // The input: an earlier operator that has an output to read, of this shape and zero point.
 static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    int32_t height = model->height, width = model->width, channels = model->channels, zero_point = 0;
+    int32_t height = model->height, width = model->width, channels = model->channels;
+    int32_t zero_point = rnnp_reads_pixels(model) ? 0 : op->in_zero_point;
     // Only the first operator reads the frame; it can read nothing else.
     if (!rnnp_check_range(c, "input", op->input, c->op == 0 ? 0 : 1, c->op)) {
         return false;
@@ -81,6 +82,7 @@ static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const 
     }
     return check_equal(c, "in_height", op->in_height, height) && check_equal(c, "in_width", op->in_width, width) &&
         check_equal(c, "in_channels", op->in_channels, channels) &&
+        rnnp_check_range(c, "in_channels", channels, 1, RNNP_MAX_CHANNELS) &&
         check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
 }
 
@@ -326,7 +328,7 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
         rnnp_op_get(&op, model, i);
         // Operator 63 can't have a consumer, and bit 64 does not exist.
         bool used = i + 1 < 64 && (consumed >> (i + 1) & 1) != 0;
-        if (!used && !rnnp_op_is_result(&op)) {
+        if (!used && !rnnp_op_is_result(&op) && model->task != RNNP_TASK_LAYER) {
             return bad(&c, "consumers", 1, 0);
         }
     }
@@ -334,6 +336,9 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
     bool detection = model->task == RNNP_TASK_DETECTION;
     if (detection != (heads > 0)) {
         return bad(&c, "heads", detection ? 1 : 0, heads);
+    }
+    if (model->task == RNNP_TASK_LAYER) {
+        return true;
     }
     // A classifier's only result is its dense layer, so that is the last operator, the one that `op` still holds.
     return check_equal(&c, "dense", (int32_t)dense, !detection) &&

@@ -108,12 +108,12 @@ static rnnp_status_t check_container(const uint8_t *blob, size_t size, rnnp_erro
 
 static bool check_header(const uint8_t *blob, rnnp_error_t *error) {
     rnnp_check_t c = { error, -1 };
-    bool detection = blob[16] == RNNP_TASK_DETECTION;
-    if (!rnnp_check_range(&c, "task", blob[16], RNNP_TASK_DETECTION, RNNP_TASK_CLASSIFICATION) ||
-        !rnnp_check_range(&c, "channels", blob[17], 1, blob[17] == 2 ? 1 : 3) ||
+    bool detection = blob[16] == RNNP_TASK_DETECTION, layer = blob[16] == RNNP_TASK_LAYER;
+    if (!rnnp_check_range(&c, "task", blob[16], RNNP_TASK_DETECTION, RNNP_TASK_LAYER) ||
+        !rnnp_check_range(&c, "channels", blob[17], layer ? 0 : 1, blob[17] == 2 ? 1 : 3) ||
         !rnnp_check_range(&c, "height", rnnp_read_u16(blob + 18), 1, RNNP_MAX_SIDE) ||
         !rnnp_check_range(&c, "width", rnnp_read_u16(blob + 20), 1, RNNP_MAX_SIDE) ||
-        !rnnp_check_range(&c, "num_ops", rnnp_read_u16(blob + 22), 1, RNNP_MAX_OPS) ||
+        !rnnp_check_range(&c, "num_ops", rnnp_read_u16(blob + 22), 1, layer ? 1 : RNNP_MAX_OPS) ||
         !rnnp_check_range(&c, "num_labels", rnnp_read_u16(blob + 36), 1, 256) ||
         !rnnp_check_range(&c, "threshold", rnnp_read_u16(blob + 38), 0, 32767) ||
         !rnnp_check_range(&c, "iou", rnnp_read_u16(blob + 40), 0, 32767) ||
@@ -142,7 +142,7 @@ rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t s
     rnnp_model_t checked = {
         .blob = blob,
         .size = rnnp_read_u32(blob + 8),
-        .task = blob[16] == RNNP_TASK_DETECTION ? RNNP_TASK_DETECTION : RNNP_TASK_CLASSIFICATION,
+        .task = (rnnp_task_t)blob[16],
         .height = rnnp_read_u16(blob + 18),
         .width = rnnp_read_u16(blob + 20),
         .channels = blob[17],
@@ -156,6 +156,9 @@ rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t s
         .name = (const char *)blob + NAME_OFFSET,
         .labels = (const char *)blob + rnnp_read_u32(blob + 28),
     };
+    if (!rnnp_reads_pixels(&checked)) { // a layer: its operator says how many
+        checked.channels = rnnp_read_u16(blob + rnnp_read_u32(blob + 24) + 8);
+    }
     if (!rnnp_check_operators(&checked, error)) {
         return error->status;
     }

@@ -106,7 +106,13 @@ uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, u
 // columns.
 uint32_t rnnp_op_macs(const rnnp_op_t *op);
 
-// True if nobody reads the operator's output but the caller.
+// True if the header says that the first operator reads pixels: bytes whose int8 value is u ^ 0x80. Else it is a layer that
+// reads an int8 map.
+static inline bool rnnp_reads_pixels(const rnnp_model_t *model) {
+    return model->blob[17] != 0;
+}
+
+// True if nobody reads the operator's output but the caller, in models of more than one layer.
 static inline bool rnnp_op_is_result(const rnnp_op_t *op) {
     return op->kind == RNNP_DETECT_HEAD || op->kind == RNNP_DENSE;
 }

@@ -44,7 +44,7 @@ typedef struct {
     uint32_t given;
 } rnnp_error_t;
 
-typedef enum { RNNP_TASK_DETECTION = 1, RNNP_TASK_CLASSIFICATION = 2 } rnnp_task_t;
+typedef enum { RNNP_TASK_DETECTION = 1, RNNP_TASK_CLASSIFICATION = 2, RNNP_TASK_LAYER = 3 } rnnp_task_t;
 
 typedef enum {
     RNNP_CONV = 1,
@@ -63,11 +63,11 @@ typedef struct {
     uint32_t size; // total_size of the blob, <= the bytes given
     rnnp_task_t task;
     uint16_t height, width; // input, pixels
-    uint8_t channels; // 1 or 3
+    uint16_t channels; // 1 or 3; of a layer 1..1024
     uint8_t num_ops;
     uint16_t num_labels;
     uint16_t threshold, iou; // defaults, Q15
-    uint16_t max_candidates; // 0 for classification
+    uint16_t max_candidates; // detection only, else 0
     uint32_t golden_seed, golden_crc;
     const char *name; // NUL-terminated UTF-8
     const char *labels; // num_labels NUL-terminated strings, one after the other
@@ -125,15 +125,25 @@ typedef struct {
     bool skip_crc; // false after rnnp_begin(); set before the first row it saves 17 cycles a byte of results
 } rnnp_run_t;
 
-// Starts an image. Everything in the arena is overwritten.
+// Starts an image, or an input map of a layer. Everything in the arena is overwritten.
+//   frame         of a layer: ignored, may be NULL
 //   arena         at a multiple of RNNP_ALIGNMENT, arena_size >= rnnp_arena_size(model, frame)
-//   threshold_q15 detection: candidates below this score are not kept; 0..32767. Ignored for classification.
+//   threshold_q15 detection: candidates below this score are not kept; 0..32767. Ignored otherwise.
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error);
 
 // Takes the next row of the frame (rnnp_frame_row_bytes() readable bytes, any alignment) and runs all that can be run.
-// RNNP_ERROR_STATE if the frame is complete already.
+// RNNP_ERROR_STATE if the frame is complete already. RNNP_ERROR_ARGUMENT for a layer.
 rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error);
+
+// A layer (RNNP_TASK_LAYER: a single operator, for callers that chain them) takes a row of its input map: width * channels
+// int8 values, or pixels if its blob says so. All output rows that this makes possible must be pulled before the next push.
+// RNNP_ERROR_STATE if the map is complete already, or rows are to be pulled. RNNP_ERROR_ARGUMENT for other tasks.
+rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnnp_error_t *error);
+
+// The layer's next output row, in the arena until the next call: width * channels int8 values (RNNP_DENSE: int16); NULL if
+// it needs more input, or has made all. Sets run->done with the last.
+const void *rnnp_layer_pull(rnnp_run_t *run, void *arena);
 
 typedef struct {
     int16_t x, y, w, h; // frame pixels, within the frame, w and h >= 1

@@ -63,12 +63,16 @@ static void take_step(const rnnp_step_t *s) {
     s->node->need = (uint16_t)need(&s->op, s->node);
 }
 
+static bool is_result(const rnnp_model_t *model, const rnnp_op_t *op) {
+    return rnnp_op_is_result(op) || model->task == RNNP_TASK_LAYER;
+}
+
 void rnnp_row_made(const rnnp_step_t *s, const void *row, uint32_t bytes) {
     const rnnp_run_t *run = s->context->run;
     if (run->tap != NULL) {
         run->tap(run->tap_context, s->index, s->node->rows_made, row, bytes);
     }
-    if (rnnp_op_is_result(&s->op) && !run->skip_crc) {
+    if (is_result(run->model, &s->op) && !run->skip_crc) {
         s->node->crc = rnnp_crc32(s->node->crc, row, bytes);
     }
     s->node->rows_made++;
@@ -93,14 +97,22 @@ static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *inde
 #define RNNP_TRACE_LEAVE() ((void)0)
 #endif
 
-static void run_segment(const rnnp_context_t *c, uint32_t segment) {
+// Lets the operator that is ready take a step; false if none is.
+static bool run_step(const rnnp_context_t *c, uint32_t segment) {
     uint32_t index;
-    while (find_ready(c, segment, &index)) {
-        rnnp_step_t s;
-        get_step(c, index, &s);
-        RNNP_TRACE_ENTER(index);
-        take_step(&s);
-        RNNP_TRACE_LEAVE();
+    if (!find_ready(c, segment, &index)) {
+        return false;
+    }
+    rnnp_step_t s;
+    get_step(c, index, &s);
+    RNNP_TRACE_ENTER(index);
+    take_step(&s);
+    RNNP_TRACE_LEAVE();
+    return true;
+}
+
+static void run_segment(const rnnp_context_t *c, uint32_t segment) {
+    while (run_step(c, segment)) {
     }
 }
 
@@ -152,7 +164,10 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (!rnnp_frame_valid(frame)) {
+    const rnnp_frame_t own = { .width = model->width, .height = model->height };
+    if (model->task == RNNP_TASK_LAYER) {
+        frame = &own;
+    } else if (!rnnp_frame_valid(frame)) {
         bool format = frame->format < RNNP_GRAY8 || frame->format > RNNP_RGB888;
         bool width = frame->width < 1 || frame->width > RNNP_MAX_FRAME_SIDE;
         uint32_t given = format ? (uint32_t)frame->format : width ? frame->width : frame->height;
@@ -182,6 +197,9 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
 
 rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    if (run->model->task == RNNP_TASK_LAYER) {
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, RNNP_TASK_LAYER);
+    }
     if (run->rows_in >= run->frame.height) {
         return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->frame.height, run->rows_in + 1u);
     }
@@ -201,6 +219,40 @@ rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_e
     return RNNP_OK;
 }
 
+// ------------------------------------------------------------------------------------------------ layers
+
+rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnnp_error_t *error) {
+    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    const rnnp_model_t *model = run->model;
+    if (model->task != RNNP_TASK_LAYER) {
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_LAYER, model->task);
+    }
+    rnnp_context_t c = get_context(run, arena);
+    uint32_t index, waiting = find_ready(&c, 0, &index);
+    if (run->rows_in >= model->height || waiting != 0) {
+        uint32_t given = run->rows_in + 1u;
+        return rnnp_fail(error, RNNP_ERROR_STATE, -1, waiting ? "pulled" : "rows", waiting ? 0 : model->height, given);
+    }
+    uint8_t sign = rnnp_reads_pixels(model) ? 0x80 : 0;
+    int8_t *to = rnnp_ring_row(&c, &c.nodes[0], run->rows_in++);
+    uint32_t values = (uint32_t)model->width * model->channels;
+    for (uint32_t i = 0; i < values; i++) {
+        to[i] = (int8_t)(((const uint8_t *)row)[i] ^ sign);
+    }
+    c.nodes[0].rows_made++;
+    return RNNP_OK;
+}
+
+const void *rnnp_layer_pull(rnnp_run_t *run, void *arena) {
+    rnnp_context_t c = get_context(run, arena);
+    rnnp_node_t *node = &c.nodes[1];
+    uint32_t y = node->rows_made;
+    while (node->rows_made == y && run_step(&c, 0)) {
+    }
+    run->done = node->rows_made == node->height;
+    return node->rows_made == y ? NULL : rnnp_ring_row(&c, node, y);
+}
+
 // ------------------------------------------------------------------------------------------------ golden check
 
 uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena) {
@@ -209,7 +261,7 @@ uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena) {
     for (uint32_t i = 0; i < run->model->num_ops; i++) {
         rnnp_op_t op;
         rnnp_op_get(&op, run->model, i);
-        if (rnnp_op_is_result(&op)) {
+        if (is_result(run->model, &op)) {
             crc = rnnp_crc32(crc, &nodes[i + 1].crc, sizeof(nodes[i + 1].crc));
         }
     }

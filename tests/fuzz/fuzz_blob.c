@@ -116,6 +116,46 @@ static void check_probabilities(const rnnp_run_t *run, const void *arena, uint32
     free(found);
 }
 
+// A row of `bytes` pseudo-random bytes, a block of its own.
+static uint8_t *make_row(uint32_t bytes, uint32_t *state) {
+    uint8_t *row = malloc(bytes);
+    for (uint32_t x = 0; x < bytes; x++) {
+        *state = *state * 1664525 + 1013904223;
+        row[x] = (uint8_t)(*state >> 24);
+    }
+    return row;
+}
+
+// Runs one map through a layer; returns a checksum of its rows.
+static uint32_t run_map(const rnnp_model_t *model, uint32_t seed, uint32_t arena_size, int fill) {
+    uint8_t *arena = malloc(arena_size);
+    memset(arena, fill, arena_size);
+    rnnp_run_t run;
+    rnnp_error_t error;
+    rnnp_op_info_t info;
+    rnnp_model_op_info(model, 0, &info);
+    uint32_t out_bytes = (uint32_t)info.width * info.channels * (info.kind == RNNP_DENSE ? 2 : 1);
+    uint32_t bytes = (uint32_t)model->width * model->channels, crc = 0, made = 0;
+    check(rnnp_begin(&run, model, NULL, arena, arena_size - 1, 0, &error) == RNNP_ERROR_ARENA, "small arena");
+    check(rnnp_begin(&run, model, NULL, arena, arena_size, 0, &error) == RNNP_OK, "begin refused");
+    check(rnnp_push(&run, arena, arena, &error) == RNNP_ERROR_ARGUMENT, "a layer takes frames");
+    for (uint32_t y = 0; y < model->height; y++) {
+        uint8_t *row = make_row(bytes, &seed);
+        check(rnnp_layer_push(&run, arena, row, &error) == RNNP_OK, "row refused");
+        free(row);
+        const void *out;
+        while ((out = rnnp_layer_pull(&run, arena)) != NULL) {
+            crc = rnnp_crc32(crc, out, out_bytes);
+            made++;
+        }
+    }
+    check(run.done && made == info.height, "rows are missing");
+    check(rnnp_layer_push(&run, arena, arena, &error) == RNNP_ERROR_STATE, "too many rows");
+    check(rnnp_result_crc(&run, arena) == rnnp_crc32(0, &crc, sizeof(crc)), "another checksum");
+    free(arena);
+    return crc;
+}
+
 // Runs one image; returns a checksum of all results.
 static uint32_t run_image(
     const rnnp_model_t *model, const rnnp_frame_t *frame, const choice_t *choice, uint32_t arena_size, int fill) {
@@ -129,11 +169,7 @@ static uint32_t run_image(
     uint32_t row_bytes = rnnp_frame_row_bytes(frame), state = choice->pixels;
     for (uint32_t y = 0; y < frame->height; y++) {
         check(!run.done, "done too early");
-        uint8_t *row = malloc(row_bytes);
-        for (uint32_t x = 0; x < row_bytes; x++) {
-            state = state * 1664525 + 1013904223;
-            row[x] = (uint8_t)(state >> 24);
-        }
+        uint8_t *row = make_row(row_bytes, &state);
         check(rnnp_push(&run, arena, row, &error) == RNNP_OK, "row refused");
         free(row);
     }
@@ -163,8 +199,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             frame.width = model.width;
             frame.height = model.height;
         }
-        uint32_t arena_size = rnnp_arena_size(&model, &frame);
-        if (inspect(&model, &frame, arena_size)) {
+        bool layer = model.task == RNNP_TASK_LAYER;
+        uint32_t arena_size = rnnp_arena_size(&model, layer ? NULL : &frame);
+        bool small = inspect(&model, layer ? NULL : &frame, arena_size);
+        if (small && layer) {
+            uint32_t first = run_map(&model, choice.pixels, arena_size, 0x00);
+            check(run_map(&model, choice.pixels, arena_size, 0xff) == first, "results depend on the arena's content");
+        } else if (small) {
             uint32_t first = run_image(&model, &frame, &choice, arena_size, 0x00);
             check(
                 run_image(&model, &frame, &choice, arena_size, 0xff) == first, "results depend on the arena's content");

@@ -97,6 +97,29 @@ static bool affordable(const rnnp_model_t *model, uint32_t arena_size) {
     return arena_size <= MAX_ARENA && macs <= MAX_MACS;
 }
 
+// Rows of a layer, each as many times pulled as there is an output row; the tap sees them.
+static void run_layer(rnnp_run_t *run, void *arena, const uint8_t *map) {
+    uint32_t row_bytes = (uint32_t)run->model->width * run->model->channels;
+    rnnp_error_t error;
+    run->tap = tap;
+    for (uint32_t y = 0; y < run->model->height; y++) {
+        uint8_t *row = malloc(row_bytes);
+        memcpy(row, map + y * row_bytes, row_bytes);
+        if (rnnp_layer_push(run, arena, row, &error) != RNNP_OK) {
+            fprintf(stderr, "engine_runner: row %u is refused\n", y);
+            exit(2);
+        }
+        free(row);
+        while (rnnp_layer_pull(run, arena) != NULL) {
+        }
+    }
+    if (!run->done) {
+        fprintf(stderr, "engine_runner: rows are missing\n");
+        exit(2);
+    }
+    put(END);
+}
+
 static void run_frame(rnnp_run_t *run, void *arena, const uint8_t *frame) {
     uint32_t row_bytes = rnnp_frame_row_bytes(&run->frame);
     rnnp_error_t error;
@@ -121,13 +144,15 @@ static void run_case(const uint8_t *blob, uint32_t blob_size, const uint8_t *pix
         put_error(&error, 0);
         return;
     }
-    uint32_t size = rnnp_arena_size(&model, frame);
+    bool layer = model.task == RNNP_TASK_LAYER;
+    uint32_t size = rnnp_arena_size(&model, layer ? NULL : frame);
     if (!affordable(&model, size)) {
         error = (rnnp_error_t){ RNNP_ERROR_ARENA, -1, "arena", size, MAX_ARENA };
         put_error(&error, size);
         return;
     }
-    if (pixels_size != rnnp_frame_row_bytes(frame) * frame->height) {
+    uint32_t row_bytes = layer ? (uint32_t)model.width * model.channels : rnnp_frame_row_bytes(frame);
+    if (pixels_size != row_bytes * (layer ? model.height : frame->height)) {
         fprintf(stderr, "engine_runner: %u bytes of frame\n", pixels_size);
         exit(2);
     }
@@ -137,7 +162,11 @@ static void run_case(const uint8_t *blob, uint32_t blob_size, const uint8_t *pix
     rnnp_begin(&run, &model, frame, arena, size, (uint16_t)threshold, &error);
     put_error(&error, size);
     if (error.status == RNNP_OK) {
-        run_frame(&run, arena, pixels);
+        if (layer) {
+            run_layer(&run, arena, pixels);
+        } else {
+            run_frame(&run, arena, pixels);
+        }
         put_detections(&run, arena, iou, max);
         put_probabilities(&run, arena);
         put(rnnp_result_crc(&run, arena));

@@ -25,6 +25,7 @@ from rnnpool_training.blob import (
     Task,
     write,
 )
+from rnnpool_training.layers import layer
 from rnnpool_training.reference import run_operator, set_golden
 from rnnpool_training.reference.conv import accumulate, requantize
 from rnnpool_training.reference.frame import sign
@@ -120,6 +121,10 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
             materialized[before] = op
             net.ops[op - 1].materialize = True  # type: ignore[misc]
         spine.append(op)
+    if task == Task.LAYER:
+        _keep_path(net)
+        model = net.classifier("random", 3, random_end=True)
+        return layer(model, int(rng.integers(len(model.ops))))
     if task == Task.CLASSIFICATION:
         _keep_path(net)
         return net.classifier("random", int(rng.integers(2, 9)), random_end=True)

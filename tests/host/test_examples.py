@@ -10,8 +10,8 @@ from matplotlib import cbook
 from networks import face_m4
 from PIL import Image, ImageOps
 
-from rnnpool_training import blob
-from rnnpool_training.reference import Format, detect
+from rnnpool_training import blob, layers
+from rnnpool_training.reference import Format, detect, run_input
 
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
 pytestmark = pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTHON}: make unix")
@@ -58,3 +58,15 @@ def test_model_info(model: Path) -> None:
     assert len(lines) == 3 + len(blob.load(model).ops)
     assert "'face_m4 3' detection 320x240x1" in lines[0]
     assert lines[-1].startswith("selftest passed")
+
+
+def test_own_network(model: Path, tmp_path: Path) -> None:
+    layers.main([str(model), "--out", str(tmp_path)])
+    lines = run("own_network.py", tmp_path)
+    y, x = np.mgrid[:240, :320]
+    board = (x >= 160) & (x < 224) & (y >= 64) & (y < 128)
+    pixels = np.where(board, 255 * ((x >> 3 ^ y >> 3) & 1), 128).astype(np.uint8)[:, :, None]
+    front = run_input(blob.load(model), pixels)[1]
+    totals = np.abs(front.astype(int)).sum(2)
+    best_y, best_x = np.unravel_index(totals.argmax(), totals.shape)
+    assert len(lines) == 3 and lines[-1] == f"30 rows of 40 cells; the busiest is {best_x}, {best_y}"

@@ -23,6 +23,7 @@ import argparse
 import ast
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,12 +32,20 @@ import numpy as np
 from matplotlib import cbook
 from PIL import Image, ImageOps
 
-from rnnpool_training.blob import Model, Task, load, write
-from rnnpool_training.reference import Format, classify, detect
+from rnnpool_training.blob import Kind, Model, Task, golden_frame, load, write
+from rnnpool_training.layers import split
+from rnnpool_training.reference import Format, classify, detect, run_input
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT.parent / "shared" / "data" / "faces" / "val" / "images"
 NUM_FACES = 3
+LAYER_CLASSES = {
+    Kind.CONV: "Conv2D",
+    Kind.RNNPOOL: "RNNPool",
+    Kind.INVERTED_RESIDUAL: "MBConv",
+    Kind.GLOBAL_AVERAGE_POOL: "AveragePool",
+    Kind.DENSE: "Dense",
+}
 MAX_RESULTS = 64  # RNNPOOL_MAX_RESULTS, mp_module/binding/binding.h
 
 sys.path[:0] = [str(ROOT / "tests" / "host"), str(ROOT / "tools")]
@@ -145,19 +154,39 @@ def make_cases(name: str, model: Model, frame: Frame) -> Iterator[dict[str, Any]
         }
 
 
+def write_layers(folder: Path, name: str, model: Model, count: int = 64) -> None:
+    """The first operators of a model as layers, FOLDER/NAME_*.rnnp, and NAME_layers.json with what they give.
+
+    The list has for each the file, its class, and the CRC-32 of its output for the model's golden frame, which is
+    NAME_golden.raw.
+    """
+    pixels = golden_frame(model)
+    outputs = run_input(model, pixels)
+    (folder / f"{name}_golden.raw").write_bytes(pixels.tobytes())
+    entries = []
+    for (file, layer), output in list(zip(split(model).items(), outputs, strict=False))[:count]:
+        (folder / f"{name}_{file}").write_bytes(write(layer))
+        little = output.astype(output.dtype.newbyteorder("<")).tobytes()
+        entries.append({"file": f"{name}_{file}", "class": LAYER_CLASSES[layer.ops[0].kind], "crc": zlib.crc32(little)})
+    (folder / f"{name}_layers.json").write_text(json.dumps(entries))
+
+
 def described_names() -> dict[str, list[str]]:
-    """Public names in typings/rnnpool.pyi: of the module (key "rnnpool") and of its class (key "Model")."""
+    """Public names in typings/rnnpool.pyi: of the module (key "rnnpool") and of its classes, by name."""
     module: set[str] = set()
-    model: set[str] = set()
+    classes: dict[str, set[str]] = {}
     for node in ast.parse((ROOT / "typings" / "rnnpool.pyi").read_text()).body:
         if isinstance(node, ast.FunctionDef):
             module.add(node.name)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             module.add(node.target.id)
         elif isinstance(node, ast.ClassDef) and node.name != "Buffer":  # a protocol, for the file itself
-            module.add(node.name)
-            model |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)} - {"__init__"}
-    return {"rnnpool": sorted(module), "Model": sorted(model)}
+            names = {item.name for item in node.body if isinstance(item, ast.FunctionDef)} - {"__init__"}
+            bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            classes[node.name] = names.union(*(classes[base] for base in bases))
+            if not node.name.startswith("_"):
+                module.add(node.name)
+    return {name: sorted(names) for name, names in {"rnnpool": module, **classes}.items()}
 
 
 def main() -> None:
@@ -184,6 +213,8 @@ def main() -> None:
         if not any(case.get("detections") or max(case.get("probabilities", [32767])) < 32000 for case in cases):
             raise SystemExit(f"prepare.py: {name} finds nothing in any frame: its cases could not fail")
         (folder / f"{name}.json").write_text(json.dumps(cases))
+    write_layers(folder, "classifier", models["classifier"])
+    write_layers(folder, "front", models["face_m4"], 2)
     (folder / "names.json").write_text(json.dumps(described_names()))
     (folder / "rom.img").write_bytes(build({"tiny.rnnp": write(models["tiny"])}))
     (folder / "rom_face.img").write_bytes(build({"face.rnnp": write(models["face_m4"])}))

@@ -28,7 +28,8 @@ except AttributeError:
 
 # Names that exist but are not described, and the other way round. `__class__` and the like are MicroPython's.
 described = inputs.names()
-for what, names in (("rnnpool", dir(rnnpool)), ("Model", dir(model))):
+layer = rnnpool.RNNPool(inputs.read("front_01_rnnpool.rnnp"))
+for what, names in (("rnnpool", dir(rnnpool)), ("Model", dir(model)), ("RNNPool", dir(layer))):
     names = {name for name in names if not name.startswith("__") or name == "__version__"}
     print(what, sorted(names - set(described[what])), sorted(set(described[what]) - names))
 

@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -82,7 +83,7 @@ class _Model(ctypes.Structure):
         ("task", ctypes.c_int),
         ("height", ctypes.c_uint16),
         ("width", ctypes.c_uint16),
-        ("channels", ctypes.c_uint8),
+        ("channels", ctypes.c_uint16),
         ("num_ops", ctypes.c_uint8),
         ("num_labels", ctypes.c_uint16),
         ("threshold", ctypes.c_uint16),
@@ -214,6 +215,8 @@ def _library() -> ctypes.CDLL:
         "rnnp_arena_region": (ctypes.c_bool, [model, frame, u32, ctypes.POINTER(_Region)]),
         "rnnp_begin": (ctypes.c_int, [run, model, frame, pointer, ctypes.c_size_t, ctypes.c_uint16, error]),
         "rnnp_push": (ctypes.c_int, [run, pointer, pointer, error]),
+        "rnnp_layer_push": (ctypes.c_int, [run, pointer, pointer, error]),
+        "rnnp_layer_pull": (pointer, [run, pointer]),
         "rnnp_detections": (
             ctypes.c_int,
             [run, pointer, ctypes.c_uint16, ctypes.POINTER(_Detection), u32, ctypes.POINTER(u32), error],
@@ -329,9 +332,28 @@ class Engine:
             self.library.rnnp_golden_row(self.model, y, state, row.ctypes.data)
         return frame
 
+    def layer(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """The output map of a layer: int8 [height, width, channels], int16 of a DENSE. rows: its input in bytes."""
+        run = self.begin_layer()
+        found = []
+        for row in rows:
+            run.push_row(row)
+            while (made := run.pull_row()) is not None:
+                found.append(made)
+        return np.array(found)
+
+    def begin_layer(self) -> "Run":
+        """Starts an input map of a layer."""
+        return Run(self, None, 0, None, False)
+
     def golden_check(self) -> bool:
         """Whether the engine gives the blob's golden value."""
         frame = self.golden_frame()
+        if self.task == Task.LAYER:
+            output = self.layer(frame)
+            little = output.astype(output.dtype.newbyteorder("<")).tobytes()
+            crc = zlib.crc32(zlib.crc32(little).to_bytes(4, "little"))
+            return crc == self.model.golden_crc
         return self.run(frame[:, :, 0] if frame.shape[2] == 1 else frame).crc() == self.model.golden_crc
 
 
@@ -351,7 +373,7 @@ class Run:
     def __init__(
         self,
         engine: Engine,
-        frame: tuple[int, int, Format],
+        frame: tuple[int, int, Format] | None,  # None: a layer's map
         threshold: int,
         arena: NDArray[np.uint8] | None,
         taps: bool,
@@ -362,8 +384,10 @@ class Run:
         error = _Error()
         begin = engine.library.rnnp_begin
         address, size = self.arena.ctypes.data, self.arena.size
-        _check(begin(self.state, engine.model, _Frame(*frame), address, size, threshold, error), error)
-        self.row_bytes = frame[0] * frame[2].bytes_per_pixel
+        given = None if frame is None else _Frame(*frame)
+        _check(begin(self.state, engine.model, given, address, size, threshold, error), error)
+        _, width, channels = engine.input_shape
+        self.row_bytes = width * channels if frame is None else frame[0] * frame[2].bytes_per_pixel
         self._rows = _Rows([[] for _ in range(engine.model.num_ops)])
         if taps:
             rows = self._rows
@@ -376,6 +400,24 @@ class Run:
         error = _Error()
         data: NDArray[Any] = np.ascontiguousarray(row)  # kept alive until the call is over
         _check(self.engine.library.rnnp_push(self.state, self.arena.ctypes.data, data.ctypes.data, error), error)
+
+    def push_row(self, row: NDArray[Any]) -> None:
+        """Takes a layer's next input row. ValueError for the wrong number of bytes, EngineError if it must wait."""
+        if row.nbytes != self.row_bytes:
+            raise ValueError(f"a row has {self.row_bytes} bytes, given {row.nbytes}")
+        error = _Error()
+        data: NDArray[Any] = np.ascontiguousarray(row)
+        _check(self.engine.library.rnnp_layer_push(self.state, self.arena.ctypes.data, data.ctypes.data, error), error)
+
+    def pull_row(self) -> NDArray[Any] | None:
+        """A layer's next output row [width, channels], int8 or of a DENSE int16; None if it needs more input."""
+        row = self.engine.library.rnnp_layer_pull(self.state, self.arena.ctypes.data)
+        if row is None:
+            return None
+        info = self.engine.ops()[0]
+        dtype = np.dtype("<i2" if info.kind == Kind.DENSE else "<i1")
+        size = info.shape[1] * info.shape[2] * dtype.itemsize
+        return np.frombuffer(ctypes.string_at(row, size), dtype).reshape(info.shape[1:])
 
     @property
     def done(self) -> bool:

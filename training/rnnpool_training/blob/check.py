@@ -36,12 +36,13 @@ def check_header(header: Record, size: int) -> None:
 
 def check_fields(header: Record) -> None:
     """The header's fields that the checksum covers, but name and labels."""
-    _range(header, "task", Task.DETECTION, Task.CLASSIFICATION)
-    if header["channels"] not in (1, 3):
-        fail("channels", "1 or 3", header["channels"])
+    _range(header, "task", Task.DETECTION, Task.LAYER)
+    layer = header["task"] == Task.LAYER
+    if header["channels"] not in ((0, 1, 3) if layer else (1, 3)):
+        fail("channels", "0, 1 or 3" if layer else "1 or 3", header["channels"])
     _range(header, "height", 1, layout.MAX_SIDE)
     _range(header, "width", 1, layout.MAX_SIDE)
-    _range(header, "num_ops", 1, layout.MAX_OPS)
+    _range(header, "num_ops", 1, 1 if layer else layout.MAX_OPS)
     _range(header, "labels_size", 1, layout.MAX_LABELS_SIZE)
     _range(header, "num_labels", 1, layout.MAX_LABELS)
     _range(header, "threshold", 0, 32767)
@@ -126,11 +127,13 @@ def check_graph(header: Record, records: list[Record]) -> None:
     consumed = {record["input"] for record in records}
     kinds = [record["kind"] for record in records]
     for i, kind in enumerate(kinds):
-        if kind not in RESULTS and i + 1 not in consumed:
+        if kind not in RESULTS and i + 1 not in consumed and header["task"] != Task.LAYER:
             fail("consumers", "at least 1", 0, i)
     heads, dense = kinds.count(Kind.DETECT_HEAD), kinds.count(Kind.DENSE)
     if detection != bool(heads):
-        fail("heads", "at least 1 for detection, 0 for classification", heads)
+        fail("heads", "at least 1 for detection, else 0", heads)
+    if header["task"] == Task.LAYER:
+        return
     if dense != (0 if detection else 1):
         fail("dense", "0 for detection, 1 for classification", dense)
     if not detection:
@@ -172,8 +175,10 @@ def _check_input(header: Record, records: list[Record], index: int) -> None:
     # Only the first operator reads the frame; it can read nothing else.
     _range(record, "input", 0 if index == 0 else 1, index, index)
     if source == 0:
-        shape = {"height": header["height"], "width": header["width"], "channels": header["channels"]}
-        zero_point = 0
+        _range(record, "in_channels", 1, layout.MAX_CHANNELS, index)
+        channels = header["channels"] or record["in_channels"]  # 0: a layer that reads a map
+        shape = {"height": header["height"], "width": header["width"], "channels": channels}
+        zero_point = 0 if header["channels"] else record["in_zero_point"]
     else:
         producer = records[source - 1]
         if producer["kind"] in RESULTS:

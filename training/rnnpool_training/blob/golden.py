@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from .model import Model
 
-# Takes a model and its input (uint8 [height, width, channels]) and gives every operator's output (int8; heads int16).
+# Takes a model and its input (uint8 [height, width, channels]) and gives every operator's output (int8; results int16).
 Runner = Callable[[Model, NDArray[np.uint8]], Sequence[NDArray[np.integer]]]
 
 
 def golden_frame(model: Model) -> NDArray[np.uint8]:
     """The golden frame in the model's input size: uint8 [height, width, channels], before the sign flip."""
-    count = model.height * model.width * model.channels
+    count = model.height * model.width * model.input_shape[2]
     state = model.golden_seed
     noise = np.empty(count, np.uint8)
     for i in range(count):

@@ -23,6 +23,7 @@ class Task(IntEnum):
 
     DETECTION = 1
     CLASSIFICATION = 2
+    LAYER = 3  # a single operator, for scripts that chain them
 
 
 class Kind(IntEnum):
@@ -210,18 +211,20 @@ class Model:
     labels: list[str]
     height: int  # input, pixels
     width: int
-    channels: int  # 1 or 3
+    channels: int  # 1 or 3; of a layer that reads an int8 map, not pixels: 0
     ops: list[Op] = field(default_factory=list)  # in topological order
     threshold: int = 16384  # default score threshold, Q15
     iou: int = 9830  # default limit of the suppression, Q15
     max_candidates: int = 0  # detection: 1..512
     golden_seed: int = 1
     golden_crc: int = 0
+    map_channels: int = 0  # of the int8 map that a layer reads, 1..1024; else 0
+    map_zero_point: int = 0  # likewise
 
     @property
     def input_shape(self) -> Shape:
         """Height, width, channels of the model's input."""
-        return self.height, self.width, self.channels
+        return self.height, self.width, self.channels or self.map_channels
 
     def shapes(self) -> list[Shape]:
         """Shape of each operator's output, in order."""
@@ -238,10 +241,10 @@ class Model:
     def in_zero_point(self, index: int) -> int:
         """Zero point of the input of operator `index`, which is also the value that it pads with."""
         source = self.ops[index].input
-        return 0 if source == 0 else self.ops[source - 1].out_zero_point
+        return self.map_zero_point if source == 0 else self.ops[source - 1].out_zero_point
 
     def results(self) -> list[int]:
-        """Indices of the operators whose outputs are the results: the heads, or a classifier's last one."""
+        """Indices of the operators whose outputs are the results: the heads, or the last one."""
         if self.task == Task.DETECTION:
             return [i for i, op in enumerate(self.ops) if isinstance(op, DetectHead)]
         return [len(self.ops) - 1]

@@ -56,6 +56,8 @@ def read(blob: bytes | bytearray | memoryview) -> Model:
         max_candidates=header["max_candidates"],
         golden_seed=header["golden_seed"],
         golden_crc=header["golden_crc"],
+        map_channels=0 if header["channels"] else records[0]["in_channels"],
+        map_zero_point=0 if header["channels"] else records[0]["in_zero_point"],
     )
 
 

@@ -31,11 +31,11 @@ def run_operator(op: Op, x: Integers, zero_point: int) -> Integers:
 def run_input(model: Model, pixels: Pixels) -> list[Integers]:
     """Every operator's output, in order, for an input uint8 [height, width, channels] of the model's own size.
 
-    ValueError if the shape is another.
+    A layer that reads an int8 map takes the map's bytes. ValueError if the shape is another.
     """
     if pixels.shape != model.input_shape or pixels.dtype != np.uint8:
         raise ValueError(f"input must be uint8 {model.input_shape}, given {pixels.dtype} {pixels.shape}")
-    maps: list[Integers] = [sign(pixels)]
+    maps: list[Integers] = [sign(pixels) if model.channels else pixels.view(np.int8)]
     for i, op in enumerate(model.ops):
         maps.append(run_operator(op, maps[op.input], model.in_zero_point(i)))
     return maps[1:]

@@ -1,0 +1,75 @@
+"""Splits a model into its operators: python -m rnnpool_training.layers MODEL.rnnp --out FOLDER.
+
+Each operator but detection heads becomes a blob of its own (Task.LAYER), for scripts that chain operators themselves
+with rnnpool.Conv2D, RNNPool, MBConv, AveragePool and Dense: docs/api.md, "Operators".
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from .blob import DetectHead, Model, Task, load, write
+from .planner import cut
+from .reference import set_golden
+
+SHORT = {"inverted_residual": "mbconv", "global_average_pool": "average_pool"}
+
+
+def file_name(model: Model, index: int) -> str:
+    """The name of an operator's file: its number and its class in the module, in lower case."""
+    kind = model.ops[index].kind.name.lower()
+    return f"{index:02}_{SHORT.get(kind, kind)}.rnnp"
+
+
+def layer(model: Model, index: int) -> Model:
+    """One operator of a model as a model of its own. ValueError for a detection head, which has no output row."""
+    op = model.ops[index]
+    if isinstance(op, DetectHead):
+        raise ValueError(f"operator {index} is a detection head: it gives candidates, not rows")
+    height, width, channels = model.in_shape(index)
+    pixels = op.input == 0
+    name = model.name.encode()[:26].decode(errors="ignore")
+    result = Model(
+        task=Task.LAYER,
+        name=f"{name} {index}",
+        labels=[op.kind.name.lower()],
+        height=height,
+        width=width,
+        channels=channels if pixels else 0,
+        ops=[replace(op, input=0)],
+        golden_seed=model.golden_seed,
+        map_channels=0 if pixels else channels,
+        map_zero_point=0 if pixels else model.in_zero_point(index),
+    )
+    result = cut(result, ())
+    set_golden(result)
+    return result
+
+
+def split(model: Model) -> dict[str, Model]:
+    """All operators of a model but its heads, by file name."""
+    return {file_name(model, i): layer(model, i) for i, op in enumerate(model.ops) if not isinstance(op, DetectHead)}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.layers", description=(__doc__ or "").split("\n")[0])
+    p.add_argument("model", type=Path, help="a .rnnp blob of a whole model")
+    p.add_argument("--out", type=Path, required=True, help="folder for the layers' blobs")
+    options = p.parse_args(arguments)
+    try:
+        model = load(options.model)
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name, one in split(model).items():
+            data = write(one)
+            (options.out / name).write_bytes(data)
+            shapes = [" x ".join(map(str, shape)) for shape in (one.input_shape, one.shapes()[0])]
+            print(f"{name:24} {shapes[0]:>16} -> {shapes[1]:16} {len(data):8,} bytes")
+    except (OSError, ValueError) as error:
+        p.exit(1, f"{p.prog}: {error}\n")
+
+
+if __name__ == "__main__":
+    main()
