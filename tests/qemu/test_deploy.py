@@ -141,7 +141,7 @@ def test_a_board_from_old_to_ready_and_again(
         assert result in capsys.readouterr().out
     (tmp_path / "large.bin").write_bytes(bytes(140000))
     assert cli.main(["put", "--port", desk.line.url, str(tmp_path / "large.bin")]) == 1
-    assert "large.bin can't be written on the board: OSError" in capsys.readouterr().err
+    assert "large.bin takes 140,000 bytes, and the board's file system has" in capsys.readouterr().err
 
     # Interrupted while ROMFS or a file was written: half of it is there.
     with deploy.Deployment("QEMU", MACHINE, [], [model], port=desk.line.url)._repl() as board:

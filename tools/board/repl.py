@@ -179,6 +179,15 @@ print(repr("".join("%02x" % byte for byte in digest.digest())))
             if str(folder) not in ("/", "."):
                 self.exec(f"import os\ntry:\n    os.mkdir({str(folder)!r})\nexcept OSError:\n    pass")
 
+    def free(self, path: str) -> int | None:
+        """Bytes left on the file system of a file; None if the board does not know."""
+        folder = str(PurePosixPath(path).parent)
+        try:
+            size, _, _, blocks = self.eval(f"__import__('os').statvfs({'' if folder == '.' else folder!r})[:4]")
+        except ExecError:
+            return None
+        return int(size) * int(blocks)
+
     def put(self, content: bytes, path: str, progress: Callable[[int], object] = lambda _: None) -> bool:
         """Makes a file on the board have this content; returns False if it had it already.
 
@@ -192,6 +201,12 @@ print(repr("".join("%02x" % byte for byte in digest.digest())))
         beside = path + ".new"
         try:
             self.make_folders(path)
+            free = self.free(path)
+            if free is not None and free < len(content):
+                raise Problem(
+                    f"{path} takes {len(content):,} bytes, and the board's file system has {free:,} left: "
+                    "remove something there"
+                )
             self.exec(f"file = open({beside!r}, 'wb')")
             for at in range(0, len(content), CHUNK):
                 part = content[at : at + CHUNK]
