@@ -4,13 +4,14 @@
 //
 // The expanded rows are planar: a row of columns a channel, which is what a depthwise convolution is fast on. Of the three
 // that it needs only two are kept. The newest is made in scratch memory (*fresh*); the filtered row takes the place of the
-// oldest, which nobody needs any more, and when it has been projected, the fresh one takes it.
+// oldest, which nobody needs any more. With stride 1, the fresh row takes it when it has been projected. With stride 2
+// nobody needs the middle row any more either: the fresh one takes that, some channels at a time.
 //
 // Kept rows have a pixel of padding at both ends, and the ring starts filled with the padding value, which is also the row
 // above the first. So the kernels never see an edge.
 //
-//   ring     expanded rows y - 1 and y - 2: row y in slot y % 2, [mid_channels][pitch], column x at x + 1
-//   scratch  the fresh row, then what the kernels want
+//   ring     two expanded rows, [mid_channels][pitch], column x at x + 1; the middle one of output i is in slot i % 2
+//   scratch  the fresh row or its channels, then what the kernels want
 #include <string.h>
 
 #include "kernels.h"
@@ -26,6 +27,16 @@ static uint32_t ring_row_bytes(const rnnp_op_t *op) {
     return rnnp_align(row_pitch(op) * op->mid_channels, RNNP_ALIGNMENT);
 }
 
+#define GROUP (32) // channels of a fresh row at a time with stride 2: even, for the weights are stored in pairs
+
+static uint32_t fresh_channels(const rnnp_op_t *op) {
+    return op->stride == 2 ? rnnp_min_u32(GROUP, op->mid_channels) : op->mid_channels;
+}
+
+static uint32_t fresh_bytes(const rnnp_op_t *op) {
+    return rnnp_align(row_pitch(op) * fresh_channels(op), RNNP_ALIGNMENT);
+}
+
 uint32_t rnnp_inverted_residual_lookback(const rnnp_op_t *op) {
     return rnnp_op_residual(op) ? 2 : 1; // the residual of an output row comes with the input row after it
 }
@@ -35,7 +46,7 @@ uint32_t rnnp_inverted_residual_work(const rnnp_op_t *op) {
 }
 
 uint32_t rnnp_inverted_residual_scratch(const rnnp_op_t *op) {
-    return ring_row_bytes(op) + rnnp_tile_bytes(rnnp_max_u32(op->in_channels, op->mid_channels));
+    return fresh_bytes(op) + rnnp_tile_bytes(rnnp_max_u32(op->in_channels, op->mid_channels));
 }
 
 uint32_t rnnp_inverted_residual_need(const rnnp_op_t *op, const rnnp_node_t *node) {
@@ -46,22 +57,24 @@ void rnnp_inverted_residual_start(const rnnp_step_t *s) {
     memset(rnnp_work(s), s->op.exp_zero_point, rnnp_inverted_residual_work(&s->op));
 }
 
-// Makes expanded row y, padding included.
-static void expand(const rnnp_step_t *s, uint32_t y, int8_t *row) {
+// Makes `count` channels of expanded row y, from `first` on, padding included.
+static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t count, int8_t *row) {
     const rnnp_op_t *op = &s->op;
-    uint32_t pitch = row_pitch(op), size = pitch * op->mid_channels;
+    uint32_t pitch = row_pitch(op), size = pitch * count;
     if (y >= op->in_height) {
-        memset(row, op->exp_zero_point, ring_row_bytes(op));
+        memset(row, op->exp_zero_point, size);
     } else {
+        const int8_t *weight = rnnp_parameters(s, RNNP_EXPAND_WEIGHT);
+        const int32_t *bias = rnnp_parameters(s, RNNP_EXPAND_BIAS);
+        const int32_t *multiplier = rnnp_parameters(s, RNNP_EXPAND_MULTIPLIER);
         const rnnp_pointwise_t expansion = {
-            .weight = rnnp_parameters(s, RNNP_EXPAND_WEIGHT),
+            .weight = weight + rnnp_weight_index(op->in_channels, first, 0),
             .in_channels = op->in_channels,
-            .out_channels = op->mid_channels,
+            .out_channels = (uint16_t)count,
             .out_pitch = (uint16_t)pitch,
             .stride = 1,
-            .requantize = { rnnp_parameters(s, RNNP_EXPAND_BIAS), rnnp_parameters(s, RNNP_EXPAND_MULTIPLIER),
-                op->exp_zero_point, op->exp_min, op->exp_max },
-            .tile = (uint8_t *)rnnp_scratch(s) + ring_row_bytes(op),
+            .requantize = { bias + first, multiplier + first, op->exp_zero_point, op->exp_min, op->exp_max },
+            .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
         };
         rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, y), NULL, op->in_width, row + 1);
         int8_t padding = op->exp_zero_point;
@@ -71,17 +84,25 @@ static void expand(const rnnp_step_t *s, uint32_t y, int8_t *row) {
     }
 }
 
-// Makes the next output row from three expanded rows; the oldest is used up.
-static void make_row(const rnnp_step_t *s, int8_t *const *rows) {
+// Filters `count` channels of three expanded rows, from `first` on; the result takes the place of the first row.
+static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t *const *rows) {
     const rnnp_op_t *op = &s->op;
+    const int8_t *weight = rnnp_parameters(s, RNNP_DEPTHWISE_WEIGHT);
+    const int32_t *bias = rnnp_parameters(s, RNNP_DEPTHWISE_BIAS);
+    const int32_t *multiplier = rnnp_parameters(s, RNNP_DEPTHWISE_MULTIPLIER);
     const rnnp_depthwise_t depthwise = {
-        .weight = rnnp_parameters(s, RNNP_DEPTHWISE_WEIGHT),
-        .channels = op->mid_channels,
+        .weight = weight + first * RNNP_DEPTHWISE_RECORD,
+        .channels = (uint16_t)count,
         .pitch = (uint16_t)row_pitch(op),
         .stride = op->stride,
-        .requantize = { rnnp_parameters(s, RNNP_DEPTHWISE_BIAS), rnnp_parameters(s, RNNP_DEPTHWISE_MULTIPLIER),
-            op->dw_zero_point, op->dw_min, op->dw_max },
+        .requantize = { bias + first, multiplier + first, op->dw_zero_point, op->dw_min, op->dw_max },
     };
+    rnnp_kernel_depthwise(&depthwise, rows, op->out_width);
+}
+
+// Makes the next output row from a filtered one.
+static void project(const rnnp_step_t *s, const int8_t *filtered) {
+    const rnnp_op_t *op = &s->op;
     const rnnp_pointwise_t projection = {
         .weight = rnnp_parameters(s, RNNP_PROJECT_WEIGHT),
         .residual = rnnp_op_residual(op) ? rnnp_parameters(s, RNNP_RESIDUAL) : NULL,
@@ -91,26 +112,34 @@ static void make_row(const rnnp_step_t *s, int8_t *const *rows) {
         .stride = op->stride,
         .requantize = { rnnp_parameters(s, RNNP_PROJECT_BIAS), rnnp_parameters(s, RNNP_PROJECT_MULTIPLIER),
             op->out_zero_point, op->act_min, op->act_max },
-        .tile = (uint8_t *)rnnp_scratch(s) + ring_row_bytes(op),
+        .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
     };
     int8_t *out = rnnp_ring_row(s->context, s->node, s->node->rows_made);
     const int8_t *skip = rnnp_op_residual(op) ? rnnp_input_row(s, s->node->rows_made) : NULL;
-    rnnp_kernel_depthwise(&depthwise, rows, op->out_width);
-    rnnp_kernel_pointwise(&projection, rows[0], skip, op->out_width, out);
+    rnnp_kernel_pointwise(&projection, filtered, skip, op->out_width, out);
     rnnp_row_made(s, out, (uint32_t)op->out_width * op->out_channels);
 }
 
 void rnnp_inverted_residual_step(const rnnp_step_t *s) {
     const rnnp_op_t *op = &s->op;
-    uint32_t y = s->node->rows_taken++, row_bytes = ring_row_bytes(op);
-    int8_t *work = rnnp_work(s), *fresh = rnnp_scratch(s);
-    int8_t *oldest = work + y % 2 * row_bytes, *middle = work + (y + 1) % 2 * row_bytes;
+    uint32_t y = s->node->rows_taken++, i = s->node->rows_made, pitch = row_pitch(op), mid = op->mid_channels;
+    int8_t *slots[2] = { rnnp_work(s), (int8_t *)rnnp_work(s) + ring_row_bytes(op) };
+    int8_t *oldest = slots[(i + 1) % 2], *middle = slots[i % 2], *fresh = rnnp_scratch(s);
     // Output row i is centred on row i * stride and complete with the row after it.
-    if (y == (uint32_t)s->node->rows_made * op->stride + 1) {
-        expand(s, y, fresh);
-        make_row(s, (int8_t *const[]){ oldest, middle, fresh });
-        memcpy(oldest, fresh, row_bytes);
-    } else {
-        expand(s, y, oldest);
+    if (y != i * op->stride + 1) {
+        expand(s, y, 0, mid, middle);
+        return;
+    }
+    for (uint32_t first = 0; first < mid; first += fresh_channels(op)) {
+        uint32_t count = rnnp_min_u32(fresh_channels(op), mid - first), at = first * pitch;
+        expand(s, y, first, count, fresh);
+        filter(s, first, count, (int8_t *const[]){ oldest + at, middle + at, fresh });
+        if (op->stride == 2) {
+            memcpy(middle + at, fresh, count * pitch);
+        }
+    }
+    project(s, oldest);
+    if (op->stride == 1) {
+        memcpy(oldest, fresh, mid * pitch);
     }
 }
