@@ -27,6 +27,8 @@ STM32_MPY := $(MPY)
 STM32_GET_MPY := $(GET_MPY)
 endif
 
+STM32_MAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) $(if $(V),,ECHO=@true)
+
 ##@ For boards
 
 .PHONY: firmware
@@ -38,13 +40,12 @@ firmware: $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firmware.*, memory 
 	@[ ! -e $(STM32_BUILD)/.source ] || [ "$$(cat $(STM32_BUILD)/.source)" = "$(STM32_MPY)" ] || rm -rf $(STM32_BUILD)
 	@mkdir -p $(STM32_BUILD) && echo "$(STM32_MPY)" >$(STM32_BUILD)/.source
 	@echo "Building $(STM32_BUILD:$(ROOT)/%=%)/firmware.elf"
-	@# By itself: as a prerequisite of MicroPython's own it would be given our BUILD, and then not be found.
-	@unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
-	    $(MAKE) -C "$(STM32_MPY)/mpy-cross" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) $(if $(V),,ECHO=@true)
+	@# mpy-cross by itself: as a prerequisite of the port it would be given our BUILD, and then not be found.
 	@set -a; [ ! -e "$(STM32_MPY)/.rnnpool-source" ] || . "$(STM32_MPY)/.rnnpool-source"; set +a; \
 	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
-	    $(MAKE) -C "$(STM32_MPY)/ports/stm32" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
-	    $(STM32_BOARD) BUILD=$(STM32_BUILD) USER_C_MODULES="$(ROOT)" RNNPOOL_MODELS="$(STM32_MODELS)" $(if $(V),,ECHO=@true)
+	    $(STM32_MAKE) -C "$(STM32_MPY)/mpy-cross"; \
+	    $(STM32_MAKE) -C "$(STM32_MPY)/ports/stm32" $(STM32_BOARD) BUILD=$(STM32_BUILD) USER_C_MODULES="$(ROOT)" \
+	    RNNPOOL_MODELS="$(STM32_MODELS)"
 	$(if $(STM32_ROMFS),@$(PYTHON) tools/make_romfs.py build $(STM32_BUILD)/romfs.img models/*.rnnp >/dev/null)
 	@$(PYTHON) -m tools.stm32 check $(STM32_BUILD) $(if $(STM32_ROMFS),--romfs $(STM32_BUILD)/romfs.img) --linked $(STM32_MODELS)
 
