@@ -305,6 +305,7 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
     uint8_t segment[RNNP_MAX_OPS]; // of each operator, one more if it is materialized: that of its consumers
     uint8_t cut[RNNP_MAX_OPS + 1]; // the materialized operator of a segment
     uint32_t heads = 0, dense = 0;
+    uint64_t anchors = 0;
     for (uint32_t i = 0; i <= RNNP_MAX_OPS; i++) {
         cut[i] = NO_SEGMENT;
     }
@@ -313,6 +314,7 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
         rnnp_op_get(&op, model, i);
         consumed |= UINT64_C(1) << op.input;
         heads += op.kind == RNNP_DETECT_HEAD;
+        anchors += (uint64_t)op.out_height * op.out_width * op.num_anchors;
         dense += op.kind == RNNP_DENSE;
         segment[i] = op.input == 0 ? 0 : segment[op.input - 1];
         if (rnnp_op_materialized(&op)) {
@@ -336,6 +338,9 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
     bool detection = model->task == RNNP_TASK_DETECTION;
     if (detection != (heads > 0)) {
         return bad(&c, "heads", detection ? 1 : 0, heads);
+    }
+    if (anchors > RNNP_MAX_MODEL_ANCHORS) {
+        return bad(&c, "anchors", RNNP_MAX_MODEL_ANCHORS, anchors > UINT32_MAX ? UINT32_MAX : (uint32_t)anchors);
     }
     if (model->task == RNNP_TASK_LAYER) {
         return true;

@@ -77,7 +77,7 @@ void rnnp_detect_row(const rnnp_step_t *s, const int16_t *row) {
             decode_axis((2 * ix + 1) * op->step * 8, anchors[2 * a], row[1], row[3], &box[0], &box[2]);
             decode_axis((2 * iy + 1) * op->step * 8, anchors[2 * a + 1], row[2], row[4], &box[1], &box[3]);
             candidate->logit = row[0];
-            candidate->anchor = index;
+            candidate->anchor = (uint16_t)index;
         }
     }
 }
@@ -98,9 +98,10 @@ static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15) {
 }
 
 // Is candidate i not suppressed by a kept one before it? Greedy, best first: all before it are decided.
-static bool survives(const rnnp_candidate_t *list, uint32_t i, uint16_t iou_q15) {
+//   kept  a bit for each candidate
+static bool survives(const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15) {
     for (uint32_t j = 0; j < i; j++) {
-        if (list[j].kept != 0 && suppresses(list[j].box, list[i].box, iou_q15)) {
+        if ((kept[j / 8] >> j % 8 & 1) != 0 && suppresses(list[j].box, list[i].box, iou_q15)) {
             return false;
         }
     }
@@ -148,12 +149,13 @@ rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "max", max < 1 ? 1 : 512, max);
     }
     rnnp_state_t *state = arena;
-    rnnp_candidate_t *list = (void *)((uint8_t *)arena + state->candidates);
+    const rnnp_candidate_t *list = (const void *)((const uint8_t *)arena + state->candidates);
+    uint8_t kept[RNNP_MAX_CANDIDATES / 8] = { 0 };
     *count = 0;
     for (uint32_t i = 0; i < state->num_candidates && *count < max; i++) {
-        list[i].kept = survives(list, i, iou_q15);
-        if (list[i].kept != 0 && to_detection(run, state, &list[i], &out[*count])) {
-            (*count)++;
+        if (survives(list, kept, i, iou_q15)) {
+            kept[i / 8] |= (uint8_t)(1u << i % 8);
+            *count += to_detection(run, state, &list[i], &out[*count]);
         }
     }
     return RNNP_OK;

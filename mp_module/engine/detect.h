@@ -12,8 +12,7 @@
 typedef struct {
     int16_t box[4]; // x1, y1, x2, y2 in 1/16 pixel of the model's input
     int16_t logit; // Q12
-    uint16_t kept; // scratch of the suppression
-    uint32_t anchor; // index
+    uint16_t anchor; // index
 } rnnp_candidate_t;
 
 // The smallest logit whose score reaches the threshold (Q15, 0..32767); 32768 if none does.

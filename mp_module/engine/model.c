@@ -117,7 +117,8 @@ static bool check_header(const uint8_t *blob, rnnp_error_t *error) {
         !rnnp_check_range(&c, "num_labels", rnnp_read_u16(blob + 36), 1, 256) ||
         !rnnp_check_range(&c, "threshold", rnnp_read_u16(blob + 38), 0, 32767) ||
         !rnnp_check_range(&c, "iou", rnnp_read_u16(blob + 40), 0, 32767) ||
-        !rnnp_check_range(&c, "max_candidates", rnnp_read_u16(blob + 42), detection ? 1 : 0, detection ? 512 : 0) ||
+        !rnnp_check_range(
+            &c, "max_candidates", rnnp_read_u16(blob + 42), detection ? 1 : 0, detection ? RNNP_MAX_CANDIDATES : 0) ||
         !rnnp_check_zeros(&c, "reserved", blob + RESERVED_OFFSET, RESERVED_SIZE)) {
         return false;
     }

@@ -103,18 +103,42 @@ def test_too_large_an_arena_is_refused() -> None:
     net = networks.Builder(np.random.default_rng(1), 1, 1, 1)
     stem = net.conv(0, 1024, 1, 1)
     net.ops[stem - 1].materialize = True  # type: ignore[misc]
-    net.head(stem, 1, [(16, 16)], 8)
+    last = stem
+    for _ in range(3):
+        last = net.conv(last, 1, 1, 2)
+    net.head(last, 1, [(16, 16)], 8)
     model = net.model("large", max_candidates=1)
     data = blob.write(model)
     Engine(data)
     huge = bytearray(data)
     struct.pack_into("<2H", huge, 18, 2048, 2048)
-    for op in range(2):
-        struct.pack_into("<2H", huge, 128 + op * 64 + 4, 2048, 2048)
-        struct.pack_into("<2H", huge, 128 + op * 64 + 10, 2048, 2048)
+    for op, (given, made) in enumerate([(2048, 2048), (2048, 1024), (1024, 512), (512, 256), (256, 256)]):
+        struct.pack_into("<2H", huge, 128 + op * 64 + 4, given, given)
+        struct.pack_into("<2H", huge, 128 + op * 64 + 10, made, made)
     sealed = seal(bytes(huge))
     blob.read(sealed)
     with pytest.raises(EngineError) as caught:
         Engine(sealed)
     assert (caught.value.status, caught.value.what) == ("format", "arena")
     assert caught.value.given > 2**31
+
+
+def test_more_anchors_than_a_candidate_can_name_are_refused() -> None:
+    net = networks.Builder(np.random.default_rng(1), 1, 1, 1)
+    net.head(net.conv(0, 1, 1, 1), 1, [(16, 16)], 8)
+    wide = bytearray(blob.write(net.model("wide", max_candidates=1)))
+    for width, refused in ((256, False), (257, True)):
+        struct.pack_into("<2H", wide, 18, 256, width)
+        for op in range(2):
+            struct.pack_into("<2H", wide, 128 + op * 64 + 4, 256, width)
+            struct.pack_into("<2H", wide, 128 + op * 64 + 10, 256, width)
+        sealed = seal(bytes(wide))
+        if not refused:
+            blob.read(sealed)
+            Engine(sealed)
+            continue
+        with pytest.raises(EngineError) as caught:
+            Engine(sealed)
+        assert (caught.value.what, caught.value.expected, caught.value.given) == ("anchors", 65536, 256 * width)
+        with pytest.raises(blob.BlobError, match="anchors"):
+            blob.read(sealed)

@@ -132,6 +132,9 @@ def check_graph(header: Record, records: list[Record]) -> None:
     heads, dense = kinds.count(Kind.DETECT_HEAD), kinds.count(Kind.DENSE)
     if detection != bool(heads):
         fail("heads", "at least 1 for detection, else 0", heads)
+    anchors = sum(r["out_height"] * r["out_width"] * r["num_anchors"] for r in records)
+    if anchors > layout.MAX_MODEL_ANCHORS:
+        fail("anchors", f"at most {layout.MAX_MODEL_ANCHORS} in all", anchors)
     if header["task"] == Task.LAYER:
         return
     if dense != (0 if detection else 1):
