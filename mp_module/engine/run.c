@@ -233,11 +233,11 @@ rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnn
         uint32_t given = run->rows_in + 1u;
         return rnnp_fail(error, RNNP_ERROR_STATE, -1, waiting ? "pulled" : "rows", waiting ? 0 : model->height, given);
     }
-    uint8_t sign = rnnp_reads_pixels(model) ? 0x80 : 0;
-    int8_t *to = rnnp_ring_row(&c, &c.nodes[0], run->rows_in++);
-    uint32_t values = (uint32_t)model->width * model->channels;
-    for (uint32_t i = 0; i < values; i++) {
-        to[i] = (int8_t)(((const uint8_t *)row)[i] ^ sign);
+    uint32_t *to = (void *)rnnp_ring_row(&c, &c.nodes[0], run->rows_in++);
+    memcpy(to, row, (uint32_t)model->width * model->channels);
+    uint32_t words = rnnp_reads_pixels(model) ? c.nodes[0].row_bytes / (uint32_t)sizeof(to[0]) : 0;
+    while (words-- > 0) {
+        *to++ ^= 0x80808080;
     }
     c.nodes[0].rows_made++;
     return RNNP_OK;

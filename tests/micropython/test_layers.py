@@ -62,7 +62,7 @@ for _ in range(240):
         more = layer.feed(None, out)
 micropython.heap_unlock()
 print(made, layer.feed(None, out))
-print(layer)
+print(str(layer) == "<Conv2D 'face_m4 1 0' 240x320x1 to 120x160x4, ram %d>" % layer.ram)
 
 
 def attempt(what, *args, **kwargs):

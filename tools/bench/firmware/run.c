@@ -32,6 +32,19 @@ static uint8_t arena[BENCH_ARENA] __attribute__((aligned(RNNP_ALIGNMENT)));
 static rnnp_detection_t detections[MAX_DETECTIONS];
 static uint16_t probabilities[MAX_LABELS];
 
+// A layer's map: its rows in, and all rows out of it that they make.
+static rnnp_status_t run_layer(rnnp_run_t *run, rnnp_error_t *error) {
+    uint32_t row_bytes = (uint32_t)run->model->width * run->model->channels;
+    rnnp_status_t status = RNNP_OK;
+    run->skip_crc = true; // as for scripts
+    for (uint32_t y = 0; y < run->model->height && status == RNNP_OK; y++) {
+        status = rnnp_layer_push(run, arena, bench_image + y * row_bytes, error);
+        while (rnnp_layer_pull(run, arena) != NULL) {
+        }
+    }
+    return status;
+}
+
 static void print_value(const char *name, uint32_t value) {
     print(name);
     print(" ");
@@ -88,7 +101,11 @@ int main(void) {
     run.skip_crc = true;
     run.tap = tap;
     run.tap_context = &model;
-    for (uint32_t y = 0; y < frame.height && status == RNNP_OK; y++) {
+    bool layer = model.task == RNNP_TASK_LAYER;
+    if (layer && status == RNNP_OK) {
+        status = run_layer(&run, &error);
+    }
+    for (uint32_t y = 0; y < frame.height && status == RNNP_OK && !layer; y++) {
         status = rnnp_push(&run, arena, bench_image + y * row_bytes, &error);
     }
     if (status == RNNP_OK && model.task == RNNP_TASK_DETECTION) {
@@ -102,7 +119,7 @@ int main(void) {
         return failed(&error);
     }
     print_value("crc", result_crc(&model));
-    print_value("arena", rnnp_arena_size(&model, &frame));
+    print_value("arena", rnnp_arena_size(&model, layer ? NULL : &frame));
     print_value("stack", stack_used());
     print_value("detections", count);
     for (uint32_t i = 0; i < model.num_labels && model.task == RNNP_TASK_CLASSIFICATION; i++) {
