@@ -92,6 +92,18 @@ typedef struct {
 //   rows  three rows, channels * pitch bytes each, at addresses divisible by 4
 void rnnp_kernel_depthwise(const rnnp_depthwise_t *depthwise, int8_t *const *rows, uint32_t out_width);
 
+// ---- The recurrent cell ----
+//
+// Vectors are handled RNNP_LANES at a time. In a *tile* of int16 vectors, and in a map of products W v, elements 2 i and
+// 2 i + 1 of a vector (a *pair*) stand together, beside the same pair of the next lane's vector: pair i of lane l is at
+// (i * pitch + l) * 2, where a tile's pitch is RNNP_LANES. Of an odd number of elements the last pair has one. Lanes from
+// `count` (1..RNNP_LANES) on may hold anything, may be written, and have no influence on the others.
+
+#define RNNP_LANES (4u)
+
+// Values of a tile.
+#define RNNP_TILE_VALUES(elements) (((elements) + 1u) / 2u * 2u * RNNP_LANES)
+
 // One FastGRNN cell.
 typedef struct {
     const int16_t *w; // [hidden][inputs]
@@ -102,25 +114,37 @@ typedef struct {
     uint8_t shift_w, shift_u; // 0..24
     uint16_t zeta, nu; // Q15, 0..32768 and 0..32767
     bool smooth; // sigmoid and tanh; else the hard non-linearities
+    uint32_t *packed; // set before any other use: memory for rnnp_kernel_cell_pack
 } rnnp_cell_t;
 
-// W x for int8 pixels: wx[i][h] = sat16((sum_k w[h][k] * (x[i][k] - zero_point)) >> shift_w).
-//   x     pixels * inputs values
-//   wx    pixels * hidden values
-void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, int8_t zero_point, uint32_t pixels, int16_t *wx);
+// Words of memory for rnnp_kernel_cell_pack: the same for all machines.
+#define RNNP_CELL_WORDS(inputs, hidden) \
+    (((hidden) + 1u) / 2u * (((inputs) <= 16 ? (inputs) : 0u) + ((hidden) <= 16 ? (hidden) + 2u : 0u)))
 
-// W v for int16 vectors v.
-//   v     count * inputs values, Q15
-//   wx    count * hidden values; must not overlap v
-void rnnp_kernel_cell_input16(const rnnp_cell_t *cell, const int16_t *v, uint32_t count, int16_t *wx);
+// Copies the weights to cell->packed as this machine's kernels like them best, in memory that is faster than a blob's.
+void rnnp_kernel_cell_pack(const rnnp_cell_t *cell);
 
-// Runs the cell from the initial state over `steps` inputs, for `count` sequences side by side.
-//   wx     for each step W x of the first sequence's input; the next sequence's is `stride` values further
+// Products W v: sat16((sum_k w[i][k] * v[k]) >> shift_w).
+//   tile   the vectors, in memory for 16 elements or more
+//   wx     of lane 0, as above; must not overlap the tile
+void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch);
+
+// The same for int8 vectors, v = (x - zero_point) << shift, which fits int16.
+//   x      of lane 0; the next lane's is `step` bytes further
+//   zero_point  0 if the shift is not 0
+void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
+    uint32_t shift, int16_t *wx, uint32_t pitch);
+
+// Runs the cell from the initial state over `steps` inputs.
+//   wx     for each step the products W v of lane 0 on
 //   steps  1..RNNP_MAX_PATCH
-//   h      the last states: count * hidden values, Q15; must not overlap wx
-// Vectors of an even number of values lie at addresses divisible by 4.
+//   h      a tile for the last states, Q15; must not overlap wx
 void rnnp_kernel_cell_sweep(
-    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h);
+    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch, uint32_t count, int16_t *h);
+
+// Last states as int8: sat8((h + 128) >> 8).
+//   out  of lane 0; the next lane's is `step` bytes further
+void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t count, int8_t *out, uint32_t step);
 
 // The twins in plain C of the kernels that arch/ has, for shapes that those are not made for; without arch/ they are the
 // kernels themselves.
@@ -130,7 +154,8 @@ __typeof__(rnnp_kernel_conv) rnnp_kernel_conv_c;
 __typeof__(rnnp_kernel_pointwise) rnnp_kernel_pointwise_c;
 __typeof__(rnnp_kernel_depthwise) rnnp_kernel_depthwise_c;
 __typeof__(rnnp_kernel_cell_input8) rnnp_kernel_cell_input8_c;
-__typeof__(rnnp_kernel_cell_input16) rnnp_kernel_cell_input16_c;
+__typeof__(rnnp_kernel_cell_store) rnnp_kernel_cell_store_c;
+__typeof__(rnnp_kernel_cell_input) rnnp_kernel_cell_input_c;
 __typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
 #else
 #define rnnp_kernel_head_c rnnp_kernel_head
@@ -138,7 +163,8 @@ __typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
 #define rnnp_kernel_pointwise_c rnnp_kernel_pointwise
 #define rnnp_kernel_depthwise_c rnnp_kernel_depthwise
 #define rnnp_kernel_cell_input8_c rnnp_kernel_cell_input8
-#define rnnp_kernel_cell_input16_c rnnp_kernel_cell_input16
+#define rnnp_kernel_cell_store_c rnnp_kernel_cell_store
+#define rnnp_kernel_cell_input_c rnnp_kernel_cell_input
 #define rnnp_kernel_cell_sweep_c rnnp_kernel_cell_sweep
 #endif
 

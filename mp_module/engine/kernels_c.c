@@ -125,25 +125,49 @@ static int32_t dot16(const int16_t *a, const int16_t *b, uint32_t count) {
     return sum;
 }
 
-void rnnp_kernel_cell_input8_c(
-    const rnnp_cell_t *cell, const int8_t *x, int8_t zero_point, uint32_t pixels, int16_t *wx) {
-    for (uint32_t i = 0; i < pixels; i++) {
-        for (uint32_t h = 0; h < cell->hidden; h++) {
-            const int16_t *w = cell->w + h * cell->inputs;
+// Where element i of lane l is in a tile or in a map of products.
+static uint32_t at(uint32_t i, uint32_t pitch, uint32_t lane) {
+    return (i / 2 * pitch + lane) * 2 + i % 2;
+}
+
+#if !RNNP_ARMV7EM
+void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
+    (void)cell; // the blob is fine
+}
+#endif
+
+void rnnp_kernel_cell_store_c(const int16_t *tile, uint32_t elements, uint32_t count, int8_t *out, uint32_t step) {
+    for (uint32_t lane = 0; lane < count; lane++, out += step) {
+        for (uint32_t i = 0; i < elements; i++) {
+            out[i] = rnnp_sat8((tile[at(i, RNNP_LANES, lane)] + 128) >> 8);
+        }
+    }
+}
+
+void rnnp_kernel_cell_input_c(
+    const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
+    for (uint32_t i = 0; i < cell->hidden; i++) {
+        const int16_t *w = cell->w + i * cell->inputs;
+        for (uint32_t lane = 0; lane < count; lane++) {
+            int32_t sum = 0;
+            for (uint32_t k = 0; k < cell->inputs; k++) {
+                sum += w[k] * tile[at(k, RNNP_LANES, lane)];
+            }
+            wx[at(i, pitch, lane)] = rnnp_sat16(sum >> cell->shift_w);
+        }
+    }
+}
+
+void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count,
+    int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t pitch) {
+    for (uint32_t lane = 0; lane < count; lane++, x += step) {
+        for (uint32_t i = 0; i < cell->hidden; i++) {
+            const int16_t *w = cell->w + i * cell->inputs;
             int32_t sum = 0;
             for (uint32_t k = 0; k < cell->inputs; k++) {
                 sum += w[k] * (x[k] - zero_point);
             }
-            *wx++ = rnnp_sat16(sum >> cell->shift_w);
-        }
-        x += cell->inputs;
-    }
-}
-
-void rnnp_kernel_cell_input16_c(const rnnp_cell_t *cell, const int16_t *v, uint32_t count, int16_t *wx) {
-    for (uint32_t i = 0; i < count; i++, v += cell->inputs) {
-        for (uint32_t h = 0; h < cell->hidden; h++) {
-            *wx++ = rnnp_sat16(dot16(cell->w + h * cell->inputs, v, cell->inputs) >> cell->shift_w);
+            wx[at(i, pitch, lane)] = rnnp_sat16((sum * (1 << shift)) >> cell->shift_w);
         }
     }
 }
@@ -164,21 +188,22 @@ static int16_t update(const rnnp_cell_t *cell, uint32_t i, int32_t p, int32_t h)
 }
 
 void rnnp_kernel_cell_sweep_c(
-    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t stride, uint32_t count, int16_t *h) {
+    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch, uint32_t count, int16_t *tile) {
     uint32_t hidden = cell->hidden;
-    for (uint32_t sequence = 0; sequence < count; sequence++, h += hidden) {
-        const int16_t *first = wx[0] + sequence * stride;
+    for (uint32_t lane = 0; lane < count; lane++) {
+        int16_t h[RNNP_MAX_HIDDEN], old[RNNP_MAX_HIDDEN];
         for (uint32_t i = 0; i < hidden; i++) {
-            h[i] = update(cell, i, first[i], 0); // the initial state is 0: no U h
+            h[i] = update(cell, i, wx[0][at(i, pitch, lane)], 0); // the initial state is 0: no U h
         }
         for (uint32_t t = 1; t < steps; t++) {
-            const int16_t *input = wx[t] + sequence * stride;
-            int16_t old[RNNP_MAX_HIDDEN];
             memcpy(old, h, hidden * sizeof(old[0]));
             for (uint32_t i = 0; i < hidden; i++) {
                 int32_t uh = rnnp_sat16(dot16(cell->u + i * hidden, old, hidden) >> cell->shift_u);
-                h[i] = update(cell, i, rnnp_sat16(input[i] + uh), old[i]);
+                h[i] = update(cell, i, rnnp_sat16(wx[t][at(i, pitch, lane)] + uh), old[i]);
             }
+        }
+        for (uint32_t i = 0; i < hidden; i++) {
+            tile[at(i, RNNP_LANES, lane)] = h[i];
         }
     }
 }

@@ -201,58 +201,93 @@ static void fill_matrix(int16_t *to, uint32_t rows, uint32_t columns, uint32_t m
     }
 }
 
-static void fill_cell(rnnp_cell_t *c) {
-    *c = (rnnp_cell_t){ .w = w16, .u = u16, .bz = bz, .bh = bh };
+static uint32_t packed[RNNP_CELL_WORDS(16, 16) + 1];
+
+static void fill_cell(rnnp_cell_t *c, uint32_t most) {
+    *c = (rnnp_cell_t){ .w = w16, .u = u16, .bz = bz, .bh = bh, .packed = packed };
     c->inputs = (uint16_t)ONE_OF(4, 4, 8, 16, between(1, 20));
-    c->hidden = (uint16_t)ONE_OF(16, 16, 16, 8, between(1, 20));
-    c->shift_w = (uint8_t)ONE_OF(16, between(0, 24));
+    c->hidden = (uint16_t)ONE_OF(16, 16, 16, 8, 8, 4, between(1, 20));
+    c->shift_w = (uint8_t)ONE_OF(16, 7, between(0, 24));
     c->shift_u = (uint8_t)ONE_OF(16, 16, 15, 14, between(0, 24));
-    c->zeta = (uint16_t)ONE_OF(32768, 32767, 0, between(0, 32768));
+    c->zeta = (uint16_t)ONE_OF(32768, 32768, 32767, 0, between(0, 32768));
     c->nu = (uint16_t)ONE_OF(0, 0, 32767, between(0, 32767));
     c->smooth = next() % 8 == 0;
     fill16(bz, c->hidden, ONE_OF(32767, 9000));
     fill16(bh, c->hidden, ONE_OF(32767, 2000));
+    fill_matrix(w16, c->hidden, c->inputs, most);
+    fill_matrix(u16, c->hidden, c->hidden, 32768);
+    uint32_t words = RNNP_CELL_WORDS(c->inputs, c->hidden);
+    packed[words] = 0x5A5A5A5A;
+    rnnp_kernel_cell_pack(c);
+    failures += packed[words] != 0x5A5A5A5A;
+}
+
+// Makes lanes from `count` on equal in both outputs: there anything is right.
+static void forget_lanes(uint32_t elements, uint32_t count, uint32_t pitch) {
+    for (uint32_t i = 0; i < (elements + 1) / 2; i++) {
+        for (uint32_t lane = count; lane < RNNP_LANES; lane++) {
+            memset(fast + (i * pitch + lane) * 4, 0, 4);
+            memset(plain + (i * pitch + lane) * 4, 0, 4);
+        }
+        if (i == elements / 2) { // the unused half of the last pair
+            for (uint32_t lane = 0; lane < count; lane++) {
+                memset(fast + (i * pitch + lane) * 4 + 2, 0, 2);
+                memset(plain + (i * pitch + lane) * 4 + 2, 0, 2);
+            }
+        }
+    }
 }
 
 static void check_cell_input8(void) {
     rnnp_cell_t c;
-    fill_cell(&c);
-    fill_matrix(w16, c.hidden, c.inputs, 255);
-    uint32_t pixels = (uint32_t)between(1, 9);
-    int8_t zero_point = (int8_t)between(-128, 127);
-    fill8(in8[0], pixels * c.inputs);
+    uint32_t shift = (uint32_t)ONE_OF(0, 8), count = (uint32_t)between(1, RNNP_LANES);
+    fill_cell(&c, shift == 0 ? 255 : 32768);
+    uint32_t step = c.inputs * (uint32_t)between(1, 3), pitch = RNNP_LANES + (uint32_t)between(0, 3);
+    int8_t zero_point = (int8_t)(shift == 0 ? between(-128, 127) : 0);
+    fill8(in8[0], step * RNNP_LANES);
     start_case();
-    rnnp_kernel_cell_input8(&c, in8[0], zero_point, pixels, (int16_t *)fast);
-    rnnp_kernel_cell_input8_c(&c, in8[0], zero_point, pixels, (int16_t *)plain);
-    end_case("cell_input8", c.inputs, c.hidden, pixels);
+    rnnp_kernel_cell_input8(&c, in8[0], step, count, zero_point, shift, (int16_t *)fast, pitch);
+    rnnp_kernel_cell_input8_c(&c, in8[0], step, count, zero_point, shift, (int16_t *)plain, pitch);
+    forget_lanes(c.hidden, count, pitch);
+    end_case("cell_input8", c.inputs, c.hidden, count);
 }
 
-static void check_cell_input16(void) {
-    rnnp_cell_t c;
-    fill_cell(&c);
-    fill_matrix(w16, c.hidden, c.inputs, 32768);
-    uint32_t count = (uint32_t)between(1, 9);
-    fill16(vectors, count * c.inputs, 32767);
+static void check_cell_store(void) {
+    uint32_t elements = (uint32_t)ONE_OF(4, 8, 16, between(1, 20)), count = (uint32_t)between(1, RNNP_LANES);
+    uint32_t step = elements * (uint32_t)between(1, 3);
+    fill16(vectors, RNNP_TILE_VALUES(elements), 32767);
     start_case();
-    rnnp_kernel_cell_input16(&c, vectors, count, (int16_t *)fast);
-    rnnp_kernel_cell_input16_c(&c, vectors, count, (int16_t *)plain);
-    end_case("cell_input16", c.inputs, c.hidden, count);
+    rnnp_kernel_cell_store(vectors, elements, count, (int8_t *)fast, step);
+    rnnp_kernel_cell_store_c(vectors, elements, count, (int8_t *)plain, step);
+    end_case("cell_store", elements, count, step);
+}
+
+static void check_cell_input(void) {
+    rnnp_cell_t c;
+    fill_cell(&c, 32768);
+    uint32_t count = (uint32_t)between(1, RNNP_LANES), pitch = RNNP_LANES + (uint32_t)between(0, 3);
+    fill16(vectors, RNNP_TILE_VALUES(c.inputs), 32767);
+    start_case();
+    rnnp_kernel_cell_input(&c, vectors, count, (int16_t *)fast, pitch);
+    rnnp_kernel_cell_input_c(&c, vectors, count, (int16_t *)plain, pitch);
+    forget_lanes(c.hidden, count, pitch);
+    end_case("cell_input", c.inputs, c.hidden, count);
 }
 
 static void check_cell_sweep(void) {
     rnnp_cell_t c;
-    fill_cell(&c);
-    fill_matrix(u16, c.hidden, c.hidden, 32768);
-    uint32_t count = (uint32_t)between(1, 9), steps = (uint32_t)between(1, 6);
-    uint32_t stride = c.hidden * (uint32_t)between(1, 3);
-    fill16(vectors, (count - 1) * stride + (steps + 1) * c.hidden, ONE_OF(32767, 12000, 3000));
+    fill_cell(&c, 32768);
+    uint32_t count = (uint32_t)between(1, RNNP_LANES), steps = (uint32_t)between(1, 6);
+    uint32_t pitch = RNNP_LANES + (uint32_t)between(0, 3), values = (c.hidden + 1u) / 2u * pitch * 2u;
+    fill16(vectors, steps * values + 2 * RNNP_LANES, ONE_OF(32767, 12000, 3000));
     const int16_t *wx[RNNP_MAX_PATCH];
     for (uint32_t t = 0; t < steps; t++) {
-        wx[t] = vectors + (next() % 2 != 0 ? t : steps - t) * c.hidden;
+        wx[t] = vectors + (next() % 2 != 0 ? t : steps - 1 - t) * values + 2 * (next() % 2);
     }
     start_case();
-    rnnp_kernel_cell_sweep(&c, wx, steps, stride, count, (int16_t *)fast);
-    rnnp_kernel_cell_sweep_c(&c, wx, steps, stride, count, (int16_t *)plain);
+    rnnp_kernel_cell_sweep(&c, wx, steps, pitch, count, (int16_t *)fast);
+    rnnp_kernel_cell_sweep_c(&c, wx, steps, pitch, count, (int16_t *)plain);
+    forget_lanes(c.hidden, count, RNNP_LANES);
     end_case("cell_sweep", c.hidden, steps, count);
 }
 
@@ -263,11 +298,12 @@ int main(void) {
         check_conv(false);
         check_conv(true);
         check_cell_input8();
-        check_cell_input16();
+        check_cell_store();
+        check_cell_input();
         check_cell_sweep();
     }
     print("cases ");
-    print_number(7 * CASES);
+    print_number(8 * CASES);
     print(", failures ");
     print_number(failures);
     print("\n");

@@ -181,6 +181,10 @@ def sweep(cell: Cell, sequence: list[list[int]]) -> list[int]:
     return h
 
 
+def byte(h: int) -> int:
+    return clamp((h + 128) >> 8, -128, 127)
+
+
 def rnnpool(op: RNNPool, x: Map, zero_point: int) -> Map:
     """Algorithm 1 of the paper, one patch after the other."""
     one = Cell(op.w1, op.u1, op.bz1, op.bh1, op.shift_w1, op.shift_u1, op.zeta1, op.nu1, op.smooth)
@@ -196,10 +200,10 @@ def rnnpool(op: RNNPool, x: Map, zero_point: int) -> Map:
         for j in range(n_x):
             ys = range(i * op.stride, i * op.stride + op.patch_height)
             xs = range(j * op.stride, j * op.stride + op.patch_width)
-            rows = [sweep(one, [pixel(y, x_) for x_ in xs]) for y in ys]
+            rows = [[256 * byte(h) for h in sweep(one, [pixel(y, x_) for x_ in xs])] for y in ys]
             columns = [sweep(one, [pixel(y, x_) for y in ys]) for x_ in xs]
             state = sweep(two, rows) + sweep(two, rows[::-1]) + sweep(two, columns) + sweep(two, columns[::-1])
-            out[i, j] = [clamp((h + 128) >> 8, -128, 127) for h in state]
+            out[i, j] = [byte(h) for h in state]
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
             out[i, j] = out[min(i, n_y - 1), min(j, n_x - 1)]

@@ -95,7 +95,7 @@ def test_every_operator_agrees_with_the_integer_reference(quantized: QuantizedDe
     with torch.no_grad():
         stem = quantized.stem_out
         compare(0, stem(quantized.stem(x, quantized.input_scale)), float(stem.scale), float(stem.zero_point), 0.999, 1)
-        x = quantized.pool(real(0, float(stem.scale), float(stem.zero_point)))
+        x = quantized.pooled(quantized.pool, real(0, float(stem.scale), float(stem.zero_point)))
         compare(1, x.clamp(-1, 127 / 128), 1 / 128, 0, 0.95, 1)
         source, scale, zero_point = 1, quantized.pool_scale, 0.0
         op = 2

@@ -2,7 +2,7 @@
 
 `QuantizedDetector` and `QuantizedClassifier` compute docs/arithmetic.md in floating point: real = scale * (q -
 zero_point) for every int8 tensor, with straight-through gradients. Convolutions are exact up to the float sum; of
-RNNPool only the input and the output are rounded (its int16 states are finer than the int8 output by eight bits).
+RNNPool the input, the row summaries and the output are rounded (its int16 states are finer by eight bits).
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ BOX_FACTORS = (1.0, VARIANCES[0], VARIANCES[0], VARIANCES[1] / math.log(2), VARI
 def round_through(x: Tensor) -> Tensor:
     """floor(x + 1/2), with the gradient of x."""
     return x + (torch.floor(x + 0.5) - x).detach()
+
+
+def round_states(h: Tensor) -> Tensor:
+    """Last states of an RNNPool's cell as int8 of scale 1/128."""
+    return torch.clamp(round_through(h * 128), -128, 127) / 128
 
 
 @dataclass
@@ -192,9 +197,9 @@ class QuantTrunk(nn.Module):
         return [m for m in self.modules() if isinstance(m, Activation)]
 
     def pooled(self, pool: RNNPool2d, x: Tensor) -> Tensor:
-        """An RNNPool's output, on the grid of 1/128 that it has on the device."""
-        x = pool(x)
-        return torch.clamp(round_through(x * 128), -128, 127) / 128 if self.quantizing else x
+        """An RNNPool's output; it and the row summaries are on the grid of 1/128 that they have on the device."""
+        out: Tensor = pool(x, round_states) if self.quantizing else pool(x)
+        return out
 
     def maps(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """The output of each block and its scale (0: nothing is rounded yet), from x (N, channels, H, W)."""

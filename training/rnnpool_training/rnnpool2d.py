@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,6 +13,10 @@ from .fastgrnn import FastGRNNCell, Nonlinearity, Sweep, replicate_pad
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _as_they_are(states: Tensor) -> Tensor:
+    return states
 
 
 class RNNPool2d(nn.Module):
@@ -64,15 +70,18 @@ class RNNPool2d(nn.Module):
             out = replicate_pad(out, -(-x.shape[2] // self.stride[0]), -(-x.shape[3] // self.stride[1]))
         return out
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Pool x (N, in_channels, H, W); the result is channels-last in memory."""
+    def forward(self, x: Tensor, rounding: Callable[[Tensor], Tensor] = _as_they_are) -> Tensor:
+        """Pool x (N, in_channels, H, W); the result is channels-last in memory.
+
+        `rounding` is applied to what a device keeps as int8: row summaries and last states of RNN2.
+        """
         maps = self._padded(x).permute(0, 2, 3, 1)
         (kv, kh), (sv, sh) = self.kernel_size, self.stride
-        rows = self.rnn1(maps, Sweep(2, kh, sh))  # (N, H, W', hidden1)
+        rows = rounding(self.rnn1(maps, Sweep(2, kh, sh)))  # (N, H, W', hidden1)
         columns = self.rnn1(maps, Sweep(1, kv, sv))  # (N, H', W, hidden1)
         parts = [self.rnn2(rows, Sweep(1, kv, sv, reverse)) for reverse in (False, True)]
         parts += [self.rnn2(columns, Sweep(2, kh, sh, reverse)) for reverse in (False, True)]
-        return self._finish(torch.cat(parts, dim=3), x)
+        return self._finish(rounding(torch.cat(parts, dim=3)), x)
 
     def forward_by_patch(self, x: Tensor) -> Tensor:
         """The definition, patch by patch with nothing shared (slow; what `forward` is tested against)."""

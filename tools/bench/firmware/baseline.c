@@ -12,6 +12,7 @@ typedef struct {
     rnnp_cell_t cell1, cell2;
     int16_t products[RNNP_MAX_PATCH][RNNP_MAX_HIDDEN];
     int16_t summaries[RNNP_MAX_PATCH][RNNP_MAX_HIDDEN];
+    int16_t tile[RNNP_TILE_VALUES(RNNP_MAX_HIDDEN)];
 } patch_t;
 
 static patch_t patch; // fine here: this is not part of the engine
@@ -31,44 +32,61 @@ uint32_t rnnp_rnnpool_need(const rnnp_op_t *op, const rnnp_node_t *node) {
     return row * op->stride + op->kernel;
 }
 
-static void sweep(const rnnp_cell_t *cell, const int16_t *products, bool backwards, uint32_t steps, int16_t *h) {
+// Element i of lane 0 of a tile; the other lanes are not used. Products have a pitch of 1: no other lanes.
+static int16_t *in_tile(uint32_t i) {
+    return &patch.tile[i / 2 * 2 * RNNP_LANES + i % 2];
+}
+
+static void sweep(const rnnp_cell_t *cell, bool backwards, uint32_t steps) {
     const int16_t *wx[RNNP_MAX_PATCH];
     for (uint32_t t = 0; t < steps; t++) {
-        wx[t] = products + (backwards ? steps - 1 - t : t) * cell->hidden;
+        wx[t] = patch.products[backwards ? steps - 1 - t : t];
     }
-    rnnp_kernel_cell_sweep(cell, wx, steps, 0, 1, h);
+    rnnp_kernel_cell_sweep(cell, wx, steps, 1, 1, patch.tile);
+}
+
+static void product(const rnnp_step_t *s, uint32_t y, uint32_t x, uint32_t t) {
+    uint32_t channels = s->op.in_channels;
+    const int8_t *pixel = rnnp_input_row(s, y) + x * channels;
+    rnnp_kernel_cell_input8(&patch.cell1, pixel, 0, 1, s->op.in_zero_point, 0, patch.products[t], 1);
 }
 
 // Both directions of RNN2 over `count` summaries.
 static int8_t *pool_summaries(uint32_t count, int8_t *out) {
     for (uint32_t backwards = 0; backwards < 2; backwards++) {
-        int16_t h[RNNP_MAX_HIDDEN];
-        int16_t *products = &patch.products[0][0];
-        rnnp_kernel_cell_input16(&patch.cell2, &patch.summaries[0][0], count, products);
-        sweep(&patch.cell2, products, backwards != 0, count, h);
-        for (uint32_t i = 0; i < patch.cell2.hidden; i++) {
-            *out++ = rnnp_sat8((h[i] + 128) >> 8);
+        for (uint32_t t = 0; t < count; t++) {
+            for (uint32_t i = 0; i < patch.cell1.hidden; i++) {
+                *in_tile(i) = patch.summaries[t][i];
+            }
+            rnnp_kernel_cell_input(&patch.cell2, patch.tile, 1, patch.products[t], 1);
         }
+        sweep(&patch.cell2, backwards != 0, count);
+        rnnp_kernel_cell_store(patch.tile, patch.cell2.hidden, 1, out, 0);
+        out += patch.cell2.hidden;
     }
     return out;
 }
 
 static void pool_patch(const rnnp_step_t *s, uint32_t top, uint32_t left, int8_t *out) {
     const rnnp_op_t *op = &s->op;
-    uint32_t h1 = op->mid_channels, channels = op->in_channels;
-    int16_t *products = &patch.products[0][0], *summaries = &patch.summaries[0][0];
     for (uint32_t y = 0; y < op->kernel; y++) {
-        const int8_t *pixels = rnnp_input_row(s, top + y) + left * channels;
-        rnnp_kernel_cell_input8(&patch.cell1, pixels, op->in_zero_point, op->kernel_w, products);
-        sweep(&patch.cell1, products, false, op->kernel_w, summaries + y * h1);
+        for (uint32_t x = 0; x < op->kernel_w; x++) {
+            product(s, top + y, left + x, x);
+        }
+        sweep(&patch.cell1, false, op->kernel_w);
+        for (uint32_t i = 0; i < op->mid_channels; i++) { // rows' summaries are rounded
+            patch.summaries[y][i] = (int16_t)(rnnp_sat8((*in_tile(i) + 128) >> 8) * 256);
+        }
     }
     out = pool_summaries(op->kernel, out);
     for (uint32_t x = 0; x < op->kernel_w; x++) {
         for (uint32_t y = 0; y < op->kernel; y++) {
-            const int8_t *pixel = rnnp_input_row(s, top + y) + (left + x) * channels;
-            rnnp_kernel_cell_input8(&patch.cell1, pixel, op->in_zero_point, 1, products + y * h1);
+            product(s, top + y, left + x, y);
         }
-        sweep(&patch.cell1, products, false, op->kernel, summaries + x * h1);
+        sweep(&patch.cell1, false, op->kernel);
+        for (uint32_t i = 0; i < op->mid_channels; i++) {
+            patch.summaries[x][i] = *in_tile(i);
+        }
     }
     pool_summaries(op->kernel_w, out);
 }
@@ -81,10 +99,10 @@ void rnnp_rnnpool_step(const rnnp_step_t *s) {
         bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
         patch.cell1 = (rnnp_cell_t){ rnnp_parameters(s, RNNP_W1), rnnp_parameters(s, RNNP_U1),
             rnnp_parameters(s, RNNP_BZ1), rnnp_parameters(s, RNNP_BH1), op->in_channels, op->mid_channels, op->shift_w1,
-            op->shift_u1, op->zeta1, op->nu1, smooth };
+            op->shift_u1, op->zeta1, op->nu1, smooth, NULL };
         patch.cell2 = (rnnp_cell_t){ rnnp_parameters(s, RNNP_W2), rnnp_parameters(s, RNNP_U2),
             rnnp_parameters(s, RNNP_BZ2), rnnp_parameters(s, RNNP_BH2), op->mid_channels, (uint16_t)(channels / 4),
-            op->shift_w2, op->shift_u2, op->zeta2, op->nu2, smooth };
+            op->shift_w2, op->shift_u2, op->zeta2, op->nu2, smooth, NULL };
         for (uint32_t j = 0; j < columns; j++) {
             pool_patch(s, made * op->stride, j * op->stride, out + j * channels);
         }

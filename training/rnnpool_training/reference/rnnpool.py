@@ -67,17 +67,21 @@ def cells(op: RNNPool) -> tuple[Cell, Cell]:
     return Cell(*one, op.smooth), Cell(*two, op.smooth)  # type: ignore[arg-type]
 
 
+def byte(states: Integers) -> Integers:
+    """Final states, Q15, rounded to int8 of scale 1/128 (as int32)."""
+    return sat8((states + 128) >> 8)
+
+
 def finish(op: RNNPool, states: Integers) -> Int8:
     """Final states, Q15 [n_y, n_x, 4 * h2], as int8 [out_h, out_w, 4 * h2]: rounded, then the edges replicated."""
-    y = sat8((states + 128) >> 8).astype(np.int8)
-    return np.pad(y, ((0, op.pad_bottom), (0, op.pad_right), (0, 0)), mode="edge")
+    return np.pad(byte(states).astype(np.int8), ((0, op.pad_bottom), (0, op.pad_right), (0, 0)), mode="edge")
 
 
 def patch_summary(op: RNNPool, patch: Int8, zero_point: int) -> Integers:
     """Algorithm 1 for one patch: int8 [r, c, in] -> Q15 [4 * h2]."""
     rnn1, rnn2 = cells(op)
     wx = rnn1.project(patch.astype(np.int32) - zero_point)
-    rows = [rnn1.sweep([wx[y, x] for x in range(op.patch_width)]) for y in range(op.patch_height)]
+    rows = [byte(rnn1.sweep([wx[y, x] for x in range(op.patch_width)])) * 256 for y in range(op.patch_height)]
     columns = [rnn1.sweep([wx[y, x] for y in range(op.patch_height)]) for x in range(op.patch_width)]
     out = []
     for summaries in (rows, columns):
@@ -117,7 +121,7 @@ def rnnpool(op: RNNPool, x: Int8, zero_point: int) -> Int8:
         return a[picked] if axis == 0 else a[:, picked]
 
     wx = rnn1.project(x.astype(np.int32) - zero_point)
-    rows = rnn1.sweep([every(wx, 1, t, n_x) for t in range(op.patch_width)])  # [h, n_x, h1]
+    rows = byte(rnn1.sweep([every(wx, 1, t, n_x) for t in range(op.patch_width)])) * 256  # [h, n_x, h1]
     columns = rnn1.sweep([every(wx, 0, t, n_y) for t in range(op.patch_height)])  # [n_y, w, h1]
     states = []
     for summaries, axis, length, count in ((rows, 0, op.patch_height, n_y), (columns, 1, op.patch_width, n_x)):
