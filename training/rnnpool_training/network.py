@@ -62,33 +62,37 @@ class NetworkConfig:
 
 # RNNPool-Face-M4 (paper, table 15) with anchors of 10 to 125 pixels, two of them at the stride-8 heads; a fifth, cheap
 # block at stride 32 so that the largest faces are seen whole; and, for fewer cycles and less RAM: 96 instead of 128
-# expanded channels in the first block, patches of 6x6 instead of 8x8, zeta = 1 and nu = 0, and 1x1 heads where a pixel
-# of the map has seen enough of the frame.
+# expanded channels in the first block, patches of 6x6 instead of 8x8, zeta = 1 and nu = 0.
 FACE_M4 = NetworkConfig(
     name="rnnpool-face-m4", height=240, width=320, stem=4, patch=6, patch_stride=4, hidden1=16, hidden2=16,
     weighted=False,
     blocks=(
         BlockConfig(96, 32, 1, (10.0, 16.0)),
         BlockConfig(64, 32, 1, (24.0, 36.0)),
-        BlockConfig(64, 64, 2, (54.0,), head=1),
-        BlockConfig(128, 64, 1, (80.0,), head=1),
-        BlockConfig(64, 64, 2, (125.0,), head=1),
+        BlockConfig(64, 64, 2, (54.0,)),
+        BlockConfig(128, 64, 1, (80.0,)),
+        BlockConfig(64, 64, 2, (125.0,)),
     ),
 )  # fmt: skip
 
 
-def _variant(name: str, head: int, expanded: tuple[int, ...] = (96, 64, 64, 128, 64), **changes: Any) -> NetworkConfig:
-    blocks = tuple(replace(b, head=head, expanded=e) for b, e in zip(FACE_M4.blocks, expanded, strict=True))
+_SHAPE = (96, 64, 64, 128, 64)
+
+
+def _variant(name: str, heads: tuple[int, ...], expanded: tuple[int, ...] = _SHAPE, **changes: Any) -> NetworkConfig:
+    blocks = tuple(
+        replace(b, head=h, expanded=e) for b, h, e in zip(FACE_M4.blocks, heads, expanded, strict=True)
+    )  # fmt: skip
     return replace(FACE_M4, name=name, blocks=blocks, **changes)
 
 
 # For --network of rnnpool_training.train: what is shipped, and what was tried (docs/training.md has the table).
 NETWORKS = {
     "face-m4": FACE_M4,
-    "face-m4-8x8": _variant("face-m4-8x8", 3, patch=8, weighted=True),
-    "face-m4-8x8-1x1": _variant("face-m4-8x8-1x1", 1, patch=8),
-    "face-m4-8x8-slim": _variant("face-m4-8x8-slim", 1, (64, 64, 64, 96, 64), patch=8),
-    "face-m4-3x3": _variant("face-m4-3x3", 3),
+    "face-m4-8x8": _variant("face-m4-8x8", (3,) * 5, patch=8, weighted=True),
+    "face-m4-8x8-1x1": _variant("face-m4-8x8-1x1", (1,) * 5, patch=8),
+    "face-m4-8x8-slim": _variant("face-m4-8x8-slim", (1,) * 5, (64, 64, 64, 96, 64), patch=8),
+    "face-m4-coarse-1x1": _variant("face-m4-coarse-1x1", (3, 3, 1, 1, 1)),
 }
 
 
