@@ -15,6 +15,7 @@ torch.set_num_threads(1)  # small networks: threads only wait for each other
 from rnnpool_training import blob, export_classifier, reference  # noqa: E402
 from rnnpool_training.classification_metrics import area_under_curve, summary  # noqa: E402
 from rnnpool_training.classifier import (  # noqa: E402
+    CLASSIFIERS,
     VWW,
     Classifier,
     Supervised,
@@ -84,8 +85,9 @@ def test_the_network_of_the_paper() -> None:
 @pytest.mark.parametrize("size", [96, 128, 160, 192, 224])
 @pytest.mark.parametrize("last_pool", ["average", "rnnpool"])
 @pytest.mark.parametrize("gray", [False, True])
-def test_options(size: int, last_pool: str, gray: bool) -> None:
-    config = configure(size, gray, last_pool=last_pool)  # type: ignore[arg-type]
+@pytest.mark.parametrize("network", CLASSIFIERS)
+def test_options(size: int, last_pool: str, gray: bool, network: str) -> None:
+    config = configure(size, gray, last_pool=last_pool, network=network)  # type: ignore[arg-type]
     logits, heads = Supervised(Classifier(config), 0.1)(inputs(2, config.channels, size, size))
     assert logits.shape == (2, 2)
     assert [h.shape for h in heads] == [(2, 5, size // 16, size // 16), (2, 5, size // 32, size // 32)]
@@ -344,6 +346,20 @@ def test_warm_start() -> None:
         x = gray.features(gray.maps(x)[1]), colour.features(colour.maps(x.expand(-1, 3, -1, -1))[1])
     # Borders differ: none of them is padded with anything but 0.
     assert torch.allclose(x[0], x[1], atol=1e-4)
+
+
+def test_warm_start_keeps_the_important_channels() -> None:
+    """Channels that reach no output are the ones that a slimmer network leaves out."""
+    torch.manual_seed(7)
+    source = Classifier(SMALL).eval()
+    blocks = [replace(b, expanded=b.expanded - 8) for b in SMALL.blocks]
+    with torch.no_grad():
+        for block in source.blocks:
+            block.project.conv.weight[:, 3:11] = 0  # type: ignore[union-attr,index]
+    slim = Classifier(replace(SMALL, blocks=tuple(blocks))).eval()
+    assert warm_start(slim, source) == []
+    x = inputs(2, 3)
+    assert torch.allclose(slim(x), source(x), atol=1e-5)
 
 
 def test_coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .fastgrnn import Nonlinearity
 from .network import BlockConfig, ConvUnit, InvertedResidual
 from .rnnpool2d import RNNPool2d
+from .warm_start import prune
 
 LastPool = Literal["average", "rnnpool"]
 DENSE_VALUES = 5  # of the auxiliary heads: a logit and the distances to the four sides of the box
@@ -86,12 +87,29 @@ VWW = ClassifierConfig(
 )  # fmt: skip
 
 
+# The same with about 4 instead of 6 times as many expanded channels as inputs, and 2.5 times at the 28x28 map, where a
+# channel costs most: multiples of 16, which is what the kernels take at a time.
+_EXPANDED = (80, 96, 96, 96, 96, 128, 128, 128, 224, 224, 224)
+VWW_SLIM = replace(
+    VWW, name="mobilenetv2-rnnpool-0.35-slim",
+    blocks=tuple(replace(b, expanded=e) for b, e in zip(VWW.blocks, _EXPANDED, strict=True)),
+)  # fmt: skip
+
+# For --network of rnnpool_training.train_classifier; the first one is shipped (docs/training.md compares them).
+CLASSIFIERS = {"vww-slim": VWW_SLIM, "vww": VWW}
+
+
 def configure(
-    size: int, gray: bool = False, labels: Sequence[str] | None = None, last_pool: LastPool = "average"
+    size: int,
+    gray: bool = False,
+    labels: Sequence[str] | None = None,
+    last_pool: LastPool = "average",
+    network: str = "vww-slim",
 ) -> ClassifierConfig:
-    """The Visual Wake Words network for a square input of `size` pixels, and perhaps other labels."""
-    labels = VWW.labels if labels is None else tuple(labels)
-    return replace(VWW, height=size, width=size, channels=1 if gray else 3, labels=labels, last_pool=last_pool)
+    """A network of CLASSIFIERS for a square input of `size` pixels, and perhaps other labels."""
+    config = CLASSIFIERS[network]
+    labels = config.labels if labels is None else tuple(labels)
+    return replace(config, height=size, width=size, channels=1 if gray else 3, labels=labels, last_pool=last_pool)
 
 
 class Classifier(nn.Module):
@@ -172,20 +190,29 @@ class Supervised(nn.Module):
 def warm_start(model: Classifier, source: Classifier) -> list[str]:
     """Take over every tensor of `source` that fits; returns the names of those that do not.
 
-    The dense layer fits only if the labels are the same.
+    The dense layer fits only if the labels are the same. Blocks with fewer expanded channels keep the most important.
     A gray network takes the sum over the colours of the first convolution, which is what it does to gray pictures.
     """
     values = source.state_dict()
+    inputs = model.pool.out_channels
+    for i, (block, own, other) in enumerate(
+        zip(source.blocks, model.config.blocks, source.config.blocks, strict=False)
+    ):
+        assert isinstance(block, InvertedResidual)
+        if own.expanded < other.expanded and inputs == block.expand.conv.in_channels and own.out == other.out:
+            pruned = prune(block, inputs, own).state_dict()
+            values.update({f"blocks.{i}.{name}": value for name, value in pruned.items()})
+        inputs = own.out
     left = []
-    for name, own in model.state_dict().items():
+    for name, mine in model.state_dict().items():
         value = values.get(name)
-        if name == "stem.conv.weight" and value is not None and own.shape[1] == 1:
+        if name == "stem.conv.weight" and value is not None and mine.shape[1] == 1:
             value = value.sum(dim=1, keepdim=True)
-        other = name.startswith("dense.") and model.config.labels != source.config.labels
-        if other or value is None or value.shape != own.shape:
+        foreign = name.startswith("dense.") and model.config.labels != source.config.labels
+        if foreign or value is None or value.shape != mine.shape:
             left.append(name)
         else:
-            own.copy_(value)
+            mine.copy_(value)
     return left
 
 

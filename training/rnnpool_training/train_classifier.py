@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .classification_metrics import summary
-from .classifier import Classifier, Supervised, configure, load_classifier, save_classifier, warm_start
+from .classifier import CLASSIFIERS, Classifier, Supervised, configure, load_classifier, save_classifier, warm_start
 from .classifier_views import ClassifierViews, Part, prefetch
 from .pictures import Picture, frame, load_labelled
 from .trainer import Trainer
@@ -118,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, nargs="+", help="folders with labels.jsonl and images/ to train on")
     p.add_argument("--val", help="folder to validate on")
     p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
+    p.add_argument("--network", choices=CLASSIFIERS, default="vww-slim", help="(default: %(default)s)")
     p.add_argument("--size", type=int, default=224, help="side of the deployed input in pixels, a multiple of 32")
     p.add_argument("--gray", action="store_true", help="one channel instead of three")
     p.add_argument("--last-pool", choices=("average", "rnnpool"), default="average")
@@ -166,7 +167,7 @@ def fit(
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
     """Train a float classifier as the command line asks."""
     torch.manual_seed(options.seed)
-    config = configure(options.size, options.gray, last_pool=options.last_pool)
+    config = configure(options.size, options.gray, last_pool=options.last_pool, network=options.network)
     train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit)]
     val = load_labelled(options.val, config.channels) if options.val else []
     return fit(options, Classifier(config), train, val)

@@ -17,8 +17,9 @@ def _important(block: InvertedResidual, count: int) -> Tensor:
     return torch.argsort(reach, descending=True)[:count].sort().values
 
 
-def _prune(block: InvertedResidual, inputs: int, config: BlockConfig) -> InvertedResidual:
-    """The block with its most important expanded channels only."""
+@torch.no_grad()
+def prune(block: InvertedResidual, inputs: int, config: BlockConfig) -> InvertedResidual:
+    """A trained block on `inputs` channels, of whose expanded channels the most important `config.expanded` stay."""
     keep = _important(block, config.expanded)
     result = InvertedResidual(inputs, config)
     values = {}
@@ -44,7 +45,7 @@ def warm_start(model: Detector, source: Detector) -> None:
     for i, (block, config) in enumerate(zip(source.blocks, model.config.blocks, strict=True)):
         assert isinstance(block, InvertedResidual)
         if config.expanded < source.config.blocks[i].expanded:
-            pruned = _prune(block, inputs, config)
+            pruned = prune(block, inputs, config)
             values.update({f"blocks.{i}.{name}": value for name, value in pruned.state_dict().items()})
         inputs = config.out
     for name, own in model.state_dict().items():
