@@ -6,13 +6,13 @@
 #
 # Then copy the folder to the board, beside this file (or make a ROMFS image of it: tools/make_romfs.py), and choose the
 # operators: here the front end of the face network, which turns 320x240 pixels into a map of 40x30 cells with 64
-# values each. What is done with those is up to you; here it is printed where the picture is busiest.
-
-import sys
+# values each, the same bytes as inside rnnpool.Model. What is done with those is up to you; here it is printed where
+# the picture is busiest.
+import binascii
 
 import rnnpool
 
-FOLDER = "layers" if len(sys.argv) < 2 else sys.argv[1]
+FOLDER = "layers"
 OPERATORS = ((rnnpool.Conv2D, "00_conv.rnnp"), (rnnpool.RNNPool, "01_rnnpool.rnnp"))
 
 
@@ -40,7 +40,8 @@ class Chain:
 
 def busy(y, row):
     """Keeps the cell whose values are furthest from 0 in the sum."""
-    global best
+    global best, crc
+    crc = binascii.crc32(row, crc)
     for x in range(width):
         total = 0
         for value in row[x * channels : (x + 1) * channels]:
@@ -54,6 +55,7 @@ for layer in layers:
     print(layer)
 _, width, channels = layers[-1].output_shape
 best = (-1, 0, 0)
+crc = 0
 chain = Chain(layers, busy)
 in_height, in_width, _ = layers[0].input_shape
 pixels = bytearray(in_width)
@@ -62,4 +64,4 @@ for y in range(in_height):
         board = 160 <= x < 224 and 64 <= y < 128
         pixels[x] = 255 * ((x >> 3 ^ y >> 3) & 1) if board else 128
     chain.push(pixels)
-print("%d rows of %d cells; the busiest is %d, %d" % (chain.made, width, best[1], best[2]))
+print("%d rows of %d cells, CRC-32 %08x; the busiest is %d, %d" % (chain.made, width, crc, best[1], best[2]))

@@ -1,17 +1,18 @@
-"""The examples run in MicroPython and find what the integer reference predicts (detect_image.py: test_demo.py)."""
+"""The examples run in MicroPython and print what reference or engine predict (detect_image.py: test_demo.py)."""
 
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from example_cases import CASES
 from load_tool import ROOT
 from matplotlib import cbook
 from networks import face_m4
 from PIL import Image, ImageOps
 
-from rnnpool_training import blob, layers
-from rnnpool_training.reference import Format, detect, run_input
+from rnnpool_training import blob
+from rnnpool_training.reference import Format, detect
 
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
 pytestmark = pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTHON}: make unix")
@@ -60,13 +61,15 @@ def test_model_info(model: Path) -> None:
     assert lines[-1].startswith("selftest passed")
 
 
-def test_own_network(model: Path, tmp_path: Path) -> None:
-    layers.main([str(model), "--out", str(tmp_path)])
-    lines = run("own_network.py", tmp_path)
-    y, x = np.mgrid[:240, :320]
-    board = (x >= 160) & (x < 224) & (y >= 64) & (y < 128)
-    pixels = np.where(board, 255 * ((x >> 3 ^ y >> 3) & 1), 128).astype(np.uint8)[:, :, None]
-    front = run_input(blob.load(model), pixels)[1]
-    totals = np.abs(front.astype(int)).sum(2)
-    best_y, best_x = np.unravel_index(totals.argmax(), totals.shape)
-    assert len(lines) == 3 and lines[-1] == f"30 rows of 40 cells; the busiest is {best_x}, {best_y}"
+@pytest.mark.parametrize("name", CASES)
+def test_case(name: str, tmp_path: Path) -> None:
+    case = CASES[name](tmp_path)
+    here, rom = tmp_path / "here", tmp_path / "rom"
+    for folder, files in ((here, case.files), (rom, case.rom)):
+        folder.mkdir()
+        for file, data in files.items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_bytes(data)
+    start = f"import vfs\nvfs.mount(vfs.VfsPosix({str(rom)!r}), '/rom')\n"
+    command = [str(MICROPYTHON), "-c", start + case.source]
+    case.check(subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=60).stdout)

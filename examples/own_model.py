@@ -1,0 +1,30 @@
+# A classifier of your own: is the shelf empty or stocked, the part assembled or not, is there a dog or a vehicle ahead?
+#
+# 1. Take pictures with the camera, light and place that will be used, a hundred for each class, and put them into a
+#    folder for each class: shelf/empty/, shelf/stocked/.
+# 2. On the desktop (make venv sets it up), a quarter of an hour:
+#
+#        python -m rnnpool_training.classify shelf -o mine.rnnp
+#
+#    says at the end how many pictures that it had not seen it got right, and how much memory the model needs.
+# 3. Copy mine.rnnp to the board, beside this file: python -m tools.board put mine.rnnp (used in place, without a copy
+#    in RAM, if it is in ROMFS: docs/api.md).
+import rnnpool
+
+MODEL = "mine.rnnp"
+WIDTH, HEIGHT = 160, 120  # of the camera's frames, RGB565
+
+camera = open("frames.raw", "rb")
+
+
+def next_frame(frame):
+    """Fills `frame` and returns True; False if there are no more. Yours asks the camera; here they are in a file."""
+    return camera.readinto(frame) == len(frame)
+
+
+model = rnnpool.Model(MODEL, width=WIDTH, height=HEIGHT)
+frame = bytearray(2 * WIDTH * HEIGHT)
+while next_frame(frame):
+    chances = model.classify(frame, width=WIDTH, height=HEIGHT, format=rnnpool.RGB565)
+    best = chances.index(max(chances))
+    print("%s (%s)" % (model.labels[best], ", ".join("%s %.2f" % pair for pair in zip(model.labels, chances))))

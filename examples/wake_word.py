@@ -1,0 +1,52 @@
+# A visual wake word: wakes when a person comes into view and sleeps when nobody has been there for a while.
+#
+# While it sleeps it looks once in NAP_MS; in between, the clocks stand still where the port can do that
+# (machine.lightsleep). Two thresholds keep it from wavering: it takes a clear person to wake, and some clear views of
+# nobody, one after the other, to sleep again.
+#
+# Needs the person model: in the firmware (make MODELS="face person" ...), or as a file at /rom/person.rnnp.
+import rnnpool
+
+try:
+    from machine import lightsleep
+except ImportError:  # this port can't
+    from time import sleep_ms as lightsleep
+
+WIDTH, HEIGHT = 160, 120  # of the camera's frames, RGB565
+WAKE = 0.6  # probability of a person from which it wakes
+NOBODY = 0.3  # probability below which nobody is there
+NOBODY_FRAMES = 3  # so many of those in a row, and it sleeps
+NAP_MS = 500
+
+camera = open("frames.raw", "rb")
+
+
+def next_frame(frame):
+    """Fills `frame` and returns True; False if there are no more. Yours asks the camera; here they are in a file."""
+    return camera.readinto(frame) == len(frame)
+
+
+def wake(chance):
+    """What the device does for a person: a light, a display, a better camera."""
+    print("wake: a person, %.2f" % chance)
+
+
+def sleep(chance):
+    """And what when all have gone."""
+    print("sleep: nobody, %.2f" % chance)
+
+
+frame = bytearray(2 * WIDTH * HEIGHT)
+awake = False
+nobody = 0
+while next_frame(frame):
+    chance = rnnpool.person_present(frame, width=WIDTH, height=HEIGHT, format=rnnpool.RGB565)
+    nobody = nobody + 1 if chance < NOBODY else 0
+    if not awake and chance > WAKE:
+        awake = True
+        wake(chance)
+    elif awake and nobody == NOBODY_FRAMES:
+        awake = False
+        sleep(chance)
+    if not awake:
+        lightsleep(NAP_MS)
