@@ -28,8 +28,9 @@ for source in "$@"; do
         $compiler $flags -Imp_module -c -o "$objects/$name.o" "$source" || failed=1
     done
     # Without floating-point registers all floating point is a call of the compiler's library, and is seen below.
+    # -fno-pie: tables of pointers are constant, as on a board, not to be relocated.
     # shellcheck disable=SC2086
-    gcc $flags -Os -mgeneral-regs-only -ffunction-sections -Imp_module -c -o "$objects/$name.o" "$source" || failed=1
+    gcc $flags -Os -fno-pie -mgeneral-regs-only -ffunction-sections -Imp_module -c -o "$objects/$name.o" "$source" || failed=1
 done
 [ "$failed" = 0 ] || exit 1
 

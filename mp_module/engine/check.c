@@ -1,9 +1,12 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 #include "check.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #include "numeric.h"
 
-#define INT32_LIMIT (UINT64_C(1) << 31)
+#define INT32_LIMIT (1u << 31)
 #define NO_SEGMENT (0xff)
 
 rnnp_status_t rnnp_fail(
@@ -32,6 +35,21 @@ static bool check_equal(const rnnp_check_t *check, const char *what, int32_t val
     return rnnp_check_range(check, what, value, expected, expected);
 }
 
+bool rnnp_check_fields(
+    const rnnp_check_t *check, const void *record, uint32_t kind, const rnnp_field_t *fields, uint32_t count) {
+    for (const rnnp_field_t *f = fields; f < fields + count; f++) {
+        const uint8_t *at = (const uint8_t *)record + f->at;
+        int32_t value = f->type == RNNP_FIELD_U16 ? *(const uint16_t *)(const void *)at : *at;
+        value = f->type == RNNP_FIELD_I8 ? (int8_t)value : value;
+        bool applies = (f->kinds >> kind & 1) != 0;
+        if ((applies && !rnnp_check_range(check, f->what, value, f->low, f->high)) ||
+            (!applies && (f->kinds & RNNP_ELSE_ZERO) != 0 && !check_equal(check, f->what, value, 0))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool rnnp_check_zeros(const rnnp_check_t *check, const char *what, const uint8_t *bytes, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         if (bytes[i] != 0) {
@@ -58,7 +76,8 @@ static bool check_flags(const rnnp_check_t *c, const rnnp_op_t *op) {
     uint32_t allowed = rnnp_op_is_result(op) ? 0 : RNNP_FLAG_MATERIALIZE;
     allowed |= op->kind == RNNP_INVERTED_RESIDUAL ? RNNP_FLAG_RESIDUAL : 0;
     allowed |= op->kind == RNNP_RNNPOOL ? RNNP_FLAG_SMOOTH : 0;
-    return (op->flags & ~allowed) == 0 ? true : bad(c, "flags", allowed, op->flags);
+    return ((op->flags & ~allowed) == 0 || bad(c, "flags", allowed, op->flags)) &&
+        (!rnnp_op_residual(op) || check_equal(c, "stride", op->stride, 1));
 }
 
 // The input: an earlier operator that has an output to read, of this shape and zero point.
@@ -70,15 +89,14 @@ static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const 
         return false;
     }
     if (op->input != 0) {
-        rnnp_op_t producer;
-        rnnp_op_get(&producer, model, op->input - 1u);
-        if (rnnp_op_is_result(&producer)) {
+        const rnnp_op_t *producer = rnnp_op(model, op->input - 1u);
+        if (rnnp_op_is_result(producer)) {
             return bad(c, "input", op->input - 1u, op->input);
         }
-        height = producer.out_height;
-        width = producer.out_width;
-        channels = producer.out_channels;
-        zero_point = producer.out_zero_point;
+        height = producer->out_height;
+        width = producer->out_width;
+        channels = producer->out_channels;
+        zero_point = producer->out_zero_point;
     }
     return check_equal(c, "in_height", op->in_height, height) && check_equal(c, "in_width", op->in_width, width) &&
         check_equal(c, "in_channels", op->in_channels, channels) &&
@@ -86,55 +104,66 @@ static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const 
         check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
 }
 
-// Each field's range, as SPEC.md's table says it; a field that the kind does not use is 0.
-static bool check_ranges(const rnnp_check_t *c, const rnnp_op_t *op) {
-    bool conv = op->kind == RNNP_CONV, head = op->kind == RNNP_DETECT_HEAD;
-    bool pool = op->kind == RNNP_RNNPOOL, block = op->kind == RNNP_INVERTED_RESIDUAL;
-    bool mean = op->kind == RNNP_GLOBAL_AVERAGE_POOL, dense = op->kind == RNNP_DENSE;
-    bool point = conv || block || mean; // has a zero point of its own
-    int32_t max_kernel = pool ? RNNP_MAX_PATCH : op->kernel == 2 || mean || dense ? 1 : 3;
-    int32_t max_mid = pool ? RNNP_MAX_HIDDEN : block ? RNNP_MAX_CHANNELS : 0;
-    int32_t max_stride = pool ? RNNP_MAX_PATCH : (conv || block) && !rnnp_op_residual(op) ? 2 : 1;
-    int32_t max_pad = pool ? 8 : 0, max_shift = pool ? 24 : 0, max_zeta = pool ? 32768 : 0, max_nu = pool ? 32767 : 0;
-    int32_t max_out = dense ? RNNP_MAX_LABELS : pool ? 4 * RNNP_MAX_HIDDEN : RNNP_MAX_CHANNELS;
-    int32_t low8 = block ? -128 : 0, high8 = block ? 127 : 0;
-    const struct {
-        const char *what;
-        int32_t value, low, high;
-    } fields[] = {
-        { "kernel", op->kernel, block ? 3 : 1, max_kernel },
-        { "kernel_w", op->kernel_w, pool ? 1 : op->kernel, pool ? RNNP_MAX_PATCH : op->kernel },
-        { "stride", op->stride, 1, max_stride },
-        { "out_zero_point", op->out_zero_point, point ? -128 : 0, point ? 127 : 0 },
-        { "act_min", op->act_min, -128, conv ? op->act_max : -128 },
-        { "act_max", op->act_max, conv ? op->act_min : 127, 127 },
-        { "pad_bottom", op->pad_bottom, 0, max_pad },
-        { "pad_right", op->pad_right, 0, max_pad },
-        { "num_anchors", op->num_anchors, head, head ? RNNP_MAX_ANCHORS : 0 },
-        { "step", op->step, head, head ? 512 : 0 },
-        { "mid_channels", op->mid_channels, pool || block, max_mid },
-        { "exp_zero_point", op->exp_zero_point, low8, high8 },
-        { "dw_zero_point", op->dw_zero_point, low8, high8 },
-        { "exp_min", op->exp_min, low8, block ? op->exp_max : 0 },
-        { "exp_max", op->exp_max, block ? op->exp_min : 0, high8 },
-        { "dw_min", op->dw_min, low8, block ? op->dw_max : 0 },
-        { "dw_max", op->dw_max, block ? op->dw_min : 0, high8 },
-        { "shift_w1", op->shift_w1, 0, max_shift },
-        { "shift_u1", op->shift_u1, 0, max_shift },
-        { "shift_w2", op->shift_w2, 0, max_shift },
-        { "shift_u2", op->shift_u2, 0, max_shift },
-        { "zeta1", op->zeta1, 0, max_zeta },
-        { "nu1", op->nu1, 0, max_nu },
-        { "zeta2", op->zeta2, 0, max_zeta },
-        { "nu2", op->nu2, 0, max_nu },
-        { "out_channels", op->out_channels, dense ? 2 : 1, max_out },
-    };
-    for (uint32_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        if (!rnnp_check_range(c, fields[i].what, fields[i].value, fields[i].low, fields[i].high)) {
-            return false;
-        }
-    }
-    return true;
+// Ranges as SPEC.md's table says them.
+#define FIELD(name) #name, offsetof(rnnp_op_t, name)
+#define U8 RNNP_FIELD_U8
+#define I8 RNNP_FIELD_I8
+#define U16 RNNP_FIELD_U16
+#define CONV (1u << RNNP_CONV)
+#define POOL (1u << RNNP_RNNPOOL)
+#define BLOCK (1u << RNNP_INVERTED_RESIDUAL)
+#define HEAD (1u << RNNP_DETECT_HEAD)
+#define MEAN (1u << RNNP_GLOBAL_AVERAGE_POOL)
+#define DENSE (1u << RNNP_DENSE)
+#define ANY RNNP_ANY_KIND
+#define ELSE_ZERO RNNP_ELSE_ZERO
+
+static const rnnp_field_t op_fields[] = {
+    { FIELD(kernel), U8, CONV | HEAD, 1, 3 },
+    { FIELD(kernel), U8, POOL, 1, RNNP_MAX_PATCH },
+    { FIELD(kernel), U8, BLOCK, 3, 3 },
+    { FIELD(kernel), U8, MEAN | DENSE, 1, 1 },
+    { FIELD(kernel_w), U8, POOL, 1, RNNP_MAX_PATCH },
+    { FIELD(stride), U8, CONV | BLOCK, 1, 2 },
+    { FIELD(stride), U8, POOL, 1, RNNP_MAX_PATCH },
+    { FIELD(stride), U8, HEAD | MEAN | DENSE, 1, 1 },
+    { FIELD(out_zero_point), I8, CONV | BLOCK | MEAN | ELSE_ZERO, -128, 127 },
+    { FIELD(act_min), I8, ANY & ~CONV, -128, -128 },
+    { FIELD(act_max), I8, ANY & ~CONV, 127, 127 },
+    { FIELD(pad_bottom), U8, POOL | ELSE_ZERO, 0, 8 },
+    { FIELD(pad_right), U8, POOL | ELSE_ZERO, 0, 8 },
+    { FIELD(num_anchors), U8, HEAD | ELSE_ZERO, 1, RNNP_MAX_ANCHORS },
+    { FIELD(step), U16, HEAD | ELSE_ZERO, 1, 512 },
+    { FIELD(mid_channels), U16, POOL, 1, RNNP_MAX_HIDDEN },
+    { FIELD(mid_channels), U16, BLOCK, 1, RNNP_MAX_CHANNELS },
+    { FIELD(mid_channels), U16, ANY & ~(POOL | BLOCK), 0, 0 },
+    { FIELD(exp_zero_point), I8, BLOCK | ELSE_ZERO, -128, 127 },
+    { FIELD(dw_zero_point), I8, BLOCK | ELSE_ZERO, -128, 127 },
+    { FIELD(exp_min), I8, BLOCK | ELSE_ZERO, -128, 127 },
+    { FIELD(exp_max), I8, BLOCK | ELSE_ZERO, -128, 127 },
+    { FIELD(dw_min), I8, BLOCK | ELSE_ZERO, -128, 127 },
+    { FIELD(dw_max), I8, BLOCK | ELSE_ZERO, -128, 127 },
+    { FIELD(shift_w1), U8, POOL | ELSE_ZERO, 0, 24 },
+    { FIELD(shift_u1), U8, POOL | ELSE_ZERO, 0, 24 },
+    { FIELD(shift_w2), U8, POOL | ELSE_ZERO, 0, 24 },
+    { FIELD(shift_u2), U8, POOL | ELSE_ZERO, 0, 24 },
+    { FIELD(zeta1), U16, POOL | ELSE_ZERO, 0, 32768 },
+    { FIELD(nu1), U16, POOL | ELSE_ZERO, 0, 32767 },
+    { FIELD(zeta2), U16, POOL | ELSE_ZERO, 0, 32768 },
+    { FIELD(nu2), U16, POOL | ELSE_ZERO, 0, 32767 },
+    { FIELD(out_channels), U16, CONV | BLOCK | HEAD | MEAN, 1, RNNP_MAX_CHANNELS },
+    { FIELD(out_channels), U16, POOL, 1, 4 * RNNP_MAX_HIDDEN },
+    { FIELD(out_channels), U16, DENSE, 2, RNNP_MAX_LABELS },
+};
+
+// What ranges alone do not say.
+static bool check_relations(const rnnp_check_t *c, const rnnp_op_t *op) {
+    bool pool = op->kind == RNNP_RNNPOOL;
+    return (op->kernel != 2 || pool || bad(c, "kernel", 1, 2)) &&
+        (pool || check_equal(c, "kernel_w", op->kernel_w, op->kernel)) &&
+        rnnp_check_range(c, "act_min", op->act_min, -128, op->act_max) &&
+        rnnp_check_range(c, "exp_min", op->exp_min, -128, op->exp_max) &&
+        rnnp_check_range(c, "dw_min", op->dw_min, -128, op->dw_max);
 }
 
 // What the number of output channels hangs on.
@@ -149,6 +178,13 @@ static bool check_channels(const rnnp_check_t *c, const rnnp_op_t *op) {
     return !same || check_equal(c, "out_channels", op->out_channels, op->in_channels);
 }
 
+// One axis of the output.
+static bool check_axis(const rnnp_check_t *c, const char *what, const rnnp_op_t *op, uint32_t out, uint32_t in,
+    uint32_t kernel, uint32_t pad) {
+    return check_equal(c, what, (int32_t)out, (int32_t)rnnp_op_out_size(op, in, kernel, pad)) &&
+        rnnp_check_range(c, what, (int32_t)out, 1, RNNP_MAX_SIDE);
+}
+
 static bool check_output(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (op->kind == RNNP_RNNPOOL &&
         (!rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height) ||
@@ -159,19 +195,8 @@ static bool check_output(const rnnp_check_t *c, const rnnp_op_t *op) {
         (!check_equal(c, "in_height", op->in_height, 1) || !check_equal(c, "in_width", op->in_width, 1))) {
         return false;
     }
-    if (!check_equal(c, "out_height", op->out_height,
-            (int32_t)rnnp_op_out_size(op, op->in_height, op->kernel, op->pad_bottom)) ||
-        !check_equal(
-            c, "out_width", op->out_width, (int32_t)rnnp_op_out_size(op, op->in_width, op->kernel_w, op->pad_right))) {
-        return false;
-    }
-    return rnnp_check_range(c, "out_height", op->out_height, 1, RNNP_MAX_SIDE) &&
-        rnnp_check_range(c, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
-}
-
-static bool check_fields(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    return check_flags(c, op) && check_input(c, model, op) && check_ranges(c, op) && check_channels(c, op) &&
-        check_output(c, op);
+    return check_axis(c, "out_height", op, op->out_height, op->in_height, op->kernel, op->pad_bottom) &&
+        check_axis(c, "out_width", op, op->out_width, op->in_width, op->kernel_w, op->pad_right);
 }
 
 // The weights of a dense layer or of a depthwise convolution, as SPEC.md lays them out.
@@ -187,8 +212,8 @@ static uint32_t magnitude(int32_t v) {
     return v < 0 ? 0u - (uint32_t)v : (uint32_t)v;
 }
 
-// Sum of the magnitudes of an output's weights; false if the gaps behind them are not 0.
-static bool sum_weights(const rnnp_check_t *c, const char *what, const convolution_t *conv, uint32_t o, uint64_t *sum) {
+// Sum of the magnitudes of an output's weights, below 2^21; false if the gaps behind them are not 0.
+static bool sum_weights(const rnnp_check_t *c, const char *what, const convolution_t *conv, uint32_t o, uint32_t *sum) {
     uint32_t count = conv->depthwise ? RNNP_DEPTHWISE_RECORD : rnnp_align(conv->inputs, RNNP_WEIGHT_BLOCK);
     *sum = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -204,7 +229,7 @@ static bool sum_weights(const rnnp_check_t *c, const char *what, const convoluti
 
 // The sums of docs/arithmetic.md, section 2.
 static bool check_sums(const rnnp_check_t *c, const char *what, const convolution_t *conv) {
-    uint64_t sum;
+    uint32_t sum; // at most 2^31 + 2^28 + 2^22
     for (uint32_t o = 0; o < conv->outputs; o++) {
         if (conv->multiplier[o] < 0) {
             return bad(c, "multiplier", INT32_MAX, (uint32_t)conv->multiplier[o]);
@@ -217,10 +242,10 @@ static bool check_sums(const rnnp_check_t *c, const char *what, const convolutio
             if (magnitude(conv->residual[o]) > 32767) {
                 return bad(c, "residual", 32767, (uint32_t)conv->residual[o]);
             }
-            sum += (uint64_t)magnitude(conv->residual[o]) * 128;
+            sum += magnitude(conv->residual[o]) * 128;
         }
         if (sum >= INT32_LIMIT) {
-            return bad(c, what, (uint32_t)INT32_LIMIT, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+            return bad(c, what, INT32_LIMIT, sum);
         }
     }
     return conv->depthwise || conv->outputs % 2 == 0 || sum_weights(c, what, conv, conv->outputs, &sum);
@@ -235,12 +260,13 @@ static bool check_dense_sums(const rnnp_check_t *c, const char *what, const void
 static bool check_matrix(const rnnp_check_t *c, const char *what, const int16_t *rows, uint32_t outputs,
     uint32_t inputs, uint32_t largest_input) {
     for (uint32_t o = 0; o < outputs; o++) {
-        uint64_t sum = 0;
+        uint32_t weights = 0; // at most 2^25
         for (uint32_t i = 0; i < inputs; i++) {
-            sum += (uint64_t)magnitude(rows[o * inputs + i]) * largest_input;
+            weights += magnitude(*rows++);
         }
+        uint64_t sum = (uint64_t)weights * largest_input;
         if (sum >= INT32_LIMIT) {
-            return bad(c, what, (uint32_t)INT32_LIMIT, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+            return bad(c, what, INT32_LIMIT, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
         }
     }
     return true;
@@ -294,69 +320,64 @@ static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, con
         rnnp_fail(c->error, RNNP_ERROR_UNSUPPORTED, c->op, "kind", RNNP_DENSE, op->kind);
         return false;
     }
-    return check_fields(c, model, op) && check_parameters(c, model, op);
+    return check_flags(c, op) && check_input(c, model, op) &&
+        rnnp_check_fields(c, op, op->kind, op_fields, sizeof(op_fields) / sizeof(op_fields[0])) &&
+        check_relations(c, op) && check_channels(c, op) && check_output(c, op) && check_parameters(c, model, op) &&
+        rnnp_check_zeros(c, "reserved", op->reserved, sizeof(op->reserved));
 }
 
 // Consumers, results and segments.
 static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
     rnnp_check_t c = { error, -1 };
-    rnnp_op_t op;
-    uint64_t consumed = 0; // bit k: operator k - 1 has a consumer
-    uint8_t segment[RNNP_MAX_OPS]; // of each operator, one more if it is materialized: that of its consumers
+    bool consumed[RNNP_MAX_OPS + 1] = { false }; // of each tensor: somebody reads it
+    uint8_t segment[RNNP_MAX_OPS + 1]; // of each tensor's readers
     uint8_t cut[RNNP_MAX_OPS + 1]; // the materialized operator of a segment
-    uint32_t heads = 0, dense = 0;
-    uint64_t anchors = 0;
-    for (uint32_t i = 0; i <= RNNP_MAX_OPS; i++) {
-        cut[i] = NO_SEGMENT;
-    }
+    uint32_t heads = 0, dense = 0, anchors = 0; // at most 2^31
+    memset(cut, NO_SEGMENT, sizeof(cut));
+    segment[0] = 0;
     for (uint32_t i = 0; i < model->num_ops; i++) {
-        c.op = (int32_t)i;
-        rnnp_op_get(&op, model, i);
-        consumed |= UINT64_C(1) << op.input;
-        heads += op.kind == RNNP_DETECT_HEAD;
-        anchors += (uint64_t)op.out_height * op.out_width * op.num_anchors;
-        dense += op.kind == RNNP_DENSE;
-        segment[i] = op.input == 0 ? 0 : segment[op.input - 1];
-        if (rnnp_op_materialized(&op)) {
-            if (cut[segment[i]] != NO_SEGMENT) {
-                return bad(&c, "flags", cut[segment[i]], i);
+        const rnnp_op_t *op = rnnp_op(model, i);
+        uint8_t own = segment[op->input];
+        consumed[op->input] = true;
+        heads += op->kind == RNNP_DETECT_HEAD;
+        anchors += (uint32_t)op->out_height * op->out_width * op->num_anchors;
+        dense += op->kind == RNNP_DENSE;
+        segment[i + 1] = own;
+        if (rnnp_op_materialized(op)) {
+            if (cut[own] != NO_SEGMENT) {
+                c.op = (int32_t)i;
+                return bad(&c, "flags", cut[own], i);
             }
-            cut[segment[i]] = (uint8_t)i;
-            segment[i]++;
+            cut[own] = (uint8_t)i;
+            segment[i + 1]++;
         }
     }
-    for (uint32_t i = 0; i < model->num_ops; i++) {
-        c.op = (int32_t)i;
-        rnnp_op_get(&op, model, i);
-        // Operator 63 can't have a consumer, and bit 64 does not exist.
-        bool used = i + 1 < 64 && (consumed >> (i + 1) & 1) != 0;
-        if (!used && !rnnp_op_is_result(&op) && model->task != RNNP_TASK_LAYER) {
+    for (uint32_t i = 0; i < model->num_ops && model->task != RNNP_TASK_LAYER; i++) {
+        if (!consumed[i + 1] && !rnnp_op_is_result(rnnp_op(model, i))) {
+            c.op = (int32_t)i;
             return bad(&c, "consumers", 1, 0);
         }
     }
-    c.op = -1;
     bool detection = model->task == RNNP_TASK_DETECTION;
     if (detection != (heads > 0)) {
         return bad(&c, "heads", detection ? 1 : 0, heads);
     }
     if (anchors > RNNP_MAX_MODEL_ANCHORS) {
-        return bad(&c, "anchors", RNNP_MAX_MODEL_ANCHORS, anchors > UINT32_MAX ? UINT32_MAX : (uint32_t)anchors);
+        return bad(&c, "anchors", RNNP_MAX_MODEL_ANCHORS, anchors);
     }
     if (model->task == RNNP_TASK_LAYER) {
         return true;
     }
-    // A classifier's only result is its dense layer, so that is the last operator, the one that `op` still holds.
+    // A classifier's only result is its dense layer, so that is the last operator.
     return check_equal(&c, "dense", (int32_t)dense, !detection) &&
-        (detection || check_equal(&c, "num_labels", model->num_labels, op.out_channels));
+        (detection ||
+            check_equal(&c, "num_labels", model->num_labels, rnnp_op(model, model->num_ops - 1u)->out_channels));
 }
 
 bool rnnp_check_operators(const rnnp_model_t *model, rnnp_error_t *error) {
-    const uint8_t *table = model->blob + rnnp_read_u32(model->blob + 24);
     for (uint32_t i = 0; i < model->num_ops; i++) {
         rnnp_check_t c = { error, (int32_t)i };
-        rnnp_op_t op;
-        rnnp_op_get(&op, model, i);
-        if (!check_operator(&c, model, &op) || !rnnp_check_zeros(&c, "reserved", table + i * RNNP_OP_SIZE + 56, 8)) {
+        if (!check_operator(&c, model, rnnp_op(model, i))) {
             return false;
         }
     }

@@ -17,7 +17,25 @@ typedef struct {
     int32_t op; // -1: the header
 } rnnp_check_t;
 
+// A field of the header or of an operator's record, and its range in the records of some kinds.
+typedef struct {
+    const char *what;
+    uint8_t at; // offset in the record
+    uint8_t type; // RNNP_FIELD_U8 ...
+    uint8_t kinds; // bit k: the range is for kind k (of the header: task k); RNNP_ELSE_ZERO: 0 in all others
+    int8_t low;
+    int32_t high;
+} rnnp_field_t;
+
+enum { RNNP_FIELD_U8, RNNP_FIELD_I8, RNNP_FIELD_U16 };
+#define RNNP_ELSE_ZERO (1u) // no kind or task is 0
+#define RNNP_ANY_KIND (0xfeu)
+
 // All of these: true if all is well, else the error is filled.
+
+// Fields are within their ranges, in the order of the table.
+bool rnnp_check_fields(
+    const rnnp_check_t *check, const void *record, uint32_t kind, const rnnp_field_t *fields, uint32_t count);
 
 // low <= value <= high; the error gives the limit that the value breaks.
 bool rnnp_check_range(const rnnp_check_t *check, const char *what, int32_t value, int32_t low, int32_t high);

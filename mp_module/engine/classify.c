@@ -14,7 +14,7 @@ uint32_t rnnp_global_average_pool_work(const rnnp_op_t *op) {
 }
 
 void rnnp_global_average_pool_step(const rnnp_step_t *s) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     const int8_t *in = rnnp_input_row(s, s->node->rows_taken);
     uint32_t channels = op->in_channels;
     int32_t *sums = rnnp_work(s);

@@ -33,7 +33,7 @@ uint32_t rnnp_conv_need(const rnnp_op_t *op, const rnnp_node_t *node) {
 
 // Fills in the kernel's parameters and the input rows of the next output row.
 static void prepare(const rnnp_step_t *s, rnnp_conv_t *conv, const int8_t **rows) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     *conv = (rnnp_conv_t) {
         .weight = rnnp_parameters(s, RNNP_WEIGHT),
         .in_width = op->in_width,
@@ -65,18 +65,18 @@ void rnnp_conv_step(const rnnp_step_t *s) {
     prepare(s, &conv, rows);
     int8_t *out = rnnp_ring_row(s->context, s->node, s->node->rows_made);
     rnnp_kernel_conv(&conv, rows, out);
-    rnnp_row_made(s, out, (uint32_t)s->op.out_width * s->op.out_channels);
+    rnnp_row_made(s, out, (uint32_t)s->op->out_width * s->op->out_channels);
 }
 
 void rnnp_head_step(const rnnp_step_t *s) {
     rnnp_conv_t conv;
     const int8_t *rows[3];
     prepare(s, &conv, rows);
-    bool dense = s->op.kind == RNNP_DENSE; // the row stays: it is the result
-    void *out = dense ? (void *)rnnp_ring_row(s->context, s->node, 0) : (uint8_t *)rnnp_scratch(s) + tile_bytes(&s->op);
+    bool dense = s->op->kind == RNNP_DENSE; // the row stays: it is the result
+    void *out = dense ? (void *)rnnp_ring_row(s->context, s->node, 0) : (uint8_t *)rnnp_scratch(s) + tile_bytes(s->op);
     rnnp_kernel_head(&conv, rows, out);
     if (!dense) {
         rnnp_detect_row(s, out);
     }
-    rnnp_row_made(s, out, row16_bytes(&s->op));
+    rnnp_row_made(s, out, row16_bytes(s->op));
 }

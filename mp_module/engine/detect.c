@@ -62,7 +62,7 @@ static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t
 }
 
 void rnnp_detect_row(const rnnp_step_t *s, const int16_t *row) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     const uint16_t *anchors = rnnp_parameters(s, RNNP_ANCHORS);
     int32_t iy = s->node->rows_made;
     uint32_t index = s->node->first_anchor + s->node->rows_made * (uint32_t)op->out_width * op->num_anchors;

@@ -54,12 +54,12 @@ uint32_t rnnp_inverted_residual_need(const rnnp_op_t *op, const rnnp_node_t *nod
 }
 
 void rnnp_inverted_residual_start(const rnnp_step_t *s) {
-    memset(rnnp_work(s), s->op.exp_zero_point, rnnp_inverted_residual_work(&s->op));
+    memset(rnnp_work(s), s->op->exp_zero_point, rnnp_inverted_residual_work(s->op));
 }
 
 // Makes `count` channels of expanded row y, from `first` on, padding included.
 static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t count, int8_t *row) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     uint32_t pitch = row_pitch(op), size = pitch * count;
     if (y >= op->in_height) {
         memset(row, op->exp_zero_point, size);
@@ -86,7 +86,7 @@ static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t co
 
 // Filters `count` channels of three expanded rows, from `first` on; the result takes the place of the first row.
 static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t *const *rows) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     const int8_t *weight = rnnp_parameters(s, RNNP_DEPTHWISE_WEIGHT);
     const int32_t *bias = rnnp_parameters(s, RNNP_DEPTHWISE_BIAS);
     const int32_t *multiplier = rnnp_parameters(s, RNNP_DEPTHWISE_MULTIPLIER);
@@ -102,7 +102,7 @@ static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t 
 
 // Makes the next output row from a filtered one.
 static void project(const rnnp_step_t *s, const int8_t *filtered) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     const rnnp_pointwise_t projection = {
         .weight = rnnp_parameters(s, RNNP_PROJECT_WEIGHT),
         .residual = rnnp_op_residual(op) ? rnnp_parameters(s, RNNP_RESIDUAL) : NULL,
@@ -121,7 +121,7 @@ static void project(const rnnp_step_t *s, const int8_t *filtered) {
 }
 
 void rnnp_inverted_residual_step(const rnnp_step_t *s) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     uint32_t y = s->node->rows_taken++, i = s->node->rows_made, pitch = row_pitch(op), mid = op->mid_channels;
     int8_t *slots[2] = { rnnp_work(s), (int8_t *)rnnp_work(s) + ring_row_bytes(op) };
     int8_t *oldest = slots[(i + 1) % 2], *middle = slots[i % 2], *fresh = rnnp_scratch(s);

@@ -1,5 +1,5 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
-#include <string.h>
+#include <stddef.h>
 
 #include "check.h"
 #include "crc32.h"
@@ -7,11 +7,8 @@
 #include "plan.h"
 #include "rnnp.h"
 
+#define MAGIC (0x504e4e52) // "RNNP"
 #define MAX_LABELS_SIZE (4096)
-#define NAME_OFFSET (52)
-#define NAME_SIZE (32)
-#define RESERVED_OFFSET (84)
-#define RESERVED_SIZE (44)
 
 // Bytes of the UTF-8 sequence at `text`, 0 if it is none. Overlong forms, surrogates and values past U+10FFFF are none.
 static uint32_t utf8_length(const uint8_t *text, uint32_t size) {
@@ -55,11 +52,11 @@ static bool check_text(
 
 static bool check_name(const rnnp_check_t *check, const uint8_t *name) {
     uint32_t length = 0, nuls;
-    while (length < NAME_SIZE && name[length] != 0) {
+    while (length < RNNP_NAME_SIZE && name[length] != 0) {
         length++;
     }
-    return rnnp_check_range(check, "name", (int32_t)length, 1, NAME_SIZE - 1) &&
-        rnnp_check_zeros(check, "name", name + length, NAME_SIZE - length) &&
+    return rnnp_check_range(check, "name", (int32_t)length, 1, RNNP_NAME_SIZE - 1) &&
+        rnnp_check_zeros(check, "name", name + length, RNNP_NAME_SIZE - length) &&
         check_text(check, "name", name, length, &nuls);
 }
 
@@ -72,6 +69,7 @@ static bool check_labels(const rnnp_check_t *check, const uint8_t *labels, uint3
 
 // What can be said of the bytes as a whole.
 static rnnp_status_t check_container(const uint8_t *blob, size_t size, rnnp_error_t *error) {
+    const rnnp_header_t *header = (const void *)blob;
     uint32_t given = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
     if ((uintptr_t)blob % RNNP_ALIGNMENT != 0) {
         uint32_t remainder = (uint32_t)((uintptr_t)blob % RNNP_ALIGNMENT);
@@ -80,18 +78,16 @@ static rnnp_status_t check_container(const uint8_t *blob, size_t size, rnnp_erro
     if (size < RNNP_HEADER_SIZE) {
         return rnnp_fail(error, RNNP_ERROR_TRUNCATED, -1, "header", RNNP_HEADER_SIZE, given);
     }
-    uint32_t magic = rnnp_read_u32(blob), expected_magic = rnnp_read_u32((const uint8_t *)"RNNP");
-    if (magic != expected_magic) {
-        return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "magic", expected_magic, magic);
+    if (header->magic != MAGIC) {
+        return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "magic", MAGIC, header->magic);
     }
-    uint32_t version = rnnp_read_u16(blob + 4), header_size = rnnp_read_u16(blob + 6);
-    if (version != RNNP_BLOB_VERSION) {
-        return rnnp_fail(error, RNNP_ERROR_UNSUPPORTED, -1, "version", RNNP_BLOB_VERSION, version);
+    if (header->version != RNNP_BLOB_VERSION) {
+        return rnnp_fail(error, RNNP_ERROR_UNSUPPORTED, -1, "version", RNNP_BLOB_VERSION, header->version);
     }
-    if (header_size != RNNP_HEADER_SIZE) {
-        return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "header_size", RNNP_HEADER_SIZE, header_size);
+    if (header->header_size != RNNP_HEADER_SIZE) {
+        return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "header_size", RNNP_HEADER_SIZE, header->header_size);
     }
-    uint32_t total = rnnp_read_u32(blob + 8);
+    uint32_t total = header->total_size;
     if (total > given) {
         return rnnp_fail(error, RNNP_ERROR_TRUNCATED, -1, "total_size", total, given);
     }
@@ -99,66 +95,80 @@ static rnnp_status_t check_container(const uint8_t *blob, size_t size, rnnp_erro
         uint32_t expected = total < RNNP_HEADER_SIZE ? RNNP_HEADER_SIZE : RNNP_SECTION_ALIGNMENT;
         return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "total_size", expected, total);
     }
-    uint32_t crc = rnnp_crc32(0, blob + 16, total - 16), expected_crc = rnnp_read_u32(blob + 12);
-    if (crc != expected_crc) {
-        return rnnp_fail(error, RNNP_ERROR_CHECKSUM, -1, "crc32", expected_crc, crc);
+    uint32_t summed = offsetof(rnnp_header_t, task), crc = rnnp_crc32(0, blob + summed, total - summed);
+    if (crc != header->crc32) {
+        return rnnp_fail(error, RNNP_ERROR_CHECKSUM, -1, "crc32", header->crc32, crc);
     }
     return RNNP_OK;
 }
 
-static bool check_header(const uint8_t *blob, rnnp_error_t *error) {
+// Ranges as SPEC.md's table says them; instead of kinds, tasks.
+#define FIELD(name) #name, offsetof(rnnp_header_t, name)
+#define U8 RNNP_FIELD_U8
+#define U16 RNNP_FIELD_U16
+#define ANY RNNP_ANY_KIND
+#define DETECTION (1u << RNNP_TASK_DETECTION)
+#define LAYER (1u << RNNP_TASK_LAYER)
+
+static const rnnp_field_t header_fields[] = {
+    { FIELD(channels), U8, LAYER, 0, 3 },
+    { FIELD(channels), U8, ANY & ~LAYER, 1, 3 },
+    { FIELD(height), U16, ANY, 1, RNNP_MAX_SIDE },
+    { FIELD(width), U16, ANY, 1, RNNP_MAX_SIDE },
+    { FIELD(num_ops), U16, LAYER, 1, 1 },
+    { FIELD(num_ops), U16, ANY & ~LAYER, 1, RNNP_MAX_OPS },
+    { FIELD(num_labels), U16, ANY, 1, RNNP_MAX_LABELS },
+    { FIELD(threshold), U16, ANY, 0, 32767 },
+    { FIELD(iou), U16, ANY, 0, 32767 },
+    { FIELD(max_candidates), U16, DETECTION | RNNP_ELSE_ZERO, 1, RNNP_MAX_CANDIDATES },
+};
+
+static bool check_header(const rnnp_header_t *h, rnnp_error_t *error) {
     rnnp_check_t c = { error, -1 };
-    bool detection = blob[16] == RNNP_TASK_DETECTION, layer = blob[16] == RNNP_TASK_LAYER;
-    if (!rnnp_check_range(&c, "task", blob[16], RNNP_TASK_DETECTION, RNNP_TASK_LAYER) ||
-        !rnnp_check_range(&c, "channels", blob[17], layer ? 0 : 1, blob[17] == 2 ? 1 : 3) ||
-        !rnnp_check_range(&c, "height", rnnp_read_u16(blob + 18), 1, RNNP_MAX_SIDE) ||
-        !rnnp_check_range(&c, "width", rnnp_read_u16(blob + 20), 1, RNNP_MAX_SIDE) ||
-        !rnnp_check_range(&c, "num_ops", rnnp_read_u16(blob + 22), 1, layer ? 1 : RNNP_MAX_OPS) ||
-        !rnnp_check_range(&c, "num_labels", rnnp_read_u16(blob + 36), 1, 256) ||
-        !rnnp_check_range(&c, "threshold", rnnp_read_u16(blob + 38), 0, 32767) ||
-        !rnnp_check_range(&c, "iou", rnnp_read_u16(blob + 40), 0, 32767) ||
-        !rnnp_check_range(
-            &c, "max_candidates", rnnp_read_u16(blob + 42), detection ? 1 : 0, detection ? RNNP_MAX_CANDIDATES : 0) ||
-        !rnnp_check_zeros(&c, "reserved", blob + RESERVED_OFFSET, RESERVED_SIZE)) {
+    if (!rnnp_check_range(&c, "task", h->task, RNNP_TASK_DETECTION, RNNP_TASK_LAYER) ||
+        !rnnp_check_fields(&c, h, h->task, header_fields, sizeof(header_fields) / sizeof(header_fields[0])) ||
+        !rnnp_check_zeros(&c, "reserved", h->reserved, sizeof(h->reserved))) {
         return false;
     }
-    uint32_t total = rnnp_read_u32(blob + 8);
-    uint32_t labels_offset = rnnp_read_u32(blob + 28), labels_size = rnnp_read_u32(blob + 32);
-    if (labels_size < 1 || labels_size > MAX_LABELS_SIZE) {
-        rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "labels_size", labels_size < 1 ? 1 : MAX_LABELS_SIZE, labels_size);
+    if (h->channels == 2) {
+        return rnnp_check_range(&c, "channels", 2, 1, 1);
+    }
+    if (h->labels_size < 1 || h->labels_size > MAX_LABELS_SIZE) {
+        uint32_t limit = h->labels_size < 1 ? 1 : MAX_LABELS_SIZE;
+        rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "labels_size", limit, h->labels_size);
         return false;
     }
-    uint32_t table_size = (uint32_t)rnnp_read_u16(blob + 22) * RNNP_OP_SIZE;
-    return rnnp_check_section(&c, "ops_offset", rnnp_read_u32(blob + 24), table_size, total) &&
-        rnnp_check_section(&c, "labels_offset", labels_offset, labels_size, total) &&
-        check_name(&c, blob + NAME_OFFSET) &&
-        check_labels(&c, blob + labels_offset, labels_size, rnnp_read_u16(blob + 36));
+    return rnnp_check_section(&c, "ops_offset", h->ops_offset, h->num_ops * RNNP_OP_SIZE, h->total_size) &&
+        rnnp_check_section(&c, "labels_offset", h->labels_offset, h->labels_size, h->total_size) &&
+        check_name(&c, h->name) &&
+        check_labels(&c, (const uint8_t *)h + h->labels_offset, h->labels_size, h->num_labels);
 }
 
 rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t size, rnnp_error_t *error) {
+    const rnnp_header_t *h = (const void *)blob;
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (check_container(blob, size, error) != RNNP_OK || !check_header(blob, error)) {
+    if (check_container(blob, size, error) != RNNP_OK || !check_header(h, error)) {
         return error->status;
     }
     rnnp_model_t checked = {
         .blob = blob,
-        .size = rnnp_read_u32(blob + 8),
-        .task = (rnnp_task_t)blob[16],
-        .height = rnnp_read_u16(blob + 18),
-        .width = rnnp_read_u16(blob + 20),
-        .channels = blob[17],
-        .num_ops = (uint8_t)rnnp_read_u16(blob + 22),
-        .num_labels = rnnp_read_u16(blob + 36),
-        .threshold = rnnp_read_u16(blob + 38),
-        .iou = rnnp_read_u16(blob + 40),
-        .max_candidates = rnnp_read_u16(blob + 42),
-        .golden_seed = rnnp_read_u32(blob + 44),
-        .golden_crc = rnnp_read_u32(blob + 48),
-        .name = (const char *)blob + NAME_OFFSET,
-        .labels = (const char *)blob + rnnp_read_u32(blob + 28),
+        .size = h->total_size,
+        .task = (rnnp_task_t)h->task,
+        .height = h->height,
+        .width = h->width,
+        .channels = h->channels,
+        .num_ops = (uint8_t)h->num_ops,
+        .num_labels = h->num_labels,
+        .threshold = h->threshold,
+        .iou = h->iou,
+        .max_candidates = h->max_candidates,
+        .golden_seed = h->golden_seed,
+        .golden_crc = h->golden_crc,
+        .name = (const char *)h->name,
+        .labels = (const char *)blob + h->labels_offset,
     };
     if (!rnnp_reads_pixels(&checked)) { // a layer: its operator says how many
-        checked.channels = rnnp_read_u16(blob + rnnp_read_u32(blob + 24) + 8);
+        checked.channels = rnnp_op(&checked, 0)->in_channels;
     }
     if (!rnnp_check_operators(&checked, error)) {
         return error->status;
@@ -173,12 +183,11 @@ rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t s
 }
 
 void rnnp_model_op_info(const rnnp_model_t *model, uint32_t index, rnnp_op_info_t *info) {
-    rnnp_op_t op;
-    rnnp_op_get(&op, model, index);
-    info->kind = (rnnp_kind_t)op.kind;
-    info->height = op.out_height;
-    info->width = op.out_width;
-    info->channels = op.out_channels;
+    const rnnp_op_t *op = rnnp_op(model, index);
+    info->kind = (rnnp_kind_t)op->kind;
+    info->height = op->out_height;
+    info->width = op->out_width;
+    info->channels = op->out_channels;
     info->arena = rnnp_plan_op_arena(model, index);
-    info->macs = rnnp_op_macs(&op);
+    info->macs = rnnp_op_macs(op);
 }

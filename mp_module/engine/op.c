@@ -1,49 +1,9 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 #include "op.h"
 
-void rnnp_op_decode(rnnp_op_t *op, const uint8_t *r) {
-    op->kind = r[0];
-    op->flags = r[1];
-    op->input = rnnp_read_u16(r + 2);
-    op->in_height = rnnp_read_u16(r + 4);
-    op->in_width = rnnp_read_u16(r + 6);
-    op->in_channels = rnnp_read_u16(r + 8);
-    op->out_height = rnnp_read_u16(r + 10);
-    op->out_width = rnnp_read_u16(r + 12);
-    op->out_channels = rnnp_read_u16(r + 14);
-    op->kernel = r[16];
-    op->kernel_w = r[17];
-    op->stride = r[18];
-    op->in_zero_point = (int8_t)r[19];
-    op->out_zero_point = (int8_t)r[20];
-    op->act_min = (int8_t)r[21];
-    op->act_max = (int8_t)r[22];
-    op->pad_bottom = r[23];
-    op->pad_right = r[24];
-    op->num_anchors = r[25];
-    op->step = rnnp_read_u16(r + 26);
-    op->mid_channels = rnnp_read_u16(r + 28);
-    op->exp_zero_point = (int8_t)r[30];
-    op->dw_zero_point = (int8_t)r[31];
-    op->exp_min = (int8_t)r[32];
-    op->exp_max = (int8_t)r[33];
-    op->dw_min = (int8_t)r[34];
-    op->dw_max = (int8_t)r[35];
-    op->shift_w1 = r[36];
-    op->shift_u1 = r[37];
-    op->shift_w2 = r[38];
-    op->shift_u2 = r[39];
-    op->zeta1 = rnnp_read_u16(r + 40);
-    op->nu1 = rnnp_read_u16(r + 42);
-    op->zeta2 = rnnp_read_u16(r + 44);
-    op->nu2 = rnnp_read_u16(r + 46);
-    op->params_offset = rnnp_read_u32(r + 48);
-    op->params_size = rnnp_read_u32(r + 52);
-}
-
-void rnnp_op_get(rnnp_op_t *op, const rnnp_model_t *model, uint32_t index) {
-    uint32_t ops_offset = rnnp_read_u32(model->blob + 24);
-    rnnp_op_decode(op, model->blob + ops_offset + index * RNNP_OP_SIZE);
+const rnnp_op_t *rnnp_op(const rnnp_model_t *model, uint32_t index) {
+    const rnnp_op_t *table = (const void *)(model->blob + rnnp_header(model)->ops_offset);
+    return &table[index];
 }
 
 // Appends an array of `size` bytes to a layout.
@@ -105,33 +65,38 @@ uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, u
     return (size + 2 * ((kernel - 1) / 2) - kernel) / op->stride + 1;
 }
 
+// Products of two numbers, which are below 2^32 each for all shapes that there are.
+static uint64_t multiply(uint32_t a, uint32_t b) {
+    return (uint64_t)a * b;
+}
+
 static uint64_t rnnpool_macs(const rnnp_op_t *op) {
-    uint64_t rows = op->kernel, columns = op->kernel_w, s = op->stride;
-    uint64_t h1 = op->mid_channels, h2 = op->out_channels / 4;
-    uint64_t n_y = rnnp_op_patch_rows(op), n_x = rnnp_op_patch_columns(op);
+    uint32_t rows = op->kernel, columns = op->kernel_w, s = op->stride;
+    uint32_t h1 = op->mid_channels, h2 = op->out_channels / 4u;
+    uint32_t n_y = rnnp_op_patch_rows(op), n_x = rnnp_op_patch_columns(op);
     // Pixel rows and columns that some patch covers.
-    uint64_t used_y = s < rows ? (n_y - 1) * s + rows : n_y * rows;
-    uint64_t used_x = s < columns ? (n_x - 1) * s + columns : n_x * columns;
-    uint64_t products = h1 * op->in_channels * (used_y * used_x + n_y * used_x * rows);
-    uint64_t sweeps1 = h1 * h1 * (used_y * n_x * (columns - 1) + n_y * used_x * (rows - 1));
-    uint64_t summaries = h2 * h1 * (used_y * n_x + n_y * used_x);
-    uint64_t sweeps2 = h2 * h2 * n_y * n_x * 2 * (rows - 1 + columns - 1);
+    uint32_t used_y = (n_y - 1) * rnnp_min_u32(s, rows) + rows;
+    uint32_t used_x = (n_x - 1) * rnnp_min_u32(s, columns) + columns;
+    uint64_t products = multiply(h1 * op->in_channels, used_y * used_x + n_y * used_x * rows);
+    uint64_t sweeps1 = multiply(h1 * h1, used_y * n_x * (columns - 1) + n_y * used_x * (rows - 1));
+    uint64_t summaries = multiply(h2 * h1, used_y * n_x + n_y * used_x);
+    uint64_t sweeps2 = multiply(h2 * h2, n_y * n_x * 2 * (rows - 1 + columns - 1));
     return products + sweeps1 + summaries + sweeps2;
 }
 
 uint32_t rnnp_op_macs(const rnnp_op_t *op) {
-    uint64_t in = (uint64_t)op->in_height * op->in_width, out = (uint64_t)op->out_height * op->out_width;
+    uint32_t in = (uint32_t)op->in_height * op->in_width, out = (uint32_t)op->out_height * op->out_width;
     uint64_t macs;
     if (op->kind == RNNP_RNNPOOL) {
         macs = rnnpool_macs(op);
     } else if (op->kind == RNNP_INVERTED_RESIDUAL) {
-        uint64_t taps = 9 + (uint64_t)op->out_channels;
-        macs = in * op->in_channels * op->mid_channels + out * op->mid_channels * taps;
-        macs += rnnp_op_residual(op) ? out * op->out_channels : 0;
+        uint32_t taps = 9u + op->out_channels;
+        macs = multiply(in, (uint32_t)op->in_channels * op->mid_channels) + multiply(out, op->mid_channels * taps);
+        macs += rnnp_op_residual(op) ? multiply(out, op->out_channels) : 0;
     } else if (op->kind == RNNP_GLOBAL_AVERAGE_POOL) {
-        macs = in * op->in_channels;
+        macs = multiply(in, op->in_channels);
     } else {
-        macs = out * op->out_channels * op->kernel * op->kernel * op->in_channels;
+        macs = multiply(out, (uint32_t)op->out_channels * op->kernel * op->kernel * op->in_channels);
     }
     return macs < UINT32_MAX ? (uint32_t)macs : UINT32_MAX;
 }

@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// Operators as the blob describes them: records, shape rule, layout of the parameters (SPEC.md).
+// The blob as it lies there (SPEC.md): header, operators' records, shape rule, layout of the parameters.
 #ifndef RNNP_OP_H
 #define RNNP_OP_H
 
@@ -12,6 +12,7 @@
 
 #define RNNP_HEADER_SIZE (128)
 #define RNNP_OP_SIZE (64)
+#define RNNP_NAME_SIZE (32)
 #define RNNP_SECTION_ALIGNMENT (16)
 #define RNNP_MAX_SIDE (2048)
 #define RNNP_MAX_CHANNELS (1024)
@@ -27,7 +28,20 @@
 #define RNNP_FLAG_RESIDUAL (2)
 #define RNNP_FLAG_SMOOTH (4)
 
-// A record of the operator table, field by field as in SPEC.md.
+// The header and a record of the operator table, in place: fields of a checked blob are read where they are. Offsets are
+// SPEC.md's: all fields are aligned and the machine is little-endian (numeric.h).
+typedef struct {
+    uint32_t magic;
+    uint16_t version, header_size;
+    uint32_t total_size, crc32;
+    uint8_t task, channels;
+    uint16_t height, width, num_ops;
+    uint32_t ops_offset, labels_offset, labels_size;
+    uint16_t num_labels, threshold, iou, max_candidates;
+    uint32_t golden_seed, golden_crc;
+    uint8_t name[RNNP_NAME_SIZE], reserved[44];
+} rnnp_header_t;
+
 typedef struct {
     uint8_t kind, flags;
     uint16_t input;
@@ -44,7 +58,12 @@ typedef struct {
     uint8_t shift_w1, shift_u1, shift_w2, shift_u2;
     uint16_t zeta1, nu1, zeta2, nu2;
     uint32_t params_offset, params_size;
+    uint8_t reserved[8];
 } rnnp_op_t;
+
+// Fails to compile where the compiler adds padding.
+typedef char
+    rnnp_record_sizes_check_t[sizeof(rnnp_header_t) == RNNP_HEADER_SIZE && sizeof(rnnp_op_t) == RNNP_OP_SIZE ? 1 : -1];
 
 // Arrays of the parameter sections, numbered in their order.
 enum { RNNP_WEIGHT, RNNP_BIAS, RNNP_MULTIPLIER, RNNP_ANCHORS }; // CONV, DETECT_HEAD, DENSE
@@ -81,20 +100,12 @@ static inline uint32_t rnnp_weight_index(uint32_t inputs, uint32_t output, uint3
 // Bytes of a channel's weights of a depthwise 3x3: [3][4], the last of each 4 is 0.
 #define RNNP_DEPTHWISE_RECORD (12)
 
-// Little-endian fields of the blob.
-static inline uint16_t rnnp_read_u16(const uint8_t *at) {
-    return (uint16_t)(at[0] | at[1] << 8);
+static inline const rnnp_header_t *rnnp_header(const rnnp_model_t *model) {
+    return (const void *)model->blob;
 }
 
-static inline uint32_t rnnp_read_u32(const uint8_t *at) {
-    return rnnp_read_u16(at) | (uint32_t)rnnp_read_u16(at + 2) << 16;
-}
-
-// Decodes one record; nothing is checked.
-void rnnp_op_decode(rnnp_op_t *op, const uint8_t *record);
-
-// Decodes record `index` of a checked model.
-void rnnp_op_get(rnnp_op_t *op, const rnnp_model_t *model, uint32_t index);
+// Record `index` of a model whose header has been checked.
+const rnnp_op_t *rnnp_op(const rnnp_model_t *model, uint32_t index);
 
 // Arrays of an operator whose counts are within the limits above; arrays that it does not have are at offset 0.
 void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op);
@@ -111,7 +122,7 @@ uint32_t rnnp_op_macs(const rnnp_op_t *op);
 // True if the header says that the first operator reads pixels: bytes whose int8 value is u ^ 0x80. Else it is a layer that
 // reads an int8 map.
 static inline bool rnnp_reads_pixels(const rnnp_model_t *model) {
-    return model->blob[17] != 0;
+    return rnnp_header(model)->channels != 0;
 }
 
 // True if nobody reads the operator's output but the caller, in models of more than one layer.

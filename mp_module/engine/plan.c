@@ -27,30 +27,28 @@ uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor) {
     if (tensor == 0) {
         return rnnp_align((uint32_t)model->width * model->channels, RNNP_ROW_ALIGNMENT);
     }
-    rnnp_op_t op;
-    rnnp_op_get(&op, model, tensor - 1);
-    uint32_t size = op.kind == RNNP_DENSE ? (uint32_t)sizeof(int16_t) : 1;
-    return rnnp_align((uint32_t)op.out_width * op.out_channels * size, RNNP_ROW_ALIGNMENT);
+    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
+    uint32_t size = op->kind == RNNP_DENSE ? (uint32_t)sizeof(int16_t) : 1;
+    return rnnp_align((uint32_t)op->out_width * op->out_channels * size, RNNP_ROW_ALIGNMENT);
 }
 
 uint32_t rnnp_plan_ring_rows(const rnnp_model_t *model, uint32_t tensor) {
-    rnnp_op_t op;
     uint32_t height = model->height;
     if (tensor > 0) {
-        rnnp_op_get(&op, model, tensor - 1);
-        height = op.out_height;
-        if (op.kind == RNNP_DETECT_HEAD) {
+        const rnnp_op_t *op = rnnp_op(model, tensor - 1);
+        height = op->out_height;
+        if (op->kind == RNNP_DETECT_HEAD) {
             return 0;
         }
-        if (rnnp_op_materialized(&op)) {
+        if (rnnp_op_materialized(op)) {
             return height;
         }
     }
     uint32_t rows = 1; // to make a row in, even if nobody reads it
     for (uint32_t i = tensor; i < model->num_ops; i++) {
-        rnnp_op_get(&op, model, i);
-        if (op.input == tensor) {
-            rows = rnnp_max_u32(rows, lookback(&op));
+        const rnnp_op_t *op = rnnp_op(model, i);
+        if (op->input == tensor) {
+            rows = rnnp_max_u32(rows, lookback(op));
         }
     }
     return rnnp_min_u32(rows, height);
@@ -63,21 +61,19 @@ static uint64_t ring_bytes(const rnnp_model_t *model, uint32_t tensor) {
 }
 
 static uint32_t tensor_work(const rnnp_model_t *model, uint32_t tensor) {
-    rnnp_op_t op;
     if (tensor == 0) {
         return 0;
     }
-    rnnp_op_get(&op, model, tensor - 1);
-    return rnnp_align(work_bytes(&op), RNNP_ALIGNMENT);
+    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
+    return rnnp_align(work_bytes(op), RNNP_ALIGNMENT);
 }
 
 static bool tensor_materialized(const rnnp_model_t *model, uint32_t tensor) {
-    rnnp_op_t op;
     if (tensor == 0) {
         return false;
     }
-    rnnp_op_get(&op, model, tensor - 1);
-    return rnnp_op_materialized(&op);
+    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
+    return rnnp_op_materialized(op);
 }
 
 static uint32_t resample_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
@@ -97,9 +93,8 @@ static void find_segments(rnnp_plan_t *plan, const rnnp_model_t *model) {
     plan->segment[0] = 0;
     plan->num_segments = 1;
     for (uint32_t t = 1; t <= model->num_ops; t++) {
-        rnnp_op_t op;
-        rnnp_op_get(&op, model, t - 1);
-        uint8_t segment = (uint8_t)(plan->segment[op.input] + tensor_materialized(model, op.input));
+        const rnnp_op_t *op = rnnp_op(model, t - 1);
+        uint8_t segment = (uint8_t)(plan->segment[op->input] + tensor_materialized(model, op->input));
         plan->segment[t] = segment;
         if (segment >= plan->num_segments) {
             plan->num_segments = (uint8_t)(segment + 1);
@@ -121,10 +116,9 @@ static uint64_t map_bytes(const rnnp_plan_t *plan, const rnnp_model_t *model, in
 static uint32_t segment_scratch(const rnnp_plan_t *plan, const rnnp_model_t *model, uint32_t segment) {
     uint32_t bytes = 0;
     for (uint32_t i = 0; i < model->num_ops; i++) {
-        rnnp_op_t op;
-        rnnp_op_get(&op, model, i);
+        const rnnp_op_t *op = rnnp_op(model, i);
         if (plan->segment[i + 1] == segment) {
-            bytes = rnnp_max_u32(bytes, scratch_bytes(&op));
+            bytes = rnnp_max_u32(bytes, scratch_bytes(op));
         }
     }
     return rnnp_align(bytes, RNNP_ALIGNMENT);
@@ -229,12 +223,11 @@ static bool found(
 }
 
 static const char *work_name(const rnnp_model_t *model, uint32_t tensor) {
-    rnnp_op_t op;
     if (tensor == 0) {
         return "";
     }
-    rnnp_op_get(&op, model, tensor - 1);
-    return op.kind == RNNP_RNNPOOL ? "row summaries" : op.kind == RNNP_INVERTED_RESIDUAL ? "expanded" : "sums";
+    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
+    return op->kind == RNNP_RNNPOOL ? "row summaries" : op->kind == RNNP_INVERTED_RESIDUAL ? "expanded" : "sums";
 }
 
 bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region) {

@@ -76,7 +76,7 @@ uint32_t rnnp_rnnpool_need(const rnnp_op_t *op, const rnnp_node_t *node) {
 }
 
 static void get_pool(const rnnp_step_t *s, pool_t *pool) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     uint32_t h1 = op->mid_channels, h2 = hidden2(op);
     bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
     uint32_t *packed = rnnp_scratch(s), *packed2 = packed + RNNP_CELL_WORDS(op->in_channels, h1);
@@ -145,9 +145,9 @@ static void get_columns(const pool_t *p, int16_t *map, const rnnp_cell_t *cell, 
 // W1 times `lanes` pixels of an input row, a stride apart.
 static void take_pixels(
     const rnnp_step_t *s, const pool_t *p, uint32_t y, uint32_t x, uint32_t lanes, int16_t *wx, uint32_t pitch) {
-    uint32_t channels = s->op.in_channels;
+    uint32_t channels = s->op->in_channels;
     const int8_t *in = rnnp_input_row(s, y) + x * channels;
-    rnnp_kernel_cell_input8(&p->rnn1, in, p->stride * channels, lanes, s->op.in_zero_point, 0, wx, pitch);
+    rnnp_kernel_cell_input8(&p->rnn1, in, p->stride * channels, lanes, s->op->in_zero_point, 0, wx, pitch);
 }
 
 // Summaries of input row y, for each window of columns.
@@ -231,7 +231,7 @@ static void make_row(const rnnp_step_t *s, const pool_t *p, uint32_t top, int8_t
             pool_summaries(p, wx, p->patch_width, p->pitch, patches.count, first + 2 * h2);
         }
     }
-    for (uint32_t j = p->patch_columns; j < s->op.out_width; j++) {
+    for (uint32_t j = p->patch_columns; j < s->op->out_width; j++) {
         memcpy(out + j * 4 * h2, out + (j - 1) * 4 * h2, 4 * h2);
     }
 }
@@ -246,9 +246,9 @@ static void replicate_row(const rnnp_step_t *s, int8_t *out, uint32_t bytes) {
 
 void rnnp_rnnpool_step(const rnnp_step_t *s) {
     rnnp_node_t *node = s->node;
-    uint32_t bytes = (uint32_t)s->op.out_width * s->op.out_channels;
+    uint32_t bytes = (uint32_t)s->op->out_width * s->op->out_channels;
     int8_t *out = rnnp_ring_row(s->context, node, node->rows_made);
-    if (node->rows_made >= rnnp_op_patch_rows(&s->op)) {
+    if (node->rows_made >= rnnp_op_patch_rows(s->op)) {
         replicate_row(s, out, bytes);
         rnnp_row_made(s, out, bytes);
         return;

@@ -22,10 +22,10 @@ static rnnp_context_t get_context(const rnnp_run_t *run, void *arena) {
 static void get_step(const rnnp_context_t *c, uint32_t index, rnnp_step_t *s) {
     s->context = c;
     s->index = index;
-    rnnp_op_get(&s->op, c->model, index);
-    rnnp_op_layout(&s->layout, &s->op);
+    s->op = rnnp_op(c->model, index);
+    rnnp_op_layout(&s->layout, s->op);
     s->node = &c->nodes[index + 1];
-    s->in = &c->nodes[s->op.input];
+    s->in = &c->nodes[s->op->input];
 }
 
 static uint32_t need(const rnnp_op_t *op, const rnnp_node_t *node) {
@@ -42,7 +42,7 @@ static uint32_t need(const rnnp_op_t *op, const rnnp_node_t *node) {
 }
 
 static void take_step(const rnnp_step_t *s) {
-    switch (s->op.kind) {
+    switch (s->op->kind) {
         case RNNP_CONV:
             rnnp_conv_step(s);
             break;
@@ -60,7 +60,7 @@ static void take_step(const rnnp_step_t *s) {
             rnnp_inverted_residual_step(s);
             break;
     }
-    s->node->need = (uint16_t)need(&s->op, s->node);
+    s->node->need = (uint16_t)need(s->op, s->node);
 }
 
 static bool is_result(const rnnp_model_t *model, const rnnp_op_t *op) {
@@ -72,7 +72,7 @@ void rnnp_row_made(const rnnp_step_t *s, const void *row, uint32_t bytes) {
     if (run->tap != NULL) {
         run->tap(run->tap_context, s->index, s->node->rows_made, row, bytes);
     }
-    if (is_result(run->model, &s->op) && !run->skip_crc) {
+    if (is_result(run->model, s->op) && !run->skip_crc) {
         s->node->crc = rnnp_crc32(s->node->crc, row, bytes);
     }
     s->node->rows_made++;
@@ -121,7 +121,7 @@ static void start_segment(const rnnp_context_t *c, uint32_t segment) {
     for (uint32_t i = 0; i < c->model->num_ops; i++) {
         rnnp_step_t s;
         get_step(c, i, &s);
-        if (s.node->segment == segment && s.op.kind == RNNP_INVERTED_RESIDUAL) {
+        if (s.node->segment == segment && s.op->kind == RNNP_INVERTED_RESIDUAL) {
             rnnp_inverted_residual_start(&s);
         }
     }
@@ -150,13 +150,12 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
             .segment = plan->segment[t],
         };
         if (t > 0) {
-            rnnp_op_t op;
-            rnnp_op_get(&op, model, t - 1);
-            node->height = op.out_height;
-            node->input = (uint8_t)op.input;
-            node->need = (uint16_t)need(&op, node);
+            const rnnp_op_t *op = rnnp_op(model, t - 1);
+            node->height = op->out_height;
+            node->input = (uint8_t)op->input;
+            node->need = (uint16_t)need(op, node);
             node->first_anchor = anchors;
-            anchors += (uint32_t)op.out_height * op.out_width * op.num_anchors;
+            anchors += (uint32_t)op->out_height * op->out_width * op->num_anchors;
         }
     }
 }
@@ -259,9 +258,7 @@ uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena) {
     const rnnp_node_t *nodes = (const void *)((const uint8_t *)arena + sizeof(rnnp_state_t));
     uint32_t crc = 0;
     for (uint32_t i = 0; i < run->model->num_ops; i++) {
-        rnnp_op_t op;
-        rnnp_op_get(&op, run->model, i);
-        if (is_result(run->model, &op)) {
+        if (is_result(run->model, rnnp_op(run->model, i))) {
             crc = rnnp_crc32(crc, &nodes[i + 1].crc, sizeof(nodes[i + 1].crc));
         }
     }

@@ -52,7 +52,7 @@ typedef struct {
 typedef struct {
     const rnnp_context_t *context;
     uint32_t index;
-    rnnp_op_t op;
+    const rnnp_op_t *op;
     rnnp_layout_t layout; // of its parameters
     rnnp_node_t *node;
     const rnnp_node_t *in;
@@ -77,7 +77,7 @@ static inline void *rnnp_scratch(const rnnp_step_t *s) {
 }
 
 static inline const void *rnnp_parameters(const rnnp_step_t *s, uint32_t array) {
-    return s->context->model->blob + s->op.params_offset + s->layout.offset[array];
+    return s->context->model->blob + s->op->params_offset + s->layout.offset[array];
 }
 
 // To be called when the next output row is complete: counts it and shows it to the tap. `row` has `bytes` bytes.

@@ -46,9 +46,9 @@ static void sweep(const rnnp_cell_t *cell, bool backwards, uint32_t steps) {
 }
 
 static void product(const rnnp_step_t *s, uint32_t y, uint32_t x, uint32_t t) {
-    uint32_t channels = s->op.in_channels;
+    uint32_t channels = s->op->in_channels;
     const int8_t *pixel = rnnp_input_row(s, y) + x * channels;
-    rnnp_kernel_cell_input8(&patch.cell1, pixel, 0, 1, s->op.in_zero_point, 0, patch.products[t], 1);
+    rnnp_kernel_cell_input8(&patch.cell1, pixel, 0, 1, s->op->in_zero_point, 0, patch.products[t], 1);
 }
 
 // Both directions of RNN2 over `count` summaries.
@@ -68,7 +68,7 @@ static int8_t *pool_summaries(uint32_t count, int8_t *out) {
 }
 
 static void pool_patch(const rnnp_step_t *s, uint32_t top, uint32_t left, int8_t *out) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     for (uint32_t y = 0; y < op->kernel; y++) {
         for (uint32_t x = 0; x < op->kernel_w; x++) {
             product(s, top + y, left + x, x);
@@ -92,7 +92,7 @@ static void pool_patch(const rnnp_step_t *s, uint32_t top, uint32_t left, int8_t
 }
 
 void rnnp_rnnpool_step(const rnnp_step_t *s) {
-    const rnnp_op_t *op = &s->op;
+    const rnnp_op_t *op = s->op;
     uint32_t channels = op->out_channels, columns = rnnp_op_patch_columns(op), made = s->node->rows_made;
     int8_t *out = rnnp_ring_row(s->context, s->node, made);
     if (made < rnnp_op_patch_rows(op)) {
