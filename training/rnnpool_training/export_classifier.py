@@ -70,6 +70,21 @@ def export(model: Classifier, pictures: list[Picture], name: str, threshold: flo
     return plan(build_classifier(quantize(model, pictures, seed=seed), threshold, name))
 
 
+def export_at(
+    model: Classifier, size: int, pictures: list[Picture], name: str, threshold: float = 0.5, seed: int = 1
+) -> Model:
+    """As export, for a square input of `size` pixels; at another than the model's own the statistics are renewed.
+
+    Changes the model. InputError if its last layer is an RNNPool, which fits maps of one size only.
+    """
+    if size != model.config.height:
+        if model.config.last_pool == "rnnpool":
+            raise InputError(f"a last RNNPool is for maps of one size: --size must be {model.config.height}")
+        model.config = replace(model.config, height=size, width=size)
+        renew_statistics(model, pictures, seed=seed)
+    return export(model, pictures, name, threshold, seed)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.export_classifier", description=__doc__)
@@ -85,15 +100,9 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)  # sums in one order: the same bytes on every run
     try:
         model = load_classifier(options.checkpoint)
-        size = model.config.height
-        if options.size:
-            if model.config.last_pool == "rnnpool" and options.size != model.config.height:
-                raise InputError(f"a last RNNPool is for maps of one size: --size must be {model.config.height}")
-            model.config = replace(model.config, height=options.size, width=options.size)
         pictures = [p for folder in options.data for p in load_labelled(folder, model.config.channels)]
-        if model.config.height != size:
-            renew_statistics(model, pictures, seed=options.seed)
-        data = write(export(model, pictures, options.name, options.threshold, options.seed))
+        size = options.size or model.config.height
+        data = write(export_at(model, size, pictures, options.name, options.threshold, options.seed))
     except (ValueError, OSError, RuntimeError) as error:
         p.exit(1, f"{p.prog}: {error}\n")
     options.out.write_bytes(data)
