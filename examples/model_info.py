@@ -1,6 +1,6 @@
 # Shows what a model is and what it costs on this board, and checks that the board computes it right.
 #
-#     build/unix/micropython examples/model_info.py model.rnnp
+#     build/unix/micropython examples/model_info.py face
 import sys
 import time
 

@@ -18,7 +18,7 @@ import micropython
 import rnnpool
 from micropython import const
 
-MODELS = ("/rom/face.rnnp", "/rom/models/face.rnnp", "/flash/face.rnnp", "face.rnnp")  # the first that is there
+MODELS = ("face", "/flash/face.rnnp", "face.rnnp")  # the first that is there: in the firmware or ROMFS, or a file
 
 # docs/serial.md; the computer's side is tools/board/protocol.py.
 _PROTOCOL = const(1)
@@ -321,7 +321,7 @@ def find_model(paths):
     """The first of these that is there."""
     for path in paths:
         try:
-            return rnnpool.Model(path, width=4096, height=4096)  # memory for frames of any size: 1 KB more
+            return rnnpool.Model(path, width=4096, height=2)  # memory for frames of any size: 1 KB more
         except OSError:
             pass
     raise OSError("no model: none of %s" % ", ".join(paths))

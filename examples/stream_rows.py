@@ -1,7 +1,7 @@
 # Finds faces in a picture that is never in memory as a whole: rows go to the model as they come, here from a file
 # (binary PGM), on a board from a camera. All the memory is one row and the model's arena.
 #
-#     build/unix/micropython examples/stream_rows.py picture.pgm [model.rnnp]
+#     build/unix/micropython examples/stream_rows.py picture.pgm [model]
 import sys
 
 import rnnpool
@@ -20,7 +20,7 @@ def read_header(file):
     return int(fields[1]), int(fields[2])
 
 
-model_path = sys.argv[2] if len(sys.argv) > 2 else "models/face.rnnp"
+model_path = sys.argv[2] if len(sys.argv) > 2 else "face"
 with open(sys.argv[1], "rb") as file:
     width, height = read_header(file)
     needed = rnnpool.required_ram(model_path, width=width, height=height)

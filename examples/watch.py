@@ -2,7 +2,7 @@
 # results are made once. Frames come from a file of raw GRAY8 frames, one after the other, in place of a camera's
 # readinto().
 #
-#     build/unix/micropython examples/watch.py frames.raw width height [model.rnnp]
+#     build/unix/micropython examples/watch.py frames.raw width height [model]
 import sys
 from array import array
 
@@ -13,7 +13,7 @@ FIELDS = 5  # of a result: x, y, width, height, score in 1/32768
 MAX_FACES = 8
 
 path, width, height = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-model = rnnpool.Model(sys.argv[4] if len(sys.argv) > 4 else "models/face.rnnp", width=width, height=height)
+model = rnnpool.Model(sys.argv[4] if len(sys.argv) > 4 else "face", width=width, height=height)
 frame = bytearray(width * height)
 faces = array("h", bytes(2 * FIELDS * MAX_FACES))
 

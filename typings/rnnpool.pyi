@@ -40,11 +40,15 @@ Box = tuple[int, int, int, int, float]
 A name for this file only.
 """
 
+def builtin_models() -> tuple[str, ...]:
+    """Names of the models in the firmware, any of which Model() takes."""
+
 def required_ram(source: str | Buffer, *, width: int = 0, height: int = 0) -> int:
     """Bytes of arena that a model needs, before anything is allocated for it.
 
     source          as for Model. A model that can't be used in place is read into the heap while it is looked at.
-    width, height   of the frames to come, 1..4096; 0: the model's own. Enough for all three formats.
+    width, height   of the frames to come, 1..4096; 0: the model's own. Enough for all three formats. Smaller frames,
+                    and larger ones of another aspect, may need more; 4096x2 needs as much as any.
     Errors          ValueError for what is no model or no size, OSError, MemoryError.
     """
 
@@ -59,17 +63,19 @@ class Model:
     ) -> None:
         """Makes a model. Nothing is allocated after this while frames need no more memory than those announced here.
 
-        source          the `.rnnp` file: its path, or an object that holds its bytes. Used in place, without a copy, if
-                        the bytes are in memory at a multiple of 8: a file in ROMFS (see docs/api.md), a constant in the
-                        firmware, bytes, a bytearray. Otherwise (a file on flash or SD card, an odd address) it is
-                        copied to the heap. Must not be changed while an image is on its way. Kept alive, like arena.
+        source          the model's name, the path of the `.rnnp` file, or an object that holds its bytes. A str
+                        without slash and dot is a name: of a model in the firmware (builtin_models()), or else of a
+                        file /rom/NAME.rnnp; any other str is a path. Used in place, without a copy, if the bytes are in
+                        memory at a multiple of 8: in the firmware, a file in ROMFS (see docs/api.md), bytes, a
+                        bytearray. Otherwise (a file on flash or SD card, an odd address) it is copied to the heap. Must
+                        not be changed while an image is on its way. Kept alive, like arena.
         arena           memory to work in: a writable buffer of at least required_ram() + 7 bytes (7 for the alignment),
                         which nobody else may write to while an image is on its way; models may take turns in one.
                         None: allocated on the heap, and again, larger, if a frame needs more.
-        width, height   of the largest frames to come, 1..4096; 0: the model's own.
+        width, height   of the frames to come that need the most, 1..4096; 0: the model's own. See required_ram().
 
-        Errors: ValueError: no model, or damaged, with the field and both numbers.
-        OSError: no such file. TypeError: source has no buffer, arena is not writable.
+        Errors: ValueError: no model, or damaged, with the field and both numbers; a str with a NUL byte.
+        OSError: no such file or name. TypeError: source has no buffer, arena is not writable.
         MemoryError: needed and available bytes, of the heap or of the arena.
         """
 
@@ -235,16 +241,16 @@ def detect_faces(
 ) -> int:
     """The faces in a frame, best first: Model.detect() of the face model in the firmware.
 
-    The model is made when this is first called (then the arena is allocated) and kept until the next soft reset. A
-    firmware without one uses /rom/face.rnnp; OSError (ENOENT) if that is missing too. Otherwise as Model.detect(), with
-    320x240 the model's own size.
+    The model is Model("face"), so in a firmware without one /rom/face.rnnp; OSError (ENOENT) if that is missing too. It
+    is made when this is first called (then the arena is allocated) and kept until the next soft reset. Otherwise as
+    Model.detect(), with 320x240 the model's own size.
     """
 
 def person_present(frame: Buffer, *, width: int = 0, height: int = 0, format: int | None = None) -> float:
     """The probability that there is a person in the frame, 0..1: Model.classify() of the person model in the firmware.
 
-    Made when first called, kept, looked for at /rom/person.rnnp, and OSError as for detect_faces(). The probability is
-    that of the model's last label. Otherwise as Model.classify(), with 224x224 the usual size of a model's own.
+    It is Model("person"), made when first called and kept, with errors as for detect_faces(). The probability is that of
+    the model's last label. Otherwise as Model.classify(), with 224x224 the usual size of a model's own.
     """
 
 class _Layer:

@@ -6,7 +6,7 @@
 //   model.c       the Model type                            arena.c    the memory that a run works in
 //   detect.c      its detect, classify, begin, feed, ...    frame.c    arguments that describe a frame
 //   run.c         one image through a model                 results.c  detections, probabilities as Python objects
-//   builtin.c     detect_faces, person_present              errors.c   engine errors as exceptions
+//   builtin.c     models by name, detect_faces, ...         errors.c   engine errors as exceptions
 //   layer.c       single operators: Conv2D, RNNPool, ...
 //
 // What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
@@ -58,8 +58,8 @@ typedef struct _rnnpool_source_t {
     bool writable; // a script can change the bytes under us
 } rnnpool_source_t;
 
-// `from` is a path or an object with the buffer protocol. Raises OSError, TypeError, MemoryError, or ValueError if the bytes
-// must be copied and are no blob.
+// `from` is a name (a str without slash and dot), a path, or an object with the buffer protocol. Raises OSError, TypeError,
+// MemoryError, or ValueError for a NUL byte in a str, or if the bytes must be copied and are no blob.
 void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from);
 
 // A blob in the firmware.
@@ -220,6 +220,11 @@ void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model);
 
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_detect_faces_obj);
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_person_present_obj);
+
+MP_DECLARE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj);
+
+// The firmware's model of this name, or else the file /rom/NAME.rnnp; raises OSError if there is neither.
+void rnnpool_builtin_open(rnnpool_source_t *source, const char *name);
 
 // Forgets the cached models (after a soft reset their memory is gone).
 void rnnpool_builtin_reset(void);

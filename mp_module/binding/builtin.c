@@ -1,33 +1,17 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// detect_faces, person_present: models that are built into the firmware, made when they are first used and kept.
+// Models by name, of which some may be built into the firmware; detect_faces and person_present, whose models are made when
+// they are first used and kept.
 
 #include <string.h>
 
 #include "py/mperrno.h"
-#include "py/objstr.h"
 
 #include "binding/binding.h"
 #include "binding/builtin_models.h"
 
-// Where a model is looked for that is not in the firmware.
-#define FACE_PATH "/rom/face.rnnp"
-#define PERSON_PATH "/rom/person.rnnp"
-
-typedef struct {
-    const char *name; // in the firmware
-    const char *path;
-    const mp_obj_str_t *missing; // what is wrong if both are missing ("no such file" would not tell what to do)
-} kept_model_t;
-
-static const MP_DEFINE_STR_OBJ(no_face, "no face model in this firmware and no " FACE_PATH);
-static const MP_DEFINE_STR_OBJ(no_person, "no person model in this firmware and no " PERSON_PATH);
-
 enum { FACE, PERSON, NUM_KEPT };
-static const kept_model_t kept_models[NUM_KEPT] = {
-    { "face", FACE_PATH, &no_face },
-    { "person", PERSON_PATH, &no_person },
-};
+static const qstr_short_t kept_names[NUM_KEPT] = { MP_QSTR_face, MP_QSTR_person };
 
 MP_REGISTER_ROOT_POINTER(mp_obj_t rnnpool_kept_models[2]); // NUM_KEPT; MP_OBJ_NULL: not made yet
 
@@ -47,28 +31,46 @@ static bool find_builtin(rnnpool_source_t *source, const char *name) {
     return false;
 }
 
-static void open_path(rnnpool_source_t *source, const kept_model_t *kept) {
+void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
+    if (find_builtin(source, name)) {
+        return;
+    }
+    vstr_t path;
+    vstr_init(&path, 32);
+    vstr_printf(&path, "/rom/%s.rnnp", name);
+    mp_obj_t path_obj = mp_obj_new_str_from_vstr(&path);
     nlr_buf_t nlr;
     if (nlr_push(&nlr) == 0) {
-        rnnpool_source_open(source, mp_obj_new_str_from_cstr(kept->path));
+        rnnpool_source_open(source, path_obj);
         nlr_pop();
         return;
     }
-    mp_obj_t error = MP_OBJ_FROM_PTR(nlr.ret_val);
-    if (!mp_obj_exception_match(error, MP_OBJ_FROM_PTR(&mp_type_OSError))) {
+    if (!mp_obj_exception_match(MP_OBJ_FROM_PTR(nlr.ret_val), MP_OBJ_FROM_PTR(&mp_type_OSError))) {
         nlr_jump(nlr.ret_val);
     }
-    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT), MP_OBJ_FROM_PTR(kept->missing) };
+    // "No such file" alone would not tell what to do.
+    vstr_t text;
+    vstr_init(&text, 64);
+    vstr_printf(&text, "no model '%s' in this firmware and no %s", name, mp_obj_str_get_str(path_obj));
+    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT), mp_obj_new_str_from_vstr(&text) };
     nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, MP_ARRAY_SIZE(args), args));
 }
+
+// builtin_models()
+static mp_obj_t builtin_models(void) {
+    mp_obj_tuple_t *names = MP_OBJ_TO_PTR(mp_obj_new_tuple(rnnp_builtin_models_len, NULL));
+    for (uint32_t i = 0; i < rnnp_builtin_models_len; i++) {
+        names->items[i] = mp_obj_new_str_from_cstr(rnnp_builtin_models[i].name);
+    }
+    return MP_OBJ_FROM_PTR(names);
+}
+MP_DEFINE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj, builtin_models);
 
 static mp_obj_t get_model(size_t index) {
     mp_obj_t *slot = &MP_STATE_VM(rnnpool_kept_models)[index];
     if (*slot == MP_OBJ_NULL) {
         rnnpool_source_t source;
-        if (!find_builtin(&source, kept_models[index].name)) {
-            open_path(&source, &kept_models[index]);
-        }
+        rnnpool_source_open(&source, MP_OBJ_NEW_QSTR(kept_names[index]));
         *slot = rnnpool_model_new(&rnnpool_model_type, &source, rnnpool_arena_of_board(), 0, 0);
     }
     return *slot;

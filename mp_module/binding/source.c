@@ -103,12 +103,26 @@ static void use_buffer(rnnpool_source_t *source, const mp_buffer_info_t *buffer)
     source->writable = mp_get_buffer(source->owner, &unused, MP_BUFFER_RW);
 }
 
+// Whether a str is the name of a model rather than a path.
+static bool is_name(mp_obj_t from) {
+    size_t len;
+    const char *text = mp_obj_str_get_data(from, &len);
+    if (memchr(text, 0, len) != NULL) {
+        mp_raise_ValueError(MP_ERROR_TEXT("model name or path with a NUL byte"));
+    }
+    return memchr(text, '/', len) == NULL && memchr(text, '.', len) == NULL;
+}
+
 void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
     *source = (rnnpool_source_t){ .owner = from };
     mp_buffer_info_t buffer;
     if (!mp_obj_is_str(from)) {
         mp_get_buffer_raise(from, &buffer, MP_BUFFER_READ);
         use_buffer(source, &buffer);
+        return;
+    }
+    if (is_name(from)) {
+        rnnpool_builtin_open(source, mp_obj_str_get_str(from));
         return;
     }
     source->owner = open_file(from);

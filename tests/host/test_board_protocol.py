@@ -40,7 +40,7 @@ def test_both_ends_have_the_same_constants() -> None:
         for node in ast.parse(SCRIPT.read_text()).body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "MODELS"
     )
-    assert paths == repl.MODEL_PATHS
+    assert paths == repl.MODELS
 
 
 def test_the_example_in_the_documentation() -> None:

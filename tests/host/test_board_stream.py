@@ -25,6 +25,8 @@ from tools.board.stream import Streamer, read_info
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
 SCRIPT = ROOT / "examples" / "serial_frames.py"
 MODEL = NETWORKS["tiny"](1)  # of 32x24
+# Otherwise it would take the model in the firmware.
+START = f"import rnnpool\nmodel = rnnpool.Model('face.rnnp', width=4096, height=2)\nexec(open({str(SCRIPT)!r}).read())"
 LOW = 655
 
 pytestmark = pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTHON}: make unix")
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTH
 def line(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[FaultyLine]:
     rate = getattr(request, "param", 0)
     (tmp_path / "face.rnnp").write_bytes(write(MODEL))
-    with process_line([str(MICROPYTHON), str(SCRIPT)], str(tmp_path), rate, seed=1) as line:
+    with process_line([str(MICROPYTHON), "-c", START], str(tmp_path), rate, seed=1) as line:
         yield line
 
 

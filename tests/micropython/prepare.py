@@ -9,7 +9,8 @@ Runs in CPython with the development environment and writes into FOLDER:
 - `<model>.json`, its cases: a list of objects with name, frame, width, height, format (rnnp_format_t), threshold and
   iou (Q15, null for the model's own) and detections ([x, y, w, h, score in Q15], best first);
 - `names.json`, the public names in typings/rnnpool.pyi;
-- `rom.img` and `rom_face.img`, ROMFS images with tiny.rnnp and face.rnnp.
+- `rom.img`, `rom_face.img` and `rom_person.img`, ROMFS images with tiny.rnnp, face.rnnp and person.rnnp; `rom_names.img`
+  has a file `tiny` that is no model beside tiny.rnnp.
 
 `inputs.py` reads them in MicroPython.
 
@@ -217,6 +218,7 @@ def main() -> None:
     write_layers(folder, "front", models["face_m4"], 2)
     (folder / "names.json").write_text(json.dumps(described_names()))
     (folder / "rom.img").write_bytes(build({"tiny.rnnp": write(models["tiny"])}))
+    (folder / "rom_names.img").write_bytes(build({"tiny": b"no model", "tiny.rnnp": write(models["tiny"])}))
     (folder / "rom_face.img").write_bytes(build({"face.rnnp": write(models["face_m4"])}))
     (folder / "rom_person.img").write_bytes(build({"person.rnnp": write(models["classifier"])}))
 

@@ -58,6 +58,11 @@ print(model.ram == more)
 model = rnnpool.Model(blob, arena=bytearray(more + 7))
 print(model.detect(inputs.pixels(large), **inputs.arguments(large)) == inputs.expected(large))
 
+# 4096x2 needs the most of all frames, as typings/rnnpool.pyi says: for programs that do not know what comes.
+most = rnnpool.required_ram(blob, width=4096, height=2)
+sides = (1, 2, 7, 23, 24, 25, 31, 32, 33, 64, 640, 4095, 4096)
+print(max(rnnpool.required_ram(blob, width=width, height=height) for width in sides for height in sides) == most)
+
 # The heap is full but for some holes, which the exception's text needs but which are too small for the arena.
 path = inputs.path("tiny.rnnp")
 

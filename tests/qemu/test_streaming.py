@@ -185,7 +185,7 @@ def test_what_the_board_refuses_is_a_sentence(line: FaultyLine) -> None:
         pytest.raises(Problem, match=r"the board refuses frames of 5000x1: ValueError: .*5000"),
     ):
         streamer.detect(encode(Image.new("L", (5000, 1)), FORMATS["gray8"]))
-    with pytest.raises(Problem, match=r"OSError: no model at /rom/other.rnnp"):
+    with pytest.raises(Problem, match=r"OSError: no model /rom/other.rnnp"):
         Streamer(line.url, model="/rom/other.rnnp")
 
 

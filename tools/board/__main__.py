@@ -149,7 +149,7 @@ def parser() -> argparse.ArgumentParser:
     stream.add_argument("--frames", type=every, metavar="N", help="stop after N frames")
     stream.add_argument("--out", type=Path, metavar="FOLDER", help="write pictures with boxes, and boxes.jsonl")
     stream.add_argument("--no-window", action="store_true", help="do not open a window even if there is a display")
-    stream.add_argument("--model", metavar="PATH", help="of the model on the board (default: /rom/face.rnnp)")
+    stream.add_argument("--model", metavar="MODEL", help="name or path on the board (default: face)")
     stream.add_argument("--restart", action="store_true", help="send the script even if one runs already")
     stream.add_argument(
         "--patience",

@@ -18,8 +18,9 @@ from tools.board import ports
 from tools.board.link import Link, LinkLost
 from tools.board.problem import Problem
 
-# Where the firmware's own face model is looked for as a file (examples/serial_frames.py has the same list).
-MODEL_PATHS = ("/rom/face.rnnp", "/rom/models/face.rnnp", "/flash/face.rnnp", "face.rnnp")
+# Where the face model is looked for: by its name in the firmware or in ROMFS, and as a file (examples/serial_frames.py has
+# the same list).
+MODELS = ("face", "/flash/face.rnnp", "face.rnnp")
 ENTER_SECONDS = 3.0
 CHUNK = 512  # bytes of a file in one line of code
 
@@ -39,22 +40,22 @@ class ExecError(Exception):
 
 
 def model_source(path: str | None) -> str:
-    """Code that makes `model` from a path on the board, or from the first of the usual ones that is there.
+    """Code that makes `model` from a name or path on the board, or from the first of the usual ones that is there.
 
     With memory for frames of any size, which is 1 KB more than for the model's own.
     """
-    paths = (path,) if path else MODEL_PATHS
+    paths = (path,) if path else MODELS
     return f"""
 import rnnpool
 model = None
 for path in {paths!r}:
     try:
-        model = rnnpool.Model(path, width=4096, height=4096)
+        model = rnnpool.Model(path, width=4096, height=2)
         break
     except OSError:
         pass
 if model is None:
-    raise OSError("no model at {" or ".join(paths)}")
+    raise OSError("no model {" or ".join(paths)}")
 """
 
 
@@ -67,8 +68,8 @@ def remedy(traceback: str) -> str:
             "the board has too little memory for this model and frame: send smaller frames (--size), or use a firmware "
             "without network"
         )
-    if "no model at" in traceback:
-        return "deploy one with `make BOARD=... deploy`, or name its path on the board with --model"
+    if "OSError: no model" in traceback:
+        return "deploy one with `make BOARD=... deploy`, or give its name or path on the board with --model"
     return ""
 
 
