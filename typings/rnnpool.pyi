@@ -249,8 +249,8 @@ def detect_faces(
 def person_present(frame: Buffer, *, width: int = 0, height: int = 0, format: int | None = None) -> float:
     """The probability that there is a person in the frame, 0..1: Model.classify() of the person model in the firmware.
 
-    It is Model("person"), made when first called and kept, with errors as for detect_faces(). The probability is that of
-    the model's last label. Otherwise as Model.classify(), with 224x224 the usual size of a model's own.
+    It is Model("person"), made when first called and kept, with errors as for detect_faces(). The probability is that
+    of the model's last label. Otherwise as Model.classify(), with 224x224 the usual size of a model's own.
     """
 
 class _Layer:

@@ -6,6 +6,8 @@ BOARD_VARIANT ?=
 # How the firmware gets to the board: auto, st-flash, openocd, dfu; and the board's serial port, if there are several.
 DEPLOY ?= auto
 PORT ?=
+# Not empty: make the board's file system anew (after a firmware with another size of it); its files are lost.
+MKFS ?=
 
 STM32_NAME := $(BOARD)$(if $(BOARD_VARIANT),-$(BOARD_VARIANT))
 STM32_BUILD := $(BUILD)/stm32/$(STM32_NAME)
@@ -54,8 +56,8 @@ stm32-docs: $(DEMO_VENV)/.stamp ## write docs/stm32_memory.md and .png from docs
 	$(DEMO_PYTHON) -m tools.stm32 docs
 
 .PHONY: deploy
-deploy: firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT=]
+deploy: firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT= MKFS=]
 	@machine=$$(sed -n 's/^#define MICROPY_HW_BOARD_NAME *"\(.*\)".*/\1/p' \
 	    "$(STM32_MPY)/ports/stm32/boards/$(BOARD)/mpconfigboard.h"); \
 	    $(DEMO_PYTHON) -m tools.board deploy --board $(BOARD) --machine "$${machine:-$(BOARD)}" --build $(STM32_BUILD) \
-	    --method $(DEPLOY) $(if $(PORT),--port $(call quoted,$(PORT)))
+	    --method $(DEPLOY) $(if $(MKFS),--mkfs) $(if $(PORT),--port $(call quoted,$(PORT)))

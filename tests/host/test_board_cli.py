@@ -219,6 +219,9 @@ def test_the_report_of_a_board() -> None:
     assert "NUCLEO-F439ZI at /dev/ttyACM0" in text
     assert "/rom/face.rnnp, 74,512 bytes, needs 70,256 bytes of RAM, does NOT fit 60,000" in text
     assert "/flash: 1,000 of 2,000 bytes free" in text
+    told.models = [{"path": "face", "size": None, "ram": 65488, "error": None}]
+    text = "\n".join(device.report(told, "p"))
+    assert "face, in the firmware, needs 65,488 bytes of RAM, does NOT fit 60,000" in text
     told.rnnpool = None
     assert "make BOARD=... deploy" in "\n".join(device.report(told, "p"))
 

@@ -9,8 +9,8 @@ Runs in CPython with the development environment and writes into FOLDER:
 - `<model>.json`, its cases: a list of objects with name, frame, width, height, format (rnnp_format_t), threshold and
   iou (Q15, null for the model's own) and detections ([x, y, w, h, score in Q15], best first);
 - `names.json`, the public names in typings/rnnpool.pyi;
-- `rom.img`, `rom_face.img` and `rom_person.img`, ROMFS images with tiny.rnnp, face.rnnp and person.rnnp; `rom_names.img`
-  has a file `tiny` that is no model beside tiny.rnnp.
+- `rom.img`, `rom_face.img` and `rom_person.img`, ROMFS images with tiny.rnnp, face.rnnp and person.rnnp;
+- `rom_names.img`, one with tiny.rnnp and a file `tiny` that is no model.
 
 `inputs.py` reads them in MicroPython.
 

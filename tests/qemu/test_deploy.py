@@ -6,6 +6,7 @@ emulator takes each byte of its UART one by one.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from networks import NETWORKS
 
 from rnnpool_training.blob import write
 from tools.board import __main__ as cli
-from tools.board import deploy
+from tools.board import deploy, device, repl
 
 MACHINE = "mps2-an386"
 DATA = make_romfs.build({"boot.py": Path(__file__).with_name("ramdisk.py").read_bytes()})
@@ -133,7 +134,8 @@ def test_a_board_from_old_to_ready_and_again(
     assert cli.main(["info", "--port", desk.line.url, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert MACHINE in told["machine"] and told["romfs"] == 640 * 1024 and told["detect_faces"]
-    assert [model["path"] for model in told["models"]] == ["/rom/face.rnnp"] and told["models"][0]["ram"] > 0
+    assert [model["path"] for model in told["models"]] == ["face", "/rom/face.rnnp"] and told["builtin"] == ["face"]
+    assert all(model["ram"] > 0 for model in told["models"])
     assert "/flash" in told["files"]
     (tmp_path / "note.txt").write_bytes(bytes(range(256)) * 5)
     for result in ("1,280 bytes written and verified", "1,280 bytes are there already"):
@@ -153,13 +155,76 @@ def test_a_board_from_old_to_ready_and_again(
     assert "models    written to ROMFS" in third and "examples  copied and verified" in third
 
 
-def test_a_model_that_is_linked_in(firmware: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # As on boards without a ROMFS partition: the firmware has models/face.rnnp in it.
-    with Board(firmware) as board:
+def test_models_that_are_linked_in(firmware: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As on boards without a ROMFS partition: the firmware has models/face.rnnp in it, and other models become files.
+    def ask(board: repl.Repl) -> device.Told:
+        return dataclasses.replace(device.ask(board), romfs=None)
+
+    monkeypatch.setattr(deploy, "ask", ask)
+    other = tmp_path / "other.rnnp"
+    other.write_bytes(write(NETWORKS["classifier"](1)))
+    with Board(firmware, data=DATA) as board:
         board.serve()
-        face = run.ROOT / "models" / "face.rnnp"
-        linked = deploy.Deployment("QEMU", MACHINE, [], [face], port=f"socket://127.0.0.1:{board.port}")
+        models = [run.ROOT / "models" / "face.rnnp", other]
+        linked = deploy.Deployment("QEMU", MACHINE, [], models, port=f"socket://127.0.0.1:{board.port}")
+        assert linked.put_models() == "linked into the firmware: face; left out: other (MODELS= says what is linked in)"
+        assert re.fullmatch(r"face passed in \d+ ms \([\d,]+ bytes of RAM, in place\)", linked.selftest())
         assert re.match(r"\(\d+, \d+, \d+, \d+, 0\.\d+\).* on a portrait of 102x120, equal", linked.test_frame())
+        linked.chosen = True
+        for new in (1, 0):
+            assert f"; files ({new} new), copied to RAM when they are used" in linked.put_models()
+        assert re.search(r"face passed.* in place\); other.rnnp passed.* copied to RAM\)", linked.selftest())
+        linked.models = [other]
+        linked.put_models()
+        assert linked.test_frame() == "no detector among the models"
+
+
+# On an STM32 pyb.Flash is the place of the file system. Here it has {blocks}, and the file system at /flash 256.
+FLASH = """
+import sys
+class Flash(RamDisk):
+    def __init__(self, start):
+        super().__init__()
+    def ioctl(self, request, argument):
+        return {blocks} if request == 4 else super().ioctl(request, argument)
+class pyb:
+    pass
+pyb.Flash = Flash
+sys.modules["pyb"] = pyb
+"""
+
+
+def test_a_file_system_of_another_firmware(firmware: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ramdisk = Path(__file__).with_name("ramdisk.py").read_text()
+
+    def deploy_to(board: Board, *more: str) -> tuple[int, str, str]:
+        words = ["deploy", "--port", f"socket://127.0.0.1:{board.port}", "--board", "QEMU", "--machine", MACHINE]
+        status = cli.main([*words, "--no-flash", "--models", str(model), *more])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    larger = make_romfs.build({"boot.py": (ramdisk + FLASH.format(blocks=128)).encode()})
+    with Board(firmware, data=larger) as board:
+        board.serve()
+        status, said, error = deploy_to(board)
+        assert status == 1 and "examples" not in said
+        assert re.search(r"claims \d+,\d+ bytes, and this firmware has 65,536 there, .* MKFS=1 deploy", error)
+        assert error.count("\n") == 1
+        status, said, error = deploy_to(board, "--mkfs")
+        assert status == 0, error
+        assert "in a new file system, copied and verified: serial_frames.py (" in said
+        status, said, error = deploy_to(board)
+        assert status == 0 and "examples  are on the board already (" in said and "MKFS" not in said
+    smaller = make_romfs.build({"boot.py": (ramdisk + FLASH.format(blocks=1024)).encode()})
+    with Board(firmware, data=smaller) as board:
+        board.serve()
+        status, said, error = deploy_to(board)
+        assert status == 0, error
+        assert re.search(r"verified: serial_frames.py \(the file system has \d+,\d+ of 524,288 bytes: MKFS=1 ", said)
+    with Board(firmware, data=DATA) as board:
+        board.serve()
+        status, _, error = deploy_to(board, "--mkfs")
+        assert status == 1 and "a file system can't be made on this board: ImportError" in error
 
 
 def test_what_stops_it(desk: Desk, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,7 @@ Brings a board from bare to `rnnpool.detect_faces(frame)`: firmware, models, exa
     python -m tools.board deploy --board NUCLEO_F439ZI --build build/stm32/NUCLEO_F439ZI
 
  1. firmware   flashed by st-flash, openocd or dfu-util (--method), if what is on the board is different
- 2. models     as a ROMFS image, used in place from flash; on boards without ROMFS as files
+ 2. models     as a ROMFS image, used in place from flash; without ROMFS those linked into the firmware, or files
  3. examples   to the board's file system
  4. selftest   each model computes on the board what it computed on the desktop
  5. faces      a test picture is streamed, and the boxes must equal those of the integer reference
@@ -226,6 +226,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS",
         help=f"with --romfs programmer (default: {flash.ROMFS_ADDRESS:#010x})",
     )
+    deploy.add_argument("--mkfs", action="store_true", help="make the board's file system anew: what is in it is lost")
     deploy.add_argument("--no-flash", action="store_true", help="leave the firmware as it is")
     deploy.add_argument("--any-machine", action="store_true", help="flash also a board that says it is another one")
     deploy.add_argument(

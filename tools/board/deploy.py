@@ -51,7 +51,9 @@ class Deployment:
     romfs_at: int = flash.ROMFS_ADDRESS
     wait: float = 20.0
     any_machine: bool = False
-    paths: list[str] = field(default_factory=list)  # of the models on the board
+    mkfs: bool = False
+    chosen: bool = False  # the models were named, not just all that there are
+    placed: list[tuple[Path, str]] = field(default_factory=list)  # a model, and its name or path on the board
 
     # ---- the board's REPL
 
@@ -170,10 +172,8 @@ class Deployment:
                     "the firmware on the board has no module rnnpool: build it with `make BOARD=... firmware` and "
                     "deploy that"
                 )
-            if told.romfs is None and told.detect_faces and not told.models:
-                return "are linked into the firmware"
             if told.romfs is None:
-                return self._put_as_files(board)
+                return self._without_romfs(board, told.builtin)
             if len(image) > told.romfs:
                 raise Problem(
                     f"the models take {len(image):,} bytes, the board's ROMFS has {told.romfs:,}: choose fewer with "
@@ -181,7 +181,7 @@ class Deployment:
                 )
             wanted = hashlib.sha256(image).hexdigest()
             partition = f"memoryview(vfs.rom_ioctl(2, 0))[:{len(image)}]"
-            self.paths = [f"/rom/{path.name}" for path in self.models]
+            self.placed = [(path, f"/rom/{path.name}") for path in self.models]
             if board.hash_of_memory(partition) == wanted:
                 return f"are on the board already, {len(image):,} bytes of ROMFS"
         if self.romfs == "programmer":
@@ -232,31 +232,47 @@ class Deployment:
                 f"mpremote could not write ROMFS: {lines[-1] if lines else 'it said nothing'}; run this again"
             )
 
-    def _put_as_files(self, board: repl.Repl) -> str:
-        changed = 0
-        self.paths = [path.name for path in self.models]
-        for path in self.models:
-            content = path.read_bytes()
-            with tqdm(total=len(content), unit="B", unit_scale=True, desc=f"   {path.name}", leave=False) as bar:
-                changed += board.put(content, path.name, bar.update)
-        return f"copied as files ({changed} new): the board has no ROMFS, so a model is copied to RAM when it is used"
+    def _without_romfs(self, board: repl.Repl, builtin: Sequence[str]) -> str:
+        """Models in the firmware are used from there; others become files, if they were asked for or there is none."""
+        linked = [path for path in self.models if path.stem in builtin]
+        others = [path for path in self.models if path not in linked]
+        self.placed = [(path, path.stem) for path in linked]
+        done = [f"linked into the firmware: {', '.join(path.stem for path in linked)}"] if linked else []
+        if others and linked and not self.chosen:
+            done.append(f"left out: {', '.join(path.stem for path in others)} (MODELS= says what is linked in)")
+        elif others:
+            changed = 0
+            for path in others:
+                content = path.read_bytes()
+                with tqdm(total=len(content), unit="B", unit_scale=True, desc=f"   {path.name}", leave=False) as bar:
+                    changed += board.put(content, path.name, bar.update)
+            self.placed += [(path, path.name) for path in others]
+            names = ", ".join(path.name for path in others)
+            done.append(f"files ({changed} new), copied to RAM when they are used, since there is no ROMFS: {names}")
+        return "; ".join(done)
 
     # ---- 3. examples
 
     def examples(self) -> str:
         """Copies the examples if need be; returns what was done."""
+        if self.mkfs:
+            with self._repl() as board:
+                make_file_system(board)
         with self._repl() as board:
-            if not any(free for free, _ in ask(board).files.values()):
+            told = ask(board)
+            if not any(free for free, _ in told.files.values()):
                 return "not copied: the board has no file system that can be written"
+            note = check_file_system(told)
             changed = [path.name for path in EXAMPLES if board.put(path.read_bytes(), path.name)]
-        return f"copied and verified: {', '.join(changed)}" if changed else "are on the board already"
+        done = f"copied and verified: {', '.join(changed)}" if changed else "are on the board already"
+        return ("in a new file system, " if self.mkfs else "") + done + note
 
     # ---- 4. selftest
 
     def selftest(self) -> str:
         """Runs each model's golden check on the board; returns what was found."""
         results = []
-        for path in self.paths:
+        for _, path in self.placed:
             with self._repl() as board:  # each with an empty heap
                 code = f"""
 import time, rnnpool
@@ -273,15 +289,13 @@ print((model.selftest(), time.ticks_diff(time.ticks_ms(), start), model.ram, mod
                 )
             place = "in place" if in_place else "copied to RAM"
             results.append(f"{path} passed in {milliseconds} ms ({ram:,} bytes of RAM, {place})")
-        return "; ".join(results) if results else "left out: a model that is linked in is tested by its boxes only"
+        return "; ".join(results) if results else "nothing to test: no models"
 
     # ---- 5. boxes of a picture
 
     def test_frame(self) -> str:
         """Streams a picture; returns its boxes, which equal those of the integer reference."""
-        if not self.paths:
-            return self._test_linked()
-        detectors = [(model, path) for model, path in zip(self.models, self.paths, strict=True) if is_detector(model)]
+        detectors = [(model, path) for model, path in self.placed if is_detector(model)]
         if not detectors:
             return "no detector among the models"
         model, path = detectors[0]
@@ -292,22 +306,34 @@ print((model.selftest(), time.ticks_diff(time.ticks_ms(), start), model.ram, mod
         found = [(box.x, box.y, box.w, box.h, round(box.score * 32768)) for box in result.boxes]
         return f"{compare(found, model, frame)}, {result.microseconds / 1000:.0f} ms"
 
-    def _test_linked(self) -> str:
-        """The same with detect_faces(), for a model that has no path: the picture goes over the REPL."""
-        models = [model for model in self.models if model.name == "face.rnnp"]
-        if not models:
-            return "no face model, no test"
-        frame = picture_frame()
-        with self._repl() as board:
-            # The model first: its memory must be one block.
-            board.exec("import rnnpool; rnnpool.detect_faces(bytes(16), width=4, height=4)", timeout=60)
-            board.exec(f"frame = bytearray({len(frame.pixels)})")
-            for at in range(0, len(frame.pixels), repl.CHUNK):
-                part = frame.pixels[at : at + repl.CHUNK]
-                board.exec(f"frame[{at}:{at + len(part)}] = {part!r}")
-            call = f"rnnpool.detect_faces(frame, width={frame.width}, height={frame.height}, max_faces=23)"
-            found = board.eval(f"[(x, y, w, h, round(score * 32768)) for x, y, w, h, score in {call}]", timeout=60)
-        return compare(found, models[0], frame)
+
+def check_file_system(told: Told) -> str:
+    """Raises Problem if the file system in flash is larger than this firmware's storage: another firmware made it.
+
+    Returns a note if it is much smaller, else "".
+    """
+    if told.storage is None or "/flash" not in told.files:
+        return ""
+    size = told.files["/flash"][1]
+    if size > told.storage:
+        raise Problem(
+            f"the board's file system was made by a firmware with more room for it: it claims {size:,} bytes, and this "
+            f"firmware has {told.storage:,} there, so files would be lost: make it anew with `make BOARD=... MKFS=1 "
+            "deploy` (or --mkfs), which erases its files (with the former firmware they can be saved)"
+        )
+    if size < told.storage // 2:
+        return f" (the file system has {size:,} of {told.storage:,} bytes: MKFS=1 makes it anew, and erases its files)"
+    return ""
+
+
+def make_file_system(board: repl.Repl) -> None:
+    """Makes the file system in flash anew, empty; the next reset mounts it. Raises Problem."""
+    try:
+        board.exec("import pyb, vfs\nvfs.VfsFat.mkfs(pyb.Flash(start=0))", timeout=60)
+    except repl.ExecError as error:
+        raise Problem(
+            f"a file system can't be made on this board: {error.last_line()} (leave --mkfs and MKFS= away)"
+        ) from None
 
 
 def picture_frame() -> Frame:
@@ -363,6 +389,8 @@ def from_arguments(arguments: argparse.Namespace) -> Deployment:
     models = arguments.models if arguments.models is not None else sorted((ROOT / "models").glob("*.rnnp"))
     return Deployment(
         board=arguments.board,
+        mkfs=arguments.mkfs,
+        chosen=arguments.models is not None,
         machine=arguments.machine or arguments.board,
         images=images,
         models=list(models),

@@ -9,7 +9,8 @@ from typing import Any
 from tools.board.problem import Problem
 from tools.board.repl import ExecError, Repl
 
-# Runs on the board; prints one JSON object. A model's memory is what rnnpool.required_ram() says.
+# Runs on the board; prints one JSON object. A model's memory is what rnnpool.required_ram() says; the path of one in
+# the firmware is its name. storage: bytes that the firmware has for a file system in flash (ports/stm32).
 QUESTIONS = """
 import gc, json, os, sys
 gc.collect()
@@ -20,7 +21,10 @@ told = {
     "heap": gc.mem_free() + gc.mem_alloc(),
     "files": {},
     "models": [],
+    "builtin": [],
+    "detect_faces": False,
     "romfs": None,
+    "storage": None,
     "rnnpool": None,
 }
 try:
@@ -29,10 +33,24 @@ try:
 except (ImportError, AttributeError, TypeError, OSError):
     pass
 try:
+    import pyb
+    storage = pyb.Flash(start=0)
+    told["storage"] = storage.ioctl(4, 0) * storage.ioctl(5, 0)
+except (ImportError, AttributeError):
+    pass
+try:
     import rnnpool
     told["rnnpool"] = rnnpool.__version__
+    told["builtin"] = getattr(rnnpool, "builtin_models", tuple)()
 except ImportError:
     rnnpool = None
+def need(model):
+    if rnnpool:
+        try:
+            model["ram"] = rnnpool.required_ram(model["path"])
+        except Exception as error:
+            model["error"] = "%s: %s" % (type(error).__name__, error)
+    return model
 def look(folder, depth):
     try:
         entries = list(os.ilistdir(folder))
@@ -44,14 +62,11 @@ def look(folder, depth):
             if depth:
                 look(path, depth - 1)
         elif path.endswith(".rnnp"):
-            model = {"path": path, "size": os.stat(path)[6], "ram": None, "error": None}
-            if rnnpool:
-                try:
-                    model["ram"] = rnnpool.required_ram(path)
-                except Exception as error:
-                    model["error"] = "%s: %s" % (type(error).__name__, error)
-            told["models"].append(model)
+            told["models"].append(need({"path": path, "size": os.stat(path)[6], "ram": None, "error": None}))
+for name in told["builtin"]:
+    told["models"].append(need({"path": name, "size": None, "ram": None, "error": None}))
 look("/", 3)
+told["detect_faces"] = need({"path": "face", "ram": None})["ram"] is not None
 try:
     mounts = [entry[0] for entry in os.ilistdir("/") if entry[1] & 0x4000]
     for mount in mounts:
@@ -65,23 +80,15 @@ except OSError:
 print(json.dumps(told))
 """
 
-# Whether a face model is in the firmware itself: the first call makes it, so its memory must be there.
-BUILT_IN = """
-import rnnpool
-try:
-    rnnpool.detect_faces(b"")
-except ValueError:
-    print("yes")
-except MemoryError:
-    print("yes")
-except OSError:
-    print("no")
-"""
-
 
 @dataclass
 class Told:
-    """The board's answers; sizes in bytes. files: free and all bytes of each file system."""
+    """The board's answers; sizes in bytes.
+
+    builtin     names of the models in the firmware
+    files       free and all bytes of each file system
+    storage     what the firmware has for the file system in flash, None if it does not tell
+    """
 
     machine: str
     micropython: str
@@ -92,14 +99,14 @@ class Told:
     models: list[dict[str, Any]] = field(default_factory=list)
     files: dict[str, list[int]] = field(default_factory=dict)
     detect_faces: bool = False
+    builtin: list[str] = field(default_factory=list)
+    storage: int | None = None
 
 
 def ask(board: Repl) -> Told:
     """Asks a board whose raw REPL is entered."""
     try:
         told = Told(**json.loads(board.exec(QUESTIONS, timeout=30).strip().splitlines()[-1]))
-        if told.rnnpool is not None:
-            told.detect_faces = board.exec(BUILT_IN).strip() == "yes"
     except (ExecError, ValueError, TypeError, IndexError) as error:
         raise Problem(
             f"the board answers, but not like MicroPython 1.25 or later: {str(error).strip()[-200:]}"
@@ -128,7 +135,8 @@ def report(told: Told, port: str) -> list[str]:
         else:
             room = "fits" if model["ram"] <= told.free else f"does NOT fit {told.free:,}"
             verdict = f"needs {model['ram']:,} bytes of RAM, {room}"
-        lines.append(f"Model:     {model['path']}, {model['size']:,} bytes, {verdict}")
+        where = "in the firmware" if model["size"] is None else f"{model['size']:,} bytes"
+        lines.append(f"Model:     {model['path']}, {where}, {verdict}")
     if told.rnnpool:
         lines.append(
             f"Faces:     rnnpool.detect_faces(frame) {'works' if told.detect_faces else 'has no model: deploy one'}"

@@ -18,8 +18,8 @@ from tools.board import ports
 from tools.board.link import Link, LinkLost
 from tools.board.problem import Problem
 
-# Where the face model is looked for: by its name in the firmware or in ROMFS, and as a file (examples/serial_frames.py has
-# the same list).
+# Where the face model is looked for: by its name in the firmware or in ROMFS, and as a file. examples/serial_frames.py
+# has the same list.
 MODELS = ("face", "/flash/face.rnnp", "face.rnnp")
 ENTER_SECONDS = 3.0
 CHUNK = 512  # bytes of a file in one line of code
