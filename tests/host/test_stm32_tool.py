@@ -330,6 +330,11 @@ def test_boards(tree: Path, tmp_path: Path) -> None:
         libraries.check_board(tree, "PYBV11", "NETWORK")
     with pytest.raises(FirmwareError, match="NUCLEO_H743ZI has no variant X; it has none"):
         libraries.check_board(tree, "NUCLEO_H743ZI", "X")
+    (tree / "ports" / "esp32" / "boards" / "ESP32_GENERIC").mkdir(parents=True)
+    (tree / "ports" / "esp32" / "CMakeLists.txt").touch()
+    remedy = "board of MicroPython's ports/esp32, .* USER_C_MODULES=/.*/mp_module/micropython.cmake and flash it"
+    with pytest.raises(FirmwareError, match=remedy):
+        libraries.check_board(tree, "ESP32_GENERIC", "")
     with pytest.raises(FirmwareError, match="has no boards in ports/stm32: say MPY_DIR="):
         libraries.check_board(tmp_path / "lib", "PYBV11", "")
 

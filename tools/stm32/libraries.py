@@ -23,6 +23,15 @@ def check_board(mpy: Path, board: str, variant: str) -> None:
     names = sorted(folder.parent.name for folder in upstream.glob("*/mpconfigboard.mk"))
     if not names:
         raise FirmwareError(f"{mpy} has no boards in ports/stm32: say MPY_DIR=<a whole checkout of MicroPython>")
+    elsewhere = sorted(folder.parents[1] for folder in mpy.glob(f"ports/*/boards/{board}/")) if board else []
+    if board not in names and elsewhere:
+        port = elsewhere[0]
+        module = ROOT / "mp_module" / "micropython.cmake" if any(port.glob("CMakeLists.txt")) else ROOT
+        raise FirmwareError(
+            f"{board} is a board of MicroPython's ports/{port.name}, and this is for ports/stm32: build "
+            f"it there with USER_C_MODULES={module} and flash it as that port says; `python -m tools.board put`, info "
+            "and stream work with it then"
+        )
     if board not in names:
         f4 = ", ".join(name for name in names if "F4" in name or name.startswith("PYBV1"))
         given = f"no board {board} in {upstream}" if board else "which board? make BOARD=NAME firmware"
