@@ -4,7 +4,7 @@
 # A track outlives a few frames without its face.
 import rnnpool
 
-MODEL = "/rom/face.rnnp"
+MODEL = "face"  # in the firmware or in ROMFS
 WIDTH, HEIGHT, ROWS = 320, 240, 8  # of the camera's frames, GRAY8; rows that it delivers at once
 SCORE = 0.5  # from which it is a face
 OVERLAP = 0.2  # least IoU of a face with itself, a frame later; less for slow boards and fast people

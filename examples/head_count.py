@@ -5,7 +5,7 @@
 # who turns away for a moment still counts.
 import rnnpool
 
-MODEL = "/rom/face.rnnp"
+MODEL = "face"  # in the firmware or in ROMFS
 WIDTH, HEIGHT, ROWS = 320, 240, 8  # of the camera's frames, GRAY8; rows that it delivers at once
 SCORE = 0.5  # from which it is a face
 FRAMES = 5  # to smooth over
