@@ -55,6 +55,19 @@ firmware: $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firmware.*, memory 
 stm32-docs: $(DEMO_VENV)/.stamp ## write docs/stm32_memory.md and .png from docs/stm32_memory.json
 	$(DEMO_PYTHON) -m tools.stm32 docs
 
+# BOARD/VARIANT/MODELS of the firmware in docs/stm32_memory.json. 512 KB chips have no room for a linked model.
+STM32_RECORDED := NUCLEO_F439ZI//face,person NUCLEO_F439ZI/NETWORK/face,person NUCLEO_F429ZI//face,person \
+    STM32F429DISC//face,person PYBV11//face,person NUCLEO_F446RE// NUCLEO_F411RE//
+
+.PHONY: stm32-renew
+stm32-renew: ## link the firmware of all boards in docs/stm32_memory.json, note its sizes, write the tables [MPY_DIR=]
+	@folders=""; for firmware in $(STM32_RECORDED); do \
+	    IFS=/ read -r board variant models <<<"$$firmware"; \
+	    $(MAKE) --no-print-directory BOARD=$$board BOARD_VARIANT=$$variant MODELS=$$models firmware; \
+	    folders="$$folders $(BUILD)/stm32/$$board$${variant:+-$$variant}"; \
+	done; $(PYTHON) -m tools.stm32 record $$folders
+	@$(MAKE) --no-print-directory stm32-docs
+
 .PHONY: deploy
 deploy: firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT= MKFS=]
 	@machine=$$(sed -n 's/^#define MICROPY_HW_BOARD_NAME *"\(.*\)".*/\1/p' \
