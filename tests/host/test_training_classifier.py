@@ -26,6 +26,7 @@ from rnnpool_training.classifier import (  # noqa: E402
 )
 from rnnpool_training.classifier_views import ClassifierViews, dense_targets, presence  # noqa: E402
 from rnnpool_training.data import InputError  # noqa: E402
+from rnnpool_training.engine import Engine  # noqa: E402
 from rnnpool_training.export import build_classifier  # noqa: E402
 from rnnpool_training.network import BlockConfig  # noqa: E402
 from rnnpool_training.pictures import Picture, frame, load_folders, load_labelled  # noqa: E402
@@ -99,39 +100,73 @@ def test_bad_configurations() -> None:
             replace(VWW, **change)
 
 
-@pytest.mark.parametrize(("last_pool", "channels"), [("average", 3), ("rnnpool", 3), ("average", 1)])
+@pytest.mark.parametrize("last_pool", ["average", "rnnpool"])
+@pytest.mark.parametrize("channels", [3, 1])
 def test_export_agrees_with_the_integer_reference(last_pool: str, channels: int) -> None:
-    """The whole network nearly (its RNNs amplify single steps), its end exactly."""
+    """Each operator on the reference's own input: nearly all outputs equal, the rest one step apart.
+
+    The network as a whole can't be held as tightly: where RNNPool, one value in fifty, falls to the other side of a
+    rounding, these random blocks make more of it. From RNNPool's output on it is.
+    """
     model, rounded = quantized(last_pool, channels)
     exported = build_classifier(rounded, 0.5)
     assert exported.labels == ["a", "b", "c"] and exported.shapes()[-1] == (1, 1, 3)
     x = inputs(6, channels)
     pixels = ((x.permute(0, 2, 3, 1).numpy() + 1) * 128).round().astype(np.uint8)
-    with torch.no_grad():
-        exact, near = model(x), rounded(x)
     outputs = [reference.run_input(exported, p) for p in pixels]
-    logits = np.stack([o[-1].reshape(-1) for o in outputs]) / 4096
-    assert exact.std(dim=0).mean() > 0.5
-    if last_pool == "average":  # a random RNN at the end amplifies everything
-        assert (near - exact).abs().mean() < 0.4
-        assert np.abs(logits - near.numpy()).mean() < 0.3  # row summaries that fall to the other side of a rounding
+    maps = [np.stack([o[op] for o in outputs]) for op in range(len(exported.ops))]
 
     def real(op: int, scale: Any, zero_point: Any) -> Any:
-        values = np.stack([o[op] for o in outputs]).astype(np.float32)
-        return torch.from_numpy((values - float(zero_point)) * float(scale)).permute(0, 3, 1, 2)
+        return torch.from_numpy((maps[op].astype(np.float32) - float(zero_point)) * float(scale)).permute(0, 3, 1, 2)
 
-    block = rounded.blocks[-1].out
+    def compare(op: int, y: Any, scale: Any, zero_point: Any, equal: float = 0.999) -> Any:
+        expected = torch.floor(y / float(scale) + 0.5).permute(0, 2, 3, 1).numpy() + float(zero_point)
+        difference = np.abs(maps[op] - expected)
+        assert difference.max() <= 1 and (difference == 0).mean() >= equal, (op, difference.max(), equal)
+        return real(op, scale, zero_point)
+
     with torch.no_grad():
-        y = rounded.last_out(rounded.last(real(-4, block.scale, block.zero_point), block.scale))
-        assert ((y - real(-3, rounded.last_out.scale, -128)).abs() < 1e-4).float().mean() > 0.999
-        x = real(-3, rounded.last_out.scale, -128)
+        out = rounded.stem_out
+        y = compare(0, out(rounded.stem(x, rounded.input_scale)), out.scale, out.zero_point)
+        y = compare(1, rounded.pooled(rounded.pool, y).clamp(-1, 127 / 128), 1 / 128, 0, 0.97)
+        after, scale = y, rounded.pool_scale
+        for op, block in enumerate(rounded.blocks, 2):
+            y, after = block(y, scale), block(after, scale)
+            y, scale = compare(op, y, block.out.scale, block.out.zero_point), block.out.scale
+        op = len(rounded.blocks) + 2
+        y, after = (rounded.last_out(rounded.last(z, scale)) for z in (y, after))
+        y = compare(op, y, rounded.last_out.scale, -128)
         if rounded.vector is not None:
-            y, step, zero_point = rounded.vector(x.mean(dim=(2, 3), keepdim=True)), *vector_grid(rounded)
+            y, after = (rounded.vector(z.mean(dim=(2, 3), keepdim=True)) for z in (y, after))
+            y = compare(op + 1, y, *vector_grid(rounded))
         else:
-            y, step, zero_point = rounded.pooled(rounded.last_pool, x), 1 / 128, 0
-        assert ((y - real(-2, step, zero_point)).abs() < 1.01 * step).all()
-        y = rounded.dense(real(-2, step, zero_point), rounded.vector_scale())[:, :, 0, 0]
-    assert np.abs(y.clamp(-8, 8 - 1 / 4096).numpy() - logits).max() < 2.1 / 4096
+            y, after = (rounded.pooled(rounded.last_pool, z).clamp(-1, 127 / 128) for z in (y, after))
+            y = compare(op + 1, y, 1 / 128, 0, 0.97)
+        y, after = (rounded.dense(z, rounded.vector_scale()).clamp(-8, 8 - 1 / 4096) for z in (y, after))
+        compare(op + 2, y, 1 / 4096, 0, 0.8)  # steps as fine as the arithmetic of floats
+        logits = maps[-1].reshape(6, 3) / 4096
+        exact = model(x).numpy()
+    assert exact.std(axis=0).mean() > 0.5
+    if last_pool == "average":  # a random RNN at the end amplifies everything
+        assert np.abs(logits - after[:, :, 0, 0].numpy()).max() < 3 / 4096
+        assert np.abs(logits - exact).mean() < 0.4
+
+
+@pytest.mark.parametrize("last_pool", ["average", "rnnpool"])
+@pytest.mark.parametrize("channels", [3, 1])
+def test_export_equals_the_reference_in_the_engine(last_pool: str, channels: int) -> None:
+    """All options of the network, bit for bit: every row of every operator, and the probabilities."""
+    exported = build_classifier(quantized(last_pool, channels)[1], 0.5)
+    kinds = [op.kind for op in exported.ops]
+    assert kinds.count(blob.Kind.RNNPOOL) == (2 if last_pool == "rnnpool" else 1) and exported.channels == channels
+    engine = Engine(blob.write(exported))
+    for picture in inputs(3, channels).permute(0, 2, 3, 1).numpy():
+        pixels = ((picture + 1) * 128).round().astype(np.uint8)
+        run = engine.run(pixels[:, :, 0] if channels == 1 else pixels, taps=True)
+        outputs = reference.run_input(exported, pixels)
+        for mine, right in zip(run.outputs(), outputs, strict=True):
+            np.testing.assert_array_equal(mine, right)
+        assert run.probabilities() == reference.classify_outputs(exported, outputs)
 
 
 def vector_grid(model: QuantizedClassifier) -> tuple[float, float]:
