@@ -299,7 +299,7 @@ class _Layer:
 
         row     width * channels int8 values (array('b'), bytes, ...); of a model's first operator: pixels, 0..255.
                 None: no row; is there one more of the output?
-        out     gets width * channels int8 values; from a Dense int16, Q12. May be longer.
+        out     gets width * channels int8 values; from Dense and Head int16, Q12. May be longer.
 
         Returns whether `out` was written. A row can make several: call feed(None, out) until it returns False, before
         the next row comes.
@@ -325,3 +325,17 @@ class AveragePool(_Layer):
 
 class Dense(_Layer):
     """Dense layer of a map of one pixel: int16 logits in 1/4096."""
+
+class Head(_Layer):
+    """Detection head: int16 rows in Q12 (1/4096), for each anchor of each cell logit, dx, dy, tw, th.
+
+    The score is sigmoid(logit). The box of anchor (aw, ah) at cell x, y has its centre at ((x + 0.5) * step + aw * dx,
+    (y + 0.5) * step + ah * dy) and the sides aw * 2 ** tw, ah * 2 ** th, in pixels of the network's input.
+    """
+
+    @property
+    def anchors(self) -> tuple[tuple[float, float], ...]:
+        """(width, height) of each anchor in pixels of the network's input; output_shape[2] is 5 times their number."""
+    @property
+    def step(self) -> int:
+        """Pixels of the network's input between two cells."""

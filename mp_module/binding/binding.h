@@ -211,7 +211,7 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
 // ---- layer.c
 
 extern const mp_obj_type_t rnnpool_conv2d_type, rnnpool_rnnpool_type, rnnpool_mbconv_type, rnnpool_average_pool_type,
-    rnnpool_dense_type;
+    rnnpool_dense_type, rnnpool_head_type;
 
 // Raises ValueError if an object of `type` can't be made of this model: a layer of another kind, or Model of a layer.
 void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model);

@@ -1,11 +1,13 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// Single operators for scripts that chain them: Conv2D, RNNPool, MBConv, AveragePool, Dense. Each is a Model of one layer
-// (a blob of that task), run row by row by the same engine.
+// Single operators for scripts that chain them: Conv2D, RNNPool, MBConv, AveragePool, Dense, Head. Each is a Model of one
+// layer (a blob of that task), run row by row by the same engine.
 
 #include <string.h>
 
 #include "py/binary.h"
+
+#include "engine/op.h"
 
 #include "binding/binding.h"
 
@@ -20,6 +22,7 @@ static const layer_kind_t kinds[] = {
     { &rnnpool_mbconv_type, RNNP_INVERTED_RESIDUAL },
     { &rnnpool_average_pool_type, RNNP_GLOBAL_AVERAGE_POOL },
     { &rnnpool_dense_type, RNNP_DENSE },
+    { &rnnpool_head_type, RNNP_DETECT_HEAD },
 };
 
 static rnnp_op_info_t get_info(const rnnpool_model_obj_t *self) {
@@ -64,7 +67,8 @@ void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model) {
 }
 
 static size_t out_row_bytes(const rnnp_op_info_t *info) {
-    return (size_t)info->width * info->channels * (info->kind == RNNP_DENSE ? sizeof(int16_t) : sizeof(int8_t));
+    bool wide = info->kind == RNNP_DENSE || info->kind == RNNP_DETECT_HEAD;
+    return (size_t)info->width * info->channels * (wide ? sizeof(int16_t) : sizeof(int8_t));
 }
 
 static void check_typecode(int typecode, bool wide, qstr name) {
@@ -143,9 +147,30 @@ static mp_obj_t layer_selftest(mp_obj_t self_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(layer_selftest_obj, layer_selftest);
 
+// A head's anchors as ((width, height), ...) in pixels.
+static mp_obj_t get_anchors(const rnnpool_model_obj_t *self, const rnnp_op_t *op) {
+    rnnp_layout_t layout;
+    rnnp_op_layout(&layout, op);
+    const uint8_t *sizes = self->model.blob + op->params_offset + layout.offset[RNNP_ANCHORS];
+    mp_obj_t anchors[RNNP_MAX_ANCHORS];
+    for (size_t i = 0; i < op->num_anchors; i++) {
+        mp_obj_t sides[2];
+        for (size_t k = 0; k < MP_ARRAY_SIZE(sides); k++) {
+            sides[k] = mp_obj_new_float((mp_float_t)rnnp_read_u16(sizes + 4 * i + 2 * k) / 16);
+        }
+        anchors[i] = mp_obj_new_tuple(MP_ARRAY_SIZE(sides), sides);
+    }
+    return mp_obj_new_tuple(op->num_anchors, anchors);
+}
+
 static void layer_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
     rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    if (attr == MP_QSTR_output_shape && dest[0] == MP_OBJ_NULL) {
+    bool head = self->base.type == &rnnpool_head_type && dest[0] == MP_OBJ_NULL;
+    if (head && (attr == MP_QSTR_anchors || attr == MP_QSTR_step)) {
+        rnnpool_model_refresh(self, true);
+        const rnnp_op_t *op = rnnp_op(&self->model, 0);
+        dest[0] = attr == MP_QSTR_step ? MP_OBJ_NEW_SMALL_INT(op->step) : get_anchors(self, op);
+    } else if (attr == MP_QSTR_output_shape && dest[0] == MP_OBJ_NULL) {
         rnnpool_model_refresh(self, true);
         rnnp_op_info_t info = get_info(self);
         dest[0] = rnnpool_new_shape(info.height, info.width, info.channels);
@@ -182,3 +207,4 @@ DEFINE_LAYER_TYPE(rnnpool_rnnpool_type, MP_QSTR_RNNPool);
 DEFINE_LAYER_TYPE(rnnpool_mbconv_type, MP_QSTR_MBConv);
 DEFINE_LAYER_TYPE(rnnpool_average_pool_type, MP_QSTR_AveragePool);
 DEFINE_LAYER_TYPE(rnnpool_dense_type, MP_QSTR_Dense);
+DEFINE_LAYER_TYPE(rnnpool_head_type, MP_QSTR_Head);

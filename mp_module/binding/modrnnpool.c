@@ -54,6 +54,7 @@ static const mp_rom_map_elem_t rnnpool_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR_MBConv), MP_ROM_PTR(&rnnpool_mbconv_type) },
     { MP_ROM_QSTR(MP_QSTR_AveragePool), MP_ROM_PTR(&rnnpool_average_pool_type) },
     { MP_ROM_QSTR(MP_QSTR_Dense), MP_ROM_PTR(&rnnpool_dense_type) },
+    { MP_ROM_QSTR(MP_QSTR_Head), MP_ROM_PTR(&rnnpool_head_type) },
     { MP_ROM_QSTR(MP_QSTR_builtin_models), MP_ROM_PTR(&rnnpool_builtin_models_obj) },
     { MP_ROM_QSTR(MP_QSTR_required_ram), MP_ROM_PTR(&rnnpool_required_ram_obj) },
     { MP_ROM_QSTR(MP_QSTR_detect_faces), MP_ROM_PTR(&rnnpool_detect_faces_obj) },

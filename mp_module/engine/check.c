@@ -352,7 +352,10 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
             segment[i + 1]++;
         }
     }
-    for (uint32_t i = 0; i < model->num_ops && model->task != RNNP_TASK_LAYER; i++) {
+    if (model->task == RNNP_TASK_LAYER) {
+        return true;
+    }
+    for (uint32_t i = 0; i < model->num_ops; i++) {
         if (!consumed[i + 1] && !rnnp_op_is_result(rnnp_op(model, i))) {
             c.op = (int32_t)i;
             return bad(&c, "consumers", 1, 0);
@@ -364,9 +367,6 @@ static bool check_graph(const rnnp_model_t *model, rnnp_error_t *error) {
     }
     if (anchors > RNNP_MAX_MODEL_ANCHORS) {
         return bad(&c, "anchors", RNNP_MAX_MODEL_ANCHORS, anchors);
-    }
-    if (model->task == RNNP_TASK_LAYER) {
-        return true;
     }
     // A classifier's only result is its dense layer, so that is the last operator.
     return check_equal(&c, "dense", (int32_t)dense, !detection) &&

@@ -11,19 +11,9 @@ static uint32_t padding(const rnnp_op_t *op) {
 }
 
 // What the kernels want: a tile and a pixel.
-static uint32_t tile_bytes(const rnnp_op_t *op) {
+uint32_t rnnp_conv_scratch(const rnnp_op_t *op) {
     uint32_t tile = rnnp_tile_bytes((uint32_t)op->kernel * op->kernel * op->in_channels);
     return tile + rnnp_align(op->in_channels, 4);
-}
-
-// Bytes of an output row of int16.
-static uint32_t row16_bytes(const rnnp_op_t *op) {
-    return (uint32_t)op->out_width * op->out_channels * (uint32_t)sizeof(int16_t);
-}
-
-uint32_t rnnp_conv_scratch(const rnnp_op_t *op) {
-    // A head's row goes nowhere but to the decoder.
-    return tile_bytes(op) + (op->kind == RNNP_DETECT_HEAD ? row16_bytes(op) : 0);
 }
 
 uint32_t rnnp_conv_need(const rnnp_op_t *op, const rnnp_node_t *node) {
@@ -72,11 +62,12 @@ void rnnp_head_step(const rnnp_step_t *s) {
     rnnp_conv_t conv;
     const int8_t *rows[3];
     prepare(s, &conv, rows);
-    bool dense = s->op->kind == RNNP_DENSE; // the row stays: it is the result
-    void *out = dense ? (void *)rnnp_ring_row(s->context, s->node, 0) : (uint8_t *)rnnp_scratch(s) + tile_bytes(s->op);
+    bool stays = s->node->ring_rows != 0; // the row is the result; else it goes to the decoder
+    uint8_t *scratch = rnnp_scratch(s);
+    void *out = stays ? (void *)rnnp_ring_row(s->context, s->node, 0) : scratch + rnnp_conv_scratch(s->op);
     rnnp_kernel_head(&conv, rows, out);
-    if (!dense) {
+    if (!stays) {
         rnnp_detect_row(s, out);
     }
-    rnnp_row_made(s, out, row16_bytes(s->op));
+    rnnp_row_made(s, out, (uint32_t)s->op->out_width * s->op->out_channels * (uint32_t)sizeof(int16_t));
 }

@@ -17,18 +17,12 @@ static uint32_t work_bytes(const rnnp_op_t *op) {
                                              : rnnp_global_average_pool_work(op);
 }
 
-static uint32_t scratch_bytes(const rnnp_op_t *op) {
-    return op->kind == RNNP_RNNPOOL          ? rnnp_rnnpool_scratch(op)
-        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_scratch(op)
-                                             : rnnp_conv_scratch(op);
-}
-
 uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor) {
     if (tensor == 0) {
         return rnnp_align((uint32_t)model->width * model->channels, RNNP_ROW_ALIGNMENT);
     }
     const rnnp_op_t *op = rnnp_op(model, tensor - 1);
-    uint32_t size = op->kind == RNNP_DENSE ? (uint32_t)sizeof(int16_t) : 1;
+    uint32_t size = rnnp_op_is_result(op) ? (uint32_t)sizeof(int16_t) : 1;
     return rnnp_align((uint32_t)op->out_width * op->out_channels * size, RNNP_ROW_ALIGNMENT);
 }
 
@@ -37,8 +31,8 @@ uint32_t rnnp_plan_ring_rows(const rnnp_model_t *model, uint32_t tensor) {
     if (tensor > 0) {
         const rnnp_op_t *op = rnnp_op(model, tensor - 1);
         height = op->out_height;
-        if (op->kind == RNNP_DETECT_HEAD) {
-            return 0;
+        if (op->kind == RNNP_DETECT_HEAD && model->task == RNNP_TASK_DETECTION) {
+            return 0; // its row goes nowhere but to the decoder
         }
         if (rnnp_op_materialized(op)) {
             return height;
@@ -52,6 +46,18 @@ uint32_t rnnp_plan_ring_rows(const rnnp_model_t *model, uint32_t tensor) {
         }
     }
     return rnnp_min_u32(rows, height);
+}
+
+static uint32_t scratch_bytes(const rnnp_model_t *model, uint32_t tensor) {
+    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
+    if (op->kind == RNNP_RNNPOOL) {
+        return rnnp_rnnpool_scratch(op);
+    }
+    if (op->kind == RNNP_INVERTED_RESIDUAL) {
+        return rnnp_inverted_residual_scratch(op);
+    }
+    uint32_t row = rnnp_plan_ring_rows(model, tensor) == 0 ? rnnp_plan_row_bytes(model, tensor) : 0;
+    return rnnp_conv_scratch(op) + row;
 }
 
 // Bytes of a ring or map in the arena.
@@ -115,10 +121,9 @@ static uint64_t map_bytes(const rnnp_plan_t *plan, const rnnp_model_t *model, in
 // Scratch memory of a segment: that of its most demanding operator.
 static uint32_t segment_scratch(const rnnp_plan_t *plan, const rnnp_model_t *model, uint32_t segment) {
     uint32_t bytes = 0;
-    for (uint32_t i = 0; i < model->num_ops; i++) {
-        const rnnp_op_t *op = rnnp_op(model, i);
-        if (plan->segment[i + 1] == segment) {
-            bytes = rnnp_max_u32(bytes, scratch_bytes(op));
+    for (uint32_t t = 1; t <= model->num_ops; t++) {
+        if (plan->segment[t] == segment) {
+            bytes = rnnp_max_u32(bytes, scratch_bytes(model, t));
         }
     }
     return rnnp_align(bytes, RNNP_ALIGNMENT);

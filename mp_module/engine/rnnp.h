@@ -141,8 +141,8 @@ rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_e
 // RNNP_ERROR_STATE if the map is complete already, or rows are to be pulled. RNNP_ERROR_ARGUMENT for other tasks.
 rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnnp_error_t *error);
 
-// The layer's next output row, in the arena until the next call: width * channels int8 values (RNNP_DENSE: int16); NULL if
-// it needs more input, or has made all. Sets run->done with the last.
+// The layer's next output row, in the arena until the next call: width * channels int8 values (RNNP_DETECT_HEAD, RNNP_DENSE:
+// int16, Q12); NULL if it needs more input, or has made all. Sets run->done with the last.
 const void *rnnp_layer_pull(rnnp_run_t *run, void *arena);
 
 typedef struct {

@@ -134,7 +134,8 @@ static uint32_t run_map(const rnnp_model_t *model, uint32_t seed, uint32_t arena
     rnnp_error_t error;
     rnnp_op_info_t info;
     rnnp_model_op_info(model, 0, &info);
-    uint32_t out_bytes = (uint32_t)info.width * info.channels * (info.kind == RNNP_DENSE ? 2 : 1);
+    bool wide = info.kind == RNNP_DETECT_HEAD || info.kind == RNNP_DENSE;
+    uint32_t out_bytes = (uint32_t)info.width * info.channels * (wide ? 2 : 1);
     uint32_t bytes = (uint32_t)model->width * model->channels, crc = 0, made = 0;
     check(rnnp_begin(&run, model, NULL, arena, arena_size - 1, 0, &error) == RNNP_ERROR_ARENA, "small arena");
     check(rnnp_begin(&run, model, NULL, arena, arena_size, 0, &error) == RNNP_OK, "begin refused");

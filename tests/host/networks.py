@@ -123,6 +123,9 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
         spine.append(op)
     if task == Task.LAYER:
         _keep_path(net)
+        if rng.random() < 0.2:
+            _random_head(net, len(net.ops))
+            return layer(net.model("random", max_candidates=1), len(net.ops) - 1)
         model = net.classifier("random", 3, random_end=True)
         return layer(model, int(rng.integers(len(model.ops))))
     if task == Task.CLASSIFICATION:
@@ -131,8 +134,7 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
     consumed = {op.input for op in net.ops}
     for source in spine[1:]:
         if source not in consumed or rng.random() < 0.3:
-            anchors = [(_random_side(rng), _random_side(rng)) for _ in range(int(rng.integers(1, 4)))]
-            net.head(source, int(rng.choice([1, 3])), anchors, int(rng.integers(1, 40)))
+            _random_head(net, source)
     _interleave_heads(net)
     return net.model("random", max_candidates=int(rng.choice([1, 3, 20, 512])))
 
@@ -434,6 +436,12 @@ def _random_size(rng: np.random.Generator) -> tuple[int, int]:
 
 def _random_side(rng: np.random.Generator) -> int:
     return int(rng.integers(1, 32768)) if rng.random() < 0.2 else int(rng.integers(16, 1000))
+
+
+def _random_head(net: Builder, source: int) -> None:
+    rng = net.rng
+    anchors = [(_random_side(rng), _random_side(rng)) for _ in range(int(rng.integers(1, 4)))]
+    net.head(source, int(rng.choice([1, 3])), anchors, int(rng.integers(1, 40)))
 
 
 def _random_operator(net: Builder, source: int) -> int:

@@ -16,12 +16,8 @@ def test_a_chain_of_layers_equals_the_model(make) -> None:
     outputs = reference.run_input(model, pixels)
     maps = [pixels, *outputs]
     found = layers.split(model)
-    assert len(found) == sum(not isinstance(op, blob.DetectHead) for op in model.ops)
+    assert len(found) == len(model.ops)
     for index, op in enumerate(model.ops):
-        if isinstance(op, blob.DetectHead):
-            with pytest.raises(ValueError, match="detection head"):
-                layers.layer(model, index)
-            continue
         data = blob.write(found[layers.file_name(model, index)])
         again = blob.read(data)
         assert blob.write(again) == data
@@ -86,12 +82,14 @@ def test_rules_of_layers() -> None:
             setattr(wrong, name, value)
         with pytest.raises(BlobError, match=words):
             blob.write(wrong)
-    head = networks.tiny(1).ops[3]
-    head.input = 0
-    wrong = layers.layer(networks.tiny(1), 2)
-    wrong.map_channels, wrong.ops = 16, [head]
-    with pytest.raises(BlobError, match="heads"):
-        blob.write(wrong)
+
+
+def test_a_head_needs_no_memory_but_its_row() -> None:
+    model = networks.face_m4(1)
+    for index in (i for i, op in enumerate(model.ops) if isinstance(op, blob.DetectHead)):
+        engine = Engine(blob.write(layers.layer(model, index)))
+        _, width, channels = engine.ops()[0].shape
+        assert {r.what: r.size for r in engine.regions()}["output"] == (2 * width * channels + 7) // 8 * 8
 
 
 def test_command(tmp_path, capsys) -> None:

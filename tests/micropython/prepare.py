@@ -33,9 +33,10 @@ import numpy as np
 from matplotlib import cbook
 from PIL import Image, ImageOps
 
-from rnnpool_training.blob import Kind, Model, Task, golden_frame, load, write
+from rnnpool_training.blob import DetectHead, Kind, Model, Task, golden_frame, load, write
 from rnnpool_training.layers import split
 from rnnpool_training.reference import Format, classify, detect, run_input
+from rnnpool_training.reference.detection import decode
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT.parent / "shared" / "data" / "faces" / "val" / "images"
@@ -46,6 +47,7 @@ LAYER_CLASSES = {
     Kind.INVERTED_RESIDUAL: "MBConv",
     Kind.GLOBAL_AVERAGE_POOL: "AveragePool",
     Kind.DENSE: "Dense",
+    Kind.DETECT_HEAD: "Head",
 }
 MAX_RESULTS = 64  # RNNPOOL_MAX_RESULTS, mp_module/binding/binding.h
 
@@ -158,17 +160,24 @@ def make_cases(name: str, model: Model, frame: Frame) -> Iterator[dict[str, Any]
 def write_layers(folder: Path, name: str, model: Model, count: int = 64) -> None:
     """The first operators of a model as layers, FOLDER/NAME_*.rnnp, and NAME_layers.json with what they give.
 
-    The list has for each the file, its class, and the CRC-32 of its output for the model's golden frame, which is
-    NAME_golden.raw.
+    The list has for each the file, its class, the number of the operator that it reads (0: the frame), and the CRC-32
+    of its output for the model's golden frame, which is NAME_golden.raw. A head also has the logit (Q12) of the best
+    box that is not saturated, and its edges (1/16 pixel).
     """
     pixels = golden_frame(model)
     outputs = run_input(model, pixels)
     (folder / f"{name}_golden.raw").write_bytes(pixels.tobytes())
     entries = []
-    for (file, layer), output in list(zip(split(model).items(), outputs, strict=False))[:count]:
+    for op, (file, layer), output in list(zip(model.ops, split(model).items(), outputs, strict=True))[:count]:
         (folder / f"{name}_{file}").write_bytes(write(layer))
-        little = output.astype(output.dtype.newbyteorder("<")).tobytes()
-        entries.append({"file": f"{name}_{file}", "class": LAYER_CLASSES[layer.ops[0].kind], "crc": zlib.crc32(little)})
+        entry: dict[str, Any] = {"file": f"{name}_{file}", "class": LAYER_CLASSES[op.kind], "input": op.input}
+        entry["crc"] = zlib.crc32(output.astype(output.dtype.newbyteorder("<")).tobytes())
+        if isinstance(op, DetectHead):
+            logits, boxes = decode(op, output.astype(np.int16))
+            whole = (np.abs(boxes) < 32767).all(1) & (np.abs(logits) < 32767)
+            best = int(np.where(whole, logits, -32768).argmax())
+            entry.update(logit=int(logits[best]), edges=boxes[best].tolist())
+        entries.append(entry)
     (folder / f"{name}_layers.json").write_text(json.dumps(entries))
 
 
@@ -216,6 +225,7 @@ def main() -> None:
         (folder / f"{name}.json").write_text(json.dumps(cases))
     write_layers(folder, "classifier", models["classifier"])
     write_layers(folder, "front", models["face_m4"], 2)
+    write_layers(folder, "tiny", models["tiny"])
     (folder / "names.json").write_text(json.dumps(described_names()))
     (folder / "rom.img").write_bytes(build({"tiny.rnnp": write(models["tiny"])}))
     (folder / "rom_names.img").write_bytes(build({"tiny": b"no model", "tiny.rnnp": write(models["tiny"])}))

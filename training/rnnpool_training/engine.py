@@ -333,7 +333,7 @@ class Engine:
         return frame
 
     def layer(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """The output map of a layer: int8 [height, width, channels], int16 of a DENSE. rows: its input in bytes."""
+        """A layer's output [height, width, channels]: int8; DETECT_HEAD, DENSE: int16. rows: its input in bytes."""
         run = self.begin_layer()
         found = []
         for row in rows:
@@ -365,6 +365,11 @@ class _Rows:
     def take(self, op: int, y: int, row: int, size: int) -> None:
         assert y == len(self.rows[op]), f"operator {op} made row {y} after {len(self.rows[op])} rows"
         self.rows[op].append(ctypes.string_at(row, size))
+
+
+def _output_type(info: OpInfo) -> np.dtype[Any]:
+    # Of an operator's rows.
+    return np.dtype("<i2" if info.kind in (Kind.DETECT_HEAD, Kind.DENSE) else "<i1")
 
 
 class Run:
@@ -410,12 +415,12 @@ class Run:
         _check(self.engine.library.rnnp_layer_push(self.state, self.arena.ctypes.data, data.ctypes.data, error), error)
 
     def pull_row(self) -> NDArray[Any] | None:
-        """A layer's next output row [width, channels], int8 or of a DENSE int16; None if it needs more input."""
+        """A layer's next row [width, channels]: int8; DETECT_HEAD, DENSE: int16. None if it needs more input."""
         row = self.engine.library.rnnp_layer_pull(self.state, self.arena.ctypes.data)
         if row is None:
             return None
         info = self.engine.ops()[0]
-        dtype = np.dtype("<i2" if info.kind == Kind.DENSE else "<i1")
+        dtype = _output_type(info)
         size = info.shape[1] * info.shape[2] * dtype.itemsize
         return np.frombuffer(ctypes.string_at(row, size), dtype).reshape(info.shape[1:])
 
@@ -428,8 +433,7 @@ class Run:
         """Every operator's output so far, [rows, width, channels], int8 (results: int16). Only of a run with taps."""
         found = []
         for info, rows in zip(self.engine.ops(), self._rows.rows, strict=True):
-            dtype = np.dtype("<i2" if info.kind in (Kind.DETECT_HEAD, Kind.DENSE) else "<i1")
-            found.append(np.frombuffer(b"".join(rows), dtype).reshape(len(rows), *info.shape[1:]))
+            found.append(np.frombuffer(b"".join(rows), _output_type(info)).reshape(len(rows), *info.shape[1:]))
         return found
 
     def detections(self, iou: int | None = None, max_detections: int = 512) -> list[Detection]:

@@ -1,7 +1,7 @@
 """Splits a model into its operators: python -m rnnpool_training.layers MODEL.rnnp --out FOLDER.
 
-Each operator but detection heads becomes a blob of its own (Task.LAYER), for scripts that chain operators themselves
-with rnnpool.Conv2D, RNNPool, MBConv, AveragePool and Dense: docs/api.md, "Operators".
+Each operator becomes a blob of its own (Task.LAYER), for scripts that chain operators themselves with rnnpool.Conv2D,
+RNNPool, MBConv, AveragePool, Dense and Head: docs/api.md, "Operators".
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from .blob import DetectHead, Model, Task, load, write
+from .blob import Model, Task, load, write
 from .planner import cut
 from .reference import set_golden
 
-SHORT = {"inverted_residual": "mbconv", "global_average_pool": "average_pool"}
+SHORT = {"inverted_residual": "mbconv", "global_average_pool": "average_pool", "detect_head": "head"}
 
 
 def file_name(model: Model, index: int) -> str:
@@ -24,10 +24,8 @@ def file_name(model: Model, index: int) -> str:
 
 
 def layer(model: Model, index: int) -> Model:
-    """One operator of a model as a model of its own. ValueError for a detection head, which has no output row."""
+    """One operator of a model as a model of its own. Of a detection head: its rows, before they are decoded."""
     op = model.ops[index]
-    if isinstance(op, DetectHead):
-        raise ValueError(f"operator {index} is a detection head: it gives candidates, not rows")
     height, width, channels = model.in_shape(index)
     pixels = op.input == 0
     name = model.name.encode()[:26].decode(errors="ignore")
@@ -49,8 +47,8 @@ def layer(model: Model, index: int) -> Model:
 
 
 def split(model: Model) -> dict[str, Model]:
-    """All operators of a model but its heads, by file name."""
-    return {file_name(model, i): layer(model, i) for i, op in enumerate(model.ops) if not isinstance(op, DetectHead)}
+    """All operators of a model, by file name."""
+    return {file_name(model, i): layer(model, i) for i in range(len(model.ops))}
 
 
 def main(arguments: list[str] | None = None) -> None:

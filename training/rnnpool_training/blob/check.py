@@ -129,14 +129,14 @@ def check_graph(header: Record, records: list[Record]) -> None:
     for i, kind in enumerate(kinds):
         if kind not in RESULTS and i + 1 not in consumed and header["task"] != Task.LAYER:
             fail("consumers", "at least 1", 0, i)
+    if header["task"] == Task.LAYER:
+        return
     heads, dense = kinds.count(Kind.DETECT_HEAD), kinds.count(Kind.DENSE)
     if detection != bool(heads):
         fail("heads", "at least 1 for detection, else 0", heads)
     anchors = sum(r["out_height"] * r["out_width"] * r["num_anchors"] for r in records)
     if anchors > layout.MAX_MODEL_ANCHORS:
         fail("anchors", f"at most {layout.MAX_MODEL_ANCHORS} in all", anchors)
-    if header["task"] == Task.LAYER:
-        return
     if dense != (0 if detection else 1):
         fail("dense", "0 for detection, 1 for classification", dense)
     if not detection:
