@@ -151,12 +151,12 @@ static MP_DEFINE_CONST_FUN_OBJ_1(layer_selftest_obj, layer_selftest);
 static mp_obj_t get_anchors(const rnnpool_model_obj_t *self, const rnnp_op_t *op) {
     rnnp_layout_t layout;
     rnnp_op_layout(&layout, op);
-    const uint8_t *sizes = self->model.blob + op->params_offset + layout.offset[RNNP_ANCHORS];
+    const uint16_t *sizes = (const void *)(self->model.blob + op->params_offset + layout.offset[RNNP_ANCHORS]);
     mp_obj_t anchors[RNNP_MAX_ANCHORS];
     for (size_t i = 0; i < op->num_anchors; i++) {
         mp_obj_t sides[2];
         for (size_t k = 0; k < MP_ARRAY_SIZE(sides); k++) {
-            sides[k] = mp_obj_new_float((mp_float_t)rnnp_read_u16(sizes + 4 * i + 2 * k) / 16);
+            sides[k] = mp_obj_new_float((mp_float_t)sizes[2 * i + k] / 16);
         }
         anchors[i] = mp_obj_new_tuple(MP_ARRAY_SIZE(sides), sides);
     }
