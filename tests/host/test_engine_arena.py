@@ -55,8 +55,8 @@ def test_plan_is_what_is_touched(seed: int) -> None:
         assert region.offset % 8 == 0 and region.size > 0 and end <= touched.size
         planned[region.offset : end] = True
         # Rows are padded to 4 bytes, regions to 8; candidates are as many as there are; scratch serves many; a frame of
-        # one row never fills the second of the two that stretching keeps. Padding may have been copied from elsewhere, in
-        # a later segment that has the memory, too.
+        # one row never fills the second of the two that stretching keeps. Padding may have been copied from elsewhere,
+        # in a later segment that has the memory, too.
         if region.what not in ("candidates", "scratch") and not (region.what == "resampling" and frame[1] == 1):
             inside = touched[region.offset : end]
             assert inside[:11].any() and inside[-11:].any(), region
