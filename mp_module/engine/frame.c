@@ -112,14 +112,15 @@ static void fill_grey(const rnnp_context_t *c, int8_t *row, uint32_t from) {
 static void copy_row(const source_t *s, int8_t *out) {
     bool gray = s->format == RNNP_GRAY8 && s->channels == 1, rgb = s->format == RNNP_RGB888 && s->channels == 3;
     if ((gray || rgb) && s->scaled == s->width) { // the usual case, worth a loop of its own
-        uint32_t x = 0, word, size = s->width * s->channels;
-        for (; x + sizeof(word) <= size; x += sizeof(word)) {
-            memcpy(&word, s->row + x, sizeof(word));
+        uint32_t word, size = s->width * s->channels;
+        const uint8_t *row = s->row, *end = row + size, *whole = end - size % sizeof(word);
+        for (; row != whole; row += sizeof(word), out += sizeof(word)) {
+            memcpy(&word, row, sizeof(word));
             word ^= SIGN * 0x01010101u;
-            memcpy(out + x, &word, sizeof(word));
+            memcpy(out, &word, sizeof(word));
         }
-        for (; x < size; x++) {
-            out[x] = (int8_t)(s->row[x] ^ SIGN);
+        while (row != end) {
+            *out++ = (int8_t)(*row++ ^ SIGN);
         }
         return;
     }

@@ -163,7 +163,8 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    const rnnp_frame_t own = { .width = model->width, .height = model->height };
+    const rnnp_format_t format = model->channels == 1 ? RNNP_GRAY8 : RNNP_RGB888;
+    const rnnp_frame_t own = { model->width, model->height, format };
     if (model->task == RNNP_TASK_LAYER) {
         frame = &own;
     } else if (!rnnp_frame_valid(frame)) {
@@ -232,12 +233,12 @@ rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnn
         uint32_t given = run->rows_in + 1u;
         return rnnp_fail(error, RNNP_ERROR_STATE, -1, waiting ? "pulled" : "rows", waiting ? 0 : model->height, given);
     }
-    uint32_t *to = (void *)rnnp_ring_row(&c, &c.nodes[0], run->rows_in++);
-    memcpy(to, row, (uint32_t)model->width * model->channels);
-    uint32_t words = rnnp_reads_pixels(model) ? c.nodes[0].row_bytes / (uint32_t)sizeof(to[0]) : 0;
-    while (words-- > 0) {
-        *to++ ^= 0x80808080;
+    if (rnnp_reads_pixels(model)) {
+        rnnp_frame_take_row(&c, row);
+    } else {
+        memcpy(rnnp_ring_row(&c, &c.nodes[0], run->rows_in), row, (uint32_t)model->width * model->channels);
     }
+    run->rows_in++;
     c.nodes[0].rows_made++;
     return RNNP_OK;
 }

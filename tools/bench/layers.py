@@ -3,7 +3,8 @@
 python -m tools.bench.layers models/face.rnnp
 
 Each operator is run as a blob of its own (rnnpool_training.layers), fed with the rows that it gets in the model. Its
-cycles are all from rnnp_begin to the last row: what a script pays, but for the interpreter.
+cycles are all from rnnp_begin to the last row: what a script pays, but for the interpreter. Those of the first one in
+the model are with the frame's rows, which both turn into int8.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from .__main__ import load_image
 from .compile import ROOT
 from .machine import BenchError
 
+# Functions of engine/frame.c that make the input's rows of the frame's.
+FRAME_ROWS = ("copy_row", "rnnp_frame_take_row", "rnnp_frame_make_row")
+
 
 def main() -> int:
     """Prints a table. Returns the exit status."""
@@ -37,13 +41,13 @@ def main() -> int:
         maps = [pixels, *reference.run_input(model, pixels)]
         print(f"{'operator':24} {'in the model':>12} {'by itself':>12}")
         for index, op in enumerate(model.ops):
-            if isinstance(op, blob.DetectHead):
-                continue
             path = arguments.build / layers.file_name(model, index)
             path.write_bytes(blob.write(layers.layer(model, index)))
             rows = maps[op.input].view(np.uint8)
             alone = network.run(path, rows, arguments.build / "fast")
             built_in = whole.operators[index].counts.cycles
+            if op.input == 0:
+                built_in += sum(whole.functions[name] for name in FRAME_ROWS)
             share = alone.cycles / built_in - 1
             print(f"{whole.operators[index].name:24} {built_in:12,} {alone.cycles:12,} {share:+7.1%}", flush=True)
     except (BenchError, OSError, ValueError, RuntimeError) as error:
