@@ -1,8 +1,13 @@
 """Single operators: a model split into layers and chained again gives what the model gives."""
 
+import re
+import textwrap
+from pathlib import Path
+
 import networks
 import numpy as np
 import pytest
+from load_tool import ROOT
 
 from rnnpool_training import blob, layers, reference
 from rnnpool_training.blob import BlobError, Task
@@ -90,6 +95,19 @@ def test_a_head_needs_no_memory_but_its_row() -> None:
         engine = Engine(blob.write(layers.layer(model, index)))
         _, width, channels = engine.ops()[0].shape
         assert {r.what: r.size for r in engine.regions()}["output"] == (2 * width * channels + 7) // 8 * 8
+
+
+def test_the_operator_of_the_documentation(tmp_path, monkeypatch) -> None:
+    text = (ROOT / "docs" / "api.md").read_text()
+    found = re.search(r"(?m)^    import numpy as np\n(    .*\n|\n)+", text)
+    assert found
+    monkeypatch.chdir(tmp_path)
+    exec(textwrap.dedent(found[0]), {})
+    engine = Engine(Path("blur.rnnp").read_bytes())
+    assert engine.golden_check()
+    pixels = np.random.default_rng(1).integers(0, 256, (120, 160, 1), np.uint8)
+    windows = np.lib.stride_tricks.sliding_window_view(pixels[:, :, 0].astype(int) - 128, (3, 3))
+    assert np.abs(engine.layer(pixels)[1:-1, 1:-1, 0] - windows.mean((2, 3))).max() <= 0.51
 
 
 def test_command(tmp_path, capsys) -> None:

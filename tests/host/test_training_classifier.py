@@ -12,7 +12,7 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # small networks: threads only wait for each other
 
-from rnnpool_training import blob, export_classifier, reference  # noqa: E402
+from rnnpool_training import blob, export_classifier, layers, reference  # noqa: E402
 from rnnpool_training.classification_metrics import area_under_curve, summary  # noqa: E402
 from rnnpool_training.classifier import (  # noqa: E402
     CLASSIFIERS,
@@ -167,6 +167,11 @@ def test_export_equals_the_reference_in_the_engine(last_pool: str, channels: int
         for mine, right in zip(run.outputs(), outputs, strict=True):
             np.testing.assert_array_equal(mine, right)
         assert run.probabilities() == reference.classify_outputs(exported, outputs)
+    # And each operator by itself, as scripts have them.
+    maps = [pixels, *outputs]
+    for index, right in enumerate(outputs):
+        one = Engine(blob.write(layers.layer(exported, index)))
+        np.testing.assert_array_equal(one.layer(maps[index].view(np.uint8)), right)
 
 
 def vector_grid(model: QuantizedClassifier) -> tuple[float, float]:
