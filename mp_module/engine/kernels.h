@@ -119,7 +119,7 @@ typedef struct {
 
 // Words of memory for rnnp_kernel_cell_pack: the same for all machines.
 #define RNNP_CELL_WORDS(inputs, hidden) \
-    (((hidden) + 1u) / 2u * (((inputs) <= 16 ? (inputs) : 0u) + ((hidden) <= 16 ? (hidden) + 2u : 0u)))
+    (1u + ((hidden) + 1u) / 2u * (((inputs) <= 16 ? (inputs) : 0u) + ((hidden) <= 16 ? (hidden) + 2u : 0u)))
 
 // Copies the weights to cell->packed as this machine's kernels like them best, in memory that is faster than a blob's.
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell);

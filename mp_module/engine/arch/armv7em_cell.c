@@ -11,34 +11,38 @@
 
 #if RNNP_ARMV7EM
 
-#define WORDS (32) // of a tile of 16 elements
+RNNP_SMALL_C
 
-// In the condition flags throughout: N zeta and nu are not 1 and 0; Z the tile has 8 elements, not 16; C this is the first
-// step, whose states are 0; V sums must be doubled (their upper halves are what is wanted), or, with 0 doublings,
-// products are all that is wanted. No instruction between may set flags.
-#define FLAG_WEIGHTED (1u << 31)
+// In the condition flags throughout, for which no instruction in between may set flags:
+//   Z  the tile has 8 elements, and the upper halves of the sums are what is wanted
+//   C  it has 16 elements
+//   V  of 16 elements: sums must be doubled, or else, as where neither Z nor C is set
+//   N  not just doubled once: `doublings` times, or products are what is wanted; or zeta and nu are not 1 and 0
+#define FLAG_UNUSUAL (1u << 31)
 #define FLAG_8 (1u << 30)
-#define FLAG_FIRST (1u << 29)
+#define FLAG_16 (1u << 29)
 #define FLAG_SUMS (1u << 28)
 
-// Where the arguments of rows() are from sp on: behind s16-s31, r4-r11 and lr.
+// Where the frame of rows() has what, from sp on: two words, s16-s31, r0-r3 as they were, r4-r11 and lr, and the arguments
+// on the stack.
 #define OFFSETS             \
-    ".set WX, 100\n"        \
-    ".set H, 104\n"         \
-    ".set LIST, 108\n"      \
-    ".set STEPS, 112\n"     \
-    ".set PITCH, 116\n"     \
-    ".set PACKED, 120\n"    \
+    ".set WX, 0\n"          \
+    ".set H, 4\n"           \
+    ".set SAVED, 8\n"       \
+    ".set LIST, 72\n"       \
+    ".set STEPS, 76\n"      \
+    ".set PITCH, 80\n"      \
+    ".set PACKED, 84\n"     \
     ".set TILE, 124\n"      \
     ".set FLAGS, 128\n"     \
     ".set DOUBLINGS, 132\n" \
-    ".set SHIFT, 136\n"     \
-    ".set END, 140\n"       \
-    ".set WEIGHTS, 144\n"   \
-    ".set ONES, 148\n"      \
-    ".set ONE, 152\n"       \
-    ".set ZETA, 156\n"      \
-    ".set NU, 160\n"
+    ".set END, 136\n"       \
+    ".set WEIGHTS, 140\n"   \
+    ".set SHIFT, 140\n"     \
+    ".set ONES, 144\n"      \
+    ".set ONE, 148\n"       \
+    ".set ZETA, 152\n"      \
+    ".set NU, 156\n"
 
 // Adds the products of two rows' next four weights (r1) and pairs 2 q and 2 q + 1 of the tile to the sums: r4-r7 four lanes
 // of the first row, r8-r11 of the second. 29 cycles for 32 multiply-adds.
@@ -65,28 +69,70 @@
     "rnnp_lane \\s7, r3, lr, 7, 11, 0\n"                        \
     ".endm\n"
 
-// New state of a pair of rows in a lane for zeta = 1 and nu = 0, h' = (z h + (1 - z) g), which cannot overflow: g and h'
-// in \g, z in \z, h in \h; r0 32764 (1 in the format of 1 - z).
+// Gates of a pair of rows in a lane: in \p the pre-activations, then g; z in \z; r2 bz, r3 bh.
+//
+// New state for zeta = 1 and nu = 0, h' = (z h + (1 - z) g), which cannot overflow: g and then h' in \g, z in \z, h in \h;
+// r0 32764 (1 in the format of 1 - z).
 #define UPDATE                      \
-    ".macro rnnp_update g, z, h\n"  \
-    "eor lr, r0, \\z, lsl #2\n"     \
-    "smulbb r2, \\z, \\h\n"         \
-    "smultt \\h, \\z, \\h\n"        \
-    "smlabb r2, lr, \\g, r2\n"      \
-    "smlatt \\h, lr, \\g, \\h\n"    \
-    "lsl.w \\h, \\h, #3\n"          \
-    "pkhtb \\g, \\h, r2, asr #13\n" \
-    ".endm\n"                       \
     ".macro rnnp_gates p, z\n"      \
     "shadd16 \\z, \\p, r2\n"        \
     "qadd16 \\p, \\p, r3\n"         \
     "usat16 \\z, #13, \\z\n"        \
     "ssat16 \\p, #14, \\p\n"        \
+    ".endm\n"                       \
+    ".macro rnnp_update g, z, h\n"  \
+    "smulbb r2, \\z, \\h\n"         \
+    "smultt \\h, \\z, \\h\n"        \
+    "eor \\z, r0, \\z, lsl #2\n"    \
+    "smlabb r2, \\z, \\g, r2\n"     \
+    "smlatt \\h, \\z, \\g, \\h\n"   \
+    "lsl.w \\h, \\h, #3\n"          \
+    "pkhtb \\g, \\h, r2, asr #13\n" \
+    ".endm\n"                       \
+    ".macro rnnp_begin g, z\n"      \
+    "eor \\z, r0, \\z, lsl #2\n"    \
+    "smulbb r2, \\z, \\g\n"         \
+    "smultt \\z, \\z, \\g\n"        \
+    "lsl.w \\z, \\z, #3\n"          \
+    "pkhtb \\g, \\z, r2, asr #13\n" \
     ".endm\n"
 
-#define PURGE ".purgem rnnp_lane\n.purgem rnnp_four\n.purgem rnnp_update\n.purgem rnnp_gates\n"
+#define PURGE_UPDATE ".purgem rnnp_gates\n.purgem rnnp_update\n.purgem rnnp_begin\n"
+#define PURGE_FOUR ".purgem rnnp_lane\n.purgem rnnp_four\n"
 
-// The same for any zeta up to 32767 and any nu.
+// The first step, from states of 0: there are no products.
+__attribute__((naked, noinline, used)) static void first_step(void) {
+    __asm__ volatile(OFFSETS UPDATE "ldr r2, [sp, #LIST]\n"
+                                    "ldr r12, [sp, #TILE]\n"
+                                    "ldr r1, [sp, #PACKED]\n"
+                                    "ldr r0, [sp, #ONES]\n"
+                                    "ldr lr, [r2], #4\n"
+                                    "str r2, [sp, #LIST]\n"
+                                    "7:\n"
+                                    "ldr r2, [sp, #WEIGHTS]\n"
+                                    "ldr r3, [sp, #PITCH]\n"
+                                    "ldmia lr, {r4-r7}\n"
+                                    "add r1, r1, r2\n"
+                                    "add lr, lr, r3\n"
+                                    "ldmia r1!, {r2, r3}\n"
+                                    "rnnp_gates r4, r8\n"
+                                    "rnnp_gates r5, r9\n"
+                                    "rnnp_gates r6, r10\n"
+                                    "rnnp_gates r7, r11\n"
+                                    "rnnp_begin r4, r8\n"
+                                    "rnnp_begin r5, r9\n"
+                                    "rnnp_begin r6, r10\n"
+                                    "rnnp_begin r7, r11\n"
+                                    "ldr r2, [sp, #END]\n"
+                                    "stmia r12!, {r4-r7}\n"
+                                    "cmp r12, r2\n"
+                                    "bne.w 7b\n"
+                                    "ldr r0, [sp, #FLAGS]\n"
+                                    "msr apsr_nzcvq, r0\n"
+                                    "b.w rnnp_stepped\n" PURGE_UPDATE);
+}
+
+// The update for any zeta and nu, if they are not 1 and 0.
 __attribute__((naked, noinline, used)) static void weighted(void) {
     __asm__ volatile(OFFSETS ".macro rnnp_weighted g, z, lane\n"
                              "ldr r2, [sp, #ONE]\n"
@@ -107,65 +153,78 @@ __attribute__((naked, noinline, used)) static void weighted(void) {
                              "ssat r3, #16, r3, asr #13\n"
                              "pkhbt \\g, r0, r3, lsl #16\n"
                              ".endm\n"
+                             "ldr r0, [sp, #ZETA]\n"
+                             "ldr r12, [sp, #H]\n"
+                             "lsr.w r0, r0, #15\n"
+                             "cbz r0, 1f\n"
+                             "b.w rnnp_unweighted\n"
+                             "1:\n"
                              "rnnp_weighted r4, r8, 0\n"
                              "rnnp_weighted r5, r9, 1\n"
                              "rnnp_weighted r6, r10, 2\n"
                              "rnnp_weighted r7, r11, 3\n"
+                             "ldr r8, [sp, #END]\n"
                              ".purgem rnnp_weighted\n"
                              "b.w rnnp_updated\n");
 }
 
-// Steps of the cell, or products of one tile. Arguments are the frame that it works on, hence four first that do nothing:
-// those that follow come on the stack. It changes them.
-//   wx, h      of the pair of rows in hand: products to be added, or where products go; states. Set here.
+// Steps of the cell, or products of one tile. The arguments' places are part of the frame that it works on.
 //   list       wx of each step
 //   steps      left
 //   pitch      bytes from the wx of a pair of rows to the next one's
-//   tile       16-element tile, or what is shorter, with readable memory behind it; the cell's ends a block of 128 bytes
-//   doublings  of the sums (see above)
-//   shift, end for products: their shift; end of the packed copy
-//   weights    bytes of a pair of rows in the packed copy, without biases
+//   packed     the matrix
+//   tile       states; or what is to be multiplied
+//   flags      see above
+//   doublings  of the sums, 0 for products
+//   end        of the states; or of the packed matrix
+//   weights    bytes of a pair of rows in the packed copy, without biases; or the products' shift
 //   ones, one  32764 and 8191, in both halves
 //   zeta, nu   the latter in both halves
 #define UNUSED __attribute__((unused))
-__attribute__((naked, noinline, used)) static void rows(UNUSED uint32_t r0, UNUSED uint32_t r1, UNUSED uint32_t r2,
-    UNUSED uint32_t r3, UNUSED uint32_t wx, UNUSED uint32_t h, UNUSED const int16_t *const *list, UNUSED uint32_t steps,
+__attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *const *list, UNUSED uint32_t steps,
     UNUSED uint32_t pitch, UNUSED const uint32_t *packed, UNUSED const void *tile, UNUSED uint32_t flags,
-    UNUSED uint32_t doublings, UNUSED uint32_t shift, UNUSED const uint32_t *end, UNUSED uint32_t weights,
-    UNUSED uint32_t ones, UNUSED uint32_t one, UNUSED uint32_t zeta, UNUSED uint32_t nu) {
-    __asm__ volatile(OFFSETS FOUR_INPUTS UPDATE "push {r4-r11, lr}\n"
-                                                "vpush {s16-s31}\n"
+    UNUSED uint32_t doublings, UNUSED const void *end, UNUSED uint32_t weights, UNUSED uint32_t ones,
+    UNUSED uint32_t one, UNUSED uint32_t zeta, UNUSED uint32_t nu) {
+    __asm__ volatile(OFFSETS FOUR_INPUTS UPDATE "push {r0-r11, lr}\n"
+                                                "sub sp, #72\n"
+                                                "ldr r0, [sp, #FLAGS]\n"
+                                                "add r12, sp, #SAVED\n"
+                                                "msr apsr_nzcvq, r0\n"
+                                                "it cs\n"
+                                                "vstmiacs r12, {s16-s31}\n"
+                                                "bpl.w first_step\n"
                                                 // A step.
                                                 "16:\n"
                                                 "ldr r2, [sp, #LIST]\n"
                                                 "ldr r12, [sp, #TILE]\n"
                                                 "ldr r1, [sp, #PACKED]\n"
-                                                "ldr r0, [sp, #FLAGS]\n"
                                                 "ldr r3, [r2], #4\n"
+                                                "str r12, [sp, #H]\n"
                                                 "str r2, [sp, #LIST]\n"
                                                 "str r3, [sp, #WX]\n"
-                                                "str r12, [sp, #H]\n"
-                                                "vldmia r12, {s0-s31}\n"
-                                                "msr apsr_nzcvq, r0\n"
-                                                "bic r0, r0, #1 << 29\n" // FLAG_FIRST
-                                                "str r0, [sp, #FLAGS]\n"
+                                                "vldmia r12!, {s0-s15}\n"
+                                                "it cs\n"
+                                                "vldmiacs r12, {s16-s31}\n"
                                                 // A pair of rows.
                                                 "2:\n"
-                                                "bcs.w 7f\n"
                                                 "rnnp_four 1, 0, 1, 2, 3, 4, 5, 6, 7\n"
                                                 "rnnp_four 0, 8, 9, 10, 11, 12, 13, 14, 15\n"
-                                                "beq.w 3f\n"
+                                                "beq.w 4f\n"
+                                                "bcc.w 3f\n"
                                                 "rnnp_four 0, 16, 17, 18, 19, 20, 21, 22, 23\n"
                                                 "rnnp_four 0, 24, 25, 26, 27, 28, 29, 30, 31\n"
+                                                "bvc.w 4f\n"
                                                 "3:\n"
-                                                "bvs.w 8f\n"
+                                                "bmi.w 8f\n"
+                                                ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                                                "qadd r\\sum, r\\sum, r\\sum\n"
+                                                ".endr\n"
                                                 "4:\n"
                                                 "pkhtb r4, r8, r4, asr #16\n"
                                                 "pkhtb r5, r9, r5, asr #16\n"
                                                 "pkhtb r6, r10, r6, asr #16\n"
                                                 "pkhtb r7, r11, r7, asr #16\n"
                                                 // Pre-activations, then gates: g r4-r7, z r8-r11.
-                                                "5:\n"
                                                 "ldr r2, [sp, #WX]\n"
                                                 "ldr r3, [sp, #PITCH]\n"
                                                 "ldmia r2, {r8-r11}\n"
@@ -180,41 +239,38 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED uint32_t r0, UNUS
                                                 "rnnp_gates r5, r9\n"
                                                 "rnnp_gates r6, r10\n"
                                                 "rnnp_gates r7, r11\n"
+                                                "bmi.w weighted\n"
+                                                "rnnp_unweighted:\n"
                                                 "ldr r12, [sp, #H]\n"
                                                 "ldr r0, [sp, #ONES]\n"
                                                 "ldr r3, [r12]\n"
-                                                "bmi.w weighted\n"
+                                                "ldr lr, [r12, #4]\n"
                                                 "rnnp_update r4, r8, r3\n"
-                                                "ldr r3, [r12, #4]\n"
-                                                "ldr r8, [r12, #8]\n"
-                                                "rnnp_update r5, r9, r3\n"
-                                                "ldr r9, [r12, #12]\n"
-                                                "rnnp_update r6, r10, r8\n"
-                                                "rnnp_update r7, r11, r9\n"
+                                                "rnnp_update r5, r9, lr\n"
+                                                "ldr r3, [r12, #8]\n"
+                                                "ldr lr, [r12, #12]\n"
+                                                "ldr r8, [sp, #END]\n"
+                                                "rnnp_update r6, r10, r3\n"
+                                                "rnnp_update r7, r11, lr\n"
                                                 "rnnp_updated:\n"
                                                 "stmia r12!, {r4-r7}\n"
                                                 "str r12, [sp, #H]\n"
-                                                "and r0, r12, #127\n"
-                                                "cbz r0, 1f\n"
+                                                "sub.w r0, r8, r12\n"
+                                                "cbz r0, rnnp_stepped\n"
                                                 "b 2b\n"
-                                                "1:\n"
+                                                "rnnp_stepped:\n"
                                                 "ldr r0, [sp, #STEPS]\n"
-                                                "subs r0, r0, #1\n"
+                                                "sub.w r0, r0, #1\n"
                                                 "str r0, [sp, #STEPS]\n"
-                                                "bne.w 16b\n"
+                                                "cbz r0, 11f\n"
+                                                "b 16b\n"
                                                 "11:\n"
-                                                "vpop {s16-s31}\n"
+                                                "add r12, sp, #SAVED\n"
+                                                "it cs\n"
+                                                "vldmiacs r12, {s16-s31}\n"
+                                                "add sp, #88\n"
                                                 "pop {r4-r11, pc}\n"
-                                                // First step: no products.
-                                                "7:\n"
-                                                "ldr r0, [sp, #WEIGHTS]\n"
-                                                "add r1, r1, r0\n"
-                                                "mov.w r4, #0\n"
-                                                "mov.w r5, #0\n"
-                                                "mov.w r6, #0\n"
-                                                "mov.w r7, #0\n"
-                                                "b 5b\n"
-                                                // Sums that must be doubled.
+                                                // Sums that must be doubled more or less than once.
                                                 "8:\n"
                                                 "ldr r0, [sp, #DOUBLINGS]\n"
                                                 "cbz r0, 10f\n"
@@ -248,7 +304,7 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED uint32_t r0, UNUS
                                                 "cbz r0, 15f\n"
                                                 "b 2b\n"
                                                 "15:\n"
-                                                "b 11b\n" PURGE);
+                                                "b 11b\n" PURGE_FOUR PURGE_UPDATE);
 }
 
 static bool fast_input(const rnnp_cell_t *cell) {
@@ -261,10 +317,9 @@ static bool fast_sweep(const rnnp_cell_t *cell) {
         (unweighted || cell->zeta < 32768);
 }
 
-// Where the packed copy of U begins.
-static uint32_t *packed_u(const rnnp_cell_t *cell) {
-    return cell->packed + (fast_input(cell) ? cell->hidden / 2u * cell->inputs : 0);
-}
+// The packed copy: a word that tells where U is, and how the cell is swept; W; U and the biases.
+#define WORD(at) ((at) & 0xFFFFu)
+#define FLAGS(at) ((at) & 0xF0000000u) // 0: in plain C
 
 // Words of rows `row` and `row` + 1 of a matrix, two by two.
 static uint32_t *pack_rows(const int16_t *row, uint32_t columns, uint32_t *to) {
@@ -278,19 +333,22 @@ static uint32_t *pack_rows(const int16_t *row, uint32_t columns, uint32_t *to) {
 }
 
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
-    uint32_t *to = cell->packed;
+    uint32_t *to = cell->packed + 1;
     for (uint32_t i = 0; fast_input(cell) && i < cell->hidden; i += 2) {
         to = pack_rows(cell->w + i * cell->inputs, cell->inputs, to);
     }
-    for (uint32_t i = 0; fast_sweep(cell) && i < cell->hidden; i += 2) {
-        to = pack_rows(cell->u + i * cell->hidden, cell->hidden, to);
-        *to++ = rnnp_load(cell->bz + i);
-        *to++ = rnnp_load(cell->bh + i);
+    uint32_t head = (uint32_t)(to - cell->packed);
+    if (fast_sweep(cell)) {
+        bool sums = cell->shift_u < 16;
+        head |= cell->hidden == 16 ? FLAG_16 : sums ? 0 : FLAG_8;
+        head |= (sums ? FLAG_SUMS : 0) | (cell->zeta != 32768 || cell->shift_u < 15 ? FLAG_UNUSUAL : 0);
+        for (uint32_t i = 0; i < cell->hidden; i += 2) {
+            to = pack_rows(cell->u + i * cell->hidden, cell->hidden, to);
+            *to++ = rnnp_load(cell->bz + i);
+            *to++ = rnnp_load(cell->bh + i);
+        }
     }
-}
-
-static uint32_t flags_of(uint32_t inputs) {
-    return inputs == 8 ? FLAG_8 : 0;
+    *cell->packed = head;
 }
 
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
@@ -299,30 +357,24 @@ void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32
         return;
     }
     const int16_t *list[1] = { wx };
-    const uint32_t *end = cell->packed + cell->hidden / 2u * cell->inputs;
-    rows(0, 0, 0, 0, 0, 0, list, 1, pitch * 4, cell->packed, tile, flags_of(cell->inputs) | FLAG_SUMS, 0, cell->shift_w,
-        end, 0, 0, 0, 0, 0);
+    const uint32_t *packed = cell->packed + 1, *end = packed + cell->hidden / 2u * cell->inputs;
+    uint32_t flags = FLAG_UNUSUAL | FLAG_SUMS | (cell->inputs == 16 ? FLAG_16 : 0);
+    rows(list, 1, pitch * 4, packed, tile, flags, 0, end, cell->shift_w, 0, 0, 0, 0);
 }
 
 void rnnp_kernel_cell_sweep(
     const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch, uint32_t count, int16_t *h) {
-    if (!fast_sweep(cell)) {
+    uint32_t head = *cell->packed, flags = FLAGS(head);
+    if (flags == 0) {
         rnnp_kernel_cell_sweep_c(cell, wx, steps, pitch, count, h);
         return;
     }
-    uint32_t words = cell->hidden / 2u * RNNP_LANES;
-    uint32_t tiles[2 * WORDS] __attribute__((aligned(128))); // one is used, but as many words as s0-s31 are loaded
-    uint32_t *tile = tiles + WORDS - words;
-    for (uint32_t i = 0; i < words; i++) {
-        tile[i] = 0;
+    uint32_t values = cell->hidden * RNNP_LANES;
+    if (flags & FLAG_UNUSUAL) {
+        memset(h, 0, values * sizeof(*h));
     }
-    uint32_t flags = flags_of(cell->hidden) | FLAG_FIRST | (cell->shift_u < 16 ? FLAG_SUMS : 0);
-    flags |= cell->zeta == 32768 ? 0 : FLAG_WEIGHTED;
-    rows(0, 0, 0, 0, 0, 0, wx, steps, pitch * 4, packed_u(cell), tile, flags, 16u - cell->shift_u, 0, NULL,
-        cell->hidden * 4u, 0x7FFC7FFC, 0x1FFF1FFF, cell->zeta, cell->nu * 0x10001u);
-    for (uint32_t i = 0; i < words; i++) {
-        rnnp_store(h + 2 * i, tile[i]);
-    }
+    rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags, 16u - cell->shift_u, h + values, cell->hidden * 4u,
+        0x7FFC7FFC, 0x1FFF1FFF, cell->zeta, cell->nu * 0x10001u);
 }
 
 #endif

@@ -55,9 +55,9 @@ void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t 
         uint32_t left = SHIFT - cell->shift_w;
         uint32_t zero_points = ((uint32_t)(zero_point + 128) << left) * 0x10001u;
         four_inputs_t arguments; // an initializer would clear the tile as well
-        arguments.packed = cell->packed;
+        arguments.packed = cell->packed + 1;
         arguments.wx = wx;
-        arguments.end = cell->packed + 2 * hidden;
+        arguments.end = cell->packed + 1 + 2 * hidden;
         arguments.pitch = 4 * pitch;
         RNNP_UNROLL
         for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
