@@ -3,15 +3,15 @@
 #include "tables.h"
 
 int32_t rnnp_sigmoid15(int32_t x) {
-    int32_t u = rnnp_clamp(x < 0 ? -x : x, 0, 32767);
+    int32_t u = rnnp_satu15(x < 0 ? -x : x);
     int32_t i = u >> 8;
     int32_t low = rnnp_sigmoid_table[i];
     int32_t s = low + (((rnnp_sigmoid_table[i + 1] - low) * (u & 255) + 128) >> 8);
-    return rnnp_clamp(x < 0 ? 32768 - s : s, 0, 32767);
+    return rnnp_satu15(x < 0 ? 32768 - s : s);
 }
 
 int32_t rnnp_tanh15(int32_t x) {
-    return rnnp_clamp(2 * rnnp_sigmoid15(rnnp_sat16(2 * x)) - 32768, -32768, 32767);
+    return rnnp_sat16(2 * rnnp_sigmoid15(rnnp_sat16(2 * x)) - 32768);
 }
 
 int32_t rnnp_exp2_mantissa(int32_t f) {

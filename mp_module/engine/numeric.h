@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#if defined(__ARM_FEATURE_SAT)
+#include <arm_acle.h>
+#endif
+
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the engine reads blobs in place: it needs a little-endian machine"
 #endif
@@ -18,12 +22,26 @@ static inline int32_t rnnp_clamp(int32_t v, int32_t low, int32_t high) {
     return v < low ? low : v > high ? high : v;
 }
 
+// One instruction where there is one, which compilers do not find by themselves.
+#if defined(__ARM_FEATURE_SAT)
+#define RNNP_SIGNED(v, bits) __ssat(v, bits)
+#define RNNP_UNSIGNED(v, bits) __usat(v, bits)
+#else
+#define RNNP_SIGNED(v, bits) rnnp_clamp(v, -(1 << ((bits) - 1)), (1 << ((bits) - 1)) - 1)
+#define RNNP_UNSIGNED(v, bits) rnnp_clamp(v, 0, (1 << (bits)) - 1)
+#endif
+
 static inline int16_t rnnp_sat16(int32_t v) {
-    return (int16_t)rnnp_clamp(v, INT16_MIN, INT16_MAX);
+    return (int16_t)RNNP_SIGNED(v, 16);
 }
 
 static inline int8_t rnnp_sat8(int32_t v) {
-    return (int8_t)rnnp_clamp(v, INT8_MIN, INT8_MAX);
+    return (int8_t)RNNP_SIGNED(v, 8);
+}
+
+// 0..32767
+static inline int32_t rnnp_satu15(int32_t v) {
+    return (int32_t)RNNP_UNSIGNED(v, 15);
 }
 
 static inline uint32_t rnnp_min_u32(uint32_t a, uint32_t b) {
