@@ -5,32 +5,78 @@
 
 #if RNNP_ARMV7EM
 
-// Arguments of four_inputs(), loaded in this order.
-typedef struct {
-    const uint32_t *packed; // r0
-    int16_t *wx; // r1
-    const uint32_t *end; // s0
-    uint32_t pitch; // s1, bytes
-    uint32_t tile[2 * RNNP_LANES]; // r4 - r11
-} four_inputs_t;
+RNNP_SMALL_C
 
-// Products of matrices of 4 columns: shifted by SHIFT, which the loader of the tile takes care of.
+// Arguments of widen().
+typedef struct {
+    const int8_t *x; // r0: of the first lane
+    uint32_t second, third, fourth; // r1-r3: the other lanes, in bytes from the first
+    uint32_t left; // r1: widened inputs are (x - zero point) 2^left
+    uint32_t zero_points; // r2: (zero point + 128) 2^left in both halves
+    uint32_t inputs; // r1: left to do, a multiple of 4; or 0 for the products of 4
+    int16_t *to; // r3: a tile of the widened inputs; or the products
+    // Of products:
+    const uint32_t *packed; // r0
+    uint32_t pitch; // s0, bytes
+    const uint32_t *end; // lr: of the packed matrix
+} widen_t;
+
+// Widens inputs of four lanes to int16, four at a time: pairs 0 and 1 of lane l are in r(4 + l) and r(8 + l). These go to
+// a tile, or are multiplied at once with a matrix of 4 columns; such products are shifted by SHIFT, which `left` takes
+// care of.
 #define SHIFT (12)
-__attribute__((naked, noinline)) static void four_inputs(__attribute__((unused)) const four_inputs_t *arguments) {
+__attribute__((naked, noinline)) static void widen(__attribute__((unused)) widen_t *arguments) {
     __asm__ volatile("push {r4-r11, lr}\n"
-                     "ldmia r0!, {r1, r2, r3, r12}\n"
-                     "vmov s0, r3\n"
-                     "vmov s1, r12\n"
-                     "ldmia r0, {r4-r11}\n"
-                     "mov r0, r1\n"
-                     "mov r1, r2\n"
+                     "mov lr, r0\n"
+                     "1:\n"
+                     "ldmia lr, {r0-r3}\n"
+                     "ldr r4, [r0]\n"
+                     "ldr r5, [r0, r1]\n"
+                     "ldr r6, [r0, r2]\n"
+                     "ldr r7, [r0, r3]\n"
+                     "ldr r1, [lr, #16]\n"
+                     "ldr r2, [lr, #20]\n"
+                     // What is shifted are halfwords that are not negative, x + 128.
+                     ".macro rnnp_widen x01, x23\n"
+                     "eor \\x01, \\x01, #0x80808080\n"
+                     "uxtb16 r3, \\x01\n"
+                     "uxtb16 r12, \\x01, ror #8\n"
+                     "lsl.w r3, r3, r1\n"
+                     "lsl.w r12, r12, r1\n"
+                     "ssub16 r3, r3, r2\n"
+                     "ssub16 r12, r12, r2\n"
+                     "pkhbt \\x01, r3, r12, lsl #16\n"
+                     "pkhtb \\x23, r12, r3, asr #16\n"
+                     ".endm\n"
+                     "rnnp_widen r4, r8\n"
+                     "rnnp_widen r5, r9\n"
+                     "rnnp_widen r6, r10\n"
+                     "rnnp_widen r7, r11\n"
+                     ".purgem rnnp_widen\n"
+                     "ldr r1, [lr, #24]\n"
+                     "ldr r3, [lr, #28]\n"
+                     "cbz r1, 2f\n"
+                     "adds r0, #4\n"
+                     "stmia r3!, {r4-r11}\n"
+                     "subs r1, #4\n"
+                     "str r0, [lr]\n"
+                     "str r1, [lr, #24]\n"
+                     "str r3, [lr, #28]\n"
+                     "bne.w 1b\n"
+                     "pop {r4-r11, pc}\n"
+                     // Products, two rows at a time.
+                     "2:\n"
+                     "add lr, #32\n"
+                     "mov r1, r3\n"
+                     "ldmia lr, {r0, r2, lr}\n"
+                     "vmov s0, r2\n"
                      ".macro rnnp_product x01, x23, offset\n"
                      "smuad r12, r2, \\x01\n"
                      "smlad r12, r3, \\x23, r12\n"
                      "ssat r12, #16, r12, asr #12\n"
                      "strh r12, [r1, #\\offset]\n"
                      ".endm\n"
-                     "1:\n"
+                     "3:\n"
                      ".irp row, 0, 2\n"
                      "ldmia r0!, {r2, r3}\n"
                      "rnnp_product r4, r8, \\row\n"
@@ -39,56 +85,46 @@ __attribute__((naked, noinline)) static void four_inputs(__attribute__((unused))
                      "rnnp_product r7, r11, \\row + 12\n"
                      ".endr\n"
                      ".purgem rnnp_product\n"
-                     "vmov r12, s1\n"
-                     "vmov r3, s0\n"
+                     "vmov r12, s0\n"
+                     "cmp r0, lr\n"
                      "add r1, r1, r12\n"
-                     "cmp r0, r3\n"
-                     "bne.w 1b\n"
+                     "bne.w 3b\n"
                      "pop {r4-r11, pc}\n");
 }
 
 void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
     uint32_t shift, int16_t *wx, uint32_t pitch) {
-    uint32_t hidden = cell->hidden;
-    if (hidden % 2 == 0 && cell->inputs == 4 && cell->shift_w <= SHIFT && cell->shift_w + 6u >= SHIFT && shift == 0) {
-        // Inputs times 2^left are below 2^15, sums below 4 * 2^15 * 255 * 2^6 < 2^31.
-        uint32_t left = SHIFT - cell->shift_w;
-        uint32_t zero_points = ((uint32_t)(zero_point + 128) << left) * 0x10001u;
-        four_inputs_t arguments; // an initializer would clear the tile as well
-        arguments.packed = cell->packed + 1;
-        arguments.wx = wx;
-        arguments.end = cell->packed + 1 + 2 * hidden;
-        arguments.pitch = 4 * pitch;
-        RNNP_UNROLL
-        for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
-            uint32_t word = rnnp_load(x) ^ 0x80808080;
-            uint32_t even = (uint32_t)__uxtb16(word) << left, odd = (uint32_t)__uxtb16(word >> 8) << left;
-            even = (uint32_t)__ssub16((int16x2_t)even, (int16x2_t)zero_points);
-            odd = (uint32_t)__ssub16((int16x2_t)odd, (int16x2_t)zero_points);
-            arguments.tile[lane] = rnnp_pkhbt16(even, odd);
-            arguments.tile[lane + RNNP_LANES] = rnnp_pkhtb16(even, odd);
-            x += lane + 1 < count ? step : 0;
-        }
-        four_inputs(&arguments);
-        return;
-    }
-    if (cell->inputs % 4 != 0 || cell->inputs > 16) {
+    uint32_t inputs = cell->inputs, left = SHIFT + shift - cell->shift_w, last = (count - 1) * step;
+    if (inputs % 4 != 0 || inputs > 16) {
         rnnp_kernel_cell_input8_c(cell, x, step, count, zero_point, shift, wx, pitch);
         return;
     }
-    uint32_t tile[16 / 2 * RNNP_LANES];
-    uint32_t zero_points = (uint16_t)zero_point * 0x10001u, mask = shift == 0 ? ~0u : 0xFF00FF00;
-    for (uint32_t lane = 0; lane < count; lane++, x += step) {
-        uint32_t *to = tile + lane;
-        for (uint32_t i = 0; i < cell->inputs; i += 4, to += 2 * RNNP_LANES) {
-            uint32_t word = rnnp_load(x + i);
-            uint32_t even = (uint32_t)__ssub16((int16x2_t)rnnp_sxtb16(word), (int16x2_t)zero_points);
-            uint32_t odd = (uint32_t)__ssub16((int16x2_t)rnnp_sxtb16_ror8(word), (int16x2_t)zero_points);
-            to[0] = rnnp_pkhbt16(even, odd) << shift & mask;
-            to[RNNP_LANES] = rnnp_pkhtb16(even, odd) << shift & mask;
-        }
+    // Inputs times 2^left are below 2^15, sums below 4 * 2^15 * 255 * 2^6 < 2^31.
+    bool four = inputs == 4 && cell->hidden % 2 == 0 && left <= 6;
+    int16_t tile[RNNP_TILE_VALUES(16)];
+    widen_t arguments; // an initializer would need more code
+    arguments.x = x;
+    arguments.second = rnnp_min_u32(step, last);
+    arguments.third = rnnp_min_u32(2 * step, last);
+    arguments.fourth = last;
+    arguments.left = four ? left : shift;
+    arguments.zero_points = ((uint32_t)(zero_point + 128) << arguments.left) * 0x10001u;
+    arguments.inputs = four ? 0 : inputs;
+    arguments.to = four ? wx : tile;
+    arguments.packed = cell->packed + 1;
+    arguments.end = cell->packed + 1 + 2 * cell->hidden;
+    arguments.pitch = 4 * pitch;
+    widen(&arguments);
+    if (!four) {
+        rnnp_kernel_cell_input(cell, tile, count, wx, pitch);
     }
-    rnnp_kernel_cell_input(cell, (const int16_t *)tile, count, wx, pitch);
+}
+
+// A pair of states as int8 in the lower half: the upper bytes, after an addition that saturates.
+static uint32_t round_pair(const int16_t *pair) {
+    uint32_t sum = (uint32_t)__qadd16((int16x2_t)rnnp_load(pair), 0x00800080), bytes;
+    __asm__("uxtb16 %0, %1, ror #8" : "=r"(bytes) : "r"(sum));
+    return bytes | bytes >> 8;
 }
 
 void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t count, int8_t *out, uint32_t step) {
@@ -99,11 +135,7 @@ void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t cou
     for (uint32_t lane = 0; lane < count; lane++, out += step) {
         const int16_t *from = tile + 2 * lane;
         for (uint32_t i = 0; i < elements; i += 4, from += 4 * RNNP_LANES) {
-            // The upper bytes, saturated by the addition, of two and two halves.
-            uint32_t low = (uint32_t)__qadd16((int16x2_t)rnnp_load(from), 0x00800080) >> 8 & 0x00FF00FF;
-            uint32_t high = (uint32_t)__qadd16((int16x2_t)rnnp_load(from + 2 * RNNP_LANES), 0x00800080) >> 8 &
-                0x00FF00FF;
-            rnnp_store(out + i, rnnp_pkhbt16(low | low >> 8, high | high >> 8));
+            rnnp_store(out + i, rnnp_pkhbt16(round_pair(from), round_pair(from + 2 * RNNP_LANES)));
         }
     }
 }
