@@ -125,7 +125,7 @@ typedef struct {
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell);
 
 // Products W v: sat16((sum_k w[i][k] * v[k]) >> shift_w).
-//   tile   the vectors, in memory for 16 elements or more
+//   tile   the vectors
 //   wx     of lane 0, as above; must not overlap the tile
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch);
 
@@ -135,12 +135,14 @@ void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32
 void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
     uint32_t shift, int16_t *wx, uint32_t pitch);
 
-// Runs the cell from the initial state over `steps` inputs.
-//   wx     for each step the products W v of lane 0 on
-//   steps  1..RNNP_MAX_PATCH
-//   h      a tile for the last states, Q15; must not overlap wx
-void rnnp_kernel_cell_sweep(
-    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch, uint32_t count, int16_t *h);
+// Steps of the cell: of one tile, a sweep; or one of each of some tiles.
+//   wx      for each step the products W v of lane 0 on
+//   steps   1..RNNP_MAX_PATCH
+//   h       a tile for the states, Q15; must not overlap wx
+//   tiles   each step has a tile of its own, one behind the other
+//   resume  from the states in h; else from the initial one
+void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
+    uint32_t count, int16_t *h, bool tiles, bool resume);
 
 // Last states as int8: sat8((h + 128) >> 8).
 //   out  of lane 0; the next lane's is `step` bytes further

@@ -179,31 +179,31 @@ static int16_t update(const rnnp_cell_t *cell, uint32_t i, int32_t p, int32_t h)
         z = rnnp_sigmoid15(rnnp_sat16(p + cell->bz[i])) >> 2;
         g = rnnp_tanh15(rnnp_sat16(p + cell->bh[i])) >> 2;
     } else {
-        z = rnnp_clamp((p + cell->bz[i]) >> 1, 0, 8191);
-        g = rnnp_clamp(p + cell->bh[i], -8192, 8191);
+        z = (int32_t)RNNP_UNSIGNED((p + cell->bz[i]) >> 1, 13);
+        g = RNNP_SIGNED(p + cell->bh[i], 14);
     }
     int32_t keep = (8191 - z) * 4; // 1 - z in Q15
-    int32_t weight = rnnp_clamp(((keep * cell->zeta) >> 15) + cell->nu, 0, 32767);
+    int32_t weight = rnnp_satu15(((keep * cell->zeta) >> 15) + cell->nu);
     return rnnp_sat16((z * h + weight * g) >> 13);
 }
 
-void rnnp_kernel_cell_sweep_c(
-    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch, uint32_t count, int16_t *tile) {
-    uint32_t hidden = cell->hidden;
-    for (uint32_t lane = 0; lane < count; lane++) {
-        int16_t h[RNNP_MAX_HIDDEN], old[RNNP_MAX_HIDDEN];
-        for (uint32_t i = 0; i < hidden; i++) {
-            h[i] = update(cell, i, wx[0][at(i, pitch, lane)], 0); // the initial state is 0: no U h
-        }
-        for (uint32_t t = 1; t < steps; t++) {
-            memcpy(old, h, hidden * sizeof(old[0]));
+void rnnp_kernel_cell_sweep_c(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
+    uint32_t count, int16_t *h, bool tiles, bool resume) {
+    uint32_t hidden = cell->hidden, values = RNNP_TILE_VALUES(hidden);
+    if (!resume) {
+        memset(h, 0, values * (tiles ? steps : 1) * sizeof(*h));
+    }
+    for (uint32_t t = 0; t < steps; t++, h += tiles ? values : 0) {
+        uint32_t known = resume || (t > 0 && !tiles) ? hidden : 0; // U times the initial state, 0, is left out
+        for (uint32_t lane = 0; lane < count; lane++) {
+            int16_t old[RNNP_MAX_HIDDEN];
             for (uint32_t i = 0; i < hidden; i++) {
-                int32_t uh = rnnp_sat16(dot16(cell->u + i * hidden, old, hidden) >> cell->shift_u);
-                h[i] = update(cell, i, rnnp_sat16(wx[t][at(i, pitch, lane)] + uh), old[i]);
+                old[i] = h[at(i, RNNP_LANES, lane)];
             }
-        }
-        for (uint32_t i = 0; i < hidden; i++) {
-            tile[at(i, RNNP_LANES, lane)] = h[i];
+            for (uint32_t i = 0; i < hidden; i++) {
+                int32_t uh = rnnp_sat16(dot16(cell->u + i * hidden, old, known) >> cell->shift_u);
+                h[at(i, RNNP_LANES, lane)] = update(cell, i, rnnp_sat16(wx[t][at(i, pitch, lane)] + uh), old[i]);
+            }
         }
     }
 }

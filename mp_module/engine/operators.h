@@ -20,6 +20,7 @@ uint32_t rnnp_conv_need(const rnnp_op_t *op, const rnnp_node_t *node);
 void rnnp_conv_step(const rnnp_step_t *s);
 void rnnp_head_step(const rnnp_step_t *s);
 
+uint32_t rnnp_rnnpool_lookback(const rnnp_op_t *op);
 uint32_t rnnp_rnnpool_work(const rnnp_op_t *op);
 uint32_t rnnp_rnnpool_scratch(const rnnp_op_t *op);
 uint32_t rnnp_rnnpool_need(const rnnp_op_t *op, const rnnp_node_t *node);

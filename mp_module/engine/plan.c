@@ -8,7 +8,9 @@
 #include "run.h"
 
 static uint32_t lookback(const rnnp_op_t *op) {
-    return op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_lookback(op) : op->kernel;
+    return op->kind == RNNP_RNNPOOL          ? rnnp_rnnpool_lookback(op)
+        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_lookback(op)
+                                             : op->kernel;
 }
 
 static uint32_t work_bytes(const rnnp_op_t *op) {

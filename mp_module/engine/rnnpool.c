@@ -3,32 +3,47 @@
 // RNNPOOL (Saha et al., NeurIPS 2020, Algorithm 1), streaming, with the sweeps of overlapping patches shared.
 //
 // The summary of a patch's row depends on that row's pixels only, so all patches above and below that have the same
-// columns share it; likewise for columns. An input row is swept at once for every window of columns; when a row of
-// patches is complete, its columns are swept from the input ring, left to right, each for all patches that share it.
+// columns share it; likewise for columns. An input row is swept at once for every window of columns. Columns are swept
+// in one of two ways, whichever needs less memory: step by step, as rows come, where the states of sweeps in progress are
+// not more than the rows that would have to be kept; or else, from a ring of input rows, when a row of patches is complete,
+// left to right, each for all patches that share it.
 //
 // Sequences are swept RNNP_LANES at a time (kernels.h), side by side: patch j and its neighbours, and so columns that are
 // a stride apart. A map of products therefore has one *phase* for each column within a stride, and in it one lane for
 // each stride: column (u * stride + b) is lane u of phase b. Patch j begins at lane j of phase 0. Lanes of strides that
 // patches yet to come share, the `overlap`, are carried over to the next group.
 //
+//   states   of the columns' sweeps in progress, if they are kept: [rows of patches in progress][group][phase] tiles
 //   ring     summary of each row and window of columns, [kernel][patch columns][h1] int8; row y in slot y % kernel
-//   scratch  packed cells; products: W1 x of the pixels of a row, [phases]..., or of RNNP_LANES columns, [kernel]...;
-//            W2 times the row summaries of RNNP_LANES patches, [kernel]...
+//   scratch  packed cells; tile: last states
 //            columns: W2 times the column summaries of RNNP_LANES patches, [phases]...
-//            tile: last states
+//            pixels: W1 x of the pixels of a row, [phases]...
+//            rows: W1 x of RNNP_LANES columns in the rows before, [kernel - 1]..., then W2 times the row summaries of
+//            RNNP_LANES patches, [kernel]...
 #include <string.h>
 
 #include "kernels.h"
 #include "numeric.h"
 #include "operators.h"
 
+// A map of products.
 typedef struct {
+    int16_t *values;
+    uint32_t phase; // from a phase to the next, in values
+} map_t;
+
+typedef struct {
+    const rnnp_step_t *step;
     rnnp_cell_t rnn1, rnn2;
     uint32_t patch_height, patch_width, stride;
     uint32_t patch_columns;
     uint32_t phases, overlap, pitch;
+    uint32_t tile1; // values of a tile of states of RNN1
     int8_t *ring;
-    int16_t *products, *columns, *tile;
+    int16_t *states;
+    uint32_t state_row; // values of a row of patches, 0 if input rows are kept instead
+    map_t pixels, columns; // products with W1, with W2
+    int16_t *tile, *rows;
 } pool_t;
 
 static uint32_t hidden2(const rnnp_op_t *op) {
@@ -48,24 +63,46 @@ static uint32_t pairs(uint32_t hidden) {
     return (hidden + 1) / 2;
 }
 
+// Rows of patches in progress at a time.
+static uint32_t depth(const rnnp_op_t *op) {
+    return (op->kernel - 1u) / op->stride + 1;
+}
+
+static bool keeps_states(const rnnp_op_t *op) {
+    return depth(op) * RNNP_TILE_VALUES(op->mid_channels) / RNNP_LANES * sizeof(int16_t) <=
+        (op->kernel - 1u) * op->in_channels;
+}
+
+// Values of the states of a row of patches.
+static uint32_t state_row(const rnnp_op_t *op) {
+    uint32_t groups = (rnnp_op_patch_columns(op) + overlap(op) + RNNP_LANES - 1) / RNNP_LANES;
+    return keeps_states(op) ? groups * phases(op) * RNNP_TILE_VALUES(op->mid_channels) : 0;
+}
+
 // Values of a map of products; kernels read up to `overlap` lanes more than there are.
 static uint32_t map_values(const rnnp_op_t *op, uint32_t hidden) {
     return (phases(op) * pairs(hidden) * (RNNP_LANES + overlap(op)) + overlap(op)) * 2;
 }
 
-static uint32_t product_values(const rnnp_op_t *op) {
-    uint32_t hidden = rnnp_max_u32(op->mid_channels, hidden2(op));
-    return rnnp_max_u32(map_values(op, op->mid_channels), op->kernel * RNNP_TILE_VALUES(hidden));
+// Values of the products of the rows of a patch: with W1 of a phase in all rows but the last, if input rows are kept, or
+// with W2.
+static uint32_t row_values(const rnnp_op_t *op) {
+    uint32_t pixels = keeps_states(op) ? 0 : (op->kernel - 1u) * pairs(op->mid_channels) * (RNNP_LANES + overlap(op));
+    return rnnp_max_u32(2 * pixels, op->kernel * RNNP_TILE_VALUES(hidden2(op)));
+}
+
+uint32_t rnnp_rnnpool_lookback(const rnnp_op_t *op) {
+    return keeps_states(op) ? 1 : op->kernel;
 }
 
 uint32_t rnnp_rnnpool_work(const rnnp_op_t *op) {
-    return op->kernel * rnnp_op_patch_columns(op) * op->mid_channels;
+    return depth(op) * state_row(op) * (uint32_t)sizeof(int16_t) +
+        op->kernel * rnnp_op_patch_columns(op) * op->mid_channels;
 }
 
 uint32_t rnnp_rnnpool_scratch(const rnnp_op_t *op) {
     uint32_t in = op->in_channels, h1 = op->mid_channels, h2 = hidden2(op);
-    uint32_t values = product_values(op) + map_values(op, h2);
-    values += RNNP_TILE_VALUES(rnnp_max_u32(16, rnnp_max_u32(h1, h2)));
+    uint32_t values = RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)) + map_values(op, h2) + map_values(op, h1) + row_values(op);
     return values * (uint32_t)sizeof(int16_t) +
         (RNNP_CELL_WORDS(in, h1) + RNNP_CELL_WORDS(h1, h2)) * (uint32_t)sizeof(uint32_t);
 }
@@ -75,43 +112,59 @@ uint32_t rnnp_rnnpool_need(const rnnp_op_t *op, const rnnp_node_t *node) {
     return node->rows_taken + (replicate ? 0u : 1u);
 }
 
+// Fills in a cell whose arrays are numbered from `array` on. Returns what is behind its packed copy.
+__attribute__((noinline)) static uint32_t *get_cell(
+    const rnnp_step_t *s, rnnp_cell_t *cell, uint32_t array, uint32_t inputs, uint32_t hidden, uint32_t *packed) {
+    const rnnp_op_t *op = s->op;
+    bool first = array == RNNP_W1;
+    cell->w = rnnp_parameters(s, array);
+    cell->u = rnnp_parameters(s, array + 1);
+    cell->bz = rnnp_parameters(s, array + 2);
+    cell->bh = rnnp_parameters(s, array + 3);
+    cell->inputs = (uint16_t)inputs;
+    cell->hidden = (uint16_t)hidden;
+    cell->shift_w = first ? op->shift_w1 : op->shift_w2;
+    cell->shift_u = first ? op->shift_u1 : op->shift_u2;
+    cell->zeta = first ? op->zeta1 : op->zeta2;
+    cell->nu = first ? op->nu1 : op->nu2;
+    cell->smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
+    cell->packed = packed;
+    return packed + RNNP_CELL_WORDS(inputs, hidden);
+}
+
 static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     const rnnp_op_t *op = s->op;
     uint32_t h1 = op->mid_channels, h2 = hidden2(op);
-    bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
-    uint32_t *packed = rnnp_scratch(s), *packed2 = packed + RNNP_CELL_WORDS(op->in_channels, h1);
-    int16_t *products = (int16_t *)(packed2 + RNNP_CELL_WORDS(h1, h2));
-    *pool = (pool_t){
-        .rnn1 = { rnnp_parameters(s, RNNP_W1), rnnp_parameters(s, RNNP_U1), rnnp_parameters(s, RNNP_BZ1),
-            rnnp_parameters(s, RNNP_BH1), op->in_channels, (uint16_t)h1, op->shift_w1, op->shift_u1, op->zeta1, op->nu1,
-            smooth, packed },
-        .rnn2 = { rnnp_parameters(s, RNNP_W2), rnnp_parameters(s, RNNP_U2), rnnp_parameters(s, RNNP_BZ2),
-            rnnp_parameters(s, RNNP_BH2), (uint16_t)h1, (uint16_t)h2, op->shift_w2, op->shift_u2, op->zeta2, op->nu2,
-            smooth, packed2 },
-        .patch_height = op->kernel,
-        .patch_width = op->kernel_w,
-        .stride = op->stride,
-        .patch_columns = rnnp_op_patch_columns(op),
-        .phases = phases(op),
-        .overlap = overlap(op),
-        .pitch = RNNP_LANES + overlap(op),
-        .ring = rnnp_work(s),
-        .products = products,
-        .columns = products + product_values(op),
-        .tile = products + product_values(op) + map_values(op, h2),
-    };
+    uint32_t *packed = get_cell(s, &pool->rnn1, RNNP_W1, op->in_channels, h1, rnnp_scratch(s));
+    packed = get_cell(s, &pool->rnn2, RNNP_W2, h1, h2, packed);
+    pool->step = s;
+    pool->patch_height = op->kernel;
+    pool->patch_width = op->kernel_w;
+    pool->stride = op->stride;
+    pool->patch_columns = rnnp_op_patch_columns(op);
+    pool->phases = phases(op);
+    pool->overlap = overlap(op);
+    pool->pitch = RNNP_LANES + overlap(op);
+    pool->tile1 = RNNP_TILE_VALUES(h1);
+    pool->states = rnnp_work(s);
+    pool->state_row = state_row(op);
+    pool->ring = (int8_t *)(pool->states + depth(op) * pool->state_row);
+    pool->tile = (int16_t *)packed;
+    pool->columns = (map_t){ pool->tile + RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)), pairs(h2) * 2 * pool->pitch };
+    pool->pixels = (map_t){ pool->columns.values + map_values(op, h2), pairs(h1) * 2 * pool->pitch };
+    pool->rows = pool->pixels.values + map_values(op, h1);
 }
 
-// Lane `lane` of a phase in a map of products.
-static int16_t *map_at(const pool_t *p, int16_t *map, const rnnp_cell_t *cell, uint32_t phase, uint32_t lane) {
-    return map + (phase * pairs(cell->hidden) * p->pitch + lane) * 2;
+static int16_t *map_at(const map_t *map, uint32_t phase, uint32_t lane) {
+    return map->values + phase * map->phase + 2 * lane;
 }
 
 // Makes the lanes of strides that the next group shares its first ones.
-static void carry_over(const pool_t *p, int16_t *map, const rnnp_cell_t *cell) {
-    uint32_t *row = (uint32_t *)map, *end = row + p->phases * pairs(cell->hidden) * p->pitch;
+static void carry_over(const pool_t *p, const map_t *map) {
+    uint32_t pitch = p->pitch;
+    uint32_t *row = (uint32_t *)map->values, *end = (uint32_t *)map_at(map, p->phases, 0);
     for (uint32_t lane = 0; lane < p->overlap; lane++) {
-        for (uint32_t *to = row + lane; to < end; to += p->pitch) {
+        for (uint32_t *to = row + lane; to < end; to += pitch) {
             *to = to[RNNP_LANES];
         }
     }
@@ -119,8 +172,8 @@ static void carry_over(const pool_t *p, int16_t *map, const rnnp_cell_t *cell) {
 
 // How many of the strides u, u + 1, ... have a column of this phase that some patch covers, RNNP_LANES at most.
 static uint32_t lanes_of(const pool_t *p, uint32_t u, uint32_t phase) {
-    uint32_t end = (p->patch_columns - 1) * p->stride + p->patch_width, x = u * p->stride + phase;
-    return x < end ? rnnp_min_u32(RNNP_LANES, (end - x - 1) / p->stride + 1) : 0;
+    uint32_t end = p->patch_columns + (p->patch_width - 1 - phase) / p->stride;
+    return u < end ? rnnp_min_u32(RNNP_LANES, end - u) : 0;
 }
 
 // The patches whose last stride is among the RNNP_LANES from u on.
@@ -136,60 +189,49 @@ static patches_t patches_of(const pool_t *p, uint32_t u) {
 }
 
 // The products of a patch's columns, from left to right.
-static void get_columns(const pool_t *p, int16_t *map, const rnnp_cell_t *cell, uint32_t lane, const int16_t **wx) {
+static void get_columns(const pool_t *p, const map_t *map, uint32_t lane, const int16_t **wx) {
     for (uint32_t t = 0; t < p->patch_width; t++) {
-        wx[t] = map_at(p, map, cell, t % p->stride, lane + t / p->stride);
+        wx[t] = map_at(map, t % p->stride, lane + t / p->stride);
     }
 }
 
 // W1 times `lanes` pixels of an input row, a stride apart.
-static void take_pixels(
-    const rnnp_step_t *s, const pool_t *p, uint32_t y, uint32_t x, uint32_t lanes, int16_t *wx, uint32_t pitch) {
-    uint32_t channels = s->op->in_channels;
-    const int8_t *in = rnnp_input_row(s, y) + x * channels;
-    rnnp_kernel_cell_input8(&p->rnn1, in, p->stride * channels, lanes, s->op->in_zero_point, 0, wx, pitch);
+static void take_pixels(const pool_t *p, uint32_t y, uint32_t x, uint32_t lanes, int16_t *wx) {
+    const rnnp_op_t *op = p->step->op;
+    const int8_t *in = rnnp_input_row(p->step, y) + x * op->in_channels;
+    rnnp_kernel_cell_input8(&p->rnn1, in, p->stride * op->in_channels, lanes, op->in_zero_point, 0, wx, p->pitch);
 }
 
-// Summaries of input row y, for each window of columns.
-static void take_row(const rnnp_step_t *s, const pool_t *p, uint32_t y) {
-    uint32_t h1 = p->rnn1.hidden;
-    int8_t *out = p->ring + y % p->patch_height * p->patch_columns * h1;
-    rnnp_kernel_cell_pack(&p->rnn1);
-    for (uint32_t u = 0; u < p->patch_columns + p->overlap; u += RNNP_LANES) {
-        const int16_t *wx[RNNP_MAX_PATCH];
-        carry_over(p, p->products, &p->rnn1);
-        for (uint32_t b = 0, lanes; b < p->phases && (lanes = lanes_of(p, u, b)) > 0; b++) {
-            int16_t *products = map_at(p, p->products, &p->rnn1, b, p->overlap);
-            take_pixels(s, p, y, u * p->stride + b, lanes, products, p->pitch);
+// The kept states of the columns of RNNP_LANES strides from u on, in patches of row `patch_row`: a tile a phase.
+static int16_t *states_at(const pool_t *p, uint32_t patch_row, uint32_t u) {
+    return p->states + patch_row % depth(p->step->op) * p->state_row + u / RNNP_LANES * p->phases * p->tile1;
+}
+
+// W2 times the summaries of the columns of RNNP_LANES strides from u on that have this phase, from the states or the
+// input ring. The products of row y, their last, are in `pixels`.
+static void take_columns(const pool_t *p, uint32_t y, uint32_t u, uint32_t phase) {
+    const int16_t *wx[RNNP_MAX_PATCH], *summaries = p->tile;
+    uint32_t lanes = lanes_of(p, u, phase), last = p->patch_height - 1;
+    if (p->state_row != 0) {
+        summaries = states_at(p, p->step->node->rows_made, u) + phase * p->tile1;
+    } else {
+        for (uint32_t i = 0; i < last; i++) {
+            int16_t *products = p->rows + i * p->pixels.phase;
+            take_pixels(p, y - last + i, u * p->stride + phase, lanes, products);
+            wx[i] = products;
         }
-        patches_t patches = patches_of(p, u);
-        if (patches.count > 0) {
-            get_columns(p, p->products, &p->rnn1, patches.lane, wx);
-            rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_width, p->pitch, patches.count, p->tile);
-            rnnp_kernel_cell_store(p->tile, h1, patches.count, out + patches.first * h1, h1);
-        }
+        wx[last] = map_at(&p->pixels, phase, p->overlap);
+        rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_height, p->pitch, lanes, p->tile, false, false);
     }
+    rnnp_kernel_cell_input(&p->rnn2, summaries, lanes, map_at(&p->columns, phase, p->overlap), p->pitch);
 }
 
-// W2 times the summaries of the columns of `lanes` strides from u on that have this phase.
-static void take_columns(
-    const rnnp_step_t *s, const pool_t *p, uint32_t top, uint32_t u, uint32_t phase, uint32_t lanes) {
-    const int16_t *wx[RNNP_MAX_PATCH];
-    for (uint32_t i = 0; i < p->patch_height; i++) {
-        int16_t *products = p->products + i * RNNP_TILE_VALUES(p->rnn1.hidden);
-        take_pixels(s, p, top + i, u * p->stride + phase, lanes, products, RNNP_LANES);
-        wx[i] = products;
-    }
-    rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_height, RNNP_LANES, lanes, p->tile);
-    rnnp_kernel_cell_input(&p->rnn2, p->tile, lanes, map_at(p, p->columns, &p->rnn2, phase, p->overlap), p->pitch);
-}
-
-// W2 times the row summaries of patches, from top to bottom.
-static void get_rows(const pool_t *p, uint32_t top, const patches_t *patches, const int16_t **wx) {
+// W2 times the row summaries of patches, from top to bottom; y is their last row.
+static void get_rows(const pool_t *p, uint32_t y, const patches_t *patches, const int16_t **wx) {
     uint32_t h1 = p->rnn1.hidden;
     for (uint32_t i = 0; i < p->patch_height; i++) {
-        int16_t *products = p->products + i * RNNP_TILE_VALUES(p->rnn2.hidden);
-        const int8_t *summary = p->ring + ((top + i) % p->patch_height * p->patch_columns + patches->first) * h1;
+        int16_t *products = p->rows + i * RNNP_TILE_VALUES(p->rnn2.hidden);
+        const int8_t *summary = p->ring + ((y + 1 + i) % p->patch_height * p->patch_columns + patches->first) * h1;
         rnnp_kernel_cell_input8(&p->rnn2, summary, h1, patches->count, 0, 8, products, RNNP_LANES);
         wx[i] = products;
     }
@@ -202,7 +244,7 @@ static void pool_summaries(
     const pool_t *p, const int16_t **wx, uint32_t steps, uint32_t pitch, uint32_t count, int8_t *out) {
     uint32_t h2 = p->rnn2.hidden;
     for (uint32_t direction = 0; direction < 2; direction++, out += h2) {
-        rnnp_kernel_cell_sweep(&p->rnn2, wx, steps, pitch, count, p->tile);
+        rnnp_kernel_cell_sweep(&p->rnn2, wx, steps, pitch, count, p->tile, false, false);
         rnnp_kernel_cell_store(p->tile, h2, count, out, 4 * h2);
         for (uint32_t t = 0; t < steps / 2; t++) {
             const int16_t *swapped = wx[t];
@@ -212,27 +254,48 @@ static void pool_summaries(
     }
 }
 
-// The row of patches whose first input row is `top`; its last has just been taken.
-static void make_row(const rnnp_step_t *s, const pool_t *p, uint32_t top, int8_t *out) {
-    uint32_t h2 = p->rnn2.hidden;
-    rnnp_kernel_cell_pack(&p->rnn2);
+// Takes input row y: its summaries, for each window of columns, and, if states are kept, the columns' step.
+//   out  where the row of patches goes whose last input row this is; else NULL
+static void take_row(const pool_t *p, uint32_t y, int8_t *out) {
+    uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden, made = p->step->node->rows_made;
+    uint32_t end = p->state_row == 0 ? 0 : rnnp_min_u32(y / p->stride + 1, rnnp_op_patch_rows(p->step->op));
+    int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
+    rnnp_kernel_cell_pack(&p->rnn1);
+    if (out != NULL) {
+        rnnp_kernel_cell_pack(&p->rnn2);
+    }
     for (uint32_t u = 0; u < p->patch_columns + p->overlap; u += RNNP_LANES) {
         const int16_t *wx[RNNP_MAX_PATCH];
-        carry_over(p, p->columns, &p->rnn2);
-        for (uint32_t b = 0, lanes; b < p->phases && (lanes = lanes_of(p, u, b)) > 0; b++) {
-            take_columns(s, p, top, u, b, lanes);
+        uint32_t used = 0; // phases
+        carry_over(p, &p->pixels);
+        for (uint32_t lanes; used < p->phases && (lanes = lanes_of(p, u, used)) > 0; used++) {
+            int16_t *products = map_at(&p->pixels, used, p->overlap);
+            take_pixels(p, y, u * p->stride + used, lanes, products);
+            wx[used] = products;
+        }
+        for (uint32_t i = made; i < end; i++) {
+            int16_t *states = states_at(p, i, u);
+            rnnp_kernel_cell_sweep(&p->rnn1, wx, used, p->pitch, lanes_of(p, u, 0), states, true, y > i * p->stride);
+        }
+        if (out != NULL) {
+            carry_over(p, &p->columns);
+            for (uint32_t b = 0; b < used; b++) {
+                take_columns(p, y, u, b);
+            }
         }
         patches_t patches = patches_of(p, u);
         if (patches.count > 0) {
-            int8_t *first = out + patches.first * 4 * h2;
-            get_rows(p, top, &patches, wx);
-            pool_summaries(p, wx, p->patch_height, RNNP_LANES, patches.count, first);
-            get_columns(p, p->columns, &p->rnn2, patches.lane, wx);
-            pool_summaries(p, wx, p->patch_width, p->pitch, patches.count, first + 2 * h2);
+            get_columns(p, &p->pixels, patches.lane, wx);
+            rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_width, p->pitch, patches.count, p->tile, false, false);
+            rnnp_kernel_cell_store(p->tile, h1, patches.count, summaries + patches.first * h1, h1);
+            if (out != NULL) {
+                int8_t *first = out + patches.first * 4 * h2;
+                get_rows(p, y, &patches, wx);
+                pool_summaries(p, wx, p->patch_height, RNNP_LANES, patches.count, first);
+                get_columns(p, &p->columns, patches.lane, wx);
+                pool_summaries(p, wx, p->patch_width, p->pitch, patches.count, first + 2 * h2);
+            }
         }
-    }
-    for (uint32_t j = p->patch_columns; j < s->op->out_width; j++) {
-        memcpy(out + j * 4 * h2, out + (j - 1) * 4 * h2, 4 * h2);
     }
 }
 
@@ -256,12 +319,15 @@ void rnnp_rnnpool_step(const rnnp_step_t *s) {
     pool_t pool;
     get_pool(s, &pool);
     uint32_t y = node->rows_taken++;
+    bool last = y + 1 == node->rows_made * pool.stride + pool.patch_height;
     if (y % pool.stride < pool.patch_height) { // else it lies between patches
-        take_row(s, &pool, y);
+        take_row(&pool, y, last ? out : NULL);
     }
-    uint32_t top = node->rows_made * pool.stride;
-    if (y + 1 == top + pool.patch_height) {
-        make_row(s, &pool, top, out);
+    if (last) {
+        uint32_t pixel = s->op->out_channels;
+        for (int8_t *to = out + pool.patch_columns * pixel; to < out + bytes; to += pixel) {
+            memcpy(to, to - pixel, pixel);
+        }
         rnnp_row_made(s, out, bytes);
     }
 }

@@ -284,10 +284,14 @@ static void check_cell_sweep(void) {
     for (uint32_t t = 0; t < steps; t++) {
         wx[t] = vectors + (next() % 2 != 0 ? t : steps - 1 - t) * values + 2 * (next() % 2);
     }
+    bool tiles = next() % 2 != 0, resume = next() % 2 != 0;
+    uint32_t elements = (c.hidden + 1u) / 2u * 2u * (tiles ? steps : 1);
     start_case();
-    rnnp_kernel_cell_sweep(&c, wx, steps, pitch, count, (int16_t *)fast);
-    rnnp_kernel_cell_sweep_c(&c, wx, steps, pitch, count, (int16_t *)plain);
-    forget_lanes(c.hidden, count, RNNP_LANES);
+    fill16((int16_t *)fast, RNNP_TILE_VALUES(elements), 32767);
+    memcpy(plain, fast, RNNP_TILE_VALUES(elements) * sizeof(int16_t));
+    rnnp_kernel_cell_sweep(&c, wx, steps, pitch, count, (int16_t *)fast, tiles, resume);
+    rnnp_kernel_cell_sweep_c(&c, wx, steps, pitch, count, (int16_t *)plain, tiles, resume);
+    forget_lanes(elements, count, RNNP_LANES);
     end_case("cell_sweep", c.hidden, steps, count);
 }
 

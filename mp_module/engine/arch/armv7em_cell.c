@@ -4,27 +4,28 @@
 // of it, for hard non-linearities and 8 or 16 inputs of the matrix (4: armv7em_cell_input.c).
 //
 // A tile of 16 int16 vectors' elements is 32 words, which is just what the FPU has registers for: a copy of the tile lies
-// in s0-s31, four lanes of pair k in s(4 k) .. s(4 k + 3), and every other value that has no core register is on the stack.
-// The matrix is read from its packed copy in a row: for each pair of its rows and each four inputs two words of the one
-// row and two of the other; then, for the recurrent matrix, the two rows' bz and bh.
+// in s0-s31 (of 8 elements in s0-s15), four lanes of pair k in s(4 k) .. s(4 k + 3), and every other value that has no core
+// register is on the stack. The matrix is read from its packed copy in a row: for each pair of its rows and each four
+// inputs two words of the one row and two of the other; then, for the recurrent matrix, the two rows' bz and bh.
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM
 
 RNNP_SMALL_C
 
-// In the condition flags throughout, for which no instruction in between may set flags:
-//   Z  the tile has 8 elements, and the upper halves of the sums are what is wanted
-//   C  it has 16 elements
-//   V  of 16 elements: sums must be doubled, or else, as where neither Z nor C is set
-//   N  not just doubled once: `doublings` times, or products are what is wanted; or zeta and nu are not 1 and 0
+// In the condition flags throughout, so that a test takes one cycle; no instruction in between may set flags.
+//   Z  8 elements, whose sums' upper halves are what is wanted (shift 16)
+//   C  16 elements
+//   V  with C: the sums must be doubled first, or products are wanted, as where neither Z nor C is set
+//   N  more than one doubling, or products, or zeta and nu are not 1 and 0
 #define FLAG_UNUSUAL (1u << 31)
 #define FLAG_8 (1u << 30)
 #define FLAG_16 (1u << 29)
 #define FLAG_SUMS (1u << 28)
+#define FLAG_RESUME (1u) // not one of the condition flags: there are states, or no steps
 
-// Where the frame of rows() has what, from sp on: two words, s16-s31, r0-r3 as they were, r4-r11 and lr, and the arguments
-// on the stack.
+// Where the frame of rows() has what, from sp on: two words of its own, then s16-s31, the arguments in r0-r3, r4-r11 and
+// lr, and the arguments on the stack.
 #define OFFSETS             \
     ".set WX, 0\n"          \
     ".set H, 4\n"           \
@@ -39,10 +40,11 @@ RNNP_SMALL_C
     ".set END, 136\n"       \
     ".set WEIGHTS, 140\n"   \
     ".set SHIFT, 140\n"     \
-    ".set ONES, 144\n"      \
-    ".set ONE, 148\n"       \
-    ".set ZETA, 152\n"      \
-    ".set NU, 156\n"
+    ".set ADVANCE, 144\n"   \
+    ".set ONES, 148\n"      \
+    ".set ONE, 152\n"       \
+    ".set ZETA, 156\n"      \
+    ".set NU, 160\n"
 
 // Adds the products of two rows' next four weights (r1) and pairs 2 q and 2 q + 1 of the tile to the sums: r4-r7 four lanes
 // of the first row, r8-r11 of the second. 29 cycles for 32 multiply-adds.
@@ -100,10 +102,12 @@ RNNP_SMALL_C
 #define PURGE_UPDATE ".purgem rnnp_gates\n.purgem rnnp_update\n.purgem rnnp_begin\n"
 #define PURGE_FOUR ".purgem rnnp_lane\n.purgem rnnp_four\n"
 
-// The first step, from states of 0: there are no products.
+// The first step, from states of 0: there are no products. Of one tile, or of as many as there are steps. Registers as in
+// rows(), and lr W v.
 __attribute__((naked, noinline, used)) static void first_step(void) {
-    __asm__ volatile(OFFSETS UPDATE "ldr r2, [sp, #LIST]\n"
-                                    "ldr r12, [sp, #TILE]\n"
+    __asm__ volatile(OFFSETS UPDATE "ldr r12, [sp, #TILE]\n"
+                                    "6:\n"
+                                    "ldr r2, [sp, #LIST]\n"
                                     "ldr r1, [sp, #PACKED]\n"
                                     "ldr r0, [sp, #ONES]\n"
                                     "ldr lr, [r2], #4\n"
@@ -127,6 +131,17 @@ __attribute__((naked, noinline, used)) static void first_step(void) {
                                     "stmia r12!, {r4-r7}\n"
                                     "cmp r12, r2\n"
                                     "bne.w 7b\n"
+                                    // The next tile, where there is one.
+                                    "ldr r0, [sp, #STEPS]\n"
+                                    "ldr r3, [sp, #ADVANCE]\n"
+                                    "subs r0, #1\n"
+                                    "beq 8f\n"
+                                    "cbz r3, 8f\n"
+                                    "str r0, [sp, #STEPS]\n"
+                                    "add r2, r3\n"
+                                    "str r2, [sp, #END]\n"
+                                    "b 6b\n"
+                                    "8:\n"
                                     "ldr r0, [sp, #FLAGS]\n"
                                     "msr apsr_nzcvq, r0\n"
                                     "b.w rnnp_stepped\n" PURGE_UPDATE);
@@ -169,6 +184,9 @@ __attribute__((naked, noinline, used)) static void weighted(void) {
 }
 
 // Steps of the cell, or products of one tile. The arguments' places are part of the frame that it works on.
+//
+// For a pair of rows of the matrix at a time: r1 the packed matrix; r4-r7 and r8-r11 the sums of both rows in four lanes;
+// then r4-r7 both rows' pre-activations, r8-r11 W v of both; then r4-r7 g and at last h', r8-r11 z; r12 h.
 //   list       wx of each step
 //   steps      left
 //   pitch      bytes from the wx of a pair of rows to the next one's
@@ -178,133 +196,142 @@ __attribute__((naked, noinline, used)) static void weighted(void) {
 //   doublings  of the sums, 0 for products
 //   end        of the states; or of the packed matrix
 //   weights    bytes of a pair of rows in the packed copy, without biases; or the products' shift
+//   advance    bytes from the tile of a step to the next step's: 0, or, for a tile after the other, those of a tile
 //   ones, one  32764 and 8191, in both halves
 //   zeta, nu   the latter in both halves
 #define UNUSED __attribute__((unused))
 __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *const *list, UNUSED uint32_t steps,
     UNUSED uint32_t pitch, UNUSED const uint32_t *packed, UNUSED const void *tile, UNUSED uint32_t flags,
-    UNUSED uint32_t doublings, UNUSED const void *end, UNUSED uint32_t weights, UNUSED uint32_t ones,
-    UNUSED uint32_t one, UNUSED uint32_t zeta, UNUSED uint32_t nu) {
-    __asm__ volatile(OFFSETS FOUR_INPUTS UPDATE "push {r0-r11, lr}\n"
-                                                "sub sp, #72\n"
-                                                "ldr r0, [sp, #FLAGS]\n"
-                                                "add r12, sp, #SAVED\n"
-                                                "msr apsr_nzcvq, r0\n"
-                                                "it cs\n"
-                                                "vstmiacs r12, {s16-s31}\n"
-                                                "bpl.w first_step\n"
-                                                // A step.
-                                                "16:\n"
-                                                "ldr r2, [sp, #LIST]\n"
-                                                "ldr r12, [sp, #TILE]\n"
-                                                "ldr r1, [sp, #PACKED]\n"
-                                                "ldr r3, [r2], #4\n"
-                                                "str r12, [sp, #H]\n"
-                                                "str r2, [sp, #LIST]\n"
-                                                "str r3, [sp, #WX]\n"
-                                                "vldmia r12!, {s0-s15}\n"
-                                                "it cs\n"
-                                                "vldmiacs r12, {s16-s31}\n"
-                                                // A pair of rows.
-                                                "2:\n"
-                                                "rnnp_four 1, 0, 1, 2, 3, 4, 5, 6, 7\n"
-                                                "rnnp_four 0, 8, 9, 10, 11, 12, 13, 14, 15\n"
-                                                "beq.w 4f\n"
-                                                "bcc.w 3f\n"
-                                                "rnnp_four 0, 16, 17, 18, 19, 20, 21, 22, 23\n"
-                                                "rnnp_four 0, 24, 25, 26, 27, 28, 29, 30, 31\n"
-                                                "bvc.w 4f\n"
-                                                "3:\n"
-                                                "bmi.w 8f\n"
-                                                ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
-                                                "qadd r\\sum, r\\sum, r\\sum\n"
-                                                ".endr\n"
-                                                "4:\n"
-                                                "pkhtb r4, r8, r4, asr #16\n"
-                                                "pkhtb r5, r9, r5, asr #16\n"
-                                                "pkhtb r6, r10, r6, asr #16\n"
-                                                "pkhtb r7, r11, r7, asr #16\n"
-                                                // Pre-activations, then gates: g r4-r7, z r8-r11.
-                                                "ldr r2, [sp, #WX]\n"
-                                                "ldr r3, [sp, #PITCH]\n"
-                                                "ldmia r2, {r8-r11}\n"
-                                                "add r2, r2, r3\n"
-                                                "str r2, [sp, #WX]\n"
-                                                "qadd16 r4, r4, r8\n"
-                                                "qadd16 r5, r5, r9\n"
-                                                "qadd16 r6, r6, r10\n"
-                                                "qadd16 r7, r7, r11\n"
-                                                "ldmia r1!, {r2, r3}\n"
-                                                "rnnp_gates r4, r8\n"
-                                                "rnnp_gates r5, r9\n"
-                                                "rnnp_gates r6, r10\n"
-                                                "rnnp_gates r7, r11\n"
-                                                "bmi.w weighted\n"
-                                                "rnnp_unweighted:\n"
-                                                "ldr r12, [sp, #H]\n"
-                                                "ldr r0, [sp, #ONES]\n"
-                                                "ldr r3, [r12]\n"
-                                                "ldr lr, [r12, #4]\n"
-                                                "rnnp_update r4, r8, r3\n"
-                                                "rnnp_update r5, r9, lr\n"
-                                                "ldr r3, [r12, #8]\n"
-                                                "ldr lr, [r12, #12]\n"
-                                                "ldr r8, [sp, #END]\n"
-                                                "rnnp_update r6, r10, r3\n"
-                                                "rnnp_update r7, r11, lr\n"
-                                                "rnnp_updated:\n"
-                                                "stmia r12!, {r4-r7}\n"
-                                                "str r12, [sp, #H]\n"
-                                                "sub.w r0, r8, r12\n"
-                                                "cbz r0, rnnp_stepped\n"
-                                                "b 2b\n"
-                                                "rnnp_stepped:\n"
-                                                "ldr r0, [sp, #STEPS]\n"
-                                                "sub.w r0, r0, #1\n"
-                                                "str r0, [sp, #STEPS]\n"
-                                                "cbz r0, 11f\n"
-                                                "b 16b\n"
-                                                "11:\n"
-                                                "add r12, sp, #SAVED\n"
-                                                "it cs\n"
-                                                "vldmiacs r12, {s16-s31}\n"
-                                                "add sp, #88\n"
-                                                "pop {r4-r11, pc}\n"
-                                                // Sums that must be doubled more or less than once.
-                                                "8:\n"
-                                                "ldr r0, [sp, #DOUBLINGS]\n"
-                                                "cbz r0, 10f\n"
-                                                "9:\n"
-                                                ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
-                                                "qadd r\\sum, r\\sum, r\\sum\n"
-                                                ".endr\n"
-                                                "sub.w r0, r0, #1\n"
-                                                "cbnz r0, 12f\n"
-                                                "b 4b\n"
-                                                "12:\n"
-                                                "b 9b\n"
-                                                // Products: shifted, saturated and stored.
-                                                "10:\n"
-                                                "ldr r2, [sp, #SHIFT]\n"
-                                                "ldr r3, [sp, #WX]\n"
-                                                "ldr r12, [sp, #PITCH]\n"
-                                                "ldr r0, [sp, #END]\n"
-                                                ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
-                                                "asr.w r\\sum, r\\sum, r2\n"
-                                                "ssat r\\sum, #16, r\\sum\n"
-                                                ".endr\n"
-                                                "pkhbt r4, r4, r8, lsl #16\n"
-                                                "pkhbt r5, r5, r9, lsl #16\n"
-                                                "pkhbt r6, r6, r10, lsl #16\n"
-                                                "pkhbt r7, r7, r11, lsl #16\n"
-                                                "stmia r3, {r4-r7}\n"
-                                                "add r3, r3, r12\n"
-                                                "str r3, [sp, #WX]\n"
-                                                "sub.w r0, r0, r1\n"
-                                                "cbz r0, 15f\n"
-                                                "b 2b\n"
-                                                "15:\n"
-                                                "b 11b\n" PURGE_FOUR PURGE_UPDATE);
+    UNUSED uint32_t doublings, UNUSED const void *end, UNUSED uint32_t weights, UNUSED uint32_t advance,
+    UNUSED uint32_t ones, UNUSED uint32_t one, UNUSED uint32_t zeta, UNUSED uint32_t nu) {
+    __asm__ volatile(
+        OFFSETS FOUR_INPUTS UPDATE "push {r0-r11, lr}\n"
+                                   "sub sp, #72\n"
+                                   "ldr r0, [sp, #FLAGS]\n"
+                                   "add r12, sp, #SAVED\n"
+                                   "msr apsr_nzcvq, r0\n"
+                                   "it cs\n"
+                                   "vstmiacs r12, {s16-s31}\n"
+                                   "ubfx r0, r0, #0, #1\n"
+                                   "cbnz r0, 16f\n"
+                                   "b.w first_step\n"
+                                   // A step.
+                                   "16:\n"
+                                   "ldr r2, [sp, #LIST]\n"
+                                   "ldr r12, [sp, #TILE]\n"
+                                   "ldr r1, [sp, #PACKED]\n"
+                                   "ldr r3, [r2], #4\n"
+                                   "str r12, [sp, #H]\n"
+                                   "str r2, [sp, #LIST]\n"
+                                   "str r3, [sp, #WX]\n"
+                                   "vldmia r12!, {s0-s15}\n"
+                                   "it cs\n"
+                                   "vldmiacs r12, {s16-s31}\n"
+                                   // A pair of rows.
+                                   "2:\n"
+                                   "rnnp_four 1, 0, 1, 2, 3, 4, 5, 6, 7\n"
+                                   "rnnp_four 0, 8, 9, 10, 11, 12, 13, 14, 15\n"
+                                   "beq.w 4f\n"
+                                   "bcc.w 8f\n"
+                                   "rnnp_four 0, 16, 17, 18, 19, 20, 21, 22, 23\n"
+                                   "rnnp_four 0, 24, 25, 26, 27, 28, 29, 30, 31\n"
+                                   "bvc.w 4f\n"
+                                   "bmi.w 8f\n"
+                                   ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                                   "qadd r\\sum, r\\sum, r\\sum\n"
+                                   ".endr\n"
+                                   "4:\n"
+                                   "pkhtb r4, r8, r4, asr #16\n"
+                                   "pkhtb r5, r9, r5, asr #16\n"
+                                   "pkhtb r6, r10, r6, asr #16\n"
+                                   "pkhtb r7, r11, r7, asr #16\n"
+                                   // Pre-activations, then gates.
+                                   "ldr r2, [sp, #WX]\n"
+                                   "ldr r3, [sp, #PITCH]\n"
+                                   "ldmia r2, {r8-r11}\n"
+                                   "add r2, r2, r3\n"
+                                   "str r2, [sp, #WX]\n"
+                                   "qadd16 r4, r4, r8\n"
+                                   "qadd16 r5, r5, r9\n"
+                                   "qadd16 r6, r6, r10\n"
+                                   "qadd16 r7, r7, r11\n"
+                                   "ldmia r1!, {r2, r3}\n"
+                                   "rnnp_gates r4, r8\n"
+                                   "rnnp_gates r5, r9\n"
+                                   "rnnp_gates r6, r10\n"
+                                   "rnnp_gates r7, r11\n"
+                                   "bmi.w weighted\n"
+                                   "rnnp_unweighted:\n"
+                                   "ldr r12, [sp, #H]\n"
+                                   "ldr r0, [sp, #ONES]\n"
+                                   "ldr r3, [r12]\n"
+                                   "ldr lr, [r12, #4]\n"
+                                   "rnnp_update r4, r8, r3\n"
+                                   "rnnp_update r5, r9, lr\n"
+                                   "ldr r3, [r12, #8]\n"
+                                   "ldr lr, [r12, #12]\n"
+                                   "ldr r8, [sp, #END]\n"
+                                   "rnnp_update r6, r10, r3\n"
+                                   "rnnp_update r7, r11, lr\n"
+                                   "rnnp_updated:\n"
+                                   "stmia r12!, {r4-r7}\n"
+                                   "str r12, [sp, #H]\n"
+                                   "sub.w r0, r8, r12\n"
+                                   "cbz r0, rnnp_stepped\n"
+                                   "b 2b\n"
+                                   "rnnp_stepped:\n"
+                                   "ldr r0, [sp, #STEPS]\n"
+                                   "ldr r1, [sp, #TILE]\n"
+                                   "ldr r2, [sp, #END]\n"
+                                   "ldr r3, [sp, #ADVANCE]\n"
+                                   "sub.w r0, r0, #1\n"
+                                   "add r1, r3\n"
+                                   "add r2, r3\n"
+                                   "str r0, [sp, #STEPS]\n"
+                                   "str r1, [sp, #TILE]\n"
+                                   "str r2, [sp, #END]\n"
+                                   "cbz r0, 11f\n"
+                                   "b 16b\n"
+                                   "11:\n"
+                                   "add r12, sp, #SAVED\n"
+                                   "it cs\n"
+                                   "vldmiacs r12, {s16-s31}\n"
+                                   "add sp, #88\n"
+                                   "pop {r4-r11, pc}\n"
+                                   // Sums that must be doubled once or more, or not at all: then products are wanted.
+                                   "8:\n"
+                                   "ldr r0, [sp, #DOUBLINGS]\n"
+                                   "cbnz r0, 9f\n"
+                                   // Products: shifted, saturated and stored.
+                                   "ldr r2, [sp, #SHIFT]\n"
+                                   "ldr r3, [sp, #WX]\n"
+                                   "ldr r12, [sp, #PITCH]\n"
+                                   "ldr r0, [sp, #END]\n"
+                                   ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                                   "asr.w r\\sum, r\\sum, r2\n"
+                                   "ssat r\\sum, #16, r\\sum\n"
+                                   ".endr\n"
+                                   "pkhbt r4, r4, r8, lsl #16\n"
+                                   "pkhbt r5, r5, r9, lsl #16\n"
+                                   "pkhbt r6, r6, r10, lsl #16\n"
+                                   "pkhbt r7, r7, r11, lsl #16\n"
+                                   "stmia r3, {r4-r7}\n"
+                                   "add r3, r3, r12\n"
+                                   "str r3, [sp, #WX]\n"
+                                   "sub.w r0, r0, r1\n"
+                                   "cbz r0, 15f\n"
+                                   "b 2b\n"
+                                   "15:\n"
+                                   "b 11b\n"
+                                   "9:\n"
+                                   ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                                   "qadd r\\sum, r\\sum, r\\sum\n"
+                                   ".endr\n"
+                                   "sub.w r0, r0, #1\n"
+                                   "cbnz r0, 12f\n"
+                                   "b 4b\n"
+                                   "12:\n"
+                                   "b 9b\n" PURGE_FOUR PURGE_UPDATE);
 }
 
 static bool fast_input(const rnnp_cell_t *cell) {
@@ -321,34 +348,39 @@ static bool fast_sweep(const rnnp_cell_t *cell) {
 #define WORD(at) ((at) & 0xFFFFu)
 #define FLAGS(at) ((at) & 0xF0000000u) // 0: in plain C
 
-// Words of rows `row` and `row` + 1 of a matrix, two by two.
-static uint32_t *pack_rows(const int16_t *row, uint32_t columns, uint32_t *to) {
-    for (uint32_t k = 0; k < columns; k += 4) {
-        *to++ = rnnp_load(row + k);
-        *to++ = rnnp_load(row + k + 2);
-        *to++ = rnnp_load(row + columns + k);
-        *to++ = rnnp_load(row + columns + k + 2);
+// Words of each two rows of a matrix, two by two, then those of the rows' biases, if they have any.
+static uint32_t *pack(
+    const int16_t *row, uint32_t rows, uint32_t columns, const int16_t *bz, const int16_t *bh, uint32_t *to) {
+    for (uint32_t i = 0; i < rows; i += 2, row += columns) {
+        for (const int16_t *end = row + columns; row < end; row += 4) {
+            *to++ = rnnp_load(row);
+            *to++ = rnnp_load(row + 2);
+            *to++ = rnnp_load(row + columns);
+            *to++ = rnnp_load(row + columns + 2);
+        }
+        if (bz != NULL) {
+            *to++ = rnnp_load(bz + i);
+            *to++ = rnnp_load(bh + i);
+        }
     }
     return to;
 }
 
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
-    uint32_t *to = cell->packed + 1;
-    for (uint32_t i = 0; fast_input(cell) && i < cell->hidden; i += 2) {
-        to = pack_rows(cell->w + i * cell->inputs, cell->inputs, to);
+    uint32_t *to = cell->packed + 1, hidden = cell->hidden;
+    if (fast_input(cell)) {
+        to = pack(cell->w, hidden, cell->inputs, NULL, NULL, to);
     }
-    uint32_t head = (uint32_t)(to - cell->packed);
+    *cell->packed = (uint32_t)(to - cell->packed);
     if (fast_sweep(cell)) {
-        bool sums = cell->shift_u < 16;
-        head |= cell->hidden == 16 ? FLAG_16 : sums ? 0 : FLAG_8;
-        head |= (sums ? FLAG_SUMS : 0) | (cell->zeta != 32768 || cell->shift_u < 15 ? FLAG_UNUSUAL : 0);
-        for (uint32_t i = 0; i < cell->hidden; i += 2) {
-            to = pack_rows(cell->u + i * cell->hidden, cell->hidden, to);
-            *to++ = rnnp_load(cell->bz + i);
-            *to++ = rnnp_load(cell->bh + i);
-        }
+        pack(cell->u, hidden, hidden, cell->bz, cell->bh, to);
+        uint32_t sums = cell->shift_u < 16 ? FLAG_SUMS : 0;
+        *cell->packed |= sums |
+            (hidden == 16       ? FLAG_16
+                    : sums != 0 ? 0
+                                : FLAG_8) |
+            (cell->zeta != 32768 || cell->shift_u < 15 ? FLAG_UNUSUAL : 0);
     }
-    *cell->packed = head;
 }
 
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
@@ -358,23 +390,24 @@ void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32
     }
     const int16_t *list[1] = { wx };
     const uint32_t *packed = cell->packed + 1, *end = packed + cell->hidden / 2u * cell->inputs;
-    uint32_t flags = FLAG_UNUSUAL | FLAG_SUMS | (cell->inputs == 16 ? FLAG_16 : 0);
-    rows(list, 1, pitch * 4, packed, tile, flags, 0, end, cell->shift_w, 0, 0, 0, 0);
+    uint32_t flags = FLAG_RESUME | FLAG_UNUSUAL | FLAG_SUMS | (cell->inputs == 16 ? FLAG_16 : 0);
+    rows(list, 1, pitch * 4, packed, tile, flags, 0, end, cell->shift_w, 0, 0, 0, 0, 0);
 }
 
-void rnnp_kernel_cell_sweep(
-    const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch, uint32_t count, int16_t *h) {
-    uint32_t head = *cell->packed, flags = FLAGS(head);
+void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
+    uint32_t count, int16_t *h, bool tiles, bool resume) {
+    uint32_t head = *cell->packed, flags = FLAGS(head), bytes = cell->hidden * RNNP_LANES * (uint32_t)sizeof(*h);
     if (flags == 0) {
-        rnnp_kernel_cell_sweep_c(cell, wx, steps, pitch, count, h);
+        rnnp_kernel_cell_sweep_c(cell, wx, steps, pitch, count, h, tiles, resume);
         return;
     }
-    uint32_t values = cell->hidden * RNNP_LANES;
-    if (flags & FLAG_UNUSUAL) {
-        memset(h, 0, values * sizeof(*h));
+    if (!resume && (flags & FLAG_UNUSUAL)) {
+        memset(h, 0, tiles ? steps * bytes : bytes);
+        resume = true;
     }
-    rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags, 16u - cell->shift_u, h + values, cell->hidden * 4u,
-        0x7FFC7FFC, 0x1FFF1FFF, cell->zeta, cell->nu * 0x10001u);
+    rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags | (resume ? FLAG_RESUME : 0), 16u - cell->shift_u,
+        (int8_t *)h + bytes, cell->hidden * 4u, tiles ? bytes : 0, 0x7FFC7FFC, 0x1FFF1FFF, cell->zeta,
+        cell->nu * 0x10001u);
 }
 
 #endif

@@ -17,6 +17,10 @@ typedef struct {
 
 static patch_t patch; // fine here: this is not part of the engine
 
+uint32_t rnnp_rnnpool_lookback(const rnnp_op_t *op) {
+    return op->kernel;
+}
+
 uint32_t rnnp_rnnpool_work(const rnnp_op_t *op) {
     (void)op;
     return 0;
@@ -42,7 +46,7 @@ static void sweep(const rnnp_cell_t *cell, bool backwards, uint32_t steps) {
     for (uint32_t t = 0; t < steps; t++) {
         wx[t] = patch.products[backwards ? steps - 1 - t : t];
     }
-    rnnp_kernel_cell_sweep(cell, wx, steps, 1, 1, patch.tile);
+    rnnp_kernel_cell_sweep(cell, wx, steps, 1, 1, patch.tile, false, false);
 }
 
 static void product(const rnnp_step_t *s, uint32_t y, uint32_t x, uint32_t t) {
