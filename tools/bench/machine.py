@@ -42,6 +42,7 @@ class _Cache(ctypes.Structure):
 class _Probe(ctypes.Structure):
     _fields_ = [
         ("reg_read", ctypes.c_void_p),
+        ("reg_write", ctypes.c_void_p),
         ("code", ctypes.c_void_p),
         ("code_base", ctypes.c_uint32),
         ("halfwords", ctypes.c_uint32),
@@ -158,6 +159,7 @@ class Machine:
         table = program.table
         self._probe = _Probe(
             reg_read=ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p).value,
+            reg_write=ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value,
             code=ctypes.addressof(self._code),
             code_base=program.code_base,
             halfwords=halfwords,

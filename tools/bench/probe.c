@@ -14,6 +14,7 @@
 #define DATA_LINES (8)
 #define LINE_BITS (4) // 16 bytes
 #define FLASH_WAIT (5)
+#define IT_STATE (0x0600FC00u) // in CPSR
 
 enum { PLAIN, DYNAMIC_DIVIDE, DYNAMIC_CONDITIONAL, MARK }; // timing.py
 
@@ -26,6 +27,7 @@ typedef struct {
 // Filled by machine.py (ctypes structure of the same layout).
 typedef struct {
     uc_err (*reg_read)(uc_engine *uc, int regid, void *value);
+    uc_err (*reg_write)(uc_engine *uc, int regid, const void *value);
     const uint8_t *code; // the code section's bytes
     uint32_t code_base, halfwords;
     const uint8_t *cycles, *dynamic, *condition, *conditional; // timing.Table
@@ -216,7 +218,14 @@ void probe_instruction(uc_engine *uc, uint64_t address, uint32_t size, probe_t *
 
 // Set on reads of flash: weights, tables, literals.
 void probe_read(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, probe_t *p) {
-    (void)uc, (void)type, (void)size, (void)value;
+    (void)type, (void)size, (void)value;
+    // Unicorn (2.1) brings the state of the IT block up to date before it calls a hook on memory, and leaves it so at the
+    // end of a basic block that has left the IT block: the next instructions would be taken for conditional ones.
+    uint32_t flags = read_register(uc, p, UC_ARM_REG_CPSR);
+    if (flags & IT_STATE) {
+        flags &= ~IT_STATE;
+        p->reg_write(uc, UC_ARM_REG_CPSR, &flags);
+    }
     if (!cache_hit(&p->data_cache, (uint32_t)address >> LINE_BITS, ++p->clock)) {
         p->data_stalls[p->segment] += FLASH_WAIT;
         p->clock += FLASH_WAIT;
