@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -68,13 +66,3 @@ def test_memories_do_not_overlap(compiled: list[stm32_module.Compiled], tmp_path
     ordered = sorted(spans(path), key=lambda span: span.start)
     for before, after in itertools.pairwise(ordered):
         assert before.start + before.size <= after.start, (before, after)
-
-
-@pytest.mark.parametrize("variant", ["", "NETWORK"])
-def test_whole_firmware_links(variant: str) -> None:
-    mpy = os.environ.get("MPY_DIR", "")
-    if not mpy or not any(Path(mpy).glob("lib/stm32lib/*")):
-        pytest.skip(stm32_module.LEFT_OUT)
-    command = ["make", f"BOARD={stm32_module.BOARD}", f"BOARD_VARIANT={variant}", f"MPY_DIR={mpy}", "firmware"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

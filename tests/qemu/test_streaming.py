@@ -2,7 +2,8 @@
 are those of the integer reference.
 
 RNNPOOL_FRAMES=100 RNNPOOL_FRAME_SIZE=320x240 pytest -s tests/qemu/test_streaming.py streams more and larger ones. The
-emulator takes each byte of its UART one by one: on a busy computer a frame of 320x240 lasts for half a minute.
+emulator takes each byte of its UART one by one: on a busy computer a frame of 320x240 lasts for half a minute. With
+RNNPOOL_STM32=build/stm32/NUCLEO_F439ZI the board is that firmware in the emulator of tools/stm32, which is faster.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import run
 from board import Board
 from faulty_line import FaultyLine
 from PIL import Image
+from stm32_board import Stm32Board
 
 from rnnpool_training.blob import load
 from rnnpool_training.reference import Format, detect
@@ -62,14 +64,19 @@ def given(result: Result) -> list[tuple[int, ...]]:
 
 
 @pytest.fixture(scope="module")
-def board(firmware: Path) -> Iterator[Board]:
-    with Board(firmware, make_romfs.build({"face.rnnp": MODEL.read_bytes()})) as board:
+def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board | Stm32Board]:
+    romfs = make_romfs.build({"face.rnnp": MODEL.read_bytes()})
+    folder = os.environ.get("RNNPOOL_STM32")
+    if folder:
+        image = tmp_path_factory.mktemp("romfs") / "romfs.img"
+        image.write_bytes(romfs)
+    with Stm32Board(run.ROOT / folder, image) if folder else Board(request.getfixturevalue("firmware"), romfs) as board:
         board.serve()
         yield board
 
 
 @pytest.fixture
-def line(board: Board) -> Iterator[FaultyLine]:
+def line(board: Board | Stm32Board) -> Iterator[FaultyLine]:
     with FaultyLine(lambda: socket.create_connection(("127.0.0.1", board.port)), RATE, seed=1) as line:
         yield line
 
@@ -112,7 +119,7 @@ def test_nothing_is_sent_again_without_need(line: FaultyLine) -> None:
         assert streamer.counters.damaged == 0
 
 
-def test_unplugged_and_plugged_in_again(line: FaultyLine, board: Board) -> None:
+def test_unplugged_and_plugged_in_again(line: FaultyLine, board: Board | Stm32Board) -> None:
     picture = frames(1)[0]
     wanted = expected(picture)
     said: list[str] = []
@@ -149,7 +156,7 @@ def test_unplugged_and_plugged_in_again(line: FaultyLine, board: Board) -> None:
     assert any("gone" in line for line in said) and any("back" in line for line in said)
 
 
-def test_ctrl_c_after_a_quiet_second_gives_the_repl(board: Board) -> None:
+def test_ctrl_c_after_a_quiet_second_gives_the_repl(board: Board | Stm32Board) -> None:
     """As when a person opens a terminal; mpremote's entry sends a return and Ctrl-C."""
     from tools.board import ports, repl
 
@@ -163,7 +170,7 @@ def test_ctrl_c_after_a_quiet_second_gives_the_repl(board: Board) -> None:
     transport.close()
 
 
-def test_stop_works_where_ctrl_c_does_not(board: Board) -> None:
+def test_stop_works_where_ctrl_c_does_not(board: Board | Stm32Board) -> None:
     from tools.board import ports, repl
 
     streamer = Streamer(f"socket://127.0.0.1:{board.port}")

@@ -3,12 +3,14 @@
 python -m tools.stm32 prepare --mpy ~/micropython --board PYBV11 -- BOARD=PYBV11
 python -m tools.stm32 check build/stm32/PYBV11 --linked face   # memory map, and the limits of ports/stm32/limits.toml
 python -m tools.stm32 record build/stm32/*/                    # what linked firmware takes, to docs/stm32_memory.json
+python -m tools.stm32 emulate build/stm32/NUCLEO_F439ZI        # a board's REPL at socket://127.0.0.1:5555, without it
 python -m tools.stm32 docs                                     # docs/stm32_memory.md and .png from it
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -50,6 +52,19 @@ def write_docs() -> None:
     docs.draw(shown, next(model for model in known if model.name == "face"), docs.RECORD.with_suffix(".png"))
 
 
+def emulate(folder: Path, romfs: Path | None, port: int) -> None:
+    """Runs a firmware until Ctrl-C; prints where its REPL is."""
+    try:
+        from . import machine
+    except ModuleNotFoundError as missing:
+        raise FirmwareError(f"the Python package {missing.name} is missing: use build/venv (make venv)") from None
+    emulated = machine.Machine(folder, romfs.read_bytes() if romfs else b"")
+    line = machine.Line(port)
+    print(f"{emulated.boot}\nIts REPL: --port socket://127.0.0.1:{line.port}; Ctrl-C ends it", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        emulated.serve(line)
+
+
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -68,6 +83,13 @@ def main() -> int:
     record_command = commands.add_parser("record", help="note what linked firmware takes, for the documentation")
     record_command.add_argument("folders", type=Path, nargs="+", help="build folders")
     commands.add_parser("docs", help="write the documentation's tables and picture from what was noted")
+    emulate_command = commands.add_parser(
+        "emulate",
+        help="run a linked firmware on this computer, its REPL at socket://127.0.0.1:PORT",
+    )
+    emulate_command.add_argument("folder", type=Path, help="build folder")
+    emulate_command.add_argument("--romfs", type=Path, help="ROMFS image in the board's flash (default: none)")
+    emulate_command.add_argument("--port", type=int, default=5555, help="(default: %(default)s; 0: any)")
     arguments = parser.parse_args()
     try:
         if arguments.command == "prepare":
@@ -77,6 +99,8 @@ def main() -> int:
             check(arguments.folder, arguments.linked, arguments.romfs)
         elif arguments.command == "record":
             docs.record(arguments.folders)
+        elif arguments.command == "emulate":
+            emulate(arguments.folder, arguments.romfs, arguments.port)
         else:
             write_docs()
     except (FirmwareError, OSError) as error:
