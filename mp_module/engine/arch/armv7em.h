@@ -85,33 +85,35 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
 // The pixels are widened to int16 once for all outputs. The words of a widened tile hold inputs 2 i and 2 i + 1: for each i
 // those of the four pixels. Behind the last input, up to a whole block of weights, may be anything: the weights are 0.
 
-// Inputs of four pixels, `step` bytes apart, channels innermost.
-//   channels  a multiple of 4
-void rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels, uint32_t *x);
+// All inputs of four pixels, run after run.
+//   in      [runs][RNNP_TILE]: where a run's inputs are, `count` (at least one) side by side, less `offset` bytes; no
+//           alignment is needed and nothing else is read
+void rnnp_armv7em_widen(const int8_t *const *in, uint32_t runs, uint32_t count, uint32_t *x, uint32_t offset);
 
-// Arguments of the inner loop, loaded into s0 .. s11 and r1 in this order.
+// Arguments of the inner loop, loaded into s0 .. s12 and r1 in this order. Its blocks are of 8 pairs of inputs, as weights
+// are stored. It is entered in the middle of one to leave out the pairs of zeros at the end of the last: each puts the start
+// of x and weights a pair before the first one, where nothing is read.
 typedef struct {
-    const uint32_t *x, *x_last; // s0, s1: the word before the widened tile, and its last word
+    uintptr_t x, x_last; // s0, s1: a word before the start of the widened tile, and of its end
     const int32_t *bias; // s2
     const int32_t *multiplier; // s3
     const int32_t *residual; // s4: NULL for none
     const int8_t *skip; // s5
     void *out; // s6
     uint32_t pixel_step, channel_step; // s7, s8: of out and skip
-    const int8_t *weight_end; // s9
+    uintptr_t weight_end; // s9: a word before the end, less the pairs left out
     int32_t zero_point; // s10
     uint32_t raw; // s11: not 0 for accumulators, int32 [outputs rounded up to 2][RNNP_TILE]; then residual is not NULL
-    const int8_t *weight;
+    uint32_t left_out; // s12: pairs, 0..7
+    const int8_t *weight; // the first
+    uint32_t pair; // bytes of the weights of two outputs (not loaded)
 } rnnp_tile_t;
-
-// `count` (at least one) inputs of one pixel, from input `first` on; those before must be there.
-void rnnp_armv7em_put(uint32_t *x, uint32_t pixel, uint32_t first, const int8_t *in, uint32_t count);
 
 // Fills in what is the same for all tiles of a row, less the weight.
 void rnnp_armv7em_tile_init(rnnp_tile_t *tile, const rnnp_requantize_t *requantize, uint32_t inputs, void *x);
 
 // All outputs of the tile at tile->out. A pixel_step of 0 writes the first of the four pixels alone.
-void rnnp_armv7em_tile(rnnp_tile_t *tile, uint32_t inputs, uint32_t outputs);
+void rnnp_armv7em_tile(rnnp_tile_t *tile, uint32_t outputs);
 
 // The four pixels to do at once at pixel x of `pixels`: returns the first of them, x or before, or, if there are fewer
 // than four, x, and *step is 0.

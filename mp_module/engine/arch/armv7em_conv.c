@@ -22,47 +22,29 @@ static void finish(const int32_t *acc, const int32_t *multiplier, uint32_t count
     }
 }
 
-RNNP_SMALL_C
-
 // Where a pixel of padding is: behind the tile.
 static int8_t *padding(const rnnp_conv_t *conv) {
     uint32_t inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
     return (int8_t *)conv->tile + rnnp_tile_bytes(inputs);
 }
 
-// Columns from `left` on of a row that may be outside of the input, for one pixel of a tile.
-static void put_edge(const rnnp_conv_t *conv, uint32_t pixel, uint32_t ky, const int8_t *row, int32_t left) {
-    uint32_t k = conv->kernel, channels = conv->in_channels, to = ky * k * channels;
-    for (int32_t column = left; column < left + (int32_t)k; column++, to += channels) {
-        bool inside = row != NULL && column >= 0 && column < conv->in_width;
-        const int8_t *in = inside ? row + (uint32_t)column * channels : padding(conv);
-        rnnp_armv7em_put(conv->tile, pixel, to, in, channels);
-    }
-}
-
-// Widens what four output pixels from ox on look at; with a step of 0, the first one alone.
-static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t step) {
-    uint32_t k = conv->kernel, channels = conv->in_channels, pixels = step == 0 ? 1 : RNNP_TILE;
-    int32_t left = (int32_t)(ox * conv->stride) - (int32_t)(k - 1) / 2;
-    int32_t last = (int32_t)(conv->in_width - k); // first column of the last pixel that is not at an edge
+// Widens what four output pixels, `columns` apart in the input, look at from column `left` on: some of it may be outside.
+static void gather_edge(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns) {
+    uint32_t k = conv->kernel, channels = conv->in_channels;
+    const int8_t *in[9 * RNNP_TILE], **to = in, *outside = padding(conv);
     for (uint32_t ky = 0; ky < k; ky++) {
-        const int8_t *row = rows[ky];
-        if (row != NULL && channels % 4 == 0 && left >= 0 && left + (int32_t)((pixels - 1) * conv->stride) <= last) {
-            uint32_t *x = (uint32_t *)conv->tile + ky * k * channels * (RNNP_TILE / 2);
-            uint32_t in_step = step == 0 ? 0 : conv->stride * channels;
-            rnnp_armv7em_widen(row + (uint32_t)left * channels, in_step, k * channels, x);
-            continue;
-        }
-        for (uint32_t p = 0; p < pixels; p++) {
-            int32_t column = left + (int32_t)(p * conv->stride);
-            if (row != NULL && column >= 0 && column <= last) {
-                rnnp_armv7em_put(conv->tile, p, ky * k * channels, row + (uint32_t)column * channels, k * channels);
-            } else {
-                put_edge(conv, p, ky, row, column);
+        for (uint32_t kx = 0; kx < k; kx++) {
+            uint32_t column = left + kx;
+            for (uint32_t p = 0; p < RNNP_TILE; p++, column += columns) {
+                bool inside = rows[ky] != NULL && column < conv->in_width;
+                *to++ = inside ? rows[ky] + column * channels : outside;
             }
         }
     }
+    rnnp_armv7em_widen(in, k * k, channels, conv->tile, 0);
 }
+
+RNNP_SMALL_C
 
 #define CHUNK (16) // outputs of a head at a time
 
@@ -71,19 +53,31 @@ static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t 
 static void any_conv(
     const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out8, int16_t *out16) {
     const rnnp_requantize_t *r = &conv->requantize;
-    uint32_t outputs = conv->out_channels, inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
+    uint32_t k = conv->kernel, channels = conv->in_channels, outputs = conv->out_channels, inputs = k * k * channels;
+    uint32_t columns = end < RNNP_TILE ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
+    uint32_t width = k + (RNNP_TILE - 1) * columns; // of what a tile looks at
+    const int8_t *in[3 * RNNP_TILE]; // of a tile that starts at column 0
+    bool rows_inside = rows[0] != NULL && rows[k - 1] != NULL; // the middle one always is
+    for (uint32_t i = 0; rows_inside && i < k * RNNP_TILE; i++) {
+        in[i] = rows[i / RNNP_TILE] + i % RNNP_TILE * columns * channels;
+    }
     int32_t acc[CHUNK * RNNP_TILE];
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
     tile.weight = conv->weight;
     tile.pixel_step = outputs;
-    memset(padding(conv), conv->pad, conv->in_channels);
+    memset(padding(conv), conv->pad, channels);
     for (uint32_t next = begin; next < end; next += end < RNNP_TILE ? 1 : RNNP_TILE) {
         uint32_t ox = rnnp_armv7em_tile_at(next, end, &tile.pixel_step);
-        gather(conv, rows, ox, tile.pixel_step);
+        uint32_t left = ox * conv->stride - (k - 1) / 2; // wraps to a huge number left of the input
+        if (rows_inside && left < conv->in_width && left + width <= conv->in_width) {
+            rnnp_armv7em_widen(in, k, k * channels, conv->tile, left * channels);
+        } else {
+            gather_edge(conv, rows, left, columns);
+        }
         if (out8 != NULL) {
             tile.out = out8 + ox * outputs;
-            rnnp_armv7em_tile(&tile, inputs, outputs);
+            rnnp_armv7em_tile(&tile, outputs);
             continue;
         }
         tile.raw = 1;
@@ -93,7 +87,7 @@ static void any_conv(
             uint32_t count = rnnp_min_u32(CHUNK, outputs - first);
             tile.weight = conv->weight + rnnp_weight_index(inputs, first, 0);
             tile.bias = r->bias + first;
-            rnnp_armv7em_tile(&tile, inputs, count);
+            rnnp_armv7em_tile(&tile, count);
             for (uint32_t p = 0; p < (tile.pixel_step == 0 ? 1 : RNNP_TILE); p++) {
                 finish(acc + p, r->multiplier + first, count, out16 + (ox + p) * outputs + first);
             }

@@ -50,23 +50,20 @@ void rnnp_kernel_pointwise(
         tile.pixel_step = 1;
         tile.channel_step = p->out_pitch;
     }
-    uint32_t step = tile.pixel_step;
+    uint32_t step = tile.pixel_step, in_step = pixels < RNNP_TILE ? 0 : channels;
+    const int8_t *const pixel[RNNP_TILE] = { in, in + in_step, in + 2 * in_step, in + 3 * in_step };
     for (uint32_t next = 0; next < pixels; next += pixels < RNNP_TILE ? 1 : RNNP_TILE) {
         uint32_t x = rnnp_armv7em_tile_at(next, pixels, &tile.pixel_step);
         if (p->in_pitch != 0 && p->stride == 1) {
             widen_planar(in + x, p->in_pitch, channels, p->tile);
         } else if (p->in_pitch != 0) {
             widen_second(in + 2 * x, p->in_pitch, channels, p->tile);
-        } else if (channels % 4 == 0) {
-            rnnp_armv7em_widen(in + x * channels, tile.pixel_step == 0 ? 0 : channels, channels, p->tile);
         } else {
-            for (uint32_t i = 0; i < (tile.pixel_step == 0 ? 1 : RNNP_TILE); i++) {
-                rnnp_armv7em_put(p->tile, i, 0, in + (x + i) * channels, channels);
-            }
+            rnnp_armv7em_widen(pixel, 1, channels, p->tile, x * channels);
         }
         tile.skip = skip + x * outputs;
         tile.out = out + x * step;
-        rnnp_armv7em_tile(&tile, channels, outputs);
+        rnnp_armv7em_tile(&tile, outputs);
     }
     for (uint32_t o = 0; o < outputs && rnnp_armv7em_clamps(&p->requantize); o++) {
         bool planar = p->out_pitch != 0; // else all at once

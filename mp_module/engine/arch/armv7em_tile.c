@@ -5,66 +5,101 @@
 
 #if RNNP_ARMV7EM
 
-void rnnp_armv7em_widen(const int8_t *in, uint32_t step, uint32_t channels, uint32_t *x) {
-    uint32_t step3 = 3 * step;
-    for (const int8_t *end = in + channels; in < end; in += 4, x += 2 * RNNP_TILE) {
-        uint32_t words[RNNP_TILE] = { rnnp_load(in), rnnp_load(in + step), rnnp_load(in + 2 * step),
-            rnnp_load(in + step3) };
-        RNNP_UNROLL
-        for (uint32_t p = 0; p < RNNP_TILE; p++) {
-            uint32_t even = rnnp_sxtb16(words[p]), odd = rnnp_sxtb16_ror8(words[p]);
-            x[p] = rnnp_pkhbt16(even, odd);
-            x[RNNP_TILE + p] = rnnp_pkhtb16(even, odd);
-        }
-    }
-}
+#define UNUSED __attribute__((unused))
 
-void rnnp_armv7em_put(uint32_t *x, uint32_t pixel, uint32_t first, const int8_t *in, uint32_t count) {
-    x += pixel + first / 2 * RNNP_TILE;
-    if (first % 2 != 0) {
-        *x = rnnp_pkhbt16(*x, (uint32_t)*in++);
-        x += RNNP_TILE;
-        count--;
-    }
-    for (; count >= 2; count -= 2, in += 2, x += RNNP_TILE) {
-        *x = rnnp_pkhbt16((uint32_t)in[0], (uint32_t)in[1]);
-    }
-    if (count > 0) {
-        *x = (uint32_t)*in;
-    }
+// Pixels r0 - r3, their next word r4 - r7; x in r10. lr: the next input goes to the upper halves of words that have a lower
+// one.
+__attribute__((naked)) void rnnp_armv7em_widen(UNUSED const int8_t *const *in, UNUSED uint32_t runs,
+    UNUSED uint32_t count, UNUSED uint32_t *x, UNUSED uint32_t offset) {
+    __asm__ volatile("push {r2, r4-r11, lr}\n"
+                     "mov r9, r0\n"
+                     "mov r12, r1\n"
+                     "mov r10, r3\n"
+                     "mov lr, #0\n"
+                     // A run: r11 inputs are left of it.
+                     "1:\n"
+                     "ldmia r9!, {r0-r3}\n"
+                     "ldr r4, [sp, #40]\n"
+                     "ldr r11, [sp]\n"
+                     ".irp pixel, r0, r1, r2, r3\n"
+                     "add \\pixel, \\pixel, r4\n"
+                     ".endr\n"
+                     "cmp lr, #0\n"
+                     "bne 5f\n"
+                     // Four at a time: bytes 0 and 2, 1 and 3, then 0 and 1, 2 and 3.
+                     "2:\n"
+                     "subs r11, r11, #4\n"
+                     "blo 4f\n"
+                     "3:\n"
+                     "ldr r4, [r0], #4\n"
+                     "ldr r5, [r1], #4\n"
+                     "ldr r6, [r2], #4\n"
+                     "ldr r7, [r3], #4\n"
+                     ".irp word, r4, r5, r6, r7\n"
+                     "sxtb16 r8, \\word, ror #8\n"
+                     "sxtb16 \\word, \\word\n"
+                     "pkhbt lr, \\word, r8, lsl #16\n"
+                     "pkhtb r8, r8, \\word, asr #16\n"
+                     "str r8, [r10, #16]\n"
+                     "str lr, [r10], #4\n"
+                     ".endr\n"
+                     "add r10, r10, #16\n"
+                     "subs r11, r11, #4\n"
+                     "bhs 3b\n"
+                     "4:\n"
+                     "adds r11, r11, #4\n"
+                     "beq 6f\n"
+                     // One, to the lower halves.
+                     ".irp pixel, 0, 1, 2, 3\n"
+                     "ldrsb r4, [r\\pixel], #1\n"
+                     "str r4, [r10, #4 * \\pixel]\n"
+                     ".endr\n"
+                     "mov lr, #1\n"
+                     "subs r11, r11, #1\n"
+                     "beq 7f\n"
+                     // One, to the upper halves.
+                     "5:\n"
+                     ".irp pixel, r0, r1, r2, r3\n"
+                     "ldrsb r4, [\\pixel], #1\n"
+                     "ldr r5, [r10]\n"
+                     "pkhbt r5, r5, r4, lsl #16\n"
+                     "str r5, [r10], #4\n"
+                     ".endr\n"
+                     "subs r11, r11, #1\n"
+                     "bne 2b\n"
+                     "6:\n"
+                     "mov lr, #0\n"
+                     "7:\n"
+                     "subs r12, r12, #1\n"
+                     "bne 1b\n"
+                     "pop {r2, r4-r11, pc}\n");
 }
 
 RNNP_SMALL_C
 
 // Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second).
-__attribute__((naked, noinline)) static void tile(__attribute__((unused)) const rnnp_tile_t *arguments) {
-    __asm__ volatile("push {r4-r11, lr}\n"
-                     "vldmia r0!, {s0-s11}\n"
+__attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *arguments) {
+    __asm__ volatile(".p2align 2\n" // for adr
+                     "push {r4-r11, lr}\n"
+                     "vldmia r0!, {s0-s12}\n"
                      "ldr r1, [r0]\n"
-
-                     "1:\n"
-                     "vmov r2, s2\n"
-                     "ldrd r4, r8, [r2], #8\n"
-                     "vmov s2, r2\n"
-                     "vmov r0, s0\n"
-                     "mov r5, r4\n"
-                     "mov r6, r4\n"
-                     "mov r7, r4\n"
-                     "mov r9, r8\n"
-                     "mov r10, r8\n"
-                     "mov r11, r8\n"
+                     // Where the loop is entered: the code of a pair is 15 instructions of 4 bytes.
+                     "vmov r2, s12\n"
+                     "adr.w r12, 2f + 1\n" // 1: Thumb
+                     "rsb r3, r2, r2, lsl #4\n"
+                     "add r12, r12, r3, lsl #2\n"
+                     "vmov s12, r12\n"
+                     "add r2, r2, #1\n"
+                     "sub r1, r1, r2, lsl #2\n"
+                     "b.w 1f\n"
 
                      // A block of 16 inputs, two at a time.
                      "2:\n"
                      ".irp pair, 0, 1, 2, 3, 4, 5, 6, 7\n"
                      ".if \\pair == 7\n"
-                     "ldr r2, [r1], #4\n"
+                     "ldr.w r2, [r1, #32]!\n"
                      ".else\n"
-                     ".if \\pair == 0\n"
-                     "ldr r2, [r1], #28\n"
-                     ".else\n"
-                     "ldr r2, [r1, #4 * \\pair - 28]\n"
-                     ".endif\n"
+                     "ldr.w r2, [r1, #4 * \\pair + 4]\n"
                      ".endif\n"
                      "ldr r12, [r0, #16 * \\pair + 4]\n"
                      "ldr lr, [r0, #16 * \\pair + 8]\n"
@@ -125,7 +160,22 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
                      "4:\n"
                      "vmov r2, s9\n"
                      "cmp r1, r2\n"
-                     "bne.w 1b\n"
+                     "beq 7f\n"
+                     // The next two outputs.
+                     "1:\n"
+                     "vmov r2, s2\n"
+                     "ldrd r4, r8, [r2], #8\n"
+                     "vmov s2, r2\n"
+                     "vmov r0, s0\n"
+                     "vmov r2, s12\n"
+                     "mov r5, r4\n"
+                     "mov r6, r4\n"
+                     "mov r7, r4\n"
+                     "mov r9, r8\n"
+                     "mov r10, r8\n"
+                     "mov r11, r8\n"
+                     "bx r2\n"
+                     "7:\n"
                      "pop {r4-r11, pc}\n"
 
                      "5:\n"
@@ -134,7 +184,7 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
                      // The residual.
                      "ldrd r0, r3, [r2], #8\n"
                      "vmov s4, r2\n"
-                     "vmov s12, r1\n"
+                     "vmov s13, r1\n"
                      "vmov r12, s5\n"
                      "vmov r2, s7\n"
                      ".macro rnnp_residual weight, a, b, c, d\n"
@@ -156,7 +206,7 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
                      "vmov s5, r0\n"
                      "rnnp_residual r3, r8, r9, r10, r11\n"
                      ".purgem rnnp_residual\n"
-                     "vmov r1, s12\n"
+                     "vmov r1, s13\n"
                      "b 3b\n"
 
                      "6:\n"
@@ -167,35 +217,45 @@ __attribute__((naked, noinline)) static void tile(__attribute__((unused)) const 
 }
 
 void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize, uint32_t inputs, void *x) {
-    const uint32_t *words = x;
+    uint32_t bytes = rnnp_tile_bytes(inputs), left_out = (rnnp_align(inputs, RNNP_WEIGHT_BLOCK) - inputs) / 2; // pairs
+    uintptr_t before = (uintptr_t)x - sizeof(uint32_t) - left_out * RNNP_TILE * sizeof(uint32_t);
     *t = (rnnp_tile_t){
-        .x = words - 1,
-        .x_last = words + rnnp_tile_bytes(inputs) / sizeof(*words) - 1,
+        .x = before,
+        .x_last = before + bytes,
         .bias = requantize->bias,
         .multiplier = requantize->multiplier,
         .channel_step = 1,
         .zero_point = requantize->zero_point,
+        .left_out = left_out,
+        .pair = rnnp_weight_index(inputs, 2, 0),
     };
 }
 
-void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t inputs, uint32_t outputs) {
-    uint32_t whole = t->raw ? rnnp_align(outputs, 2) : outputs & ~1u; // outputs in pairs
-    t->weight_end = t->weight + rnnp_weight_index(inputs, whole, 0);
-    if (whole != 0) {
+// Output `whole` alone, the last of an odd number: written over what comes of the gap beside it.
+__attribute__((noinline)) static void last_output(const rnnp_tile_t *t, uint32_t whole) {
+    rnnp_tile_t last = *t;
+    last.weight += whole / 2 * t->pair;
+    last.weight_end += t->pair;
+    last.bias += whole;
+    last.multiplier += whole;
+    last.residual = t->residual == NULL ? NULL : t->residual + whole;
+    last.skip += whole * t->channel_step;
+    last.out = (int8_t *)t->out + whole * t->channel_step;
+    last.channel_step = 0;
+    tile(&last);
+}
+
+void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t outputs) {
+    uint32_t pairs = t->raw ? (outputs + 1) / 2 : outputs / 2;
+    t->weight_end = (uintptr_t)(t->weight + pairs * t->pair) - 4 * (t->left_out + 1);
+    if (2 * pairs >= outputs) {
+        tile(t);
+        return;
+    }
+    if (pairs != 0) {
         tile(t);
     }
-    if (whole < outputs) { // the last one, alone: written over what comes of the gap beside it
-        rnnp_tile_t last = *t;
-        last.weight = t->weight_end;
-        last.weight_end = t->weight_end + rnnp_weight_index(inputs, 2, 0);
-        last.bias += whole;
-        last.multiplier += whole;
-        last.residual = t->residual == NULL ? NULL : t->residual + whole;
-        last.skip += whole * t->channel_step;
-        last.out = (int8_t *)t->out + whole * t->channel_step;
-        last.channel_step = 0;
-        tile(&last);
-    }
+    last_output(t, 2 * pairs);
 }
 
 void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count) {
