@@ -6,6 +6,7 @@ Skipped, saying so, without a checkout of MicroPython that has the libraries of 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -17,13 +18,15 @@ from load_tool import ROOT
 from stm32_board import Stm32Board
 
 from tools.board import __main__ as cli
+from tools.board import deploy, device
+from tools.board.problem import Problem
 from tools.stm32 import budget, elf, machine
 
 # Board, variant, models that are linked in, bytes for the file system.
 FIRMWARE = (
     ("NUCLEO_F439ZI", "", ("face", "person"), 64 << 10),
     ("NUCLEO_F439ZI", "NETWORK", ("face", "person"), 256 << 10),
-    ("PYBV11", "", ("face",), 112 << 10),
+    ("PYBV11", "", ("face", "person"), 112 << 10),
 )
 NAMES = {"NUCLEO_F439ZI": "NUCLEO-F439ZI", "PYBV11": "PYBv1.1"}  # what they say they are
 LOOK = """
@@ -57,17 +60,22 @@ print(0 <= chance < 1, before - gc.mem_free() < 1000)
 """
 
 
-@pytest.fixture(scope="module", params=FIRMWARE, ids=lambda firmware: "-".join(firmware[:2]).strip("-"))
-def linked(request: pytest.FixtureRequest) -> tuple[Path, tuple[str, ...], int]:
-    """Build folder, models that are linked in, bytes of the file system."""
-    board, variant, models, storage = request.param
+def link(board: str, variant: str, models: tuple[str, ...]) -> Path:
+    """Returns the build folder of a firmware; skips the test where it can't be linked."""
     mpy = os.environ.get("MPY_DIR", "")
     if not mpy or not any(Path(mpy).glob("lib/stm32lib/*")):
         pytest.skip(stm32_module.LEFT_OUT)
     command = ["make", f"BOARD={board}", f"BOARD_VARIANT={variant}", f"MODELS={','.join(models)}", f"MPY_DIR={mpy}"]
     done = subprocess.run([*command, "firmware"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return ROOT / "build" / "stm32" / f"{board}-{variant}".strip("-"), models, storage
+    return ROOT / "build" / "stm32" / f"{board}-{variant}".strip("-")
+
+
+@pytest.fixture(scope="module", params=FIRMWARE, ids=lambda firmware: "-".join(firmware[:2]).strip("-"))
+def linked(request: pytest.FixtureRequest) -> tuple[Path, tuple[str, ...], int]:
+    """Build folder, models that are linked in, bytes of the file system."""
+    board, variant, models, storage = request.param
+    return link(board, variant, models), models, storage
 
 
 def test_it_boots_and_computes(linked: tuple[Path, tuple[str, ...], int]) -> None:
@@ -100,7 +108,30 @@ def test_deploy(linked: tuple[Path, tuple[str, ...], int], capsys: pytest.Captur
         assert cli.main([*words, "--port", f"socket://127.0.0.1:{emulated.port}"]) == 0, capsys.readouterr().err
     said = capsys.readouterr().out
     assert "1/5 firmware  is on the board already" in said
-    assert "2/5 models    are on the board already" in said or "2/5 models    linked into the firmware: face" in said
+    assert (
+        "2/5 models    are on the board already" in said
+        or "2/5 models    linked into the firmware: face, person (" in said
+    )
     assert "3/5 examples  copied and verified: serial_frames.py (" in said
     assert "face passed in" in said or "/rom/face.rnnp passed in" in said
     assert "on a portrait of 102x120, equal to the reference" in said and f"{board} is ready" in said
+
+
+def told(board: machine.Machine) -> device.Told:
+    """What deploy asks a board."""
+    return device.Told(**json.loads(board.run(device.QUESTIONS).strip().splitlines()[-1]))
+
+
+def test_from_one_variant_to_the_other() -> None:
+    """Each finds the file system that the other one has made."""
+    default, network = (link(board, variant, models) for board, variant, models, _ in FIRMWARE[:2])
+    before = machine.Machine(network)
+    assert deploy.check_file_system(told(before)) == ""
+    smaller = machine.Machine(default, files=before.files())
+    with pytest.raises(Problem, match=r"this firmware has 65,536 there, .* MKFS=1 deploy"):
+        deploy.check_file_system(told(smaller))
+    smaller.run(deploy.MAKE_FILE_SYSTEM)
+    after = machine.Machine(default, files=smaller.files())
+    assert deploy.check_file_system(told(after)) == ""
+    larger = machine.Machine(network, files=after.files())
+    assert "of 262,144 bytes: MKFS=1 makes it anew" in deploy.check_file_system(told(larger))

@@ -28,6 +28,7 @@ from tools.board.stream import SCRIPT, Streamer
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = (SCRIPT,)
 TEST_FRAME = (160, 120)  # small, since a UART carries 11 KB a second
+MAKE_FILE_SYSTEM = "import pyb, vfs\nvfs.VfsFat.mkfs(pyb.Flash(start=0))"
 PIECE = 65536  # of flash that is hashed in one go, so that a slow board is not taken for a dead one
 
 
@@ -329,7 +330,7 @@ def check_file_system(told: Told) -> str:
 def make_file_system(board: repl.Repl) -> None:
     """Makes the file system in flash anew, empty; the next reset mounts it. Raises Problem."""
     try:
-        board.exec("import pyb, vfs\nvfs.VfsFat.mkfs(pyb.Flash(start=0))", timeout=60)
+        board.exec(MAKE_FILE_SYSTEM, timeout=60)
     except repl.ExecError as error:
         raise Problem(
             f"a file system can't be made on this board: {error.last_line()} (leave --mkfs and MKFS= away)"

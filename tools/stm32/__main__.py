@@ -2,7 +2,7 @@
 
 python -m tools.stm32 prepare --mpy ~/micropython --board PYBV11 -- BOARD=PYBV11
 python -m tools.stm32 check build/stm32/PYBV11 --linked face   # memory map, and the limits of ports/stm32/limits.toml
-python -m tools.stm32 record build/stm32/*/                    # what linked firmware takes, to docs/stm32_memory.json
+python -m tools.stm32 record build/stm32/PYBV11                # what linked firmware takes, to docs/stm32_memory.json
 python -m tools.stm32 emulate build/stm32/NUCLEO_F439ZI        # a board's REPL at socket://127.0.0.1:5555, without it
 python -m tools.stm32 docs                                     # docs/stm32_memory.md and .png from it
 """

@@ -33,6 +33,7 @@ GARBAGE = 0xA5  # in RAM at power-on
 DATE = (2025 - 1980) << 25 | 1 << 21 | 1 << 16  # of files, as FAT has it
 
 SECTORS = (*(0x4000,) * 4, 0x10000, *(0x20000,) * 7)  # of a megabyte of an STM32F4's flash
+FILES = "_micropy_hw_internal_flash_storage_start"
 POLL_READ, POLL_WRITE = 1, 4  # py/stream.h
 
 # Functions that wait for hardware: skipped, with 0 as their result.
@@ -86,9 +87,13 @@ class Line:
 
 
 class Machine:
-    """A board with the firmware of a build folder in its flash, and perhaps an image in its ROMFS partition."""
+    """A board with the firmware of a build folder in its flash.
 
-    def __init__(self, folder: Path, romfs: bytes = b"") -> None:
+    romfs: image in its ROMFS partition. files: what its file system's place in the flash holds at first, as files() of
+    another board gives it; as from the factory there is none, and the firmware makes one.
+    """
+
+    def __init__(self, folder: Path, romfs: bytes = b"", files: bytes = b"") -> None:
         """Boots it; `boot` is what it printed until the REPL's prompt. Raises FirmwareError."""
         self._line: Line | None = None
         self._image = elf.read(folder / "firmware.elf")
@@ -103,6 +108,8 @@ class Machine:
             self._cpu.mem_write(file.address, file.read())
         if romfs:
             self._cpu.mem_write(self._image.symbol("_micropy_hw_romfs_part0_start"), romfs)
+        if files:
+            self._cpu.mem_write(self._image.symbol(FILES), files)
         self._replace_functions()
         self._cpu.hook_add(unicorn.UC_HOOK_MEM_INVALID, self._refuse)
         self._cpu.hook_add(unicorn.UC_HOOK_INTR, self._interrupt)
@@ -227,6 +234,11 @@ class Machine:
                 f"{self._image.path} does not work: {self._fault}; it said {bytes(self._said)[-500:]!r}"
             )
         return self._said.decode(errors="replace")
+
+    def files(self) -> bytes:
+        """The file system's first segment of the flash."""
+        start = self._image.symbol(FILES)
+        return bytes(self._cpu.mem_read(start, self._image.symbol(FILES.replace("_start", "_end")) - start))
 
     def serve(self, line: Line) -> None:
         """Connects the REPL to a line for good: returns when the process is ended. Raises FirmwareError for a fault."""
