@@ -39,7 +39,14 @@ POLL_READ, POLL_WRITE = 1, 4  # py/stream.h
 # Functions that wait for hardware: skipped, with 0 as their result.
 SKIPPED = (
     *("SystemClock_Config", "HAL_InitTick", "HAL_Delay", "mp_hal_delay_ms", "mp_hal_delay_us", "sdram_init"),
-    *("rtc_init_start", "rtc_init_finalise", "pyb_usb_init0", "pyb_usb_dev_init", "mod_network_init"),
+    *(
+        "rtc_init_start",
+        "rtc_init_finalise",
+        "pyb_usb_init0",
+        "pyb_usb_dev_init",
+        "mod_network_init",
+        "sdcard_is_present",
+    ),
 )
 MAX_SECONDS = 300
 
