@@ -163,8 +163,8 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    const rnnp_format_t format = model->channels == 1 ? RNNP_GRAY8 : RNNP_RGB888;
-    const rnnp_frame_t own = { model->width, model->height, format };
+    const rnnp_format_t input = model->channels == 1 ? RNNP_GRAY8 : RNNP_RGB888;
+    const rnnp_frame_t own = { model->width, model->height, input };
     if (model->task == RNNP_TASK_LAYER) {
         frame = &own;
     } else if (!rnnp_frame_valid(frame)) {
