@@ -26,7 +26,7 @@ from .problem import FirmwareError
 PAGE = 4096
 FLASH = 0x08000000
 MOST_FLASH = 2 << 20
-PERIPHERALS = ((0x40000000, 0x80000), (0x50000000, 0x80000), (0xA0000000, 0x10000))
+PERIPHERALS = ((0x40000000, 0x80000), (0x42000000, 0x2000000), (0x50000000, 0x80000), (0xA0000000, 0x10000))
 SYSTEM = (0xE0000000, 0x100000)  # of the Cortex-M: kept as memory, too
 IDENTITY = (0x1FFF0000, 0x10000)  # unique identifier, bytes of flash
 GARBAGE = 0xA5  # in RAM at power-on
