@@ -1,5 +1,6 @@
 # Models by name: those in the firmware, else /rom/NAME.rnnp. A str with a slash or a dot is a path.
 
+import gc
 import os
 
 import inputs
@@ -15,10 +16,16 @@ for name in names:
     if not model.in_place or rnnpool.required_ram(name) != model.ram:
         print("wrong:", name, model)
 if "face" in names:
-    if rnnpool.Model("face").detect(frame, threshold=0, **size) != rnnpool.detect_faces(frame, threshold=0, **size):
+    # One after the other: two arenas and a third model's do not fit every board.
+    model = None
+    gc.collect()
+    boxes = rnnpool.Model("face").detect(frame, threshold=0, **size)
+    gc.collect()
+    if rnnpool.detect_faces(frame, threshold=0, **size) != boxes:
         print("detect_faces() has another model")
-    # A part of it made at run time is the same name.
-    rnnpool.Model("".join(["fa", "ce"]))
+    # A str made at run time is the same name.
+    if rnnpool.required_ram("".join(["fa", "ce"])) != rnnpool.required_ram("face"):
+        print("a name is not found by its letters")
 
 
 def attempt(source, make=rnnpool.Model):
