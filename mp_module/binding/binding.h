@@ -99,6 +99,7 @@ typedef struct _rnnpool_model_obj_t {
     rnnpool_source_t source;
     rnnpool_arena_t arena;
     rnnp_model_t model; // checked view of the source; `valid` says so
+    uint32_t ops_offset; // where the operators' records were in the source when it was checked
     rnnp_run_t run; // the image on its way, if `begun`
     uint32_t ram; // arena bytes for the largest frame so far
     uint32_t state_offset, state_size; // of the run's state in the arena

@@ -88,7 +88,11 @@ static void check_length(size_t given, size_t needed, bool exact, qstr name) {
 static mp_obj_t layer_feed(mp_obj_t self_in, mp_obj_t row_in, mp_obj_t out_in) {
     rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
     rnnpool_run_check_idle(self);
-    rnnpool_model_refresh(self, false);
+    if (self->begun) {
+        rnnpool_run_check(self);
+    } else {
+        rnnpool_model_refresh(self, true);
+    }
     rnnp_op_info_t info = get_info(self);
     size_t out_bytes = out_row_bytes(&info);
     mp_buffer_info_t row = { .buf = NULL }, out;
@@ -151,16 +155,20 @@ static MP_DEFINE_CONST_FUN_OBJ_1(layer_selftest_obj, layer_selftest);
 static mp_obj_t get_anchors(const rnnpool_model_obj_t *self, const rnnp_op_t *op) {
     rnnp_layout_t layout;
     rnnp_op_layout(&layout, op);
-    const uint16_t *sizes = (const void *)(self->model.blob + op->params_offset + layout.offset[RNNP_ANCHORS]);
+    // A copy: an allocation may run finalisers, which may write to a blob in RAM.
+    uint16_t sizes[2 * RNNP_MAX_ANCHORS];
+    size_t num_anchors = op->num_anchors;
+    memcpy(
+        sizes, self->model.blob + op->params_offset + layout.offset[RNNP_ANCHORS], 2 * num_anchors * sizeof(sizes[0]));
     mp_obj_t anchors[RNNP_MAX_ANCHORS];
-    for (size_t i = 0; i < op->num_anchors; i++) {
+    for (size_t i = 0; i < num_anchors; i++) {
         mp_obj_t sides[2];
         for (size_t k = 0; k < MP_ARRAY_SIZE(sides); k++) {
             sides[k] = mp_obj_new_float((mp_float_t)sizes[2 * i + k] / 16);
         }
         anchors[i] = mp_obj_new_tuple(MP_ARRAY_SIZE(sides), sides);
     }
-    return mp_obj_new_tuple(op->num_anchors, anchors);
+    return mp_obj_new_tuple(num_anchors, anchors);
 }
 
 static void layer_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "engine/op.h"
+
 #include "binding/binding.h"
 
 void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck) {
@@ -19,6 +21,7 @@ void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck) {
         rnnpool_raise(&error);
     }
     rnnpool_layer_check(self->base.type, &self->model);
+    self->ops_offset = (uint32_t)((const uint8_t *)rnnp_op(&self->model, 0) - self->model.blob);
     self->begun = begun;
     self->valid = true;
 }

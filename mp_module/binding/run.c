@@ -35,7 +35,8 @@ static uint32_t seal(const rnnpool_model_obj_t *self) {
     if (self->source.writable) {
         const uint8_t *blob = self->model.blob;
         hash = fingerprint(hash, blob, RNNP_HEADER_SIZE);
-        hash = fingerprint(hash, (const void *)rnnp_op(&self->model, 0), self->model.num_ops * RNNP_OP_SIZE);
+        // Not where the header says that they are: it may have changed.
+        hash = fingerprint(hash, blob + self->ops_offset, self->model.num_ops * RNNP_OP_SIZE);
     }
     return hash;
 }

@@ -72,6 +72,7 @@ print("blob, between rows")
 for change in (
     lambda: move(source),
     lambda: put(source, 22, b"\x01"),  # header: number of operators
+    lambda: put(source, 24, b"\xf0\xff\xff\x7f"),  # header: where they are
     lambda: put(source, 192, b"\xff\xff\xff\xff"),  # an operator's record
     lambda: put(source, 0, second),
 ):
@@ -134,3 +135,27 @@ attempt(model.detect, memoryview(arena)[10000 : 10000 + len(pixels)])
 attempt(model.detect, memoryview(arena)[1000 : 1000 + len(pixels)])
 attempt(model.detect, pixels, out=memoryview(arena)[:640])
 attempt(model.detect, pixels)
+
+print("layer")
+blob = inputs.read("classifier_01_rnnpool.rnnp")
+source = bytearray(blob)
+layer = rnnpool.RNNPool(source)
+row = bytes(layer.input_shape[1] * layer.input_shape[2])
+out = bytearray(layer.output_shape[1] * layer.output_shape[2])
+record = int.from_bytes(blob[24:28], "little")
+for change in (
+    lambda: put(source, 24, b"\xf0\xff\xff\x7f"),
+    lambda: put(source, record + 18, b"\0"),  # stride
+    lambda: move(source),
+):
+    for begun in (True, False):
+        source[:] = blob
+        layer.begin()
+        print(layer.feed(row, out) if begun else layer.selftest())
+        change()
+        try:
+            print(layer.feed(row, out))
+        except Exception as error:
+            print(type(error).__name__)
+        source[:] = blob
+        print(layer.selftest())
