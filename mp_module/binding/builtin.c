@@ -31,6 +31,12 @@ static bool find_builtin(rnnpool_source_t *source, const char *name) {
     return false;
 }
 
+// Whether an OSError says that there is no such file or file system, rather than that it can't be read.
+static bool is_missing(mp_obj_t error) {
+    mp_obj_t number = mp_obj_exception_get_value(error);
+    return number == MP_OBJ_NEW_SMALL_INT(MP_ENOENT) || number == MP_OBJ_NEW_SMALL_INT(MP_ENODEV);
+}
+
 void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
     if (find_builtin(source, name)) {
         return;
@@ -45,7 +51,8 @@ void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
         nlr_pop();
         return;
     }
-    if (!mp_obj_exception_match(MP_OBJ_FROM_PTR(nlr.ret_val), MP_OBJ_FROM_PTR(&mp_type_OSError))) {
+    mp_obj_t error = MP_OBJ_FROM_PTR(nlr.ret_val);
+    if (!mp_obj_exception_match(error, MP_OBJ_FROM_PTR(&mp_type_OSError)) || !is_missing(error)) {
         nlr_jump(nlr.ret_val);
     }
     // "No such file" alone would not tell what to do.

@@ -67,5 +67,22 @@ if VfsRom:
     case = inputs.cases("tiny")[0]
     print(model.in_place, model.detect(inputs.pixels(case)) == inputs.expected(case))
     attempt("/rom/tiny")
+    os.chdir("/")
+    umount("/rom")
+
+    # A file that can't be read is not a missing one.
+    class Unreadable:
+        def mount(self, readonly, mkfs):
+            pass
+
+        def umount(self):
+            pass
+
+        def open(self, path, mode):
+            raise OSError(5)  # EIO
+
+    mount(Unreadable(), "/rom")
+    print(attempt("nobody").args)
+    umount("/rom")
 else:
-    print("True True\nValueError")
+    print("True True\nValueError\nOSError\n(5,)")
