@@ -4,7 +4,7 @@
 # (machine.lightsleep). Two thresholds keep it from wavering: it takes a clear person to wake, and some clear views of
 # nobody, one after the other, to sleep again.
 #
-# Needs the person model: in the firmware (make BOARD=... MODELS=face,person firmware), or as a file at /rom/person.rnnp.
+# Needs the person model: in the firmware (make BOARD=... MODELS=face,person firmware), or as /rom/person.rnnp.
 import rnnpool
 
 try:
