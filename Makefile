@@ -186,7 +186,7 @@ SANITIZERS := DEBUG=1 STRIP= CFLAGS_EXTRA="-fsanitize=address" LDFLAGS_EXTRA="-f
 # ---- Lint ----
 
 C_FILES := find mp_module ports tests training -name '*.[ch]' -print0 -o -name '*.cpp' -print0
-ENGINE := $(wildcard mp_module/engine/*.c mp_module/engine/arch/*.c)
+ENGINE := $(wildcard mp_module/engine/*.c mp_module/engine/*/*.c)
 ENGINE_WARNINGS := -std=c99 -pedantic -Wall -Wextra -Werror -Wdouble-promotion -Wfloat-conversion -Wshadow \
     -Wstrict-prototypes -Wmissing-prototypes -Wundef
 
@@ -220,7 +220,7 @@ $(FUZZERS:%=run-%): run-%: $(BUILD)/fuzz/% $(BUILD)/fuzz/seeds/.stamp
 	$< -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=1 -timeout=10 -rss_limit_mb=2048 \
 	    -artifact_prefix=$(BUILD)/fuzz/$*-findings/ $(BUILD)/fuzz/$*-corpus $(BUILD)/fuzz/seeds
 
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(ENGINE) $(wildcard mp_module/engine/*.h mp_module/engine/arch/*.h) $(STAMPS)/packages-test
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(ENGINE) $(wildcard mp_module/engine/*.h mp_module/engine/*/*.h) $(STAMPS)/packages-test
 	@mkdir -p $(@D)
 	clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Imp_module -Wall -Wextra -Werror \
 	    -o $@ $< $(ENGINE)

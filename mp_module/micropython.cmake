@@ -4,13 +4,16 @@
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths), separated by ";";
 # may be empty.
+# RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. "RNNPOOL;DETECT_HEAD".
 
 set(RNNPOOL_MODELS "face" CACHE STRING "Models built into the firmware")
+
+set(RNNPOOL_WITHOUT "" CACHE STRING "Kinds of operator that are left out")
 
 set(RNNPOOL_DIR ${CMAKE_CURRENT_LIST_DIR})
 set(RNNPOOL_EMBED ${RNNPOOL_DIR}/../tools/embed_models.py)
 set(RNNPOOL_BUILTIN ${CMAKE_CURRENT_BINARY_DIR}/rnnpool_builtin_models.c)
-file(GLOB RNNPOOL_ENGINE CONFIGURE_DEPENDS ${RNNPOOL_DIR}/engine/*.c ${RNNPOOL_DIR}/engine/arch/*.c)
+file(GLOB RNNPOOL_ENGINE CONFIGURE_DEPENDS ${RNNPOOL_DIR}/engine/*.c ${RNNPOOL_DIR}/engine/*/*.c)
 file(GLOB RNNPOOL_BINDING CONFIGURE_DEPENDS ${RNNPOOL_DIR}/binding/*.c)
 file(GLOB RNNPOOL_BLOBS CONFIGURE_DEPENDS ${RNNPOOL_DIR}/../models/*.rnnp)
 
@@ -28,8 +31,10 @@ endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${RNNPOOL_EMBED} ${RNNPOOL_BLOBS})
 
 # The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
-file(GLOB RNNPOOL_KERNELS CONFIGURE_DEPENDS ${RNNPOOL_DIR}/engine/kernels_c.c ${RNNPOOL_DIR}/engine/arch/*.c)
-set_source_files_properties(${RNNPOOL_ENGINE} PROPERTIES COMPILE_OPTIONS -Os)
+file(GLOB RNNPOOL_KERNELS CONFIGURE_DEPENDS ${RNNPOOL_DIR}/engine/kernels/portable.c ${RNNPOOL_DIR}/engine/arch/*.c)
+set(RNNPOOL_FLAGS ${RNNPOOL_WITHOUT})
+list(TRANSFORM RNNPOOL_FLAGS REPLACE "(.+)" "-DRNNP_WITH_\\1=0")
+set_source_files_properties(${RNNPOOL_ENGINE} PROPERTIES COMPILE_OPTIONS "-Os;${RNNPOOL_FLAGS}")
 set_source_files_properties(${RNNPOOL_KERNELS} PROPERTIES COMPILE_OPTIONS -O2)
 
 add_library(usermod_rnnpool INTERFACE)

@@ -3,10 +3,12 @@
 #     make -C ports/<port> USER_C_MODULES=<this repository> [RNNPOOL_MODELS="face my/own.rnnp"]
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths); may be empty.
+# RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. "RNNPOOL DETECT_HEAD".
 # RNNPOOL_CFLAGS: more compiler flags for this module's own files only.
 
 RNNPOOL_MODELS ?= face
 RNNPOOL_CFLAGS ?=
+RNNPOOL_WITHOUT ?=
 
 RNNPOOL_DIR := $(realpath $(USERMOD_DIR))
 RNNPOOL_EMBED := $(RNNPOOL_DIR)/../tools/embed_models.py
@@ -15,13 +17,13 @@ RNNPOOL_OBJ := $(BUILD)/$(notdir $(USERMOD_DIR))
 
 # Only the binding is scanned for qstrs (SRC_USERMOD_C); the engine knows nothing of MicroPython.
 SRC_USERMOD_C += $(sort $(wildcard $(USERMOD_DIR)/binding/*.c))
-SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c $(USERMOD_DIR)/engine/arch/*.c)) rnnpool_builtin_models.c
+SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c $(USERMOD_DIR)/engine/*/*.c)) rnnpool_builtin_models.c
 CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 
 # The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
-$(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -Os $(RNNPOOL_CFLAGS)
+$(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -Os $(RNNPOOL_WITHOUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
 $(RNNPOOL_OBJ)/engine/arch/%.o: CFLAGS += -O2
-$(RNNPOOL_OBJ)/engine/kernels_c.o: CFLAGS += -O2
+$(RNNPOOL_OBJ)/engine/kernels/portable.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
 
 # Run every time, since the list of models may have changed; the file stays as it is if they have not.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Prints mp_module/engine/tables.c, the engine's tables (docs/arithmetic.md, sections 3 and 4).
+"""Prints mp_module/engine/kernels/tables.c, the engine's tables (docs/arithmetic.md, sections 3 and 4).
 
-tools/make_tables.py > mp_module/engine/tables.c
+tools/make_tables.py > mp_module/engine/kernels/tables.c
 """
 
 import math

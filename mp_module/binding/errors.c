@@ -33,6 +33,9 @@ MP_NORETURN void rnnpool_raise(const rnnp_error_t *error) {
             mp_raise_msg_varg(
                 &mp_type_ValueError, MP_ERROR_TEXT("%s%s: checksum %08x, expected %08x"), at, what, given, expected);
         case RNNP_ERROR_UNSUPPORTED:
+            if (expected == 0) { // a kind of operator
+                mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s%s is not in this firmware"), at, what);
+            }
             mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s%s %u not supported, newest known is %u"), at, what,
                 given, expected);
         case RNNP_ERROR_ARENA:

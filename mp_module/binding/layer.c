@@ -7,7 +7,7 @@
 
 #include "py/binary.h"
 
-#include "engine/op.h"
+#include "engine/operators/head.h"
 
 #include "binding/binding.h"
 
@@ -153,8 +153,8 @@ static MP_DEFINE_CONST_FUN_OBJ_1(layer_selftest_obj, layer_selftest);
 
 // A head's anchors as ((width, height), ...) in pixels.
 static mp_obj_t get_anchors(const rnnpool_model_obj_t *self, const rnnp_op_t *op) {
-    rnnp_layout_t layout;
-    rnnp_op_layout(&layout, op);
+    rnnp_layout_t layout = { .count = 0 };
+    rnnp_operator(op)->layout(&layout, op);
     // A copy: an allocation may run finalisers, which may write to a blob in RAM.
     uint16_t sizes[2 * RNNP_MAX_ANCHORS];
     size_t num_anchors = op->num_anchors;

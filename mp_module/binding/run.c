@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "engine/op.h"
+#include "engine/blob/record.h"
 
 #include "binding/binding.h"
 

@@ -8,7 +8,7 @@
 #include "extmod/vfs.h"
 #endif
 
-#include "engine/op.h"
+#include "engine/blob/record.h"
 
 #include "binding/binding.h"
 

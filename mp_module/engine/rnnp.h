@@ -30,7 +30,8 @@ typedef enum {
     RNNP_ERROR_ALIGNMENT, // blob or arena not at a multiple of RNNP_ALIGNMENT: expected multiple, given remainder
     RNNP_ERROR_FORMAT, // a field of the blob is out of its range or contradicts another: expected limit, given value
     RNNP_ERROR_CHECKSUM, // expected/given CRC
-    RNNP_ERROR_UNSUPPORTED, // version or operator kind that this engine does not know: expected newest, given
+    RNNP_ERROR_UNSUPPORTED, // version or operator kind that this engine does not know: expected newest, given; a kind
+                            // that was not compiled in: `what` is its name, expected 0
     RNNP_ERROR_ARGUMENT, // an argument of the call: expected limit, given value
     RNNP_ERROR_ARENA, // arena too small: expected/given bytes
     RNNP_ERROR_STATE, // wrong order of calls, e.g. results before the last row: expected/given rows
@@ -68,6 +69,7 @@ typedef struct {
     uint16_t num_labels;
     uint16_t threshold, iou; // defaults, Q15
     uint16_t max_candidates; // detection only, else 0
+    uint16_t ring_rows[RNNP_MAX_OPS + 1]; // of the input and of each operator's output: those that are kept at a time
     uint32_t golden_seed, golden_crc;
     const char *name; // NUL-terminated UTF-8
     const char *labels; // num_labels NUL-terminated strings, one after the other

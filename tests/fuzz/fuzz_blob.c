@@ -3,7 +3,7 @@
 // libFuzzer target: any bytes as a blob, then rows of any frame through whatever model was accepted.
 //
 //     clang -std=c99 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Imp_module
-//         -o build/fuzz/fuzz_blob tests/fuzz/fuzz_blob.c mp_module/engine/*.c mp_module/engine/arch/*.c
+//         -o build/fuzz/fuzz_blob tests/fuzz/fuzz_blob.c mp_module/engine/*.c mp_module/engine/*/*.c
 //     python tests/fuzz/make_seeds.py build/fuzz/seeds
 //     build/fuzz/fuzz_blob -max_total_time=60 build/fuzz/corpus build/fuzz/seeds        (corpus: an empty folder)
 //
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/crc32.h"
+#include "engine/blob/crc32.h"
 #include "engine/rnnp.h"
 
 // A model that wants more is not run: each input must take milliseconds.

@@ -4,8 +4,7 @@
 // Bytes behind every output must stay as they are. CASES and SEED come from the command line.
 #include <string.h>
 
-#include "engine/kernels.h"
-#include "engine/op.h"
+#include "engine/kernels/kernels.h"
 #include "start.h"
 
 #define VALUES (5632)

@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import engine_runner
+import networks
+import pytest
 
-from rnnpool_training.engine import SOURCES, STRUCTURES
+from rnnpool_training.blob import Kind, write
+from rnnpool_training.engine import FLAGS, SOURCES, STRUCTURES, Engine, EngineError, build, load
 
 ROOT = SOURCES.parents[1]
 
@@ -31,4 +34,22 @@ def test_structures_are_those_of_the_header() -> None:
 
 def test_tables_are_made_by_the_generator() -> None:
     made = subprocess.check_output([sys.executable, str(ROOT / "tools" / "make_tables.py")], text=True)
-    assert made == (SOURCES / "tables.c").read_text()
+    assert made == (SOURCES / "kernels" / "tables.c").read_text()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_operator_that_is_left_out_is_refused_by_name(kind: Kind) -> None:
+    models = [networks.tiny(1), networks.classifier(1)]
+    library = load(build((*FLAGS, f"-DRNNP_WITH_{kind.name}=0")))
+    refused = 0
+    for model in models:
+        kinds = [op.kind for op in model.ops]
+        if kind not in kinds:
+            assert Engine(write(model), library).golden_check()
+            continue
+        with pytest.raises(EngineError) as caught:
+            Engine(write(model), library)
+        error = caught.value
+        assert (error.status, error.what, error.op) == ("unsupported", kind.name, kinds.index(kind))
+        refused += 1
+    assert refused > 0

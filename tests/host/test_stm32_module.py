@@ -28,7 +28,7 @@ def spans(path: Path) -> list[budget.Span]:
 
 def test_every_source_compiles(compiled: list[stm32_module.Compiled], capsys: pytest.CaptureFixture) -> None:
     module = ROOT / "mp_module"
-    sources = {*module.glob("binding/*.c"), *module.glob("engine/*.c"), *module.glob("engine/arch/*.c")}
+    sources = {*module.glob("binding/*.c"), *module.glob("engine/*.c"), *module.glob("engine/*/*.c")}
     assert sources <= {one.source for one in compiled}
     assert [f"{one.source}: {one.error}" for one in compiled if one.error] == []
     with capsys.disabled():

@@ -76,7 +76,7 @@ def read_shape(blob: bytes) -> Shape:
 
 def engine_sources() -> list[Path]:
     """The engine's C files."""
-    return sorted([*ENGINE.glob("*.c"), *(ENGINE / "arch").glob("*.c")])
+    return sorted(ENGINE.rglob("*.c"))
 
 
 def _content_named(build: Path, data: bytes) -> Path:
@@ -111,7 +111,7 @@ def run(
     sources = engine_sources()
     if baseline:
         sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
-    kernels = [s for s in sources if s.name == "kernels_c.c" or s.parent.name == "arch"]
+    kernels = [s for s in sources if s.name == "portable.c" or s.parent.name == "arch"]
     objects = compile_objects(build, kernels, [SPEED, *flags])
     objects += compile_objects(build, [s for s in sources if s not in kernels], [SIZE, *flags])
     code = section_sizes(objects, [".text", ".rodata"])

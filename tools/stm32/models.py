@@ -37,7 +37,7 @@ def _program() -> Path:
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
         raise FirmwareError("there is no C compiler for this computer: sudo apt-get install gcc libc6-dev")
-    sources = [HERE / "model_needs.c", *sorted(ENGINE.glob("*.c")), *sorted((ENGINE / "arch").glob("*.c"))]
+    sources = [HERE / "model_needs.c", *sorted(ENGINE.rglob("*.c"))]
     digest = hashlib.sha256()
     for file in [*sources, *sorted(ENGINE.rglob("*.h"))]:
         digest.update(file.read_bytes())

@@ -89,6 +89,7 @@ class _Model(ctypes.Structure):
         ("threshold", ctypes.c_uint16),
         ("iou", ctypes.c_uint16),
         ("max_candidates", ctypes.c_uint16),
+        ("ring_rows", ctypes.c_uint16 * 65),
         ("golden_seed", ctypes.c_uint32),
         ("golden_crc", ctypes.c_uint32),
         ("name", ctypes.c_char_p),
@@ -205,7 +206,12 @@ def build(flags: Sequence[str] = FLAGS) -> Path:
 
 @cache
 def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL(str(build()))
+    return load(build())
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """The engine in a shared library, with its functions declared."""
+    library = ctypes.CDLL(str(path))
     pointer, u32, error = ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(_Error)
     model, run, frame = ctypes.POINTER(_Model), ctypes.POINTER(_Run), ctypes.POINTER(_Frame)
     signatures: dict[str, tuple[Any, list[Any]]] = {
@@ -256,10 +262,10 @@ def frame_format(frame: Frame) -> Format:
 
 
 class Engine:
-    """A model in the engine. EngineError if the blob is refused."""
+    """A model in the engine. EngineError if the blob is refused. library: another build of it (load), for tests."""
 
-    def __init__(self, blob: bytes) -> None:
-        self.library = _library()
+    def __init__(self, blob: bytes, library: ctypes.CDLL | None = None) -> None:
+        self.library = library or _library()
         self.blob = aligned(len(blob))
         self.blob[:] = np.frombuffer(blob, np.uint8)
         self.model = _Model()

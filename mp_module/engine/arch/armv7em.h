@@ -4,7 +4,7 @@
 #ifndef RNNP_ARCH_ARMV7EM_H
 #define RNNP_ARCH_ARMV7EM_H
 
-#include "../kernels.h"
+#include "../kernels/kernels.h"
 
 #if RNNP_ARMV7EM
 

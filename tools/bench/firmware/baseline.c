@@ -1,12 +1,10 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
 // The baseline of the benchmark: RNNPOOL as its definition says it (Saha et al., NeurIPS 2020, Algorithm 1), each patch by
-// itself, linked in place of the engine's rnnpool.c. The result is the same, bit for bit.
-#include <string.h>
-
-#include "engine/kernels.h"
-#include "engine/numeric.h"
-#include "engine/operators.h"
+// itself, in place of the engine's own. The result is the same, bit for bit.
+#define rnnp_rnnpool rnnp_rnnpool_shared // what it checks and counts is the same
+#include "engine/operators/rnnpool.c"
+#undef rnnp_rnnpool
 
 typedef struct {
     rnnp_cell_t cell1, cell2;
@@ -17,23 +15,12 @@ typedef struct {
 
 static patch_t patch; // fine here: this is not part of the engine
 
-uint32_t rnnp_rnnpool_lookback(const rnnp_op_t *op) {
-    return op->kernel;
-}
-
-uint32_t rnnp_rnnpool_work(const rnnp_op_t *op) {
-    (void)op;
-    return 0;
-}
-
-uint32_t rnnp_rnnpool_scratch(const rnnp_op_t *op) {
-    (void)op;
-    return 0;
-}
-
-uint32_t rnnp_rnnpool_need(const rnnp_op_t *op, const rnnp_node_t *node) {
-    uint32_t row = rnnp_min_u32(node->rows_made, rnnp_op_patch_rows(op) - 1);
-    return row * op->stride + op->kernel;
+static void patch_timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
+    (void)steps;
+    uint32_t top = rnnp_min_u32(made, patch_rows(op) - 1) * op->stride;
+    timing->need = (uint16_t)(top + op->kernel);
+    timing->oldest = (uint16_t)top;
+    timing->makes = true;
 }
 
 // Element i of lane 0 of a tile; the other lanes are not used. Products have a pitch of 1: no other lanes.
@@ -41,7 +28,7 @@ static int16_t *in_tile(uint32_t i) {
     return &patch.tile[i / 2 * 2 * RNNP_LANES + i % 2];
 }
 
-static void sweep(const rnnp_cell_t *cell, bool backwards, uint32_t steps) {
+static void sweep_cell(const rnnp_cell_t *cell, bool backwards, uint32_t steps) {
     const int16_t *wx[RNNP_MAX_PATCH];
     for (uint32_t t = 0; t < steps; t++) {
         wx[t] = patch.products[backwards ? steps - 1 - t : t];
@@ -56,7 +43,7 @@ static void product(const rnnp_step_t *s, uint32_t y, uint32_t x, uint32_t t) {
 }
 
 // Both directions of RNN2 over `count` summaries.
-static int8_t *pool_summaries(uint32_t count, int8_t *out) {
+static int8_t *pool_sequences(uint32_t count, int8_t *out) {
     for (uint32_t backwards = 0; backwards < 2; backwards++) {
         for (uint32_t t = 0; t < count; t++) {
             for (uint32_t i = 0; i < patch.cell1.hidden; i++) {
@@ -64,7 +51,7 @@ static int8_t *pool_summaries(uint32_t count, int8_t *out) {
             }
             rnnp_kernel_cell_input(&patch.cell2, patch.tile, 1, patch.products[t], 1);
         }
-        sweep(&patch.cell2, backwards != 0, count);
+        sweep_cell(&patch.cell2, backwards != 0, count);
         rnnp_kernel_cell_store(patch.tile, patch.cell2.hidden, 1, out, 0);
         out += patch.cell2.hidden;
     }
@@ -77,36 +64,36 @@ static void pool_patch(const rnnp_step_t *s, uint32_t top, uint32_t left, int8_t
         for (uint32_t x = 0; x < op->kernel_w; x++) {
             product(s, top + y, left + x, x);
         }
-        sweep(&patch.cell1, false, op->kernel_w);
+        sweep_cell(&patch.cell1, false, op->kernel_w);
         for (uint32_t i = 0; i < op->mid_channels; i++) { // rows' summaries are rounded
             patch.summaries[y][i] = (int16_t)(rnnp_sat8((*in_tile(i) + 128) >> 8) * 256);
         }
     }
-    out = pool_summaries(op->kernel, out);
+    out = pool_sequences(op->kernel, out);
     for (uint32_t x = 0; x < op->kernel_w; x++) {
         for (uint32_t y = 0; y < op->kernel; y++) {
             product(s, top + y, left + x, y);
         }
-        sweep(&patch.cell1, false, op->kernel);
+        sweep_cell(&patch.cell1, false, op->kernel);
         for (uint32_t i = 0; i < op->mid_channels; i++) {
             patch.summaries[x][i] = *in_tile(i);
         }
     }
-    pool_summaries(op->kernel_w, out);
+    pool_sequences(op->kernel_w, out);
 }
 
-void rnnp_rnnpool_step(const rnnp_step_t *s) {
+static void patch_step(const rnnp_step_t *s) {
     const rnnp_op_t *op = s->op;
-    uint32_t channels = op->out_channels, columns = rnnp_op_patch_columns(op), made = s->node->rows_made;
-    int8_t *out = rnnp_ring_row(s->context, s->node, made);
-    if (made < rnnp_op_patch_rows(op)) {
+    uint32_t channels = op->out_channels, columns = op->out_width - (uint32_t)op->pad_right, made = s->node->rows_made;
+    int8_t *out = s->out;
+    if (made < patch_rows(op)) {
         bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
-        patch.cell1 = (rnnp_cell_t){ rnnp_parameters(s, RNNP_W1), rnnp_parameters(s, RNNP_U1),
-            rnnp_parameters(s, RNNP_BZ1), rnnp_parameters(s, RNNP_BH1), op->in_channels, op->mid_channels, op->shift_w1,
-            op->shift_u1, op->zeta1, op->nu1, smooth, NULL };
-        patch.cell2 = (rnnp_cell_t){ rnnp_parameters(s, RNNP_W2), rnnp_parameters(s, RNNP_U2),
-            rnnp_parameters(s, RNNP_BZ2), rnnp_parameters(s, RNNP_BH2), op->mid_channels, (uint16_t)(channels / 4),
-            op->shift_w2, op->shift_u2, op->zeta2, op->nu2, smooth, NULL };
+        patch.cell1 = (rnnp_cell_t){ rnnp_parameters(s, W1), rnnp_parameters(s, U1), rnnp_parameters(s, BZ1),
+            rnnp_parameters(s, BH1), op->in_channels, op->mid_channels, op->shift_w1, op->shift_u1, op->zeta1, op->nu1,
+            smooth, NULL };
+        patch.cell2 = (rnnp_cell_t){ rnnp_parameters(s, W2), rnnp_parameters(s, U2), rnnp_parameters(s, BZ2),
+            rnnp_parameters(s, BH2), op->mid_channels, (uint16_t)(channels / 4), op->shift_w2, op->shift_u2, op->zeta2,
+            op->nu2, smooth, NULL };
         for (uint32_t j = 0; j < columns; j++) {
             pool_patch(s, made * op->stride, j * op->stride, out + j * channels);
         }
@@ -117,5 +104,16 @@ void rnnp_rnnpool_step(const rnnp_step_t *s) {
         const int8_t *last = rnnp_ring_row(s->context, s->node, made - 1);
         memmove(out, last, (uint32_t)op->out_width * channels);
     }
-    rnnp_row_made(s, out, (uint32_t)op->out_width * channels);
 }
+
+const rnnp_operator_t rnnp_rnnpool = {
+    .flags = RNNP_FLAG_SMOOTH,
+    .fields = fields,
+    .num_fields = RNNP_FIELDS(fields),
+    .check = check,
+    .layout = layout,
+    .check_parameters = check_parameters,
+    .timing = patch_timing,
+    .macs = macs,
+    .step = patch_step,
+};

@@ -4,7 +4,7 @@
 // (paths), BENCH_WIDTH, BENCH_HEIGHT come from the command line.
 #include <stddef.h>
 
-#include "engine/crc32.h"
+#include "engine/blob/crc32.h"
 #include "engine/rnnp.h"
 #include "mark.h"
 #include "start.h"

@@ -1,12 +1,13 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
-#include "detect.h"
-
+//
+// Detections of a complete run: non-maximum suppression of the candidates that heads left (docs/arithmetic.md, section 4).
 #include <string.h>
 
-#include "check.h"
-#include "frame.h"
-#include "numeric.h"
-#include "tables.h"
+#include "../blob/check.h"
+#include "../kernels/tables.h"
+#include "../numeric.h"
+#include "../operators/head.h"
+#include "results.h"
 
 int32_t rnnp_detect_logit_min(uint16_t threshold_q15) {
     int32_t low = INT16_MIN, high = INT16_MAX + 1; // the answer is in low..high
@@ -19,67 +20,6 @@ int32_t rnnp_detect_logit_min(uint16_t threshold_q15) {
         }
     }
     return low;
-}
-
-// One axis of a box: its two edges from the anchor's centre (Q4) and size (Q4) and the head's offset and log2 (Q12).
-static void decode_axis(
-    int32_t centre, int32_t size, int32_t offset, int32_t log2_ratio, int16_t *edge1, int16_t *edge2) {
-    int32_t c = centre + ((size * offset + 2048) >> 12);
-    int32_t extent = (int32_t)(((int64_t)size * rnnp_exp2_14(log2_ratio) + 8192) >> 14);
-    extent = extent < 1 ? 1 : extent;
-    int32_t first = c - (extent >> 1);
-    *edge1 = rnnp_sat16(first);
-    *edge2 = rnnp_sat16(first + extent);
-}
-
-// The order of candidates: does (logit, anchor) come before b?
-static bool before(int16_t logit, uint32_t anchor, const rnnp_candidate_t *b) {
-    return logit != b->logit ? logit > b->logit : anchor < b->anchor;
-}
-
-// Makes room for a candidate at its place; NULL if it is not among the best max_candidates.
-static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t anchor) {
-    rnnp_candidate_t *list = (void *)(c->arena + c->state->candidates);
-    uint32_t count = c->state->num_candidates, capacity = c->model->max_candidates;
-    if (count == capacity) {
-        if (!before(logit, anchor, &list[count - 1])) {
-            return NULL;
-        }
-        count--; // the last one falls out
-    }
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (before(logit, anchor, &list[middle])) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    memmove(list + low + 1, list + low, (count - low) * sizeof(list[0]));
-    c->state->num_candidates = count + 1;
-    return list + low;
-}
-
-void rnnp_detect_row(const rnnp_step_t *s, const int16_t *row) {
-    const rnnp_op_t *op = s->op;
-    const uint16_t *anchors = rnnp_parameters(s, RNNP_ANCHORS);
-    int32_t iy = s->node->rows_made;
-    uint32_t index = s->node->first_anchor + s->node->rows_made * (uint32_t)op->out_width * op->num_anchors;
-    for (int32_t ix = 0; ix < op->out_width; ix++) {
-        for (uint32_t a = 0; a < op->num_anchors; a++, index++, row += RNNP_VALUES_PER_ANCHOR) {
-            rnnp_candidate_t *candidate = row[0] >= s->context->state->logit_min ? insert(s->context, row[0], index)
-                                                                                 : NULL;
-            if (candidate == NULL) {
-                continue;
-            }
-            int16_t *box = candidate->box;
-            decode_axis((2 * ix + 1) * op->step * 8, anchors[2 * a], row[1], row[3], &box[0], &box[2]);
-            decode_axis((2 * iy + 1) * op->step * 8, anchors[2 * a + 1], row[2], row[4], &box[1], &box[3]);
-            candidate->logit = row[0];
-            candidate->anchor = (uint16_t)index;
-        }
-    }
 }
 
 // Length of the overlap of two intervals, 0 if there is none.

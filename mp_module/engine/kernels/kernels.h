@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The inner loops: everything that is worth writing again for a machine. kernels_c.c has them in plain C, which is
+// The inner loops: everything that is worth writing again for a machine. portable.c has them in plain C, which is
 // also the reference that any other version must equal bit for bit. arch/ has the others; the compiler's target chooses
 // (RNNP_NO_DSP: plain C all the same).
 //
@@ -14,8 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "numeric.h"
-#include "op.h"
+#include "../numeric.h"
+#include "../blob/record.h"
 
 #if defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && defined(__ARM_FP) && !defined(RNNP_NO_DSP)
 #define RNNP_ARMV7EM (1) // Cortex-M4F, M7

@@ -1,22 +1,13 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 #include "plan.h"
 
-#include "detect.h"
-#include "frame.h"
-#include "numeric.h"
-#include "operators.h"
-#include "run.h"
+#include "../frame.h"
+#include "../numeric.h"
+#include "../operators/head.h"
 
-static uint32_t lookback(const rnnp_op_t *op) {
-    return op->kind == RNNP_RNNPOOL          ? rnnp_rnnpool_lookback(op)
-        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_lookback(op)
-                                             : op->kernel;
-}
-
-static uint32_t work_bytes(const rnnp_op_t *op) {
-    return op->kind == RNNP_RNNPOOL          ? rnnp_rnnpool_work(op)
-        : op->kind == RNNP_INVERTED_RESIDUAL ? rnnp_inverted_residual_work(op)
-                                             : rnnp_global_average_pool_work(op);
+// Of the operator that makes a tensor; NULL for the model's input.
+static const rnnp_operator_t *maker(const rnnp_model_t *model, uint32_t tensor) {
+    return tensor == 0 ? NULL : rnnp_operator(rnnp_op(model, tensor - 1));
 }
 
 uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor) {
@@ -24,64 +15,26 @@ uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor) {
         return rnnp_align((uint32_t)model->width * model->channels, RNNP_ROW_ALIGNMENT);
     }
     const rnnp_op_t *op = rnnp_op(model, tensor - 1);
-    uint32_t size = rnnp_op_is_result(op) ? (uint32_t)sizeof(int16_t) : 1;
-    return rnnp_align((uint32_t)op->out_width * op->out_channels * size, RNNP_ROW_ALIGNMENT);
+    return rnnp_align(rnnp_op_row_bytes(op), RNNP_ROW_ALIGNMENT);
 }
 
-uint32_t rnnp_plan_ring_rows(const rnnp_model_t *model, uint32_t tensor) {
-    uint32_t height = model->height;
-    if (tensor > 0) {
-        const rnnp_op_t *op = rnnp_op(model, tensor - 1);
-        height = op->out_height;
-        if (op->kind == RNNP_DETECT_HEAD && model->task == RNNP_TASK_DETECTION) {
-            return 0; // its row goes nowhere but to the decoder
-        }
-        if (rnnp_op_materialized(op)) {
-            return height;
-        }
-    }
-    uint32_t rows = 1; // to make a row in, even if nobody reads it
-    for (uint32_t i = tensor; i < model->num_ops; i++) {
-        const rnnp_op_t *op = rnnp_op(model, i);
-        if (op->input == tensor) {
-            rows = rnnp_max_u32(rows, lookback(op));
-        }
-    }
-    return rnnp_min_u32(rows, height);
-}
-
+// Within a step: what the operator wants, then its row if it has no ring.
 static uint32_t scratch_bytes(const rnnp_model_t *model, uint32_t tensor) {
-    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
-    if (op->kind == RNNP_RNNPOOL) {
-        return rnnp_rnnpool_scratch(op);
-    }
-    if (op->kind == RNNP_INVERTED_RESIDUAL) {
-        return rnnp_inverted_residual_scratch(op);
-    }
-    uint32_t row = rnnp_plan_ring_rows(model, tensor) == 0 ? rnnp_plan_row_bytes(model, tensor) : 0;
-    return rnnp_conv_scratch(op) + row;
+    const rnnp_operator_t *operator = maker(model, tensor);
+    uint32_t row = model->ring_rows[tensor] == 0 ? rnnp_plan_row_bytes(model, tensor) : 0;
+    return row + (operator->scratch == NULL ? 0 : operator->scratch(rnnp_op(model, tensor - 1)));
 }
 
 // Bytes of a ring or map in the arena.
 static uint64_t ring_bytes(const rnnp_model_t *model, uint32_t tensor) {
-    uint64_t bytes = (uint64_t)rnnp_plan_row_bytes(model, tensor) * rnnp_plan_ring_rows(model, tensor);
+    uint64_t bytes = (uint64_t)rnnp_plan_row_bytes(model, tensor) * model->ring_rows[tensor];
     return (bytes + RNNP_ALIGNMENT - 1) / RNNP_ALIGNMENT * RNNP_ALIGNMENT;
 }
 
 static uint32_t tensor_work(const rnnp_model_t *model, uint32_t tensor) {
-    if (tensor == 0) {
-        return 0;
-    }
-    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
-    return rnnp_align(work_bytes(op), RNNP_ALIGNMENT);
-}
-
-static bool tensor_materialized(const rnnp_model_t *model, uint32_t tensor) {
-    if (tensor == 0) {
-        return false;
-    }
-    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
-    return rnnp_op_materialized(op);
+    const rnnp_operator_t *operator = maker(model, tensor);
+    bool none = operator == NULL || operator->work == NULL;
+    return none ? 0 : rnnp_align(operator->work(rnnp_op(model, tensor - 1)), RNNP_ALIGNMENT);
 }
 
 static uint32_t resample_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
@@ -97,23 +50,10 @@ static uint32_t candidate_bytes(const rnnp_model_t *model) {
     return rnnp_align(model->max_candidates * (uint32_t)sizeof(rnnp_candidate_t), RNNP_ALIGNMENT);
 }
 
-static void find_segments(rnnp_plan_t *plan, const rnnp_model_t *model) {
-    plan->segment[0] = 0;
-    plan->num_segments = 1;
-    for (uint32_t t = 1; t <= model->num_ops; t++) {
-        const rnnp_op_t *op = rnnp_op(model, t - 1);
-        uint8_t segment = (uint8_t)(plan->segment[op->input] + tensor_materialized(model, op->input));
-        plan->segment[t] = segment;
-        if (segment >= plan->num_segments) {
-            plan->num_segments = (uint8_t)(segment + 1);
-        }
-    }
-}
-
 // Bytes of the map that a segment writes, 0 if none. segment -1: none.
 static uint64_t map_bytes(const rnnp_plan_t *plan, const rnnp_model_t *model, int32_t segment) {
     for (uint32_t t = 1; t <= model->num_ops; t++) {
-        if (plan->segment[t] == segment && tensor_materialized(model, t)) {
+        if (plan->segment[t] == segment && rnnp_graph_materialized(model, t)) {
             return ring_bytes(model, t);
         }
     }
@@ -154,7 +94,7 @@ static uint64_t lay_out_segment(
             plan->work[t] = (uint32_t)end;
         }
         end += tensor_work(model, t);
-        if (!tensor_materialized(model, t)) {
+        if (!rnnp_graph_materialized(model, t)) {
             if (place) {
                 plan->ring[t] = (uint32_t)end;
             }
@@ -166,7 +106,7 @@ static uint64_t lay_out_segment(
 
 void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t *frame) {
     uint32_t resample = resample_bytes(model, frame);
-    find_segments(plan, model);
+    plan->num_segments = (uint8_t)rnnp_graph_segments(model, plan->segment);
     plan->candidates = state_bytes(model);
     uint32_t base = plan->candidates + candidate_bytes(model);
     plan->size = base;
@@ -184,7 +124,7 @@ void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t 
         lay_out_segment(plan, model, resample, s, base + low, true);
     }
     for (uint32_t t = 1; t <= model->num_ops; t++) {
-        if (tensor_materialized(model, t)) {
+        if (rnnp_graph_materialized(model, t)) {
             plan->ring[t] = plan->segment[t] % 2 == 0 ? base : (uint32_t)(plan->size - ring_bytes(model, t));
         }
     }
@@ -229,14 +169,6 @@ static bool found(
     return true;
 }
 
-static const char *work_name(const rnnp_model_t *model, uint32_t tensor) {
-    if (tensor == 0) {
-        return "";
-    }
-    const rnnp_op_t *op = rnnp_op(model, tensor - 1);
-    return op->kind == RNNP_RNNPOOL ? "row summaries" : op->kind == RNNP_INVERTED_RESIDUAL ? "expanded" : "sums";
-}
-
 bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region) {
     if (frame != NULL && !rnnp_frame_valid(frame)) {
         return false;
@@ -252,8 +184,8 @@ bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uin
     for (uint32_t t = 0; t <= model->num_ops; t++) {
         int32_t op = (int32_t)t - 1;
         uint32_t s = plan.segment[t];
-        if (found(&search, work_name(model, t), op, s, s, plan.work[t], tensor_work(model, t)) ||
-            found(&search, t == 0 ? "input" : "output", op, s, s + tensor_materialized(model, t), plan.ring[t],
+        if (found(&search, t == 0 ? NULL : maker(model, t)->work_name, op, s, s, plan.work[t], tensor_work(model, t)) ||
+            found(&search, t == 0 ? "input" : "output", op, s, s + rnnp_graph_materialized(model, t), plan.ring[t],
                 ring_bytes(model, t))) {
             return true;
         }

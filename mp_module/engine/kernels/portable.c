@@ -3,8 +3,7 @@
 // The kernels in plain C (kernels.h): the reference of all others.
 #include "kernels.h"
 
-#include "numeric.h"
-#include "op.h"
+#include "../numeric.h"
 #include "tables.h"
 
 #include <string.h>

@@ -1,11 +1,8 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
-#include <stddef.h>
+#include "container.h"
 
 #include "check.h"
 #include "crc32.h"
-#include "op.h"
-#include "plan.h"
-#include "rnnp.h"
 
 #define MAGIC (0x504e4e52) // "RNNP"
 #define MAX_LABELS_SIZE (4096)
@@ -68,7 +65,7 @@ static bool check_labels(const rnnp_check_t *check, const uint8_t *labels, uint3
 }
 
 // What can be said of the bytes as a whole.
-static rnnp_status_t check_container(const uint8_t *blob, size_t size, rnnp_error_t *error) {
+static rnnp_status_t check_bytes(const uint8_t *blob, size_t size, rnnp_error_t *error) {
     const rnnp_header_t *header = (const void *)blob;
     uint32_t given = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
     if ((uintptr_t)blob % RNNP_ALIGNMENT != 0) {
@@ -102,31 +99,27 @@ static rnnp_status_t check_container(const uint8_t *blob, size_t size, rnnp_erro
     return RNNP_OK;
 }
 
-// Ranges as SPEC.md's table says them; instead of kinds, tasks.
-#define FIELD(name) #name, offsetof(rnnp_header_t, name)
-#define U8 RNNP_FIELD_U8
-#define U16 RNNP_FIELD_U16
-#define ANY RNNP_ANY_KIND
-#define DETECTION (1u << RNNP_TASK_DETECTION)
-#define LAYER (1u << RNNP_TASK_LAYER)
-
+// Ranges as SPEC.md's table says them.
 static const rnnp_field_t header_fields[] = {
-    { FIELD(channels), U8, LAYER, 0, 3 },
-    { FIELD(channels), U8, ANY & ~LAYER, 1, 3 },
-    { FIELD(height), U16, ANY, 1, RNNP_MAX_SIDE },
-    { FIELD(width), U16, ANY, 1, RNNP_MAX_SIDE },
-    { FIELD(num_ops), U16, LAYER, 1, 1 },
-    { FIELD(num_ops), U16, ANY & ~LAYER, 1, RNNP_MAX_OPS },
-    { FIELD(num_labels), U16, ANY, 1, RNNP_MAX_LABELS },
-    { FIELD(threshold), U16, ANY, 0, 32767 },
-    { FIELD(iou), U16, ANY, 0, 32767 },
-    { FIELD(max_candidates), U16, DETECTION | RNNP_ELSE_ZERO, 1, RNNP_MAX_CANDIDATES },
+    RNNP_FIELD(rnnp_header_t, task, RNNP_TASK_DETECTION, RNNP_TASK_LAYER),
+    RNNP_FIELD(rnnp_header_t, height, 1, RNNP_MAX_SIDE),
+    RNNP_FIELD(rnnp_header_t, width, 1, RNNP_MAX_SIDE),
+    RNNP_FIELD(rnnp_header_t, num_labels, 1, RNNP_MAX_LABELS),
+    RNNP_FIELD(rnnp_header_t, threshold, 0, 32767),
+    RNNP_FIELD(rnnp_header_t, iou, 0, 32767),
 };
 
-static bool check_header(const rnnp_header_t *h, rnnp_error_t *error) {
+bool rnnp_container_check(const uint8_t *blob, size_t size, rnnp_error_t *error) {
+    const rnnp_header_t *h = (const void *)blob;
     rnnp_check_t c = { error, -1 };
-    if (!rnnp_check_range(&c, "task", h->task, RNNP_TASK_DETECTION, RNNP_TASK_LAYER) ||
-        !rnnp_check_fields(&c, h, h->task, header_fields, sizeof(header_fields) / sizeof(header_fields[0])) ||
+    if (check_bytes(blob, size, error) != RNNP_OK) {
+        return false;
+    }
+    bool detection = h->task == RNNP_TASK_DETECTION, layer = h->task == RNNP_TASK_LAYER;
+    if (!rnnp_check_fields(&c, h, header_fields, RNNP_FIELDS(header_fields)) ||
+        !rnnp_check_range(&c, "channels", h->channels, layer ? 0 : 1, 3) ||
+        !rnnp_check_range(&c, "num_ops", h->num_ops, 1, layer ? 1 : RNNP_MAX_OPS) ||
+        !rnnp_check_range(&c, "max_candidates", h->max_candidates, detection, detection ? RNNP_MAX_CANDIDATES : 0) ||
         !rnnp_check_zeros(&c, "reserved", h->reserved, sizeof(h->reserved))) {
         return false;
     }
@@ -140,54 +133,5 @@ static bool check_header(const rnnp_header_t *h, rnnp_error_t *error) {
     }
     return rnnp_check_section(&c, "ops_offset", h->ops_offset, h->num_ops * RNNP_OP_SIZE, h->total_size) &&
         rnnp_check_section(&c, "labels_offset", h->labels_offset, h->labels_size, h->total_size) &&
-        check_name(&c, h->name) &&
-        check_labels(&c, (const uint8_t *)h + h->labels_offset, h->labels_size, h->num_labels);
-}
-
-rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t size, rnnp_error_t *error) {
-    const rnnp_header_t *h = (const void *)blob;
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (check_container(blob, size, error) != RNNP_OK || !check_header(h, error)) {
-        return error->status;
-    }
-    rnnp_model_t checked = {
-        .blob = blob,
-        .size = h->total_size,
-        .task = (rnnp_task_t)h->task,
-        .height = h->height,
-        .width = h->width,
-        .channels = h->channels,
-        .num_ops = (uint8_t)h->num_ops,
-        .num_labels = h->num_labels,
-        .threshold = h->threshold,
-        .iou = h->iou,
-        .max_candidates = h->max_candidates,
-        .golden_seed = h->golden_seed,
-        .golden_crc = h->golden_crc,
-        .name = (const char *)h->name,
-        .labels = (const char *)blob + h->labels_offset,
-    };
-    if (!rnnp_reads_pixels(&checked)) { // a layer: its operator says how many
-        checked.channels = rnnp_op(&checked, 0)->in_channels;
-    }
-    if (!rnnp_check_operators(&checked, error)) {
-        return error->status;
-    }
-    uint64_t arena = rnnp_plan_size(&checked, NULL);
-    if (arena > RNNP_MAX_ARENA) {
-        uint32_t given = arena < UINT32_MAX ? (uint32_t)arena : UINT32_MAX;
-        return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "arena", RNNP_MAX_ARENA, given);
-    }
-    *model = checked;
-    return RNNP_OK;
-}
-
-void rnnp_model_op_info(const rnnp_model_t *model, uint32_t index, rnnp_op_info_t *info) {
-    const rnnp_op_t *op = rnnp_op(model, index);
-    info->kind = (rnnp_kind_t)op->kind;
-    info->height = op->out_height;
-    info->width = op->out_width;
-    info->channels = op->out_channels;
-    info->arena = rnnp_plan_op_arena(model, index);
-    info->macs = rnnp_op_macs(op);
+        check_name(&c, h->name) && check_labels(&c, blob + h->labels_offset, h->labels_size, h->num_labels);
 }

@@ -1,5 +1,5 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
-#include "numeric.h"
+#include "../numeric.h"
 #include "tables.h"
 
 int32_t rnnp_sigmoid15(int32_t x) {

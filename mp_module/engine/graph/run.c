@@ -1,15 +1,13 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
 // One image through a model: rows come in, the scheduler (run.h) moves them through the graph.
-#include "run.h"
+#include "../run.h"
 
 #include <string.h>
 
-#include "check.h"
-#include "crc32.h"
-#include "detect.h"
-#include "frame.h"
-#include "operators.h"
+#include "../blob/crc32.h"
+#include "../frame.h"
+#include "../results/results.h"
 #include "plan.h"
 
 static rnnp_context_t get_context(const rnnp_run_t *run, void *arena) {
@@ -23,59 +21,50 @@ static void get_step(const rnnp_context_t *c, uint32_t index, rnnp_step_t *s) {
     s->context = c;
     s->index = index;
     s->op = rnnp_op(c->model, index);
-    rnnp_op_layout(&s->layout, s->op);
+    s->layout.size = s->layout.count = 0;
+    rnnp_operator(s->op)->layout(&s->layout, s->op);
     s->node = &c->nodes[index + 1];
     s->in = &c->nodes[s->op->input];
 }
 
-static uint32_t need(const rnnp_op_t *op, const rnnp_node_t *node) {
-    switch (op->kind) {
-        case RNNP_RNNPOOL:
-            return rnnp_rnnpool_need(op, node);
-        case RNNP_INVERTED_RESIDUAL:
-            return rnnp_inverted_residual_need(op, node);
-        case RNNP_GLOBAL_AVERAGE_POOL:
-            return node->rows_taken + 1u;
-        default:
-            return rnnp_conv_need(op, node);
+// What the operator wants and makes next, if it has rows left to make.
+static void set_timing(const rnnp_op_t *op, rnnp_node_t *node) {
+    if (node->rows_made < node->height) {
+        rnnp_timing_t timing;
+        rnnp_operator(op)->timing(op, node->rows_made, node->steps, &timing);
+        node->need = timing.need;
+        node->makes = timing.makes;
     }
-}
-
-static void take_step(const rnnp_step_t *s) {
-    switch (s->op->kind) {
-        case RNNP_CONV:
-            rnnp_conv_step(s);
-            break;
-        case RNNP_DETECT_HEAD:
-        case RNNP_DENSE:
-            rnnp_head_step(s);
-            break;
-        case RNNP_GLOBAL_AVERAGE_POOL:
-            rnnp_global_average_pool_step(s);
-            break;
-        case RNNP_RNNPOOL:
-            rnnp_rnnpool_step(s);
-            break;
-        default:
-            rnnp_inverted_residual_step(s);
-            break;
-    }
-    s->node->need = (uint16_t)need(s->op, s->node);
 }
 
 static bool is_result(const rnnp_model_t *model, const rnnp_op_t *op) {
-    return rnnp_op_is_result(op) || model->task == RNNP_TASK_LAYER;
+    return rnnp_operator(op)->task != 0 || model->task == RNNP_TASK_LAYER;
 }
 
-void rnnp_row_made(const rnnp_step_t *s, const void *row, uint32_t bytes) {
+// The next output row is complete: counts it and shows it to the tap.
+static void row_made(const rnnp_step_t *s) {
     const rnnp_run_t *run = s->context->run;
+    uint32_t bytes = rnnp_op_row_bytes(s->op);
     if (run->tap != NULL) {
-        run->tap(run->tap_context, s->index, s->node->rows_made, row, bytes);
+        run->tap(run->tap_context, s->index, s->node->rows_made, s->out, bytes);
     }
-    if (is_result(run->model, s->op) && !run->skip_crc) {
-        s->node->crc = rnnp_crc32(s->node->crc, row, bytes);
+    if (!run->skip_crc && is_result(run->model, s->op)) {
+        s->node->crc = rnnp_crc32(s->node->crc, s->out, bytes);
     }
     s->node->rows_made++;
+}
+
+static void take_step(rnnp_step_t *s) {
+    const rnnp_operator_t *operator = rnnp_operator(s->op);
+    rnnp_node_t *node = s->node;
+    s->out = node->ring_rows != 0 ? (uint8_t *)rnnp_ring_row(s->context, node, node->rows_made)
+                                  : (uint8_t *)rnnp_scratch(s) + operator->scratch(s->op);
+    operator->step(s);
+    if (node->makes) {
+        row_made(s);
+    }
+    node->steps++;
+    set_timing(s->op, node);
 }
 
 // Finds the ready operator of a segment that stands last in the table; false if none is ready.
@@ -83,7 +72,7 @@ static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *inde
     for (uint32_t i = c->model->num_ops; i-- > 0;) {
         const rnnp_node_t *node = &c->nodes[i + 1];
         if (node->segment == segment && node->rows_made < node->height &&
-            c->nodes[node->input].rows_made >= node->need) {
+            c->nodes[rnnp_op(c->model, i)->input].rows_made >= node->need) {
             *index = i;
             return true;
         }
@@ -121,8 +110,9 @@ static void start_segment(const rnnp_context_t *c, uint32_t segment) {
     for (uint32_t i = 0; i < c->model->num_ops; i++) {
         rnnp_step_t s;
         get_step(c, i, &s);
-        if (s.node->segment == segment && s.op->kind == RNNP_INVERTED_RESIDUAL) {
-            rnnp_inverted_residual_start(&s);
+        const rnnp_operator_t *operator = rnnp_operator(s.op);
+        if (s.node->segment == segment && operator->start != NULL) {
+            operator->start(&s);
         }
     }
 }
@@ -137,7 +127,6 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
     c->state->resample = plan->resample;
     c->state->num_segments = plan->num_segments;
     rnnp_frame_letterbox(model, &c->run->frame, &c->state->scaled_width, &c->state->scaled_height);
-    uint32_t anchors = 0;
     for (uint32_t t = 0; t <= model->num_ops; t++) {
         rnnp_node_t *node = &c->nodes[t];
         *node = (rnnp_node_t){
@@ -145,17 +134,14 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
             .row_bytes = rnnp_plan_row_bytes(model, t),
             .work = plan->work[t],
             .scratch = plan->scratch[plan->segment[t]],
-            .ring_rows = (uint16_t)rnnp_plan_ring_rows(model, t),
+            .ring_rows = model->ring_rows[t],
             .height = model->height,
             .segment = plan->segment[t],
         };
         if (t > 0) {
             const rnnp_op_t *op = rnnp_op(model, t - 1);
             node->height = op->out_height;
-            node->input = (uint8_t)op->input;
-            node->need = (uint16_t)need(op, node);
-            node->first_anchor = anchors;
-            anchors += (uint32_t)op->out_height * op->out_width * op->num_anchors;
+            set_timing(op, node);
         }
     }
 }

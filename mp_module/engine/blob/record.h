@@ -1,14 +1,14 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The blob as it lies there (SPEC.md): header, operators' records, shape rule, layout of the parameters.
-#ifndef RNNP_OP_H
-#define RNNP_OP_H
+// The blob as it lies there (SPEC.md): header, operators' records, order of weights.
+#ifndef RNNP_RECORD_H
+#define RNNP_RECORD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "numeric.h"
-#include "rnnp.h"
+#include "../numeric.h"
+#include "../rnnp.h"
 
 #define RNNP_HEADER_SIZE (128)
 #define RNNP_OP_SIZE (64)
@@ -65,30 +65,6 @@ typedef struct {
 typedef char
     rnnp_record_sizes_check_t[sizeof(rnnp_header_t) == RNNP_HEADER_SIZE && sizeof(rnnp_op_t) == RNNP_OP_SIZE ? 1 : -1];
 
-// Arrays of the parameter sections, numbered in their order.
-enum { RNNP_WEIGHT, RNNP_BIAS, RNNP_MULTIPLIER, RNNP_ANCHORS }; // CONV, DETECT_HEAD, DENSE
-enum { RNNP_POOL_MULTIPLIER }; // GLOBAL_AVERAGE_POOL
-enum {
-    RNNP_EXPAND_WEIGHT,
-    RNNP_EXPAND_BIAS,
-    RNNP_EXPAND_MULTIPLIER,
-    RNNP_DEPTHWISE_WEIGHT,
-    RNNP_DEPTHWISE_BIAS,
-    RNNP_DEPTHWISE_MULTIPLIER,
-    RNNP_PROJECT_WEIGHT,
-    RNNP_PROJECT_BIAS,
-    RNNP_PROJECT_MULTIPLIER,
-    RNNP_RESIDUAL,
-}; // INVERTED_RESIDUAL
-enum { RNNP_W1, RNNP_U1, RNNP_BZ1, RNNP_BH1, RNNP_W2, RNNP_U2, RNNP_BZ2, RNNP_BH2 }; // RNNPOOL
-#define RNNP_MAX_ARRAYS (10)
-
-// Where an operator's arrays lie, in bytes from the section's start.
-typedef struct {
-    uint32_t offset[RNNP_MAX_ARRAYS];
-    uint32_t size; // of the section, less the padding of its last array
-} rnnp_layout_t;
-
 // Weights of a dense layer (convolution, expansion, projection): [ceil(outputs / 2)][inputs rounded up to
 // RNNP_WEIGHT_BLOCK][2], zeros in the gaps.
 #define RNNP_WEIGHT_BLOCK (16)
@@ -105,19 +81,10 @@ static inline const rnnp_header_t *rnnp_header(const rnnp_model_t *model) {
 }
 
 // Record `index` of a model whose header has been checked.
-const rnnp_op_t *rnnp_op(const rnnp_model_t *model, uint32_t index);
-
-// Arrays of an operator whose counts are within the limits above; arrays that it does not have are at offset 0.
-void rnnp_op_layout(rnnp_layout_t *layout, const rnnp_op_t *op);
-
-// Size of the output along one axis; 0 if the input is smaller than the patch.
-//   size    of the input, 1..RNNP_MAX_SIDE
-//   kernel  op's kernel or kernel_w;  pad  op's pad_bottom or pad_right
-uint32_t rnnp_op_out_size(const rnnp_op_t *op, uint32_t size, uint32_t kernel, uint32_t pad);
-
-// Multiply-adds of one image; saturates. Shared sweeps count once, products with W1 once along rows and once along
-// columns.
-uint32_t rnnp_op_macs(const rnnp_op_t *op);
+static inline const rnnp_op_t *rnnp_op(const rnnp_model_t *model, uint32_t index) {
+    const rnnp_op_t *table = (const void *)(model->blob + rnnp_header(model)->ops_offset);
+    return &table[index];
+}
 
 // True if the header says that the first operator reads pixels: bytes whose int8 value is u ^ 0x80. Else it is a layer that
 // reads an int8 map.
@@ -125,26 +92,8 @@ static inline bool rnnp_reads_pixels(const rnnp_model_t *model) {
     return rnnp_header(model)->channels != 0;
 }
 
-// True if nobody reads the operator's output but the caller, in models of more than one layer.
-static inline bool rnnp_op_is_result(const rnnp_op_t *op) {
-    return op->kind == RNNP_DETECT_HEAD || op->kind == RNNP_DENSE;
-}
-
 static inline bool rnnp_op_materialized(const rnnp_op_t *op) {
     return (op->flags & RNNP_FLAG_MATERIALIZE) != 0;
 }
 
-static inline bool rnnp_op_residual(const rnnp_op_t *op) {
-    return (op->flags & RNNP_FLAG_RESIDUAL) != 0;
-}
-
-// RNNPool: patches along each axis, without the replicated ones.
-static inline uint32_t rnnp_op_patch_rows(const rnnp_op_t *op) {
-    return (uint32_t)op->out_height - op->pad_bottom;
-}
-
-static inline uint32_t rnnp_op_patch_columns(const rnnp_op_t *op) {
-    return (uint32_t)op->out_width - op->pad_right;
-}
-
-#endif // RNNP_OP_H
+#endif // RNNP_RECORD_H

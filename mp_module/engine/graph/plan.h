@@ -6,17 +6,15 @@
 //   | run state | nodes | candidates |  map of even segments  | rings, working rings, scratch |  map of odd segments |
 //                                     base                                                                        size
 //
-// Tensors are numbered as in the blob: 0 is the model's input, k the output of operator k - 1. A tensor is a ring of
-// as many rows as its most demanding consumer looks back, or a map of all its rows if it is MATERIALIZE. What a segment
+// A tensor is a ring of as many rows as the schedule needs (graph.h), or a map of all its rows if it is MATERIALIZE. What a segment
 // works with is dead when the segment ends, but for the map that it wrote: the next segment's memory starts again from
 // the base, and maps lie at the two ends in turn.
 #ifndef RNNP_PLAN_H
 #define RNNP_PLAN_H
 
-#include "op.h"
-#include "rnnp.h"
+#include "../rnnp.h"
+#include "graph.h"
 
-#define RNNP_MAX_TENSORS (RNNP_MAX_OPS + 1)
 #define RNNP_ROW_ALIGNMENT (4) // of rows of activations
 
 // Largest arena of a model with a frame of its own size; with resampling buffers it stays below 2^31.
@@ -39,9 +37,8 @@ void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t 
 // plan.size alone.
 uint64_t rnnp_plan_size(const rnnp_model_t *model, const rnnp_frame_t *frame);
 
-// Bytes between the rows of a tensor, and rows of its ring. A head has no ring: nobody reads it but the tap.
+// Bytes between the rows of a tensor.
 uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor);
-uint32_t rnnp_plan_ring_rows(const rnnp_model_t *model, uint32_t tensor);
 
 // Bytes of ring or map, working ring and state of an operator.
 uint32_t rnnp_plan_op_arena(const rnnp_model_t *model, uint32_t index);

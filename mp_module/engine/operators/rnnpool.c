@@ -22,9 +22,11 @@
 //            RNNP_LANES patches, [kernel]...
 #include <string.h>
 
-#include "kernels.h"
-#include "numeric.h"
-#include "operators.h"
+#include "../kernels/kernels.h"
+#include "../numeric.h"
+#include "operator.h"
+
+enum { W1, U1, BZ1, BH1, W2, U2, BZ2, BH2 }; // its arrays, in their order
 
 // A map of products.
 typedef struct {
@@ -45,6 +47,15 @@ typedef struct {
     map_t pixels, columns; // products with W1, with W2
     int16_t *tile, *rows;
 } pool_t;
+
+// Patches along each axis, without the replicated ones.
+static uint32_t patch_rows(const rnnp_op_t *op) {
+    return (uint32_t)op->out_height - op->pad_bottom;
+}
+
+static uint32_t patch_columns(const rnnp_op_t *op) {
+    return (uint32_t)op->out_width - op->pad_right;
+}
 
 static uint32_t hidden2(const rnnp_op_t *op) {
     return op->out_channels / 4u;
@@ -75,7 +86,7 @@ static bool keeps_states(const rnnp_op_t *op) {
 
 // Values of the states of a row of patches.
 static uint32_t state_row(const rnnp_op_t *op) {
-    uint32_t groups = (rnnp_op_patch_columns(op) + overlap(op) + RNNP_LANES - 1) / RNNP_LANES;
+    uint32_t groups = (patch_columns(op) + overlap(op) + RNNP_LANES - 1) / RNNP_LANES;
     return keeps_states(op) ? groups * phases(op) * RNNP_TILE_VALUES(op->mid_channels) : 0;
 }
 
@@ -91,32 +102,88 @@ static uint32_t row_values(const rnnp_op_t *op) {
     return rnnp_max_u32(2 * pixels, op->kernel * RNNP_TILE_VALUES(hidden2(op)));
 }
 
-uint32_t rnnp_rnnpool_lookback(const rnnp_op_t *op) {
-    return keeps_states(op) ? 1 : op->kernel;
+static uint32_t work(const rnnp_op_t *op) {
+    return depth(op) * state_row(op) * (uint32_t)sizeof(int16_t) + op->kernel * patch_columns(op) * op->mid_channels;
 }
 
-uint32_t rnnp_rnnpool_work(const rnnp_op_t *op) {
-    return depth(op) * state_row(op) * (uint32_t)sizeof(int16_t) +
-        op->kernel * rnnp_op_patch_columns(op) * op->mid_channels;
-}
-
-uint32_t rnnp_rnnpool_scratch(const rnnp_op_t *op) {
+static uint32_t scratch(const rnnp_op_t *op) {
     uint32_t in = op->in_channels, h1 = op->mid_channels, h2 = hidden2(op);
     uint32_t values = RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)) + map_values(op, h2) + map_values(op, h1) + row_values(op);
     return values * (uint32_t)sizeof(int16_t) +
         (RNNP_CELL_WORDS(in, h1) + RNNP_CELL_WORDS(h1, h2)) * (uint32_t)sizeof(uint32_t);
 }
 
-uint32_t rnnp_rnnpool_need(const rnnp_op_t *op, const rnnp_node_t *node) {
-    bool replicate = node->rows_made >= rnnp_op_patch_rows(op);
-    return node->rows_taken + (replicate ? 0u : 1u);
+static uint32_t out_size(const rnnp_op_t *op, uint32_t size, uint32_t patch, uint32_t pad) {
+    return (size - patch) / op->stride + 1 + pad;
+}
+
+static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
+    return (op->out_channels % 4 == 0 || rnnp_bad(c, "out_channels", 4, op->out_channels)) &&
+        rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height) &&
+        rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width) &&
+        rnnp_check_output(c, op, out_size(op, op->in_height, op->kernel, op->pad_bottom),
+            out_size(op, op->in_width, op->kernel_w, op->pad_right));
+}
+
+static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
+    uint32_t inputs[2] = { op->in_channels, op->mid_channels }, hidden[2] = { op->mid_channels, hidden2(op) };
+    for (uint32_t i = 0; i < 2; i++) {
+        rnnp_layout_add(layout, 2 * hidden[i] * inputs[i]);
+        rnnp_layout_add(layout, 2 * hidden[i] * hidden[i]);
+        rnnp_layout_add(layout, 2 * hidden[i]);
+        rnnp_layout_add(layout, 2 * hidden[i]);
+    }
+}
+
+static bool check_matrix(const rnnp_check_t *c, const char *what, const int16_t *rows, uint32_t outputs,
+    uint32_t inputs, uint32_t largest_input) {
+    for (uint32_t o = 0; o < outputs; o++) {
+        uint32_t weights = 0; // at most 2^25
+        for (uint32_t i = 0; i < inputs; i++) {
+            weights += rnnp_magnitude(*rows++);
+        }
+        uint64_t sum = (uint64_t)weights * largest_input;
+        if (sum > INT32_MAX) {
+            return rnnp_bad(c, what, INT32_MAX, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+        }
+    }
+    return true;
+}
+
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    uint32_t h1 = op->mid_channels, h2 = hidden2(op);
+    return check_matrix(c, "w1", arrays[W1], h1, op->in_channels, 255) &&
+        check_matrix(c, "u1", arrays[U1], h1, h1, 32768) && check_matrix(c, "w2", arrays[W2], h2, h1, 32768) &&
+        check_matrix(c, "u2", arrays[U2], h2, h2, 32768);
+}
+
+static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
+    uint32_t first = made * op->stride, used = (patch_rows(op) - 1) * op->stride + op->kernel; // rows of some patch
+    bool replicate = made >= patch_rows(op);
+    timing->need = (uint16_t)rnnp_min_u32(steps + 1, used);
+    timing->oldest = (uint16_t)(keeps_states(op) ? steps : rnnp_min_u32(steps, first));
+    timing->makes = replicate || steps + 1 == first + op->kernel;
+}
+
+static uint64_t macs(const rnnp_op_t *op) {
+    uint32_t rows = op->kernel, columns = op->kernel_w, s = op->stride;
+    uint32_t h1 = op->mid_channels, h2 = hidden2(op);
+    uint32_t n_y = patch_rows(op), n_x = patch_columns(op);
+    // Pixel rows and columns that some patch covers.
+    uint32_t used_y = (n_y - 1) * rnnp_min_u32(s, rows) + rows;
+    uint32_t used_x = (n_x - 1) * rnnp_min_u32(s, columns) + columns;
+    uint64_t products = rnnp_multiply(h1 * op->in_channels, used_y * used_x + n_y * used_x * rows);
+    uint64_t sweeps1 = rnnp_multiply(h1 * h1, used_y * n_x * (columns - 1) + n_y * used_x * (rows - 1));
+    uint64_t summaries = rnnp_multiply(h2 * h1, used_y * n_x + n_y * used_x);
+    uint64_t sweeps2 = rnnp_multiply(h2 * h2, n_y * n_x * 2 * (rows - 1 + columns - 1));
+    return products + sweeps1 + summaries + sweeps2;
 }
 
 // Fills in a cell whose arrays are numbered from `array` on. Returns what is behind its packed copy.
 __attribute__((noinline)) static uint32_t *get_cell(
     const rnnp_step_t *s, rnnp_cell_t *cell, uint32_t array, uint32_t inputs, uint32_t hidden, uint32_t *packed) {
     const rnnp_op_t *op = s->op;
-    bool first = array == RNNP_W1;
+    bool first = array == W1;
     cell->w = rnnp_parameters(s, array);
     cell->u = rnnp_parameters(s, array + 1);
     cell->bz = rnnp_parameters(s, array + 2);
@@ -135,13 +202,13 @@ __attribute__((noinline)) static uint32_t *get_cell(
 static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     const rnnp_op_t *op = s->op;
     uint32_t h1 = op->mid_channels, h2 = hidden2(op);
-    uint32_t *packed = get_cell(s, &pool->rnn1, RNNP_W1, op->in_channels, h1, rnnp_scratch(s));
-    packed = get_cell(s, &pool->rnn2, RNNP_W2, h1, h2, packed);
+    uint32_t *packed = get_cell(s, &pool->rnn1, W1, op->in_channels, h1, rnnp_scratch(s));
+    packed = get_cell(s, &pool->rnn2, W2, h1, h2, packed);
     pool->step = s;
     pool->patch_height = op->kernel;
     pool->patch_width = op->kernel_w;
     pool->stride = op->stride;
-    pool->patch_columns = rnnp_op_patch_columns(op);
+    pool->patch_columns = patch_columns(op);
     pool->phases = phases(op);
     pool->overlap = overlap(op);
     pool->pitch = RNNP_LANES + overlap(op);
@@ -258,7 +325,7 @@ static void pool_summaries(
 //   out  where the row of patches goes whose last input row this is; else NULL
 static void take_row(const pool_t *p, uint32_t y, int8_t *out) {
     uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden, made = p->step->node->rows_made;
-    uint32_t end = p->state_row == 0 ? 0 : rnnp_min_u32(y / p->stride + 1, rnnp_op_patch_rows(p->step->op));
+    uint32_t end = p->state_row == 0 ? 0 : rnnp_min_u32(y / p->stride + 1, patch_rows(p->step->op));
     int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
     rnnp_kernel_cell_pack(&p->rnn1);
     if (out != NULL) {
@@ -307,27 +374,58 @@ static void replicate_row(const rnnp_step_t *s, int8_t *out, uint32_t bytes) {
     }
 }
 
-void rnnp_rnnpool_step(const rnnp_step_t *s) {
+static void step(const rnnp_step_t *s) {
     rnnp_node_t *node = s->node;
     uint32_t bytes = (uint32_t)s->op->out_width * s->op->out_channels;
-    int8_t *out = rnnp_ring_row(s->context, node, node->rows_made);
-    if (node->rows_made >= rnnp_op_patch_rows(s->op)) {
+    int8_t *out = node->makes ? s->out : NULL;
+    if (node->rows_made >= patch_rows(s->op)) {
         replicate_row(s, out, bytes);
-        rnnp_row_made(s, out, bytes);
         return;
     }
     pool_t pool;
     get_pool(s, &pool);
-    uint32_t y = node->rows_taken++;
-    bool last = y + 1 == node->rows_made * pool.stride + pool.patch_height;
-    if (y % pool.stride < pool.patch_height) { // else it lies between patches
-        take_row(&pool, y, last ? out : NULL);
+    if (node->steps % pool.stride < pool.patch_height) { // else it lies between patches
+        take_row(&pool, node->steps, out);
     }
-    if (last) {
+    if (out != NULL) {
         uint32_t pixel = s->op->out_channels;
         for (int8_t *to = out + pool.patch_columns * pixel; to < out + bytes; to += pixel) {
             memcpy(to, to - pixel, pixel);
         }
-        rnnp_row_made(s, out, bytes);
     }
 }
+
+static const rnnp_field_t fields[] = {
+    RNNP_FIELD(rnnp_op_t, kernel, 1, RNNP_MAX_PATCH),
+    RNNP_FIELD(rnnp_op_t, kernel_w, 1, RNNP_MAX_PATCH),
+    RNNP_FIELD(rnnp_op_t, stride, 1, RNNP_MAX_PATCH),
+    RNNP_FIELD(rnnp_op_t, act_min, -128, -128),
+    RNNP_FIELD(rnnp_op_t, act_max, 127, 127),
+    RNNP_FIELD(rnnp_op_t, pad_bottom, 0, 8),
+    RNNP_FIELD(rnnp_op_t, pad_right, 0, 8),
+    RNNP_FIELD(rnnp_op_t, mid_channels, 1, RNNP_MAX_HIDDEN),
+    RNNP_FIELD(rnnp_op_t, shift_w1, 0, 24),
+    RNNP_FIELD(rnnp_op_t, shift_u1, 0, 24),
+    RNNP_FIELD(rnnp_op_t, shift_w2, 0, 24),
+    RNNP_FIELD(rnnp_op_t, shift_u2, 0, 24),
+    RNNP_FIELD(rnnp_op_t, zeta1, 0, 32768),
+    RNNP_FIELD(rnnp_op_t, nu1, 0, 32767),
+    RNNP_FIELD(rnnp_op_t, zeta2, 0, 32768),
+    RNNP_FIELD(rnnp_op_t, nu2, 0, 32767),
+    RNNP_FIELD(rnnp_op_t, out_channels, 1, 4 * RNNP_MAX_HIDDEN),
+};
+
+const rnnp_operator_t rnnp_rnnpool = {
+    .flags = RNNP_FLAG_SMOOTH,
+    .fields = fields,
+    .num_fields = RNNP_FIELDS(fields),
+    .check = check,
+    .layout = layout,
+    .check_parameters = check_parameters,
+    .timing = timing,
+    .macs = macs,
+    .work_name = "row summaries",
+    .work = work,
+    .scratch = scratch,
+    .step = step,
+};

@@ -1,0 +1,64 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+#include "check.h"
+
+#include "../numeric.h"
+
+rnnp_status_t rnnp_fail(
+    rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected, uint32_t given) {
+    error->status = status;
+    error->op = (int16_t)op;
+    error->what = what;
+    error->expected = expected;
+    error->given = given;
+    return status;
+}
+
+bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given) {
+    rnnp_fail(check->error, RNNP_ERROR_FORMAT, check->op, what, expected, given);
+    return false;
+}
+
+bool rnnp_check_range(const rnnp_check_t *check, const char *what, int32_t value, int32_t low, int32_t high) {
+    if (value < low || value > high) {
+        return rnnp_bad(check, what, (uint32_t)(value < low ? low : high), (uint32_t)value);
+    }
+    return true;
+}
+
+bool rnnp_check_equal(const rnnp_check_t *check, const char *what, int32_t value, int32_t expected) {
+    return rnnp_check_range(check, what, value, expected, expected);
+}
+
+bool rnnp_check_fields(const rnnp_check_t *check, const void *record, const rnnp_field_t *fields, uint32_t count) {
+    for (const rnnp_field_t *f = fields; f < fields + count; f++) {
+        const uint8_t *at = (const uint8_t *)record + f->at;
+        int32_t value = f->wide ? *(const uint16_t *)(const void *)at : *at;
+        value = f->low < 0 ? (int8_t)value : value;
+        if (!rnnp_check_range(check, f->what, value, f->low, f->low < 0 ? (int16_t)f->high : f->high)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool rnnp_check_zeros(const rnnp_check_t *check, const char *what, const uint8_t *bytes, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes[i] != 0) {
+            return rnnp_bad(check, what, 0, bytes[i]);
+        }
+    }
+    return true;
+}
+
+bool rnnp_check_section(const rnnp_check_t *check, const char *what, uint32_t offset, uint32_t size, uint32_t total) {
+    if (offset % RNNP_SECTION_ALIGNMENT != 0) {
+        return rnnp_bad(check, what, RNNP_SECTION_ALIGNMENT, offset);
+    }
+    if (offset < RNNP_HEADER_SIZE) {
+        return rnnp_bad(check, what, RNNP_HEADER_SIZE, offset);
+    }
+    if (offset > total || size > total - offset) {
+        return rnnp_bad(check, what, size < total ? total - size : 0, offset);
+    }
+    return true;
+}

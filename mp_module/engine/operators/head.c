@@ -1,0 +1,131 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// DETECT_HEAD: a convolution to int16. In a detector its rows go no further than to the list of candidates.
+#include "head.h"
+
+#include <string.h>
+
+#include "../kernels/tables.h"
+#include "../numeric.h"
+#include "conv.h"
+
+uint32_t rnnp_head_anchors(const rnnp_model_t *model, uint32_t num_ops) {
+    uint32_t anchors = 0; // at most 2^31
+    for (uint32_t i = 0; i < num_ops; i++) {
+        const rnnp_op_t *op = rnnp_op(model, i);
+        anchors += op->kind == RNNP_DETECT_HEAD ? rnnp_op_pixels(op) * op->num_anchors : 0;
+    }
+    return anchors;
+}
+
+static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
+    return rnnp_check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors) &&
+        rnnp_conv_check(c, op);
+}
+
+static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
+    rnnp_conv_layout(layout, op);
+    rnnp_layout_add(layout, 4 * (uint32_t)op->num_anchors);
+}
+
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    const uint16_t *sides = arrays[RNNP_ANCHORS];
+    for (uint32_t i = 0; i < 2u * op->num_anchors; i++) {
+        if (!rnnp_check_range(c, "anchors", sides[i], 1, 32767)) {
+            return false;
+        }
+    }
+    return rnnp_conv_check_parameters(c, op, arrays);
+}
+
+// One axis of a box: its two edges from the anchor's centre (Q4) and size (Q4) and the head's offset and log2 (Q12).
+static void decode_axis(
+    int32_t centre, int32_t size, int32_t offset, int32_t log2_ratio, int16_t *edge1, int16_t *edge2) {
+    int32_t c = centre + ((size * offset + 2048) >> 12);
+    int32_t extent = (int32_t)(((int64_t)size * rnnp_exp2_14(log2_ratio) + 8192) >> 14);
+    extent = extent < 1 ? 1 : extent;
+    int32_t first = c - (extent >> 1);
+    *edge1 = rnnp_sat16(first);
+    *edge2 = rnnp_sat16(first + extent);
+}
+
+// The order of candidates: does (logit, anchor) come before b?
+static bool before(int16_t logit, uint32_t anchor, const rnnp_candidate_t *b) {
+    return logit != b->logit ? logit > b->logit : anchor < b->anchor;
+}
+
+// Makes room for a candidate at its place; NULL if it is not among the best max_candidates.
+static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t anchor) {
+    rnnp_candidate_t *list = (void *)(c->arena + c->state->candidates);
+    uint32_t count = c->state->num_candidates, capacity = c->model->max_candidates;
+    if (count == capacity) {
+        if (!before(logit, anchor, &list[count - 1])) {
+            return NULL;
+        }
+        count--; // the last one falls out
+    }
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (before(logit, anchor, &list[middle])) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    memmove(list + low + 1, list + low, (count - low) * sizeof(list[0]));
+    c->state->num_candidates = count + 1;
+    return list + low;
+}
+
+static void decode_row(const rnnp_step_t *s, const int16_t *row) {
+    const rnnp_op_t *op = s->op;
+    const uint16_t *anchors = rnnp_parameters(s, RNNP_ANCHORS);
+    int32_t iy = s->node->rows_made;
+    uint32_t index = rnnp_head_anchors(s->context->model, s->index) +
+        s->node->rows_made * (uint32_t)op->out_width * op->num_anchors;
+    for (int32_t ix = 0; ix < op->out_width; ix++) {
+        for (uint32_t a = 0; a < op->num_anchors; a++, index++, row += RNNP_VALUES_PER_ANCHOR) {
+            rnnp_candidate_t *candidate = row[0] >= s->context->state->logit_min ? insert(s->context, row[0], index)
+                                                                                 : NULL;
+            if (candidate == NULL) {
+                continue;
+            }
+            int16_t *box = candidate->box;
+            decode_axis((2 * ix + 1) * op->step * 8, anchors[2 * a], row[1], row[3], &box[0], &box[2]);
+            decode_axis((2 * iy + 1) * op->step * 8, anchors[2 * a + 1], row[2], row[4], &box[1], &box[3]);
+            candidate->logit = row[0];
+            candidate->anchor = (uint16_t)index;
+        }
+    }
+}
+
+static void step(const rnnp_step_t *s) {
+    rnnp_conv_row(s, true);
+    if (s->node->ring_rows == 0) { // else the row is the result
+        decode_row(s, s->out);
+    }
+}
+
+static const rnnp_field_t fields[] = {
+    RNNP_FIELD(rnnp_op_t, kernel, 1, 3),
+    RNNP_FIELD(rnnp_op_t, kernel_w, 1, 3),
+    RNNP_FIELD(rnnp_op_t, stride, 1, 1),
+    RNNP_FIELD(rnnp_op_t, act_min, -128, -128),
+    RNNP_FIELD(rnnp_op_t, act_max, 127, 127),
+    RNNP_FIELD(rnnp_op_t, num_anchors, 1, RNNP_MAX_ANCHORS),
+    RNNP_FIELD(rnnp_op_t, step, 1, 512),
+};
+
+const rnnp_operator_t rnnp_detect_head = {
+    .task = RNNP_TASK_DETECTION,
+    .fields = fields,
+    .num_fields = RNNP_FIELDS(fields),
+    .check = check,
+    .layout = layout,
+    .check_parameters = check_parameters,
+    .timing = rnnp_conv_timing,
+    .macs = rnnp_conv_macs,
+    .scratch = rnnp_conv_scratch,
+    .step = step,
+};

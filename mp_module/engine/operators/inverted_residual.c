@@ -1,0 +1,230 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// INVERTED_RESIDUAL, fused, an input row at a time: it is expanded, filtered with the two rows above it, and projected.
+//
+// The expanded rows are planar: a row of columns a channel, which is what a depthwise convolution is fast on. Of the three
+// that it needs only two are kept. The newest is made in scratch memory (*fresh*); the filtered row takes the place of the
+// oldest, which nobody needs any more. With stride 1, the fresh row takes it when it has been projected. With stride 2
+// nobody needs the middle row any more either: the fresh one takes that, some channels at a time.
+//
+// Kept rows have a pixel of padding at both ends, and the ring starts filled with the padding value, which is also the row
+// above the first. So the kernels never see an edge.
+//
+//   ring     two expanded rows, [mid_channels][pitch], column x at x + 1; the middle one of output i is in slot i % 2
+//   scratch  the fresh row or its channels, then what the kernels want
+#include <string.h>
+
+#include "../kernels/kernels.h"
+#include "../numeric.h"
+#include "operator.h"
+
+// Its arrays, in their order.
+enum {
+    EXPAND_WEIGHT,
+    EXPAND_BIAS,
+    EXPAND_MULTIPLIER,
+    DEPTHWISE_WEIGHT,
+    DEPTHWISE_BIAS,
+    DEPTHWISE_MULTIPLIER,
+    PROJECT_WEIGHT,
+    PROJECT_BIAS,
+    PROJECT_MULTIPLIER,
+    RESIDUAL,
+};
+
+static bool has_residual(const rnnp_op_t *op) {
+    return (op->flags & RNNP_FLAG_RESIDUAL) != 0;
+}
+
+static uint32_t out_size(const rnnp_op_t *op, uint32_t size) {
+    return (size - 1) / op->stride + 1;
+}
+
+static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
+    return rnnp_check_range(c, "exp_min", op->exp_min, -128, op->exp_max) &&
+        rnnp_check_range(c, "dw_min", op->dw_min, -128, op->dw_max) &&
+        (!has_residual(op) ||
+            (rnnp_check_equal(c, "stride", op->stride, 1) &&
+                rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels))) &&
+        rnnp_check_output(c, op, out_size(op, op->in_height), out_size(op, op->in_width));
+}
+
+static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
+    uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
+    rnnp_layout_add_dense(layout, mid, in);
+    rnnp_layout_add(layout, RNNP_DEPTHWISE_RECORD * mid);
+    rnnp_layout_add(layout, 4 * mid);
+    rnnp_layout_add(layout, 4 * mid);
+    rnnp_layout_add_dense(layout, out, mid);
+    if (has_residual(op)) {
+        rnnp_layout_add(layout, 4 * out);
+    }
+}
+
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
+    return rnnp_check_dense(c, "expand_weight", arrays + EXPAND_WEIGHT, mid, in, NULL) &&
+        rnnp_check_depthwise(c, "depthwise_weight", arrays + DEPTHWISE_WEIGHT, mid) &&
+        rnnp_check_dense(
+            c, "project_weight", arrays + PROJECT_WEIGHT, out, mid, has_residual(op) ? arrays[RESIDUAL] : NULL);
+}
+
+static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
+    timing->need = (uint16_t)rnnp_min_u32(steps + 1, op->in_height); // past the last row comes one of padding
+    timing->oldest = (uint16_t)(has_residual(op) ? made : steps); // the residual comes with the input row after it
+    timing->makes = steps == made * op->stride + 1; // output row i is centred on row i * stride
+}
+
+static uint64_t macs(const rnnp_op_t *op) {
+    uint32_t in = (uint32_t)op->in_height * op->in_width, mid = op->mid_channels, out = rnnp_op_pixels(op);
+    return rnnp_multiply(in, op->in_channels * mid) + rnnp_multiply(out, mid * (9u + op->out_channels)) +
+        (has_residual(op) ? rnnp_multiply(out, op->out_channels) : 0);
+}
+
+// Bytes of a channel's row: padding at both ends, and what the kernels may read and write behind it.
+static uint32_t row_pitch(const rnnp_op_t *op) {
+    return rnnp_align(op->in_width + 4u, 4);
+}
+
+static uint32_t ring_row_bytes(const rnnp_op_t *op) {
+    return rnnp_align(row_pitch(op) * op->mid_channels, RNNP_ALIGNMENT);
+}
+
+#define GROUP (32) // channels of a fresh row at a time with stride 2: even, for the weights are stored in pairs
+
+static uint32_t fresh_channels(const rnnp_op_t *op) {
+    return op->stride == 2 ? rnnp_min_u32(GROUP, op->mid_channels) : op->mid_channels;
+}
+
+static uint32_t fresh_bytes(const rnnp_op_t *op) {
+    return rnnp_align(row_pitch(op) * fresh_channels(op), RNNP_ALIGNMENT);
+}
+
+static uint32_t work(const rnnp_op_t *op) {
+    return 2 * ring_row_bytes(op);
+}
+
+static uint32_t scratch(const rnnp_op_t *op) {
+    return fresh_bytes(op) + rnnp_tile_bytes(rnnp_max_u32(op->in_channels, op->mid_channels));
+}
+
+static void start(const rnnp_step_t *s) {
+    memset(rnnp_work(s), s->op->exp_zero_point, work(s->op));
+}
+
+// Makes `count` channels of expanded row y, from `first` on, padding included.
+static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t count, int8_t *row) {
+    const rnnp_op_t *op = s->op;
+    uint32_t pitch = row_pitch(op), size = pitch * count;
+    if (y >= op->in_height) {
+        memset(row, op->exp_zero_point, size);
+    } else {
+        const int8_t *weight = rnnp_parameters(s, EXPAND_WEIGHT);
+        const int32_t *bias = rnnp_parameters(s, EXPAND_BIAS);
+        const int32_t *multiplier = rnnp_parameters(s, EXPAND_MULTIPLIER);
+        const rnnp_pointwise_t expansion = {
+            .weight = weight + rnnp_weight_index(op->in_channels, first, 0),
+            .in_channels = op->in_channels,
+            .out_channels = (uint16_t)count,
+            .out_pitch = (uint16_t)pitch,
+            .stride = 1,
+            .requantize = { bias + first, multiplier + first, op->exp_zero_point, op->exp_min, op->exp_max },
+            .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
+        };
+        rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, y), NULL, op->in_width, row + 1);
+        int8_t padding = op->exp_zero_point;
+        for (int8_t *left = row, *right = row + op->in_width + 1; left < row + size; left += pitch, right += pitch) {
+            *left = *right = padding;
+        }
+    }
+}
+
+// Filters `count` channels of three expanded rows, from `first` on; the result takes the place of the first row.
+static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t *const *rows) {
+    const rnnp_op_t *op = s->op;
+    const int8_t *weight = rnnp_parameters(s, DEPTHWISE_WEIGHT);
+    const int32_t *bias = rnnp_parameters(s, DEPTHWISE_BIAS);
+    const int32_t *multiplier = rnnp_parameters(s, DEPTHWISE_MULTIPLIER);
+    const rnnp_depthwise_t depthwise = {
+        .weight = weight + first * RNNP_DEPTHWISE_RECORD,
+        .channels = (uint16_t)count,
+        .pitch = (uint16_t)row_pitch(op),
+        .stride = op->stride,
+        .requantize = { bias + first, multiplier + first, op->dw_zero_point, op->dw_min, op->dw_max },
+    };
+    rnnp_kernel_depthwise(&depthwise, rows, op->out_width);
+}
+
+// Makes the next output row from a filtered one.
+static void project(const rnnp_step_t *s, const int8_t *filtered) {
+    const rnnp_op_t *op = s->op;
+    const rnnp_pointwise_t projection = {
+        .weight = rnnp_parameters(s, PROJECT_WEIGHT),
+        .residual = has_residual(op) ? rnnp_parameters(s, RESIDUAL) : NULL,
+        .in_channels = op->mid_channels,
+        .out_channels = op->out_channels,
+        .in_pitch = (uint16_t)row_pitch(op),
+        .stride = op->stride,
+        .requantize = { rnnp_parameters(s, PROJECT_BIAS), rnnp_parameters(s, PROJECT_MULTIPLIER), op->out_zero_point,
+            op->act_min, op->act_max },
+        .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
+    };
+    const int8_t *skip = has_residual(op) ? rnnp_input_row(s, s->node->rows_made) : NULL;
+    rnnp_kernel_pointwise(&projection, filtered, skip, op->out_width, s->out);
+}
+
+static void step(const rnnp_step_t *s) {
+    const rnnp_op_t *op = s->op;
+    uint32_t y = s->node->steps, i = s->node->rows_made, pitch = row_pitch(op), mid = op->mid_channels;
+    int8_t *slots[2] = { rnnp_work(s), (int8_t *)rnnp_work(s) + ring_row_bytes(op) };
+    int8_t *oldest = slots[(i + 1) % 2], *middle = slots[i % 2], *fresh = rnnp_scratch(s);
+    if (!s->node->makes) {
+        expand(s, y, 0, mid, middle);
+        return;
+    }
+    for (uint32_t first = 0; first < mid; first += fresh_channels(op)) {
+        uint32_t count = rnnp_min_u32(fresh_channels(op), mid - first), at = first * pitch;
+        expand(s, y, first, count, fresh);
+        filter(s, first, count, (int8_t *const[]){ oldest + at, middle + at, fresh });
+        if (op->stride == 2) {
+            memcpy(middle + at, fresh, count * pitch);
+        }
+    }
+    project(s, oldest);
+    if (op->stride == 1) {
+        memcpy(oldest, fresh, mid * pitch);
+    }
+}
+
+static const rnnp_field_t fields[] = {
+    RNNP_FIELD(rnnp_op_t, kernel, 3, 3),
+    RNNP_FIELD(rnnp_op_t, kernel_w, 3, 3),
+    RNNP_FIELD(rnnp_op_t, stride, 1, 2),
+    RNNP_FIELD(rnnp_op_t, out_zero_point, -128, 127),
+    RNNP_FIELD(rnnp_op_t, act_min, -128, -128),
+    RNNP_FIELD(rnnp_op_t, act_max, 127, 127),
+    RNNP_FIELD(rnnp_op_t, mid_channels, 1, RNNP_MAX_CHANNELS),
+    RNNP_FIELD(rnnp_op_t, exp_zero_point, -128, 127),
+    RNNP_FIELD(rnnp_op_t, dw_zero_point, -128, 127),
+    RNNP_FIELD(rnnp_op_t, exp_min, -128, 127),
+    RNNP_FIELD(rnnp_op_t, exp_max, -128, 127),
+    RNNP_FIELD(rnnp_op_t, dw_min, -128, 127),
+    RNNP_FIELD(rnnp_op_t, dw_max, -128, 127),
+    RNNP_FIELD(rnnp_op_t, out_channels, 1, RNNP_MAX_CHANNELS),
+};
+
+const rnnp_operator_t rnnp_inverted_residual = {
+    .flags = RNNP_FLAG_RESIDUAL,
+    .fields = fields,
+    .num_fields = RNNP_FIELDS(fields),
+    .check = check,
+    .layout = layout,
+    .check_parameters = check_parameters,
+    .timing = timing,
+    .macs = macs,
+    .work_name = "expanded",
+    .work = work,
+    .scratch = scratch,
+    .start = start,
+    .step = step,
+};

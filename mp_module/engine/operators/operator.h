@@ -1,0 +1,120 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// What an operator is. One file a kind says everything about it in an rnnp_operator_t; operators.c is the table of those
+// that are compiled in. Nothing else knows kinds.
+#ifndef RNNP_OPERATOR_H
+#define RNNP_OPERATOR_H
+
+#include "../blob/check.h"
+#include "../blob/record.h"
+#include "../run.h"
+
+// Where an operator's arrays lie, in bytes from the start of its parameter section.
+#define RNNP_MAX_ARRAYS (10)
+typedef struct {
+    uint32_t offset[RNNP_MAX_ARRAYS];
+    uint32_t size; // of the section, less the padding of its last array
+    uint32_t count;
+} rnnp_layout_t;
+
+// Appends an array of `size` bytes.
+void rnnp_layout_add(rnnp_layout_t *layout, uint32_t size);
+
+// Appends weights, biases and multipliers of a dense layer: three arrays (SPEC.md).
+void rnnp_layout_add_dense(rnnp_layout_t *layout, uint32_t outputs, uint32_t inputs);
+
+// An operator's next step.
+typedef struct {
+    uint16_t need; // input rows that must be there
+    uint16_t oldest; // input row: neither this step nor a later one reads an older one
+    bool makes; // an output row
+} rnnp_timing_t;
+
+// One step of an operator: its record, its node and its input's.
+typedef struct {
+    const rnnp_context_t *context;
+    uint32_t index;
+    const rnnp_op_t *op;
+    rnnp_layout_t layout;
+    rnnp_node_t *node;
+    const rnnp_node_t *in;
+    void *out; // where the next output row goes
+} rnnp_step_t;
+
+typedef struct {
+    uint8_t flags; // that it may have, beside MATERIALIZE
+    uint8_t task; // whose result it gives: int16 rows that no other operator reads. 0: an int8 map
+    uint8_t num_fields;
+    const rnnp_field_t *fields; // its own in the record and their ranges; all others are 0
+
+    // Checks what ranges do not say, and the shape of the output. Fields, input and zero points were checked.
+    bool (*check)(const rnnp_check_t *check, const rnnp_op_t *op);
+    void (*layout)(rnnp_layout_t *layout, const rnnp_op_t *op); // into an empty one
+    bool (*check_parameters)(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays);
+
+    // Of the step after `steps`, which made `made` rows. Not called when all are made.
+    void (*timing)(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing);
+    uint64_t (*macs)(const rnnp_op_t *op); // multiply-adds of one image
+
+    const char *work_name; // what it keeps from step to step, for people
+    uint32_t (*work)(const rnnp_op_t *op); // bytes of it; NULL: none
+    uint32_t (*scratch)(const rnnp_op_t *op); // bytes that it needs within a step; NULL: none
+    void (*start)(const rnnp_step_t *s); // prepares what it keeps; NULL: nothing to do
+    void (*step)(const rnnp_step_t *s); // makes one output row, or none
+} rnnp_operator_t;
+
+// NULL, with the error filled, if the kind is unknown or not compiled in.
+const rnnp_operator_t *rnnp_operator_find(const rnnp_check_t *check, uint32_t kind);
+
+// Of a record whose kind has been found.
+const rnnp_operator_t *rnnp_operator(const rnnp_op_t *op);
+
+// Bytes of a row of its output.
+uint32_t rnnp_op_row_bytes(const rnnp_op_t *op);
+
+// ---- What operators share ----
+
+// The shape of the output is height x width, both within limits.
+bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t height, uint32_t width);
+
+// Weights of a layer as SPEC.md lays them out, and the sums of docs/arithmetic.md, section 2.
+//   arrays  weights, biases, multipliers
+//   residual  weights of a second input; NULL: none
+bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
+    uint32_t inputs, const void *residual);
+
+// The same for a depthwise 3x3.
+bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels);
+
+static inline uint32_t rnnp_magnitude(int32_t v) {
+    return v < 0 ? 0u - (uint32_t)v : (uint32_t)v;
+}
+
+// Products of two numbers, which are below 2^32 each for all shapes that there are.
+static inline uint64_t rnnp_multiply(uint32_t a, uint32_t b) {
+    return (uint64_t)a * b;
+}
+
+// Output pixels.
+static inline uint32_t rnnp_op_pixels(const rnnp_op_t *op) {
+    return (uint32_t)op->out_height * op->out_width;
+}
+
+// Row y of the input; it must be one of the last ring_rows rows made.
+static inline const int8_t *rnnp_input_row(const rnnp_step_t *s, uint32_t y) {
+    return rnnp_ring_row(s->context, s->in, y);
+}
+
+static inline void *rnnp_work(const rnnp_step_t *s) {
+    return s->context->arena + s->node->work;
+}
+
+static inline void *rnnp_scratch(const rnnp_step_t *s) {
+    return s->context->arena + s->node->scratch;
+}
+
+static inline const void *rnnp_parameters(const rnnp_step_t *s, uint32_t array) {
+    return s->context->model->blob + s->op->params_offset + s->layout.offset[array];
+}
+
+#endif // RNNP_OPERATOR_H

@@ -1,0 +1,145 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// The table of operators. A kind is left out of a firmware by -DRNNP_WITH_<KIND>=0: a blob that has it is then refused by
+// its name.
+#include "operator.h"
+
+#include "../numeric.h"
+
+#ifndef RNNP_WITH_CONV
+#define RNNP_WITH_CONV (1)
+#endif
+#ifndef RNNP_WITH_RNNPOOL
+#define RNNP_WITH_RNNPOOL (1)
+#endif
+#ifndef RNNP_WITH_INVERTED_RESIDUAL
+#define RNNP_WITH_INVERTED_RESIDUAL (1)
+#endif
+#ifndef RNNP_WITH_DETECT_HEAD
+#define RNNP_WITH_DETECT_HEAD (1)
+#endif
+#ifndef RNNP_WITH_GLOBAL_AVERAGE_POOL
+#define RNNP_WITH_GLOBAL_AVERAGE_POOL (1)
+#endif
+#ifndef RNNP_WITH_DENSE
+#define RNNP_WITH_DENSE (1)
+#endif
+
+// In the order of their kinds.
+#define OPERATORS(X)                                 \
+    X(CONV, rnnp_conv)                               \
+    X(RNNPOOL, rnnp_rnnpool)                         \
+    X(INVERTED_RESIDUAL, rnnp_inverted_residual)     \
+    X(DETECT_HEAD, rnnp_detect_head)                 \
+    X(GLOBAL_AVERAGE_POOL, rnnp_global_average_pool) \
+    X(DENSE, rnnp_dense)
+
+#define DECLARE(kind, operator) extern const rnnp_operator_t operator;
+OPERATORS(DECLARE)
+
+#define NAME(kind, operator) #kind,
+static const char *const names[] = { OPERATORS(NAME) };
+
+#define ENTRY(kind, operator) RNNP_WITH_##kind ? &operator : NULL,
+static const rnnp_operator_t *const operators[] = { OPERATORS(ENTRY) };
+
+#define COUNT (sizeof(operators) / sizeof(operators[0]))
+
+const rnnp_operator_t *rnnp_operator(const rnnp_op_t *op) {
+    return operators[op->kind - 1];
+}
+
+const rnnp_operator_t *rnnp_operator_find(const rnnp_check_t *check, uint32_t kind) {
+    if (kind < 1 || kind > COUNT) {
+        rnnp_fail(check->error, RNNP_ERROR_UNSUPPORTED, check->op, "kind", COUNT, kind);
+        return NULL;
+    }
+    if (operators[kind - 1] == NULL) {
+        rnnp_fail(check->error, RNNP_ERROR_UNSUPPORTED, check->op, names[kind - 1], 0, kind);
+    }
+    return operators[kind - 1];
+}
+
+uint32_t rnnp_op_row_bytes(const rnnp_op_t *op) {
+    uint32_t values = (uint32_t)op->out_width * op->out_channels;
+    return rnnp_operator(op)->task != 0 ? values * (uint32_t)sizeof(int16_t) : values;
+}
+
+// ---- What operators share ----
+
+void rnnp_layout_add(rnnp_layout_t *layout, uint32_t size) {
+    uint32_t offset = rnnp_align(layout->size, RNNP_SECTION_ALIGNMENT);
+    layout->offset[layout->count++] = offset;
+    layout->size = offset + size;
+}
+
+void rnnp_layout_add_dense(rnnp_layout_t *layout, uint32_t outputs, uint32_t inputs) {
+    rnnp_layout_add(layout, rnnp_weight_index(inputs, rnnp_align(outputs, 2), 0));
+    rnnp_layout_add(layout, 4 * outputs);
+    rnnp_layout_add(layout, 4 * outputs);
+}
+
+bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t height, uint32_t width) {
+    return rnnp_check_equal(check, "out_height", op->out_height, (int32_t)height) &&
+        rnnp_check_range(check, "out_height", op->out_height, 1, RNNP_MAX_SIDE) &&
+        rnnp_check_equal(check, "out_width", op->out_width, (int32_t)width) &&
+        rnnp_check_range(check, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
+}
+
+// The weights of a dense layer or of a depthwise convolution, as SPEC.md lays them out.
+typedef struct {
+    const int8_t *weight;
+    bool depthwise;
+    uint32_t inputs, outputs;
+} weights_t;
+
+// Sum of the magnitudes of an output's weights, below 2^21; false if the gaps behind them are not 0.
+static bool sum_weights(const rnnp_check_t *c, const char *what, const weights_t *w, uint32_t o, uint32_t *sum) {
+    uint32_t count = w->depthwise ? RNNP_DEPTHWISE_RECORD : rnnp_align(w->inputs, RNNP_WEIGHT_BLOCK);
+    *sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool gap = w->depthwise ? i % 4 == 3 : i >= w->inputs || o >= w->outputs;
+        uint32_t at = w->depthwise ? o * RNNP_DEPTHWISE_RECORD + i : rnnp_weight_index(w->inputs, o, i);
+        if (gap && w->weight[at] != 0) {
+            return rnnp_bad(c, what, 0, (uint32_t)w->weight[at]);
+        }
+        *sum += rnnp_magnitude(w->weight[at]);
+    }
+    return true;
+}
+
+// The sums of docs/arithmetic.md, section 2.
+static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t *w, const int32_t *bias,
+    const int32_t *multiplier, const int32_t *residual) {
+    uint32_t sum; // at most 2^31 + 2^28 + 2^22
+    for (uint32_t o = 0; o < w->outputs; o++) {
+        if (multiplier[o] < 0) {
+            return rnnp_bad(c, "multiplier", INT32_MAX, (uint32_t)multiplier[o]);
+        }
+        if (!sum_weights(c, what, w, o, &sum)) {
+            return false;
+        }
+        sum = sum * 128 + rnnp_magnitude(bias[o]);
+        if (residual != NULL) {
+            if (rnnp_magnitude(residual[o]) > 32767) {
+                return rnnp_bad(c, "residual", 32767, (uint32_t)residual[o]);
+            }
+            sum += rnnp_magnitude(residual[o]) * 128;
+        }
+        if (sum > INT32_MAX) {
+            return rnnp_bad(c, what, INT32_MAX, sum);
+        }
+    }
+    return w->depthwise || w->outputs % 2 == 0 || sum_weights(c, what, w, w->outputs, &sum);
+}
+
+bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
+    uint32_t inputs, const void *residual) {
+    weights_t weights = { arrays[0], false, inputs, outputs };
+    return check_sums(check, what, &weights, arrays[1], arrays[2], residual);
+}
+
+bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels) {
+    weights_t weights = { arrays[0], true, 9, channels };
+    return check_sums(check, what, &weights, arrays[1], arrays[2], NULL);
+}
