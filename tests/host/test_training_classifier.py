@@ -353,7 +353,7 @@ def test_one_command_for_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
     assert reference.golden_check(model)
 
 
-@pytest.mark.parametrize("case", ["nothing", "one class", "empty class", "single", "broken"])
+@pytest.mark.parametrize("case", ["nothing", "one class", "empty class", "single", "broken", "split"])
 def test_folders_that_cannot_be_used(tmp_path: Path, case: str, capsys: pytest.CaptureFixture[str]) -> None:
     from rnnpool_training import classify
 
@@ -365,14 +365,35 @@ def test_folders_that_cannot_be_used(tmp_path: Path, case: str, capsys: pytest.C
         for i in range(0 if case == "empty class" else 1, 2):
             (tmp_path / f"x/bars/{i}.png").unlink()
     if case == "broken":
-        (tmp_path / "x/bars/0.png").write_bytes(b"no picture")
+        for i in range(2):
+            (tmp_path / f"x/bars/{i}.png").write_bytes(b"no picture")
+    if case == "split":
+        (tmp_path / "x/bars").rename(tmp_path / "x/train")
+        (tmp_path / "x/disc").rename(tmp_path / "x/Val")
     with pytest.raises(SystemExit) as stop:
         classify.main([str(tmp_path / "x"), "-o", str(tmp_path / "x.rnnp")])
     assert stop.value.code == 1 and not (tmp_path / "x.rnnp").exists()
     text = capsys.readouterr().err
     expected = {"nothing": "is not a folder", "one class": "two or more classes", "empty class": "holds no picture",
-                "single": "needs two pictures", "broken": "can't be read"}  # fmt: skip
+                "single": "needs two pictures", "broken": "2 files can't be read: bars/0.png can't be read",
+                "split": "--val " + str(tmp_path / "x/Val")}  # fmt: skip
     assert expected[case] in text
+
+
+def test_files_that_are_no_pictures_are_left_out_and_listed(tmp_path: Path) -> None:
+    """Broken, of other kinds, hidden: with the others the command goes on; large ones are reduced."""
+    write_folders(tmp_path / "x", 3, 1)
+    (tmp_path / "x/bars/0.png").write_bytes(b"no picture")
+    (tmp_path / "x/disc/phone.HEIC").write_bytes(b"not read by Pillow")
+    for hidden in (".DS_Store", "._1.png"):
+        (tmp_path / "x/disc" / hidden).write_bytes(b"hidden")
+    Image.new("RGB", (5000, 2500), (9, 9, 9)).save(tmp_path / "x/bars/huge.jpg")
+    found = load_folders(tmp_path / "x", 3, 640)
+    assert [p.name for p in found.pictures if p.label == 0] == ["bars/1.png", "bars/2.png", "bars/huge.jpg"]
+    assert found.pictures[2].pixels.shape == (320, 640, 3) and len(found.pictures) == 6
+    assert [name for name, _ in found.skipped] == ["bars/0.png", "disc/phone.HEIC"]
+    assert "can't be read as an image" in found.skipped[0][1] and "no picture of a kind" in found.skipped[1][1]
+    assert "5000x2500" in load_folders(tmp_path / "x", 3).skipped[1][1]
 
 
 def test_warm_start() -> None:

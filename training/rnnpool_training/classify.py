@@ -63,12 +63,12 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train, quantize, export and measure; `folder` is that of the run. InputError for pictures that can't be used."""
     build_engine()  # now, not after the training, it is said if there is no compiler
     channels = 1 if options.gray else 3
-    pictures, labels = load_folders(options.folder, channels)
+    pictures, labels, _ = load_folders(options.folder, channels)
     if len(labels) > layout.MAX_LABELS:
         raise InputError(f"{options.folder} has {len(labels)} classes, a blob up to {layout.MAX_LABELS}")
     if options.val:
         train = pictures
-        val, others = load_folders(options.val, channels)
+        val, others, _ = load_folders(options.val, channels)
         if others != labels:
             raise InputError(f"{options.val} has the classes {others}, {options.folder} {labels}")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,7 +97,9 @@ def load_pictures(data: str | Path, labels: list[str], channels: int, limit: int
     if (data / "labels.jsonl").exists():
         pictures = load_labelled(data, channels, limit)
     else:
-        pictures, names = load_folders(data, channels)
+        pictures, names, skipped = load_folders(data, channels)
+        if skipped:
+            tqdm.write(f"{len(skipped)} files left out, the first: {' '.join(skipped[0])}", file=sys.stderr)
         if not set(names) <= set(labels):
             raise InputError(
                 f"{data} holds folders {', '.join(names)}; the classifier has the labels {', '.join(labels)}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from .reference.frame import MAX_FRAME_SIDE, Format, colour, model_input
 PERSON_AREA = 0.005  # Visual Wake Words (Chowdhery et al. 2019): a person's box covers this part of the picture
 IN_MEMORY = 20_000  # pictures; a decoded one of 256x192 takes 147 KB
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
+SPLIT = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}  # names of parts, not of classes
 
 
 @dataclass
@@ -40,10 +42,18 @@ class Picture:
         return self.stored() if callable(self.stored) else self.stored
 
 
-def read(path: Path, channels: int) -> NDArray[np.uint8]:
-    """uint8 (H, W, channels), colour to gray as on the device. InputError if a device could not take it."""
+def read(path: Path, channels: int, most: int = 0) -> NDArray[np.uint8]:
+    """uint8 (H, W, channels), colour to gray as on the device. InputError if a device could not take it.
+
+    `most`: a picture with a longer side (pixels) is reduced to it first, so that no device limits its size; 0 for none.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as file:
+            image: Image.Image = file
+            if most and max(image.size) > most and not image.mode.startswith(("I", "F")):
+                file.draft(None, (most, most))  # JPEG files are decoded at a fraction of their size: much faster
+                image = file if file.mode == "L" else file.convert("RGB")
+                image.thumbnail((most, most), reducing_gap=3.0)
             if max(image.size) > MAX_FRAME_SIDE:
                 raise InputError(f"{path} is {image.width}x{image.height}: frames have up to {MAX_FRAME_SIDE} a side")
             if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
@@ -79,24 +89,64 @@ def load_labelled(folder: str | Path, channels: int, limit: int = 0) -> list[Pic
     return result
 
 
-def load_folders(folder: str | Path, channels: int) -> tuple[list[Picture], list[str]]:
-    """Read a folder with a folder of pictures for each class, and the classes' names, in the order of the alphabet."""
+class Folders(NamedTuple):
+    """What load_folders found: pictures, the classes' names, and the files that were left out, each with the reason."""
+
+    pictures: list[Picture]
+    labels: list[str]
+    skipped: list[tuple[str, str]]
+
+
+def load_folders(folder: str | Path, channels: int, most: int = 0) -> Folders:
+    """Read a folder with a folder of pictures for each class; classes are in the order of the alphabet.
+
+    `most`: pictures with a longer side (pixels) are reduced to it, 0 for none. Hidden files are passed over; what can't
+    be read is left out and listed. InputError if there are no classes, if the folders are the parts of a split, or if
+    nothing of a class is left.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if len(names) > 1 and {name.lower() for name in names} <= SPLIT:
+        train = next((n for n in names if n.lower().startswith("train")), names[0])
+        other = next(n for n in names if n != train)
+        raise InputError(
+            f"{folder} holds {', '.join(names)}: parts of a split, not classes. "
+            f"Give {folder / train} as the folder and --val {folder / other}"
+        )
     if len(names) < 2:
         raise InputError(f"{folder} must hold a folder of pictures for each of two or more classes, has {names}")
-    files = [
-        (path, label)
-        for label, name in enumerate(names)
-        for path in sorted((folder / name).rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-    ]
+    pictures: list[Picture] = []
+    skipped: list[tuple[str, str]] = []
+    files = [(path, label) for label, name in enumerate(names) for path in _files(folder / name)]
+    for path, label in files:
+        name = str(path.relative_to(folder))
+        if path.suffix.lower() not in SUFFIXES:
+            skipped.append((name, f"no picture of a kind that is read ({' '.join(SUFFIXES)})"))
+            continue
+        try:
+            pixels = read(path, channels, most)
+        except InputError as error:
+            skipped.append((name, str(error).removeprefix(f"{path} ")))
+            continue
+        kept = pixels if len(files) <= IN_MEMORY else partial(read, path, channels, most)
+        pictures.append(Picture(name, kept, label))
     for label, name in enumerate(names):
-        if not any(number == label for _, number in files):
-            raise InputError(f"{folder / name} holds no picture ({', '.join(SUFFIXES)})")
-    return [Picture(str(p.relative_to(folder)), _stored(p, channels, len(files)), n) for p, n in files], names
+        if not any(picture.label == label for picture in pictures):
+            why = [f"{file} {reason}" for file, reason in skipped if Path(file).parts[0] == name]
+            said = f"; {len(why)} files can't be read: {'; '.join(why[:3])}" if why else f" ({', '.join(SUFFIXES)})"
+            raise InputError(f"{folder / name} holds no picture{said}")
+    return Folders(pictures, names, skipped)
+
+
+def _files(folder: Path) -> list[Path]:
+    # All files below a folder in order, without hidden ones and those in hidden folders.
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
 
 
 def _stored(path: Path, channels: int, count: int) -> NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]:
