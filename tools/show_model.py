@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnpool_training.blob import Conv, Dense, GlobalAveragePool, InvertedResidual, Model, Op, RNNPool, Task, read
+from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, Model, Op, RNNPool, Task, read
 from rnnpool_training.engine import Engine, Region
 from rnnpool_training.planner import Planner
 from rnnpool_training.reference import Format
@@ -51,11 +51,11 @@ def attributes(op: Op) -> str:
     elif isinstance(op, InvertedResidual):
         found = [f"mid {len(op.expand_weight)}", f"stride {op.stride}"]
         found += ["residual"] if op.residual is not None else []
-    elif isinstance(op, (GlobalAveragePool, Dense)):
-        found = []
-    else:
+    elif isinstance(op, DetectHead):
         sides = ", ".join(f"{w / 16:g}x{h / 16:g}" for w, h in op.anchors.tolist())
         found = [f"{op.weight.shape[1]}x{op.weight.shape[2]}", f"step {op.step}", f"anchors {sides}"]
+    else:
+        found = []
     return ", ".join(found + (["materialized"] if op.materialize else []))
 
 
@@ -97,7 +97,7 @@ def operator_lines(model: Model, engine: Engine) -> Iterator[str]:
     """The operator table."""
     rows = []
     for i, (op, info) in enumerate(zip(model.ops, engine.ops(), strict=True)):
-        source = "frame" if op.input == 0 else str(op.input - 1)
+        source = " ".join("frame" if tensor == 0 else str(tensor - 1) for tensor in op.reads)
         sizes = [f"{n:,}" for n in (parameter_bytes(op), info.macs, info.arena)]
         rows.append([str(i), op.kind.name.lower(), source, shape_text(info.shape), *sizes, attributes(op)])
     titles = ["op", "kind", "input", "output", "weights", "multiply-adds", "arena", "attributes"]

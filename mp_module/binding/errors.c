@@ -36,6 +36,10 @@ MP_NORETURN void rnnpool_raise(const rnnp_error_t *error) {
             if (expected == 0) { // a kind of operator
                 mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s%s is not in this firmware"), at, what);
             }
+            if (given < expected) { // an old version
+                mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s%s %u is old, not %u: export the model again"),
+                    at, what, given, expected);
+            }
             mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%s%s %u not supported, newest known is %u"), at, what,
                 given, expected);
         case RNNP_ERROR_ARENA:

@@ -157,7 +157,7 @@ static mp_obj_t get_anchors(const rnnpool_model_obj_t *self, const rnnp_op_t *op
     rnnp_operator(op)->layout(&layout, op);
     // A copy: an allocation may run finalisers, which may write to a blob in RAM.
     uint16_t sizes[2 * RNNP_MAX_ANCHORS];
-    size_t num_anchors = op->num_anchors;
+    size_t num_anchors = rnnp_head(op)->num_anchors;
     memcpy(
         sizes, self->model.blob + op->params_offset + layout.offset[RNNP_ANCHORS], 2 * num_anchors * sizeof(sizes[0]));
     mp_obj_t anchors[RNNP_MAX_ANCHORS];
@@ -177,7 +177,7 @@ static void layer_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
     if (head && (attr == MP_QSTR_anchors || attr == MP_QSTR_step)) {
         rnnpool_model_refresh(self, true);
         const rnnp_op_t *op = rnnp_op(&self->model, 0);
-        dest[0] = attr == MP_QSTR_step ? MP_OBJ_NEW_SMALL_INT(op->step) : get_anchors(self, op);
+        dest[0] = attr == MP_QSTR_step ? MP_OBJ_NEW_SMALL_INT(rnnp_head(op)->step) : get_anchors(self, op);
     } else if (attr == MP_QSTR_output_shape && dest[0] == MP_OBJ_NULL) {
         rnnpool_model_refresh(self, true);
         rnnp_op_info_t info = get_info(self);

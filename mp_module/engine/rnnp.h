@@ -20,7 +20,7 @@
 #include <stdbool.h>
 
 #define RNNP_VERSION_STRING "0.1.0"
-#define RNNP_BLOB_VERSION (2)
+#define RNNP_BLOB_VERSION (3)
 #define RNNP_ALIGNMENT (8) // of a blob and of an arena, in bytes
 #define RNNP_MAX_OPS (64)
 
@@ -64,7 +64,7 @@ typedef struct {
     uint32_t size; // total_size of the blob, <= the bytes given
     rnnp_task_t task;
     uint16_t height, width; // input, pixels
-    uint16_t channels; // 1 or 3; of a layer 1..1024
+    uint16_t channels; // 1 or 3; of a layer 1..2048
     uint8_t num_ops;
     uint16_t num_labels;
     uint16_t threshold, iou; // defaults, Q15

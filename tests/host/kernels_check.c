@@ -29,6 +29,7 @@ static int32_t one_of(const int32_t *values, uint32_t count) {
 }
 #define ONE_OF(...) one_of((const int32_t[]){ __VA_ARGS__ }, sizeof((const int32_t[]){ __VA_ARGS__ }) / sizeof(int32_t))
 
+#define MOST_ROWS (10)
 static int8_t in8[3][VALUES] __attribute__((aligned(4))), weight8[3 * VALUES] __attribute__((aligned(4))),
     skip8[VALUES];
 static int32_t bias[256], multiplier[256], residual[256];
@@ -57,7 +58,7 @@ static void fill_requantize(rnnp_requantize_t *r, uint32_t channels) {
         residual[i] = between(-32767, 32767);
     }
     int32_t min = ONE_OF(-128, -128, between(-128, 0)), max = ONE_OF(127, 127, between(0, 127));
-    *r = (rnnp_requantize_t){ bias, multiplier, (int8_t)between(-128, 127), (int8_t)min, (int8_t)max };
+    *r = (rnnp_requantize_t){ bias, multiplier, (int8_t)between(-128, 127), (int8_t)min, (int8_t)max, 0 };
 }
 
 static void start_case(void) {
@@ -159,21 +160,30 @@ static void check_depthwise(void) {
 
 static void check_conv(bool head) {
     rnnp_conv_t c = { .weight = weight8, .tile = tile };
-    c.kernel = (uint8_t)ONE_OF(1, 3);
-    c.stride = (uint8_t)(head ? 1 : between(1, 2));
-    c.in_channels = (uint16_t)(head ? ONE_OF(4 * between(1, 10), between(1, 20)) : ONE_OF(1, 1, 3, 4, between(1, 16)));
+    bool usual = next() % 4 != 0; // else any window and padding
+    c.kernel_h = (uint8_t)(usual ? ONE_OF(1, 3) : between(1, MOST_ROWS));
+    c.kernel_w = (uint8_t)(usual ? c.kernel_h : between(1, 10));
+    c.left = (uint8_t)(usual ? (c.kernel_w - 1) / 2 : between(0, c.kernel_w - 1));
+    c.stride = (uint8_t)(usual ? head ? 1 : between(1, 2) : between(1, 4));
+    c.in_channels = (uint16_t)(usual && head ? ONE_OF(4 * between(1, 10), between(1, 20))
+            : usual                          ? ONE_OF(1, 1, 3, 4, between(1, 16))
+                                             : between(1, 4));
     c.out_channels = (uint16_t)(head ? ONE_OF(5 * between(1, 3), between(1, 40)) : ONE_OF(4, 4, between(1, 8)));
     c.in_width = (uint16_t)between(1, 20);
     c.out_width = (uint16_t)((c.in_width - 1) / c.stride + 1);
     c.pad = (int8_t)between(-128, 127);
-    const int8_t *rows[3];
-    for (uint32_t i = 0; i < 3; i++) {
-        fill8(in8[i], (uint32_t)c.in_width * c.in_channels);
-        rows[i] = next() % 4 == 0 && i != 1 ? NULL : in8[i];
+    const int8_t *rows[MOST_ROWS];
+    // Above and below may be rows of padding, but not in the middle.
+    uint32_t above = next() % 4 == 0 ? next() % c.kernel_h : 0;
+    uint32_t below = next() % 4 == 0 ? next() % (c.kernel_h - above) : 0;
+    for (uint32_t i = 0; i < c.kernel_h; i++) {
+        int8_t *row = in8[0] + i * (sizeof(in8) / MOST_ROWS);
+        fill8(row, (uint32_t)c.in_width * c.in_channels);
+        rows[i] = i < above || i >= c.kernel_h - below ? NULL : row;
     }
-    rows[0] = c.kernel == 1 ? in8[0] : rows[0];
-    fill_dense((uint32_t)c.kernel * c.kernel * c.in_channels, c.out_channels);
+    fill_dense((uint32_t)c.kernel_h * c.kernel_w * c.in_channels, c.out_channels);
     fill_requantize(&c.requantize, c.out_channels);
+    c.requantize.shift = (uint8_t)(head || next() % 2 != 0 ? 0 : between(1, 5)); // of sums below 2^25
     fill_tile();
     start_case();
     if (head) {

@@ -35,40 +35,49 @@ def at(x: Map, row: int, column: int, channel: int, outside: int) -> int:
     return int(x[row, column, channel]) if inside else outside
 
 
-def accumulators(x: Map, weight: Map, bias: Map, stride: int, pad: int) -> Map:
-    """int [out_h, out_w, o] of a convolution with weight [o, k, k, c]."""
-    out, kernel, _, channels = weight.shape
-    p = (kernel - 1) // 2
-    height, width = ((n + 2 * p - kernel) // stride + 1 for n in x.shape[:2])
+def accumulators(
+    x: Map,
+    weight: Map,
+    bias: Map,
+    pad: int,
+    strides: tuple[int, int] = (1, 1),
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+) -> Map:
+    """int [out_h, out_w, o] of a convolution with weight [o, kh, kw, c]. padding: top, left, bottom, right."""
+    out, rows, columns, channels = weight.shape
+    top, left, bottom, right = padding
+    height = (x.shape[0] + top + bottom - rows) // strides[0] + 1
+    width = (x.shape[1] + left + right - columns) // strides[1] + 1
     acc = np.zeros((height, width, out), np.int64)
     for oy in range(height):
         for ox in range(width):
             for o in range(out):
                 total = int(bias[o])
-                for ky in range(kernel):
-                    for kx in range(kernel):
+                for ky in range(rows):
+                    for kx in range(columns):
                         for c in range(channels):
-                            value = at(x, oy * stride - p + ky, ox * stride - p + kx, c, pad)
+                            value = at(x, oy * strides[0] - top + ky, ox * strides[1] - left + kx, c, pad)
                             total = int32(total + int(weight[o, ky, kx, c]) * value)
                 acc[oy, ox, o] = total
     return acc
 
 
-def requantized(acc: Map, multiplier: Map, zero_point: int, low: int, high: int) -> Map:
+def requantized(acc: Map, multiplier: Map, zero_point: int, low: int, high: int, shift: int = 0) -> Map:
     out = np.zeros(acc.shape, np.int8)
     for index in np.ndindex(acc.shape):
-        scaled = (int(acc[index]) * int(multiplier[index[-1]]) + 2**31) >> 32
+        shifted = int32(int(acc[index]) * 2**shift)
+        scaled = (shifted * int(multiplier[index[-1]]) + 2**31) >> 32
         out[index] = clamp(zero_point + scaled, low, high)
     return out
 
 
 def conv(op: Conv, x: Map, pad: int) -> Map:
-    acc = accumulators(x, op.weight, op.bias, op.stride, pad)
-    return requantized(acc, op.multiplier, op.out_zero_point, op.act_min, op.act_max)
+    acc = accumulators(x, op.weight, op.bias, pad, op.strides, op.pads)
+    return requantized(acc, op.multiplier, op.out_zero_point, op.act_min, op.act_max, op.shift)
 
 
 def head(op: DetectHead, x: Map, pad: int) -> Map:
-    acc = accumulators(x, op.weight, op.bias, 1, pad)
+    acc = accumulators(x, op.weight, op.bias, pad, op.strides, op.pads)
     out = np.zeros(acc.shape, np.int16)
     for index in np.ndindex(acc.shape):
         out[index] = sat16((int(acc[index]) * int(op.multiplier[index[-1]]) + 2**23) >> 24)
@@ -76,20 +85,21 @@ def head(op: DetectHead, x: Map, pad: int) -> Map:
 
 
 def inverted_residual(op: InvertedResidual, x: Map, pad: int) -> Map:
-    expand = accumulators(x, op.expand_weight[:, None, None, :], op.expand_bias, 1, pad)
+    expand = accumulators(x, op.expand_weight[:, None, None, :], op.expand_bias, pad)
     e = requantized(expand, op.expand_multiplier, op.exp_zero_point, op.exp_min, op.exp_max)
     channels = []
     for c in range(e.shape[2]):  # a depthwise convolution is one convolution a channel
         weight = op.depthwise_weight[None, :, :, c, None]
-        acc = accumulators(e[:, :, [c]], weight, op.depthwise_bias[[c]], op.stride, op.exp_zero_point)
+        strides = (op.stride, op.stride)
+        acc = accumulators(e[:, :, [c]], weight, op.depthwise_bias[[c]], op.exp_zero_point, strides, (1, 1, 1, 1))
         multiplier = op.depthwise_multiplier[[c]]
         channels.append(requantized(acc, multiplier, op.dw_zero_point, op.dw_min, op.dw_max))
     d = np.concatenate(channels, 2)
-    acc = accumulators(d, op.project_weight[:, None, None, :], op.project_bias, 1, 0)
+    acc = accumulators(d, op.project_weight[:, None, None, :], op.project_bias, 0)
     if op.residual is not None:
         for index in np.ndindex(acc.shape):
             acc[index] = int32(int(acc[index]) + int(op.residual[index[-1]]) * int(x[index]))
-    return requantized(acc, op.project_multiplier, op.out_zero_point, -128, 127)
+    return requantized(acc, op.project_multiplier, op.out_zero_point, op.act_min, op.act_max)
 
 
 def global_average_pool(op: GlobalAveragePool, x: Map, zero_point: int) -> Map:
@@ -101,16 +111,16 @@ def global_average_pool(op: GlobalAveragePool, x: Map, zero_point: int) -> Map:
             for column in range(width):
                 total = int32(total + int(x[row, column, c]) - zero_point)
         y = op.out_zero_point + ((total * int(op.multiplier[0]) + 2**23) >> 24)
-        out[0, 0, c] = clamp(y, -128, 127)
+        out[0, 0, c] = clamp(y, op.act_min, op.act_max)
     return out
 
 
 def dense(op: Dense, x: Map, zero_point: int) -> Map:
     out = np.zeros((1, 1, len(op.weight)), np.int16)
-    for o, row in enumerate(op.weight):
+    for o, row in enumerate(op.weight.reshape(len(op.weight), -1)):
         total = int(op.bias[o])
-        for c, weight in enumerate(row):
-            total = int32(total + int(weight) * int(x[0, 0, c]))
+        for weight, value in zip(row, x.reshape(-1), strict=True):
+            total = int32(total + int(weight) * int(value))
         out[0, 0, o] = sat16((total * int(op.multiplier[o]) + 2**23) >> 24)
     return out
 

@@ -25,6 +25,7 @@ from rnnpool_training.blob import (
     Task,
     write,
 )
+from rnnpool_training.blob.operators.window import Padding, same
 from rnnpool_training.layers import layer
 from rnnpool_training.reference import run_operator, set_golden
 from rnnpool_training.reference.conv import accumulate, requantize
@@ -187,20 +188,34 @@ class Builder:
         set_golden(model)
         return model
 
-    def conv(self, source: int, out: int, kernel: int, stride: int, relu: bool = False) -> int:
-        """A convolution; relu: clamped at the zero point, which is then -128."""
+    def conv(
+        self,
+        source: int,
+        out: int,
+        kernel: int | tuple[int, int],
+        stride: int | tuple[int, int],
+        relu: bool = False,
+        padding: Padding | None = None,
+        shift: int = 0,
+    ) -> int:
+        """A convolution; relu: clamped at the zero point, which is then -128. padding: None for (k - 1) / 2."""
         x, zero_point = self._input(source)
-        weight = self._weights(out, kernel, kernel, x.shape[2])
-        bias = self._bias(weight, (1, 2, 3), accumulate(x, weight, NO_BIAS, stride, zero_point))
-        acc = accumulate(x, weight, bias, stride, zero_point)
+        height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        strides = stride if isinstance(stride, tuple) else (stride, stride)
+        pads = same(height, width) if padding is None else padding
+        weight = self._weights(out, height, width, x.shape[2])
+        bias = self._bias(weight, (1, 2, 3), accumulate(x, weight, NO_BIAS, strides, pads, zero_point), shift)
+        acc = accumulate(x, weight, bias, strides, pads, zero_point)
         out_zero_point, low, high = self._activation(relu)
         return self._add(
             Conv(
                 input=source,
                 weight=weight,
                 bias=bias,
-                multiplier=self._multiplier(acc, 32, 45),
+                multiplier=self._multiplier(acc, 32 - shift, 45),
                 stride=stride,
+                padding=padding,
+                shift=shift,
                 out_zero_point=out_zero_point,
                 act_min=low,
                 act_max=high,
@@ -212,8 +227,9 @@ class Builder:
         x, zero_point = self._input(source)
         out = 5 * len(anchors)
         weight = self._weights(out, kernel, kernel, x.shape[2])
-        bias = self._bias(weight, (1, 2, 3), accumulate(x, weight, NO_BIAS, 1, zero_point))
-        multiplier = self._multiplier(accumulate(x, weight, bias, 1, zero_point), 24, 3000)
+        pads = same(kernel, kernel)
+        bias = self._bias(weight, (1, 2, 3), accumulate(x, weight, NO_BIAS, (1, 1), pads, zero_point))
+        multiplier = self._multiplier(accumulate(x, weight, bias, (1, 1), pads, zero_point), 24, 3000)
         sides = np.array(anchors, np.uint16)
         return self._add(
             DetectHead(input=source, weight=weight, bias=bias, multiplier=multiplier, anchors=sides, step=step)
@@ -230,18 +246,20 @@ class Builder:
         return self._add(GlobalAveragePool(input=source, multiplier=multiplier, out_zero_point=out_zero_point))
 
     def dense(self, source: int, classes: int) -> int:
-        """A classifier's dense layer."""
+        """A classifier's dense layer, on a vector or a map."""
         x, _ = self._input(source)
-        weight = self._weights(classes, x.shape[2])
-        acc = product(x, weight)
+        weight = self._weights(classes, x.size)
+        acc = product(x.reshape(1, 1, -1), weight)
         if self.wild:
             bias = self._bias(weight, (1,), acc)
             multiplier = self.rng.integers(0, 2**31, classes, np.int64).astype(np.int32)
         else:
             # There is but one pixel: as if the logits' spread were that of random inputs.
-            spread = 40 * 40 * np.sqrt(x.shape[2])
+            spread = 40 * 40 * np.sqrt(x.size)
             bias = (self.rng.normal(0, spread / 4, classes) - acc.reshape(-1)).astype(np.int32)
             multiplier = np.full(classes, min(int(2**24 * 3000 / spread), INT32_MAX), np.int32)
+        if x.shape[:2] != (1, 1):
+            weight = weight.reshape(classes, *x.shape)
         return self._add(Dense(input=source, weight=weight, bias=bias, multiplier=multiplier))
 
     def block(self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False) -> int:
@@ -367,10 +385,15 @@ class Builder:
             return self.rng.integers(-128, 128, shape).astype(np.int8)
         return np.clip(self.rng.normal(0, 40, shape), -127, 127).astype(np.int8)
 
-    def _bias(self, weight: NDArray[np.int8], axes: tuple[int, ...], acc: NDArray[np.int32]) -> NDArray[np.int32]:
+    def _bias(
+        self, weight: NDArray[np.int8], axes: tuple[int, ...], acc: NDArray[np.int32], shift: int = 0
+    ) -> NDArray[np.int32]:
         # Such that each channel's accumulator, `acc` without bias, is roughly around zero.
         if self.wild:
-            limit = INT32_MAX - np.abs(weight.astype(np.int64)).sum(axes) * 128 - 32767 * 128  # room for a residual
+            sums = np.abs(weight.astype(np.int64)).sum(axes) * 128 + (
+                0 if shift else 32767 * 128
+            )  # room for a residual
+            limit = np.maximum((INT32_MAX >> shift) - sums, 0)
             return np.asarray(self.rng.uniform(-1, 1, limit.shape) * limit).astype(np.int32)
         channels = acc.reshape(-1, acc.shape[-1])
         mean, deviation = channels.mean(0), channels.std(0)
@@ -449,8 +472,7 @@ def _random_operator(net: Builder, source: int) -> int:
     height, width, channels = net.maps[source].shape
     kind = rng.choice(["conv", "rnnpool", "block"])
     if kind == "conv":
-        kernel, stride = (int(rng.choice(n)) for n in ([1, 3], [1, 2]))
-        return net.conv(source, int(rng.integers(1, 20)), kernel, stride, relu=rng.random() < 0.5)
+        return random_conv(net, source)
     if kind == "block":
         residual = rng.random() < 0.5
         stride = 1 if residual else int(rng.choice([1, 2]))
@@ -468,6 +490,37 @@ def _random_operator(net: Builder, source: int) -> int:
         pad_right=int(rng.choice([0, 0, 1, 2, 8])),
         smooth=rng.random() < 0.5,
     )
+
+
+def random_window(
+    rng: np.random.Generator, height: int, width: int, largest: int
+) -> tuple[tuple[int, int], tuple[int, int], Padding]:
+    """Size, strides and padding of a window that fits into the padded map."""
+    size = (int(rng.integers(1, largest + 1)), int(rng.integers(1, largest + 1)))
+    strides = (int(rng.integers(1, 5)), int(rng.integers(1, 5)))
+    pads = [int(rng.integers(0, n)) for n in (*size, *size)]
+    for axis, side in enumerate((height, width)):
+        size_here = min(size[axis], side + pads[axis] + pads[axis + 2])
+        size = (size_here, size[1]) if axis == 0 else (size[0], size_here)
+        pads[axis], pads[axis + 2] = min(pads[axis], size_here - 1), min(pads[axis + 2], size_here - 1)
+        if side + pads[axis] + pads[axis + 2] < size_here:  # less padding than was drawn: none is needed for 1
+            size = (1, size[1]) if axis == 0 else (size[0], 1)
+            pads[axis] = pads[axis + 2] = 0
+    return size, strides, (pads[0], pads[1], pads[2], pads[3])
+
+
+def random_conv(net: Builder, source: int) -> int:
+    """A convolution: mostly of the usual windows, sometimes of any, sometimes with a shift."""
+    rng = net.rng
+    height, width, channels = net.maps[source].shape
+    out, relu = int(rng.integers(1, 20)), bool(rng.random() < 0.5)
+    if rng.random() < 0.6:
+        kernel, stride = (int(rng.choice(n)) for n in ([1, 3], [1, 2]))
+        return net.conv(source, out, kernel, stride, relu)
+    size, strides, padding = random_window(rng, height, width, 10)
+    weights = size[0] * size[1] * channels
+    room = int(2**31 / (weights * 128 * 128 + 2**20)).bit_length() - 1  # so that sums stay within int32
+    return net.conv(source, out, size, strides, relu, padding, int(rng.integers(0, min(max(room, 0), 6) + 1)))
 
 
 def _keep_path(net: Builder) -> None:

@@ -113,8 +113,8 @@ def test_too_large_an_arena_is_refused() -> None:
     huge = bytearray(data)
     struct.pack_into("<2H", huge, 18, 2048, 2048)
     for op, (given, made) in enumerate([(2048, 2048), (2048, 1024), (1024, 512), (512, 256), (256, 256)]):
-        struct.pack_into("<2H", huge, 128 + op * 64 + 4, given, given)
-        struct.pack_into("<2H", huge, 128 + op * 64 + 10, made, made)
+        struct.pack_into("<2H", huge, 128 + op * 64 + 12, given, given)
+        struct.pack_into("<2H", huge, 128 + op * 64 + 18, made, made)
     sealed = seal(bytes(huge))
     blob.read(sealed)
     with pytest.raises(EngineError) as caught:
@@ -130,8 +130,8 @@ def test_more_anchors_than_a_candidate_can_name_are_refused() -> None:
     for width, refused in ((256, False), (257, True)):
         struct.pack_into("<2H", wide, 18, 256, width)
         for op in range(2):
-            struct.pack_into("<2H", wide, 128 + op * 64 + 4, 256, width)
-            struct.pack_into("<2H", wide, 128 + op * 64 + 10, 256, width)
+            struct.pack_into("<2H", wide, 128 + op * 64 + 12, 256, width)
+            struct.pack_into("<2H", wide, 128 + op * 64 + 18, 256, width)
         sealed = seal(bytes(wide))
         if not refused:
             blob.read(sealed)

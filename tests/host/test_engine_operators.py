@@ -42,6 +42,23 @@ def test_conv(
     check(net, net.conv(0, out, kernel, stride))
 
 
+@settings(max_examples=80, deadline=None)
+@given(SEEDS, SIDES, SIDES, CHANNELS, st.integers(1, 10), FLAGS)
+@example(1, 49, 10, 1, 10, False)
+def test_conv_of_any_window(seed: int, height: int, width: int, channels: int, largest: int, wild: bool) -> None:
+    net = networks.Builder(np.random.default_rng(seed), height, width, channels, wild)
+    size, strides, padding = networks.random_window(net.rng, height, width, largest)
+    shift = 0 if wild else int(net.rng.integers(0, 6))
+    check(net, net.conv(0, int(net.rng.integers(1, 9)), size, strides, True, padding, shift))
+
+
+def test_window_as_tall_as_the_map() -> None:
+    net = networks.Builder(np.random.default_rng(3), 16, 64, 3)
+    check(net, net.conv(0, 5, (16, 64), 1, padding=(0, 0, 0, 0)))
+    net = networks.Builder(np.random.default_rng(4), 10, 20, 1)
+    check(net, net.conv(0, 3, (16, 30), (7, 3), padding=(8, 20, 15, 29)))
+
+
 @settings(max_examples=40, deadline=None)
 @given(SEEDS, SIDES, SIDES, CHANNELS, st.integers(1, 8), KERNELS, st.integers(1, 512), FLAGS)
 @example(1, 1, 1, 1, 8, 3, 512, True)
@@ -131,8 +148,19 @@ def test_average_pool_and_dense(seed: int, height: int, width: int, channels: in
     check(net, net.conv(0, out, 1, 1))
 
 
+def test_dense_layer_on_a_map() -> None:
+    for seed, (height, width) in enumerate([(1, 7), (5, 5), (16, 64)]):
+        net = networks.Builder(np.random.default_rng(seed), height, width, 3)
+        net.dense(net.conv(0, 4, 1, 1), 6)
+        model = net.model("map", Task.CLASSIFICATION, labels=list("abcdef"))
+        frame = net.rng.integers(0, 256, model.input_shape, np.uint8)
+        run = Engine(write(model)).run(frame, taps=True)
+        for mine, right in zip(run.outputs(), reference.run_input(model, frame), strict=True):
+            np.testing.assert_array_equal(mine, right)
+
+
 def test_probabilities_of_many_labels() -> None:
-    for seed, classes in enumerate((2, 3, 17, 256)):
+    for seed, classes in enumerate((1, 2, 3, 17, 1024)):
         net = networks.Builder(np.random.default_rng(seed), 9, 7, 3, wild=seed == 2)
         net.conv(0, 24, 3, 2)
         model = net.classifier("labels", classes)

@@ -57,6 +57,16 @@ def test_conv(seed: int, wild: bool, channels: int, kernel: int, stride: int, ze
     check(net, zero_point)
 
 
+@settings(max_examples=60, deadline=None)
+@given(seeds, st.booleans(), st.integers(1, 3), st.integers(1, 6), st.integers(-128, 127))
+def test_conv_of_any_window(seed: int, wild: bool, channels: int, largest: int, zero_point: int) -> None:
+    net = builder(seed, wild, channels)
+    size, strides, padding = networks.random_window(net.rng, *net.maps[0].shape[:2], largest)
+    shift = 0 if wild else int(net.rng.integers(0, 6))
+    net.conv(0, int(net.rng.integers(1, 4)), size, strides, bool(net.rng.integers(2)), padding, shift)
+    check(net, zero_point)
+
+
 @settings(max_examples=40, deadline=None)
 @given(seeds, st.booleans(), st.integers(1, 5), st.sampled_from([1, 3]), st.integers(-128, 127))
 def test_head(seed: int, wild: bool, channels: int, kernel: int, zero_point: int) -> None:
@@ -145,7 +155,7 @@ def test_largest_accumulators_are_exact() -> None:
     bias = np.array([-rest, rest], np.int32)
     for shift in (0, 1, 2):
         bias[0] += shift
-        acc = networks.accumulate(x, weight, bias, 1, -128)
+        acc = networks.accumulate(x, weight, bias, (1, 1), (1, 1, 1, 1), -128)
         assert acc[1, 1].tolist() == [-INT32_MAX + sum(range(shift + 1)), INT32_MAX]
 
 

@@ -20,6 +20,7 @@ from rnnpool_training.blob import (
     DetectHead,
     GlobalAveragePool,
     InvertedResidual,
+    Kind,
     Model,
     RNNPool,
     Status,
@@ -27,6 +28,8 @@ from rnnpool_training.blob import (
     layout,
     write,
 )
+from rnnpool_training.blob.check import own_fields
+from rnnpool_training.blob.operators import OPERATORS
 from rnnpool_training.blob.writer import pack, seal
 
 INT32_MAX = 2**31 - 1
@@ -61,6 +64,7 @@ class Mutation:
 
 # Operators of the base blob.
 CONV, POOL, BLOCK, RESIDUAL_BLOCK, HEAD = 0, 1, 2, 3, 4
+KINDS = (Kind.CONV, Kind.RNNPOOL, Kind.INVERTED_RESIDUAL, Kind.INVERTED_RESIDUAL, Kind.DETECT_HEAD)
 
 
 def base() -> Model:
@@ -90,7 +94,8 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
     yield _header("magic", b"RNNQ", sealed=False)
     yield _header("version", 0, Status.UNSUPPORTED)
     yield _header("version", 1, Status.UNSUPPORTED)
-    yield _header("version", 3, Status.UNSUPPORTED)
+    yield _header("version", 2, Status.UNSUPPORTED)
+    yield _header("version", 4, Status.UNSUPPORTED)
     yield _header("header_size", 64)
     yield _header("total_size", total + 16, Status.TRUNCATED)
     yield _header("total_size", 0xFFFFFFF0, Status.TRUNCATED)
@@ -108,8 +113,8 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
         "num_ops": (0, 65, 65535),
         "ops_offset": (0, 112, 136, total - 16, total, 0xFFFFFFF0),
         "labels_offset": (0, 112, 136, total, 0xFFFFFFF0),
-        "labels_size": (0, 4, 4097, 0xFFFFFFFF),
-        "num_labels": (0, 2, 257, 65535),
+        "labels_size": (0, 4, 32769, 0xFFFFFFFF),
+        "num_labels": (0, 2, 1025, 65535),
         "threshold": (32768, 65535),
         "iou": (32768, 65535),
         "max_candidates": (0, 513),
@@ -129,7 +134,7 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
 def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
     for op, kind in ((CONV, 0), (POOL, 7), (BLOCK, 8), (HEAD, 255)):
         yield _operator(op, "kind", kind, Status.UNSUPPORTED)
-    everywhere: dict[str, tuple[Any, ...]] = {"reserved": (b"\1", bytes(7) + b"\1")}
+    everywhere: dict[str, tuple[Any, ...]] = {"num_inputs": (0, 2, 8, 9, 255), "fields": (b"\0" * 27 + b"\1",)}
     for op in (CONV, POOL, BLOCK, RESIDUAL_BLOCK, HEAD):
         everywhere["flags"] = {
             CONV: (2, 4, 8, 128),
@@ -138,7 +143,7 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
             RESIDUAL_BLOCK: (0, 6),  # 0: the section would be shorter
             HEAD: (1, 2, 4),
         }[op]
-        everywhere["input"] = (op + 1, 65535, op - 1 if op > CONV else 1)
+        everywhere["inputs"] = (bytes([op + 1]), b"\xff", bytes([op - 1 if op > CONV else 1]), bytes([op, 1]))
         for side in ("in", "out"):
             for name in ("height", "width", "channels"):
                 value = _field(blob, layout.OPERATOR, _operator_offset(op), f"{side}_{name}")
@@ -151,28 +156,23 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
         for name, values in everywhere.items():
             for value in dict.fromkeys(values):
                 yield _operator(op, name, value)
-    unused: tuple[str, ...] = (
-        "pad_bottom",
-        "pad_right",
-        "num_anchors",
-        "step",
-        "mid_channels",
-        "exp_zero_point",
-        "dw_zero_point",
-    )
-    unused += ("exp_min", "exp_max", "dw_min", "dw_max", "shift_w1", "shift_u1", "shift_w2", "shift_u2")
-    unused += ("zeta1", "nu1", "zeta2", "nu2")
     used: dict[int, dict[str, tuple[int, ...]]] = {
         CONV: {
-            "kernel": (0, 1, 2, 5),
-            "kernel_w": (0, 1, 5),
-            "stride": (0, 1, 3),
+            "window_height": (0, 1, 2, 5, 65),
+            "window_width": (0, 1, 5, 65),
+            "stride_h": (0, 1, 3, 65),
+            "stride_w": (0, 1, 3, 65),
+            "pad_top": (2, 3, 64),
+            "pad_left": (3, 255),
+            "pad_bottom": (3, 4),
+            "pad_right": (3, 64),
             "in_zero_point": (-1, 1),
             "act_min": (127,),
+            "shift": (16, 31, 255),
         },
         POOL: {
-            "kernel": (0, 33, 255),
-            "kernel_w": (0, 33),
+            "patch_height": (0, 33, 255),
+            "patch_width": (0, 33),
             "stride": (0, 33),
             "in_zero_point": (-128,),
             "out_zero_point": (-1, 1),
@@ -180,43 +180,42 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
             "act_max": (126,),
             "pad_bottom": (0, 9),
             "pad_right": (1, 9),
-            "mid_channels": (0, 5, 65),
+            "reserved_pool": (1,),
+            "hidden": (0, 5, 81),
+            "shift": (1,),
             **{f"shift_{n}": (25, 255) for n in ("w1", "u1", "w2", "u2")},
             **dict.fromkeys(("zeta1", "zeta2"), (32769, 65535)),
             **dict.fromkeys(("nu1", "nu2"), (32768, 65535)),
         },
         BLOCK: {
-            "kernel": (1, 5),
-            "kernel_w": (1,),
             "stride": (0, 2, 3),
+            "reserved_block": (1,),
             "in_zero_point": (1,),
-            "act_min": (-127,),
-            "act_max": (126,),
-            "mid_channels": (0, 11, 1025),
+            "mid_channels": (0, 11, 2049),
             "exp_min": (127,),
             "dw_min": (127,),
+            "shift": (1,),
         },
         RESIDUAL_BLOCK: {"stride": (2,)},
         HEAD: {
-            "kernel": (1, 2),
-            "kernel_w": (1,),
-            "stride": (0, 2),
+            "window_height": (1, 2),
+            "window_width": (1,),
+            "stride_h": (0, 2),
+            "stride_w": (0, 2),
+            "pad_top": (0, 2),
             "out_zero_point": (1,),
             "act_min": (0,),
             "act_max": (0,),
             "num_anchors": (0, 1, 3, 9),
             "step": (0, 513),
+            "reserved_head": (1,),
+            "shift": (1,),
         },
     }
     for op, fields in used.items():
-        own = set(fields) | ({"exp_zero_point", "dw_zero_point", "exp_max", "dw_max"} if op == BLOCK else set())
         for name, values in fields.items():
             for value in values:
                 yield _operator(op, name, value)
-        if op != RESIDUAL_BLOCK:
-            for name in unused:
-                if name not in own:
-                    yield _operator(op, name, 1)
 
 
 def _parameter_mutations(blob: bytes) -> Iterator[Mutation]:
@@ -267,8 +266,8 @@ def _valid() -> Iterator[Vector]:
     rng = np.random.default_rng(2)
     yield Vector("valid: classification", write(networks.random_network(rng, Task.CLASSIFICATION)), Status.OK)
     yield changed("31 bytes of name", lambda m: setattr(m, "name", "é" * 15 + "x"))
-    yield changed("256 labels, some empty", lambda m: setattr(m, "labels", ["é", "", "x"] * 85 + [""]))
-    yield changed("4096 bytes of labels", lambda m: setattr(m, "labels", ["x" * 4095]))
+    yield changed("1024 labels, some empty", lambda m: setattr(m, "labels", ["é", "", "x"] * 341 + [""]))
+    yield changed("32768 bytes of labels", lambda m: setattr(m, "labels", ["x" * 32767]))
     for name, value in (("threshold", 0), ("threshold", 32767), ("iou", 0), ("iou", 32767)):
         yield changed(f"{name} {value}", lambda m, name=name, value=value: setattr(m, name, value))  # type: ignore[misc]
     for value in (1, 512):
@@ -346,25 +345,24 @@ def _classifiers() -> Iterator[Vector]:
     blob = write(networks.classifier(1))
     pool, dense = 5, 6
     for op, name, value in (
-        (pool, "kernel", 3),
-        (pool, "kernel_w", 3),
-        (pool, "stride", 2),
+        (pool, "fields", b"\3"),
+        (pool, "shift", 1),
         (pool, "flags", 2),
         (pool, "out_height", 2),
         (pool, "out_width", 2),
         (pool, "out_channels", 23),
-        (pool, "mid_channels", 1),
         (pool, "params_size", 8),
-        (dense, "kernel", 3),
-        (dense, "stride", 2),
+        (dense, "window_height", 3),
+        (dense, "stride_w", 2),
+        (dense, "pad_left", 1),
         (dense, "flags", 1),
         (dense, "out_zero_point", 1),
         (dense, "act_max", 126),
-        (dense, "num_anchors", 1),
-        (dense, "out_channels", 1),
-        (dense, "out_channels", 257),
+        (dense, "fields", bytes(8) + b"\1"),
+        (dense, "out_channels", 2),
+        (dense, "out_channels", 1025),
     ):
-        mutation = _operator(op, name, value)
+        mutation = _operator(op, name, value, kind={pool: Kind.GLOBAL_AVERAGE_POOL, dense: Kind.DENSE}[op])
         yield Mutation(f"classifier: {mutation.name}", mutation.offset, mutation.data, Status.FORMAT, op).apply(blob)
 
     def changed(name: str, op: int, change: Callable[[Model], None]) -> Vector:
@@ -390,7 +388,7 @@ def _classifiers() -> Iterator[Vector]:
 
     yield changed("a dense sum overflows", dense, overflow)
     yield changed("a negative multiplier of pooling", pool, negative)
-    yield changed("a dense layer on a map", pool, unpooled)
+    yield changed("a dense layer on a larger map than its weights are for", pool, unpooled)
     yield changed("a dense layer is read", dense + 1, read)
     yield changed("two dense layers", -1, lambda m: m.ops.append(copy.deepcopy(m.ops[dense])))
     yield changed("no dense layer", pool, lambda m: m.ops.pop())
@@ -499,9 +497,7 @@ def _operator_offset(op: int) -> int:
 def _array_offset(blob: bytes, op: int, name: str) -> int:
     record = layout.fields(np.frombuffer(blob, layout.OPERATOR, 1, _operator_offset(op))[0])
     offset = record["params_offset"]
-    names = ("in_channels", "out_channels", "kernel", "mid_channels", "num_anchors")
-    residual = bool(record["flags"] & layout.FLAG_RESIDUAL)
-    for array in layout.parameter_arrays(record["kind"], *(record[n] for n in names), residual):
+    for array in OPERATORS[Kind(record["kind"])].arrays(own_fields(record, op)):
         if array[0] == name:
             return int(offset)
         offset += layout.align(layout.array_size(array))
@@ -517,13 +513,20 @@ def _header(name: str, value: int | bytes, status: Status = Status.FORMAT, seale
     return Mutation(f"{name} {value!r}", *_bytes(layout.HEADER, name, value), status, sealed=sealed)
 
 
-def _operator_bytes(op: int, name: str, value: int | bytes) -> tuple[int, bytes]:
-    offset, data = _bytes(layout.OPERATOR, name, value)
+def _operator_bytes(op: int, name: str, value: int | bytes, kind: Kind | None = None) -> tuple[int, bytes]:
+    own = OPERATORS[kind or KINDS[op]].own
+    if name in (field.name for field in own):
+        offset, data = _bytes(np.dtype([(field.name, field.dtype) for field in own]), name, value)
+        offset += layout.OPERATOR.fields["fields"][1]  # type: ignore[index]
+    else:
+        offset, data = _bytes(layout.OPERATOR, name, value)
     return _operator_offset(op) + offset, data
 
 
-def _operator(op: int, name: str, value: int | bytes, status: Status = Status.FORMAT) -> Mutation:
-    return Mutation(f"operator {op}: {name} {value!r}", *_operator_bytes(op, name, value), status, op)
+def _operator(
+    op: int, name: str, value: int | bytes, status: Status = Status.FORMAT, kind: Kind | None = None
+) -> Mutation:
+    return Mutation(f"operator {op}: {name} {value!r}", *_operator_bytes(op, name, value, kind), status, op)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blob import Dense, DetectHead, Model, layout, read, write
+from .blob import Model, layout, read, write
 from .blob.writer import pack, seal
 from .engine import Engine, Region
 from .reference import Format
@@ -42,7 +42,7 @@ def spine(model: Model) -> list[int]:
     path = [int(np.argmax(depth))]
     while model.ops[path[-1]].input:
         path.append(model.ops[path[-1]].input - 1)
-    return [i for i in reversed(path) if not isinstance(model.ops[i], (DetectHead, Dense))]
+    return [i for i in reversed(path) if model.ops[i].result is None]
 
 
 def segment_sizes(regions: list[Region]) -> list[int]:
@@ -117,11 +117,7 @@ class Planner:
 
 def cut(model: Model, cuts: tuple[int, ...]) -> Model:
     """The model with these of its maps kept whole, and no others. The operators' arrays are shared with the old one."""
-    ops = [
-        op if isinstance(op, (DetectHead, Dense)) else replace(op, materialize=i in cuts)
-        for i, op in enumerate(model.ops)
-    ]
-    return replace(model, ops=ops)
+    return replace(model, ops=[replace(op, materialize=i in cuts) for i, op in enumerate(model.ops)])
 
 
 def plan(model: Model, frame: FrameSize | None = None) -> Model:

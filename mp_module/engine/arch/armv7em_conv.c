@@ -22,18 +22,33 @@ static void finish(const int32_t *acc, const int32_t *multiplier, uint32_t count
     }
 }
 
+// The same of a convolution with a shift, from its output `first` on.
+static void finish8(const int32_t *acc, const rnnp_requantize_t *r, uint32_t first, uint32_t count, int8_t *out) {
+    for (uint32_t o = first; o < first + count; o++, acc += RNNP_TILE) {
+        int32_t y = rnnp_smmlar(*acc * (1 << r->shift), r->multiplier[o], r->zero_point);
+        *out++ = (int8_t)rnnp_clamp(y, r->min, r->max);
+    }
+}
+
 // Where a pixel of padding is: behind the tile.
 static int8_t *padding(const rnnp_conv_t *conv) {
-    uint32_t inputs = (uint32_t)conv->kernel * conv->kernel * conv->in_channels;
+    uint32_t inputs = (uint32_t)conv->kernel_h * conv->kernel_w * conv->in_channels;
     return (int8_t *)conv->tile + rnnp_tile_bytes(inputs);
+}
+
+// Room for the addresses of `runs` runs of pixels, RNNP_TILE each: `offset` bytes behind that pixel, if they do not fit `few`.
+static const int8_t **addresses(const rnnp_conv_t *conv, uint32_t runs, const int8_t **few, uint32_t offset) {
+    void *many = padding(conv) + rnnp_align(conv->in_channels, 4) + offset;
+    return runs > RNNP_CONV_RUNS ? many : few;
 }
 
 // Widens what four output pixels, `columns` apart in the input, look at from column `left` on: some of it may be outside.
 static void gather_edge(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns) {
-    uint32_t k = conv->kernel, channels = conv->in_channels;
-    const int8_t *in[9 * RNNP_TILE], **to = in, *outside = padding(conv);
-    for (uint32_t ky = 0; ky < k; ky++) {
-        for (uint32_t kx = 0; kx < k; kx++) {
+    uint32_t taps = (uint32_t)conv->kernel_h * conv->kernel_w, channels = conv->in_channels;
+    const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE], **to, *outside = padding(conv);
+    const int8_t **in = to = addresses(conv, taps, few, rnnp_conv_addresses(conv->kernel_h));
+    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+        for (uint32_t kx = 0; kx < conv->kernel_w; kx++) {
             uint32_t column = left + kx;
             for (uint32_t p = 0; p < RNNP_TILE; p++, column += columns) {
                 bool inside = rows[ky] != NULL && column < conv->in_width;
@@ -41,7 +56,7 @@ static void gather_edge(const rnnp_conv_t *conv, const int8_t *const *rows, uint
             }
         }
     }
-    rnnp_armv7em_widen(in, k * k, channels, conv->tile, 0);
+    rnnp_armv7em_widen(in, taps, channels, conv->tile, 0);
 }
 
 RNNP_SMALL_C
@@ -53,11 +68,13 @@ RNNP_SMALL_C
 static void any_conv(
     const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out8, int16_t *out16) {
     const rnnp_requantize_t *r = &conv->requantize;
-    uint32_t k = conv->kernel, channels = conv->in_channels, outputs = conv->out_channels, inputs = k * k * channels;
+    uint32_t k = conv->kernel_h, channels = conv->in_channels, outputs = conv->out_channels;
+    uint32_t run = conv->kernel_w * channels, inputs = k * run;
     uint32_t columns = end < RNNP_TILE ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
-    uint32_t width = k + (RNNP_TILE - 1) * columns; // of what a tile looks at
-    const int8_t *in[3 * RNNP_TILE]; // of a tile that starts at column 0
-    bool rows_inside = rows[0] != NULL && rows[k - 1] != NULL; // the middle one always is
+    uint32_t width = conv->kernel_w + (RNNP_TILE - 1) * columns; // of what a tile looks at
+    bool rows_inside = rows[0] != NULL && rows[k - 1] != NULL; // then those between are, too
+    const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE],
+        **in = addresses(conv, k, few, 0); // of a tile that starts at column 0
     for (uint32_t i = 0; rows_inside && i < k * RNNP_TILE; i++) {
         in[i] = rows[i / RNNP_TILE] + i % RNNP_TILE * columns * channels;
     }
@@ -69,13 +86,13 @@ static void any_conv(
     memset(padding(conv), conv->pad, channels);
     for (uint32_t next = begin; next < end; next += end < RNNP_TILE ? 1 : RNNP_TILE) {
         uint32_t ox = rnnp_armv7em_tile_at(next, end, &tile.pixel_step);
-        uint32_t left = ox * conv->stride - (k - 1) / 2; // wraps to a huge number left of the input
+        uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
         if (rows_inside && left < conv->in_width && left + width <= conv->in_width) {
-            rnnp_armv7em_widen(in, k, k * channels, conv->tile, left * channels);
+            rnnp_armv7em_widen(in, k, run, conv->tile, left * channels);
         } else {
             gather_edge(conv, rows, left, columns);
         }
-        if (out8 != NULL) {
+        if (out8 != NULL && r->shift == 0) {
             tile.out = out8 + ox * outputs;
             rnnp_armv7em_tile(&tile, outputs);
             continue;
@@ -89,11 +106,16 @@ static void any_conv(
             tile.bias = r->bias + first;
             rnnp_armv7em_tile(&tile, count);
             for (uint32_t p = 0; p < (tile.pixel_step == 0 ? 1 : RNNP_TILE); p++) {
-                finish(acc + p, r->multiplier + first, count, out16 + (ox + p) * outputs + first);
+                uint32_t at = (ox + p) * outputs + first;
+                if (out8 != NULL) {
+                    finish8(acc + p, r, first, count, out8 + at);
+                } else {
+                    finish(acc + p, r->multiplier + first, count, out16 + at);
+                }
             }
         }
     }
-    if (out8 != NULL) {
+    if (out8 != NULL && r->shift == 0) {
         rnnp_armv7em_clamp(r, out8 + begin * outputs, (end - begin) * outputs);
     }
 }
@@ -216,8 +238,9 @@ static void first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, uint3
 
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     uint32_t width = conv->out_width, begin = 0;
-    if (conv->kernel == 3 && conv->stride == 2 && conv->in_channels == 1 && conv->out_channels == FIRST_OUTPUTS &&
-        width > 3 * RNNP_TILE && rows[0] != NULL && rows[2] != NULL) {
+    if (conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride == 2 && conv->left == 1 && conv->in_channels == 1 &&
+        conv->out_channels == FIRST_OUTPUTS && conv->requantize.shift == 0 && width > 3 * RNNP_TILE &&
+        rows[0] != NULL && rows[2] != NULL) {
         // All but the first and the last few pixels, which may be at an edge.
         begin = (width - RNNP_TILE) & ~1u;
         first_conv(conv, rows, RNNP_TILE, begin, out);

@@ -30,7 +30,8 @@ bool rnnp_check_equal(const rnnp_check_t *check, const char *what, int32_t value
 }
 
 bool rnnp_check_fields(const rnnp_check_t *check, const void *record, const rnnp_field_t *fields, uint32_t count) {
-    for (const rnnp_field_t *f = fields; f < fields + count; f++) {
+    for (uint32_t i = 0; i < count; i++) {
+        const rnnp_field_t *f = &fields[i];
         const uint8_t *at = (const uint8_t *)record + f->at;
         int32_t value = f->wide ? *(const uint16_t *)(const void *)at : *at;
         value = f->low < 0 ? (int8_t)value : value;

@@ -5,7 +5,7 @@
 #include "crc32.h"
 
 #define MAGIC (0x504e4e52) // "RNNP"
-#define MAX_LABELS_SIZE (4096)
+#define MAX_LABELS_SIZE (32768)
 
 // Bytes of the UTF-8 sequence at `text`, 0 if it is none. Overlong forms, surrogates and values past U+10FFFF are none.
 static uint32_t utf8_length(const uint8_t *text, uint32_t size) {

@@ -15,13 +15,16 @@
 #define RNNP_NAME_SIZE (32)
 #define RNNP_SECTION_ALIGNMENT (16)
 #define RNNP_MAX_SIDE (2048)
-#define RNNP_MAX_CHANNELS (1024)
+#define RNNP_MAX_CHANNELS (2048)
+#define RNNP_MAX_INPUTS (8)
+#define RNNP_FIELDS_SIZE (28)
+#define RNNP_MAX_SHIFT (15)
 #define RNNP_MAX_PATCH (32)
-#define RNNP_MAX_HIDDEN (64)
+#define RNNP_MAX_HIDDEN (80)
 #define RNNP_MAX_ANCHORS (8)
 #define RNNP_MAX_CANDIDATES (512)
 #define RNNP_MAX_MODEL_ANCHORS (65536u) // of all heads together: a candidate keeps its index in 16 bits
-#define RNNP_MAX_LABELS (256)
+#define RNNP_MAX_LABELS (1024)
 #define RNNP_VALUES_PER_ANCHOR (5) // logit, dx, dy, tw, th
 
 #define RNNP_FLAG_MATERIALIZE (1)
@@ -42,23 +45,18 @@ typedef struct {
     uint8_t name[RNNP_NAME_SIZE], reserved[44];
 } rnnp_header_t;
 
+// What all operators have. `fields` is the operator's own: operators/ has a struct for each.
 typedef struct {
     uint8_t kind, flags;
-    uint16_t input;
-    uint16_t in_height, in_width, in_channels;
+    uint8_t num_inputs;
+    uint8_t shift; // of requantization, 0 where there is none
+    uint8_t inputs[RNNP_MAX_INPUTS]; // tensors: 0 the frame, k the output of operator k - 1
+    uint16_t in_height, in_width, in_channels; // of the first input
     uint16_t out_height, out_width, out_channels;
-    uint8_t kernel, kernel_w, stride;
-    int8_t in_zero_point, out_zero_point, act_min, act_max;
-    uint8_t pad_bottom, pad_right;
-    uint8_t num_anchors;
-    uint16_t step;
-    uint16_t mid_channels;
-    int8_t exp_zero_point, dw_zero_point;
-    int8_t exp_min, exp_max, dw_min, dw_max;
-    uint8_t shift_w1, shift_u1, shift_w2, shift_u2;
-    uint16_t zeta1, nu1, zeta2, nu2;
+    int8_t in_zero_point, out_zero_point; // in: of the first input
+    int8_t act_min, act_max; // clamp of the output
     uint32_t params_offset, params_size;
-    uint8_t reserved[8];
+    uint32_t fields[RNNP_FIELDS_SIZE / 4];
 } rnnp_op_t;
 
 // Fails to compile where the compiler adds padding.
@@ -90,10 +88,6 @@ static inline const rnnp_op_t *rnnp_op(const rnnp_model_t *model, uint32_t index
 // reads an int8 map.
 static inline bool rnnp_reads_pixels(const rnnp_model_t *model) {
     return rnnp_header(model)->channels != 0;
-}
-
-static inline bool rnnp_op_materialized(const rnnp_op_t *op) {
-    return (op->flags & RNNP_FLAG_MATERIALIZE) != 0;
 }
 
 #endif // RNNP_RECORD_H

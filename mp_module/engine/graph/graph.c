@@ -8,41 +8,41 @@
 
 #define NO_SEGMENT (0xff)
 
-// The record's bytes that kinds use each in their own way, less in_zero_point.
-#define FIRST_FIELD (offsetof(rnnp_op_t, kernel))
-#define LAST_FIELD (offsetof(rnnp_op_t, params_offset))
-
+// Shared fields and the operator's own.
 static bool check_fields(const rnnp_check_t *c, const rnnp_op_t *op, const rnnp_operator_t *operator) {
-    if (!rnnp_check_fields(c, op, operator->fields, operator->num_fields)) {
-        return false;
-    }
-    uint64_t used = UINT64_C(1) << offsetof(rnnp_op_t, in_zero_point); // bytes
-    for (uint32_t i = 0; i < operator->num_fields; i++) {
-        const rnnp_field_t *f = &operator->fields[i];
-        used |= (UINT64_C(1) + 2 * f->wide) << f->at;
-    }
-    for (uint32_t at = FIRST_FIELD; at < LAST_FIELD; at++) {
-        uint8_t byte = ((const uint8_t *)op)[at];
-        if ((used >> at & 1) == 0 && byte != 0) {
-            return rnnp_bad(c, "unused field", 0, byte);
-        }
-    }
-    return true;
+    uint32_t flags = operator->flags | (operator->task != 0 ? 0u : RNNP_FLAG_MATERIALIZE);
+    return ((op->flags & ~flags) == 0 || rnnp_bad(c, "flags", flags, op->flags)) &&
+        rnnp_check_range(c, "shift", op->shift, 0, operator->max_shift) &&
+        (!operator->fixed_zero_point || rnnp_check_equal(c, "out_zero_point", op->out_zero_point, 0)) &&
+        rnnp_check_range(c, "act_min", op->act_min, -128, operator->unclamped ? -128 : op->act_max) &&
+        rnnp_check_range(c, "act_max", op->act_max, operator->unclamped ? 127 : -128, 127) &&
+        rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_CHANNELS) &&
+        rnnp_check_fields(c, op, operator->fields, operator->num_fields) &&
+        rnnp_check_zeros(
+            c, "fields", (const uint8_t *)op->fields + operator->fields_size, RNNP_FIELDS_SIZE - operator->fields_size);
 }
 
-// The input: an earlier operator that has an output to read, of this shape and zero point.
-static bool check_input(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    int32_t height = model->height, width = model->width, channels = model->channels;
-    int32_t zero_point = rnnp_reads_pixels(model) ? 0 : op->in_zero_point;
-    // Only the first operator reads the frame; it can read nothing else.
-    if (!rnnp_check_range(c, "input", op->input, c->op == 0 ? 0 : 1, c->op)) {
+// The inputs: earlier operators that have an output to read, the first one of the record's shape and zero point.
+static bool check_inputs(
+    const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op, const rnnp_operator_t *operator) {
+    uint32_t least = rnnp_max_u32(operator->min_inputs, 1), most = rnnp_max_u32(operator->max_inputs, 1);
+    if (!rnnp_check_range(c, "num_inputs", op->num_inputs, (int32_t)least, (int32_t)most) ||
+        !rnnp_check_zeros(c, "inputs", op->inputs + op->num_inputs, RNNP_MAX_INPUTS - op->num_inputs)) {
         return false;
     }
-    if (op->input != 0) {
-        const rnnp_op_t *producer = rnnp_op(model, op->input - 1u);
-        if (rnnp_operator(producer)->task != 0) {
-            return rnnp_bad(c, "input", op->input - 1u, op->input);
+    for (uint32_t i = 0; i < op->num_inputs; i++) {
+        // Only the first operator reads the frame; it can read nothing else.
+        if (!rnnp_check_range(c, "input", op->inputs[i], c->op == 0 ? 0 : 1, c->op)) {
+            return false;
         }
+        if (op->inputs[i] != 0 && rnnp_operator(rnnp_op(model, op->inputs[i] - 1u))->task != 0) {
+            return rnnp_bad(c, "input", op->inputs[i] - 1u, op->inputs[i]);
+        }
+    }
+    int32_t height = model->height, width = model->width, channels = model->channels;
+    int32_t zero_point = rnnp_reads_pixels(model) ? 0 : op->in_zero_point;
+    if (op->inputs[0] != 0) {
+        const rnnp_op_t *producer = rnnp_op(model, op->inputs[0] - 1u);
         height = producer->out_height;
         width = producer->out_width;
         channels = producer->out_channels;
@@ -77,22 +77,28 @@ static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, con
     if (operator == NULL) {
         return false;
     }
-    uint32_t allowed = operator->flags | (operator->task != 0 ? 0u : RNNP_FLAG_MATERIALIZE);
-    return ((op->flags & ~allowed) == 0 || rnnp_bad(c, "flags", allowed, op->flags)) && check_input(c, model, op) &&
-        check_fields(c, op, operator) && operator->check(c, op) && check_parameters(c, model, op, operator) &&
-        rnnp_check_zeros(c, "reserved", op->reserved, sizeof(op->reserved));
+    return check_inputs(c, model, op, operator) && check_fields(c, op, operator) &&
+        (operator->check_inputs == NULL || operator->check_inputs(c, model, op)) && operator->check(c, op) &&
+        check_parameters(c, model, op, operator);
 }
 
-// At most one operator of a segment is kept whole.
+// At most one operator of a segment is kept whole, and its readers are in the next; all else lives and dies in one.
 static bool check_segments(const rnnp_model_t *model, rnnp_check_t *c) {
     uint8_t segment[RNNP_MAX_TENSORS];
     uint8_t cut[RNNP_MAX_TENSORS]; // the materialized operator of a segment
     memset(cut, NO_SEGMENT, sizeof(cut));
     rnnp_graph_segments(model, segment);
     for (uint32_t t = 1; t <= model->num_ops; t++) {
+        const rnnp_op_t *op = rnnp_op(model, t - 1);
+        c->op = (int32_t)t - 1;
+        for (uint32_t i = 0; i < op->num_inputs; i++) {
+            uint32_t read_in = segment[op->inputs[i]] + (uint32_t)rnnp_graph_materialized(model, op->inputs[i]);
+            if (!rnnp_check_equal(c, "segment of an input", (int32_t)read_in, segment[t])) {
+                return false;
+            }
+        }
         if (rnnp_graph_materialized(model, t)) {
             uint8_t *own = &cut[segment[t]];
-            c->op = (int32_t)t - 1;
             if (*own != NO_SEGMENT) {
                 return rnnp_bad(c, "flags", *own, t - 1);
             }
@@ -108,7 +114,9 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
     uint32_t results = 0;
     for (uint32_t i = 0; i < model->num_ops; i++) {
         const rnnp_op_t *op = rnnp_op(model, i);
-        consumed |= op->input == 0 ? 0 : UINT64_C(1) << (op->input - 1);
+        for (uint32_t k = 0; k < op->num_inputs; k++) {
+            consumed |= op->inputs[k] == 0 ? 0 : UINT64_C(1) << (op->inputs[k] - 1);
+        }
     }
     for (uint32_t i = 0; i < model->num_ops; i++) {
         uint32_t task = rnnp_operator(rnnp_op(model, i))->task;
@@ -149,8 +157,12 @@ uint32_t rnnp_graph_segments(const rnnp_model_t *model, uint8_t *segment) {
     uint32_t last = 0;
     segment[0] = 0;
     for (uint32_t t = 1; t <= model->num_ops; t++) {
-        uint32_t input = rnnp_op(model, t - 1)->input;
-        segment[t] = (uint8_t)(segment[input] + rnnp_graph_materialized(model, input));
+        const rnnp_op_t *op = rnnp_op(model, t - 1);
+        segment[t] = 0;
+        for (uint32_t i = 0; i < op->num_inputs; i++) {
+            uint32_t input = op->inputs[i], after = segment[input] + (uint32_t)rnnp_graph_materialized(model, input);
+            segment[t] = (uint8_t)rnnp_max_u32(segment[t], after);
+        }
         last = rnnp_max_u32(last, segment[t]);
     }
     return last + 1;
@@ -181,18 +193,28 @@ static void make_row(walk_t *w, uint32_t t) {
     uint32_t row = w->made[t]++, rows = w->rings[t];
     for (uint32_t reader = t + 1; reader <= w->model->num_ops; reader++) {
         rnnp_timing_t timing;
-        if (rnnp_op(w->model, reader - 1)->input == t && next_step(w, reader, &timing) && timing.oldest < row) {
+        if (rnnp_graph_reads(rnnp_op(w->model, reader - 1), t) && next_step(w, reader, &timing) &&
+            timing.oldest < row) {
             rows = rnnp_max_u32(rows, row - timing.oldest + 1);
         }
     }
     w->rings[t] = (uint16_t)rows;
 }
 
+static bool is_ready(const walk_t *w, uint32_t t, const rnnp_timing_t *timing) {
+    const rnnp_op_t *op = rnnp_op(w->model, t - 1);
+    bool ready = true;
+    for (uint32_t i = 0; i < op->num_inputs; i++) {
+        uint32_t input = op->inputs[i];
+        ready = ready && w->made[input] >= rnnp_min_u32(timing->need, rnnp_graph_height(w->model, input));
+    }
+    return ready;
+}
+
 static void walk_segment(walk_t *w, uint32_t segment) {
     for (uint32_t t = w->model->num_ops; t > 0;) {
         rnnp_timing_t timing;
-        if (w->segment[t] == segment && next_step(w, t, &timing) &&
-            w->made[rnnp_op(w->model, t - 1)->input] >= timing.need) {
+        if (w->segment[t] == segment && next_step(w, t, &timing) && is_ready(w, t, &timing)) {
             w->steps[t]++;
             if (timing.makes) {
                 make_row(w, t);

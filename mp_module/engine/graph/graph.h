@@ -22,6 +22,20 @@ static inline bool rnnp_graph_materialized(const rnnp_model_t *model, uint32_t t
     return tensor > 0 && (rnnp_op(model, tensor - 1)->flags & RNNP_FLAG_MATERIALIZE) != 0;
 }
 
+// Rows of a tensor, all of them.
+static inline uint32_t rnnp_graph_height(const rnnp_model_t *model, uint32_t tensor) {
+    return tensor == 0 ? model->height : rnnp_op(model, tensor - 1)->out_height;
+}
+
+static inline bool rnnp_graph_reads(const rnnp_op_t *op, uint32_t tensor) {
+    for (uint32_t i = 0; i < op->num_inputs; i++) {
+        if (op->inputs[i] == tensor) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // Rows of each tensor's ring, by a walk through the schedule without computing anything: the most rows between the one
 // that is made and the oldest that a reader still wants. 0: none is kept, for a detector's heads give theirs away at once.
 //   rows  [num_ops + 1], written

@@ -24,7 +24,6 @@ static void get_step(const rnnp_context_t *c, uint32_t index, rnnp_step_t *s) {
     s->layout.size = s->layout.count = 0;
     rnnp_operator(s->op)->layout(&s->layout, s->op);
     s->node = &c->nodes[index + 1];
-    s->in = &c->nodes[s->op->input];
 }
 
 // What the operator wants and makes next, if it has rows left to make.
@@ -67,12 +66,22 @@ static void take_step(rnnp_step_t *s) {
     set_timing(s->op, node);
 }
 
+static bool is_ready(const rnnp_context_t *c, const rnnp_op_t *op, uint32_t need) {
+    for (uint32_t i = 0; i < op->num_inputs; i++) {
+        const rnnp_node_t *in = &c->nodes[op->inputs[i]];
+        if (in->rows_made < need && in->rows_made < in->height) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // Finds the ready operator of a segment that stands last in the table; false if none is ready.
 static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *index) {
     for (uint32_t i = c->model->num_ops; i-- > 0;) {
         const rnnp_node_t *node = &c->nodes[i + 1];
         if (node->segment == segment && node->rows_made < node->height &&
-            c->nodes[rnnp_op(c->model, i)->input].rows_made >= node->need) {
+            is_ready(c, rnnp_op(c->model, i), node->need)) {
             *index = i;
             return true;
         }

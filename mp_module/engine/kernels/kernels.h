@@ -23,12 +23,13 @@
 #define RNNP_ARMV7EM (0)
 #endif
 
-// From accumulators to int8: zero_point + ((acc * multiplier + 2^31) >> 32), clamped.
+// From accumulators to int8: zero_point + (((acc << shift) * multiplier + 2^31) >> 32), clamped.
 typedef struct {
     const int32_t *bias; // one a channel
     const int32_t *multiplier;
     int8_t zero_point;
     int8_t min, max;
+    uint8_t shift; // of the accumulator, to the left; 0 but in convolutions
 } rnnp_requantize_t;
 
 // Bytes of scratch memory, at an address divisible by 4, that a kernel with dense weights may use: RNNP_TILE pixels,
@@ -40,22 +41,30 @@ static inline uint32_t rnnp_tile_bytes(uint32_t inputs) {
 
 // A convolution of one output row.
 typedef struct {
-    const int8_t *weight; // dense; inputs are [kernel][kernel][in_channels]
+    const int8_t *weight; // dense; inputs are [kernel_h][kernel_w][in_channels]
     uint16_t in_width, in_channels;
     uint16_t out_width, out_channels;
-    uint8_t kernel; // 1 or 3
-    uint8_t stride; // 1 or 2
+    uint8_t kernel_h, kernel_w;
+    uint8_t stride, left; // along the row: stride, columns of padding before the first
     int8_t pad; // value of pixels outside of the input
     rnnp_requantize_t requantize; // heads: bias and multiplier alone are used
-    void *tile; // scratch: rnnp_tile_bytes(kernel * kernel * in_channels), then in_channels
+    // Scratch: rnnp_tile_bytes(kernel_h * kernel_w * in_channels), then in_channels rounded up to 4, then
+    // rnnp_conv_addresses(kernel_h), then, if there is padding, rnnp_conv_addresses(kernel_h * kernel_w).
+    void *tile;
 } rnnp_conv_t;
 
-// One output row, padded by (kernel - 1) / 2 pixels at both sides.
-//   rows  the `kernel` input rows, top to bottom; NULL where a row is outside of the input
+// Bytes for the addresses of runs of pixels, if they are more than the stack has room for.
+#define RNNP_CONV_RUNS (9)
+static inline uint32_t rnnp_conv_addresses(uint32_t runs) {
+    return runs > RNNP_CONV_RUNS ? runs * RNNP_TILE * 4 : 0;
+}
+
+// One output row.
+//   rows  the kernel_h input rows, top to bottom; NULL where a row is outside of the input
 //   out   out_width * out_channels values
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out);
 
-// The same to int16: sat16((acc * multiplier + 2^23) >> 24). Stride 1.
+// The same to int16: sat16((acc * multiplier + 2^23) >> 24).
 void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out);
 
 // A 1x1 convolution over a run of pixels, with a second, one-tap input if `residual` is not NULL.
@@ -109,8 +118,8 @@ typedef struct {
     const int16_t *w; // [hidden][inputs]
     const int16_t *u; // [hidden][hidden]
     const int16_t *bz, *bh; // [hidden]
-    uint16_t inputs; // 1..1024
-    uint16_t hidden; // 1..64
+    uint16_t inputs; // 1..2048
+    uint16_t hidden; // 1..RNNP_MAX_HIDDEN
     uint8_t shift_w, shift_u; // 0..24
     uint16_t zeta, nu; // Q15, 0..32768 and 0..32767
     bool smooth; // sigmoid and tanh; else the hard non-linearities

@@ -20,7 +20,7 @@ static int64_t scale(int32_t acc, int32_t multiplier, uint32_t shift) {
 }
 
 static int8_t requantize(const rnnp_requantize_t *r, uint32_t channel, int32_t acc) {
-    int32_t y = r->zero_point + (int32_t)scale(acc, r->multiplier[channel], 32);
+    int32_t y = r->zero_point + (int32_t)scale(acc * (1 << r->shift), r->multiplier[channel], 32);
     return (int8_t)rnnp_clamp(y, r->min, r->max);
 }
 
@@ -43,12 +43,12 @@ static int32_t sum8(const int8_t *weight, uint32_t count) {
 
 // Accumulator of output channel o at output column ox.
 static int32_t convolve(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t o) {
-    uint32_t k = conv->kernel, channels = conv->in_channels;
-    const int8_t *weight = conv->weight + rnnp_weight_index(k * k * channels, o, 0);
+    uint32_t channels = conv->in_channels;
+    const int8_t *weight = conv->weight + rnnp_weight_index((uint32_t)conv->kernel_h * conv->kernel_w * channels, o, 0);
     int32_t acc = conv->requantize.bias[o];
-    for (uint32_t ky = 0; ky < k; ky++) {
-        for (uint32_t kx = 0; kx < k; kx++, weight += 2 * channels) {
-            int32_t x = (int32_t)(ox * conv->stride + kx) - (int32_t)(k - 1) / 2;
+    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
+        for (uint32_t kx = 0; kx < conv->kernel_w; kx++, weight += 2 * channels) {
+            int32_t x = (int32_t)(ox * conv->stride + kx) - conv->left;
             if (rows[ky] == NULL || x < 0 || x >= conv->in_width) {
                 acc += conv->pad * sum8(weight, channels);
             } else {
@@ -80,7 +80,7 @@ void rnnp_kernel_pointwise_c(
     const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
     uint32_t in_channels = p->in_channels, out_channels = p->out_channels;
     for (uint32_t x = 0; x < pixels; x++) {
-        int8_t planar[RNNP_MAX_CHANNELS];
+        int8_t *planar = p->tile;
         const int8_t *pixel = in + x * in_channels;
         if (p->in_pitch != 0) {
             for (uint32_t i = 0; i < in_channels; i++) {

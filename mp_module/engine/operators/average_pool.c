@@ -41,7 +41,7 @@ static void start(const rnnp_step_t *s) {
 
 static void step(const rnnp_step_t *s) {
     const rnnp_op_t *op = s->op;
-    const int8_t *in = rnnp_input_row(s, s->node->steps);
+    const int8_t *in = rnnp_input_row(s, 0, s->node->steps);
     uint32_t channels = op->in_channels;
     int32_t *sums = rnnp_work(s);
     for (uint32_t x = 0; x < op->in_width; x++) {
@@ -57,22 +57,11 @@ static void step(const rnnp_step_t *s) {
     int8_t *out = s->out;
     for (uint32_t c = 0; c < channels; c++) {
         int64_t y = op->out_zero_point + (((sums[c] - zero) * multiplier + (1 << 23)) >> 24);
-        out[c] = (int8_t)(y < INT8_MIN ? INT8_MIN : y > INT8_MAX ? INT8_MAX : y);
+        out[c] = (int8_t)(y < op->act_min ? op->act_min : y > op->act_max ? op->act_max : y);
     }
 }
 
-static const rnnp_field_t fields[] = {
-    RNNP_FIELD(rnnp_op_t, kernel, 1, 1),
-    RNNP_FIELD(rnnp_op_t, kernel_w, 1, 1),
-    RNNP_FIELD(rnnp_op_t, stride, 1, 1),
-    RNNP_FIELD(rnnp_op_t, out_zero_point, -128, 127),
-    RNNP_FIELD(rnnp_op_t, act_min, -128, -128),
-    RNNP_FIELD(rnnp_op_t, act_max, 127, 127),
-};
-
 const rnnp_operator_t rnnp_global_average_pool = {
-    .fields = fields,
-    .num_fields = RNNP_FIELDS(fields),
     .check = check,
     .layout = layout,
     .check_parameters = check_parameters,

@@ -13,24 +13,24 @@ uint32_t rnnp_head_anchors(const rnnp_model_t *model, uint32_t num_ops) {
     uint32_t anchors = 0; // at most 2^31
     for (uint32_t i = 0; i < num_ops; i++) {
         const rnnp_op_t *op = rnnp_op(model, i);
-        anchors += op->kind == RNNP_DETECT_HEAD ? rnnp_op_pixels(op) * op->num_anchors : 0;
+        anchors += op->kind == RNNP_DETECT_HEAD ? rnnp_op_pixels(op) * rnnp_head(op)->num_anchors : 0;
     }
     return anchors;
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * op->num_anchors) &&
+    return rnnp_check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * rnnp_head(op)->num_anchors) &&
         rnnp_conv_check(c, op);
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     rnnp_conv_layout(layout, op);
-    rnnp_layout_add(layout, 4 * (uint32_t)op->num_anchors);
+    rnnp_layout_add(layout, 4 * (uint32_t)rnnp_head(op)->num_anchors);
 }
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     const uint16_t *sides = arrays[RNNP_ANCHORS];
-    for (uint32_t i = 0; i < 2u * op->num_anchors; i++) {
+    for (uint32_t i = 0; i < 2u * rnnp_head(op)->num_anchors; i++) {
         if (!rnnp_check_range(c, "anchors", sides[i], 1, 32767)) {
             return false;
         }
@@ -83,17 +83,17 @@ static void decode_row(const rnnp_step_t *s, const int16_t *row) {
     const uint16_t *anchors = rnnp_parameters(s, RNNP_ANCHORS);
     int32_t iy = s->node->rows_made;
     uint32_t index = rnnp_head_anchors(s->context->model, s->index) +
-        s->node->rows_made * (uint32_t)op->out_width * op->num_anchors;
+        s->node->rows_made * (uint32_t)op->out_width * rnnp_head(op)->num_anchors;
     for (int32_t ix = 0; ix < op->out_width; ix++) {
-        for (uint32_t a = 0; a < op->num_anchors; a++, index++, row += RNNP_VALUES_PER_ANCHOR) {
+        for (uint32_t a = 0; a < rnnp_head(op)->num_anchors; a++, index++, row += RNNP_VALUES_PER_ANCHOR) {
             rnnp_candidate_t *candidate = row[0] >= s->context->state->logit_min ? insert(s->context, row[0], index)
                                                                                  : NULL;
             if (candidate == NULL) {
                 continue;
             }
             int16_t *box = candidate->box;
-            decode_axis((2 * ix + 1) * op->step * 8, anchors[2 * a], row[1], row[3], &box[0], &box[2]);
-            decode_axis((2 * iy + 1) * op->step * 8, anchors[2 * a + 1], row[2], row[4], &box[1], &box[3]);
+            decode_axis((2 * ix + 1) * rnnp_head(op)->step * 8, anchors[2 * a], row[1], row[3], &box[0], &box[2]);
+            decode_axis((2 * iy + 1) * rnnp_head(op)->step * 8, anchors[2 * a + 1], row[2], row[4], &box[1], &box[3]);
             candidate->logit = row[0];
             candidate->anchor = (uint16_t)index;
         }
@@ -107,24 +107,24 @@ static void step(const rnnp_step_t *s) {
     }
 }
 
+#define AT(name) (offsetof(rnnp_op_t, fields) + offsetof(rnnp_head_t, name))
 static const rnnp_field_t fields[] = {
-    RNNP_FIELD(rnnp_op_t, kernel, 1, 3),
-    RNNP_FIELD(rnnp_op_t, kernel_w, 1, 3),
-    RNNP_FIELD(rnnp_op_t, stride, 1, 1),
-    RNNP_FIELD(rnnp_op_t, act_min, -128, -128),
-    RNNP_FIELD(rnnp_op_t, act_max, 127, 127),
-    RNNP_FIELD(rnnp_op_t, num_anchors, 1, RNNP_MAX_ANCHORS),
-    RNNP_FIELD(rnnp_op_t, step, 1, 512),
+    { "step", AT(step), 1, 1, 512 },
+    { "num_anchors", AT(num_anchors), 0, 1, RNNP_MAX_ANCHORS },
+    { "reserved", AT(reserved), 0, 0, 0 },
 };
 
 const rnnp_operator_t rnnp_detect_head = {
     .task = RNNP_TASK_DETECTION,
+    .fixed_zero_point = true,
+    .unclamped = true,
     .fields = fields,
     .num_fields = RNNP_FIELDS(fields),
+    .fields_size = sizeof(rnnp_head_t),
     .check = check,
     .layout = layout,
     .check_parameters = check_parameters,
-    .timing = rnnp_conv_timing,
+    .timing = rnnp_window_timing,
     .macs = rnnp_conv_macs,
     .scratch = rnnp_conv_scratch,
     .step = step,

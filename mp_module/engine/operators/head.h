@@ -4,9 +4,20 @@
 #ifndef RNNP_HEAD_H
 #define RNNP_HEAD_H
 
-#include "operator.h"
+#include "window.h"
 
 enum { RNNP_ANCHORS = 3 }; // its fourth array, behind a convolution's: u16 [anchors][2]
+
+// Its own fields.
+typedef struct {
+    rnnp_window_t window;
+    uint16_t step; // pixels a cell
+    uint8_t num_anchors, reserved;
+} rnnp_head_t;
+
+static inline const rnnp_head_t *rnnp_head(const rnnp_op_t *op) {
+    return (const void *)op->fields;
+}
 
 // A box that may become a detection. The arena holds at most max_candidates of them, best first.
 typedef struct {

@@ -32,25 +32,36 @@ enum {
     RESIDUAL,
 };
 
+typedef struct {
+    uint8_t stride, reserved;
+    uint16_t mid; // channels between the expansion and the projection
+    int8_t exp_zero_point, dw_zero_point;
+    int8_t exp_min, exp_max, dw_min, dw_max; // clamps
+} fields_t;
+
+static const fields_t *get(const rnnp_op_t *op) {
+    return (const void *)op->fields;
+}
+
 static bool has_residual(const rnnp_op_t *op) {
     return (op->flags & RNNP_FLAG_RESIDUAL) != 0;
 }
 
 static uint32_t out_size(const rnnp_op_t *op, uint32_t size) {
-    return (size - 1) / op->stride + 1;
+    return (size - 1) / get(op)->stride + 1;
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_range(c, "exp_min", op->exp_min, -128, op->exp_max) &&
-        rnnp_check_range(c, "dw_min", op->dw_min, -128, op->dw_max) &&
+    return rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
+        rnnp_check_range(c, "dw_min", get(op)->dw_min, -128, get(op)->dw_max) &&
         (!has_residual(op) ||
-            (rnnp_check_equal(c, "stride", op->stride, 1) &&
+            (rnnp_check_equal(c, "stride", get(op)->stride, 1) &&
                 rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels))) &&
         rnnp_check_output(c, op, out_size(op, op->in_height), out_size(op, op->in_width));
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
-    uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
+    uint32_t in = op->in_channels, mid = get(op)->mid, out = op->out_channels;
     rnnp_layout_add_dense(layout, mid, in);
     rnnp_layout_add(layout, RNNP_DEPTHWISE_RECORD * mid);
     rnnp_layout_add(layout, 4 * mid);
@@ -62,21 +73,21 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 }
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
-    uint32_t in = op->in_channels, mid = op->mid_channels, out = op->out_channels;
-    return rnnp_check_dense(c, "expand_weight", arrays + EXPAND_WEIGHT, mid, in, NULL) &&
+    uint32_t in = op->in_channels, mid = get(op)->mid, out = op->out_channels;
+    return rnnp_check_dense(c, "expand_weight", arrays + EXPAND_WEIGHT, mid, in, NULL, 0) &&
         rnnp_check_depthwise(c, "depthwise_weight", arrays + DEPTHWISE_WEIGHT, mid) &&
         rnnp_check_dense(
-            c, "project_weight", arrays + PROJECT_WEIGHT, out, mid, has_residual(op) ? arrays[RESIDUAL] : NULL);
+            c, "project_weight", arrays + PROJECT_WEIGHT, out, mid, has_residual(op) ? arrays[RESIDUAL] : NULL, 0);
 }
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
     timing->need = (uint16_t)rnnp_min_u32(steps + 1, op->in_height); // past the last row comes one of padding
     timing->oldest = (uint16_t)(has_residual(op) ? made : steps); // the residual comes with the input row after it
-    timing->makes = steps == made * op->stride + 1; // output row i is centred on row i * stride
+    timing->makes = steps == made * get(op)->stride + 1; // output row i is centred on row i * stride
 }
 
 static uint64_t macs(const rnnp_op_t *op) {
-    uint32_t in = (uint32_t)op->in_height * op->in_width, mid = op->mid_channels, out = rnnp_op_pixels(op);
+    uint32_t in = (uint32_t)op->in_height * op->in_width, mid = get(op)->mid, out = rnnp_op_pixels(op);
     return rnnp_multiply(in, op->in_channels * mid) + rnnp_multiply(out, mid * (9u + op->out_channels)) +
         (has_residual(op) ? rnnp_multiply(out, op->out_channels) : 0);
 }
@@ -87,13 +98,13 @@ static uint32_t row_pitch(const rnnp_op_t *op) {
 }
 
 static uint32_t ring_row_bytes(const rnnp_op_t *op) {
-    return rnnp_align(row_pitch(op) * op->mid_channels, RNNP_ALIGNMENT);
+    return rnnp_align(row_pitch(op) * get(op)->mid, RNNP_ALIGNMENT);
 }
 
 #define GROUP (32) // channels of a fresh row at a time with stride 2: even, for the weights are stored in pairs
 
 static uint32_t fresh_channels(const rnnp_op_t *op) {
-    return op->stride == 2 ? rnnp_min_u32(GROUP, op->mid_channels) : op->mid_channels;
+    return get(op)->stride == 2 ? rnnp_min_u32(GROUP, get(op)->mid) : get(op)->mid;
 }
 
 static uint32_t fresh_bytes(const rnnp_op_t *op) {
@@ -105,11 +116,11 @@ static uint32_t work(const rnnp_op_t *op) {
 }
 
 static uint32_t scratch(const rnnp_op_t *op) {
-    return fresh_bytes(op) + rnnp_tile_bytes(rnnp_max_u32(op->in_channels, op->mid_channels));
+    return fresh_bytes(op) + rnnp_tile_bytes(rnnp_max_u32(op->in_channels, get(op)->mid));
 }
 
 static void start(const rnnp_step_t *s) {
-    memset(rnnp_work(s), s->op->exp_zero_point, work(s->op));
+    memset(rnnp_work(s), get(s->op)->exp_zero_point, work(s->op));
 }
 
 // Makes `count` channels of expanded row y, from `first` on, padding included.
@@ -117,7 +128,7 @@ static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t co
     const rnnp_op_t *op = s->op;
     uint32_t pitch = row_pitch(op), size = pitch * count;
     if (y >= op->in_height) {
-        memset(row, op->exp_zero_point, size);
+        memset(row, get(op)->exp_zero_point, size);
     } else {
         const int8_t *weight = rnnp_parameters(s, EXPAND_WEIGHT);
         const int32_t *bias = rnnp_parameters(s, EXPAND_BIAS);
@@ -128,11 +139,12 @@ static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t co
             .out_channels = (uint16_t)count,
             .out_pitch = (uint16_t)pitch,
             .stride = 1,
-            .requantize = { bias + first, multiplier + first, op->exp_zero_point, op->exp_min, op->exp_max },
+            .requantize = { bias + first, multiplier + first, get(op)->exp_zero_point, get(op)->exp_min,
+                get(op)->exp_max, 0 },
             .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
         };
-        rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, y), NULL, op->in_width, row + 1);
-        int8_t padding = op->exp_zero_point;
+        rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, 0, y), NULL, op->in_width, row + 1);
+        int8_t padding = get(op)->exp_zero_point;
         for (int8_t *left = row, *right = row + op->in_width + 1; left < row + size; left += pitch, right += pitch) {
             *left = *right = padding;
         }
@@ -149,8 +161,8 @@ static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t 
         .weight = weight + first * RNNP_DEPTHWISE_RECORD,
         .channels = (uint16_t)count,
         .pitch = (uint16_t)row_pitch(op),
-        .stride = op->stride,
-        .requantize = { bias + first, multiplier + first, op->dw_zero_point, op->dw_min, op->dw_max },
+        .stride = get(op)->stride,
+        .requantize = { bias + first, multiplier + first, get(op)->dw_zero_point, get(op)->dw_min, get(op)->dw_max, 0 },
     };
     rnnp_kernel_depthwise(&depthwise, rows, op->out_width);
 }
@@ -161,21 +173,21 @@ static void project(const rnnp_step_t *s, const int8_t *filtered) {
     const rnnp_pointwise_t projection = {
         .weight = rnnp_parameters(s, PROJECT_WEIGHT),
         .residual = has_residual(op) ? rnnp_parameters(s, RESIDUAL) : NULL,
-        .in_channels = op->mid_channels,
+        .in_channels = get(op)->mid,
         .out_channels = op->out_channels,
         .in_pitch = (uint16_t)row_pitch(op),
-        .stride = op->stride,
+        .stride = get(op)->stride,
         .requantize = { rnnp_parameters(s, PROJECT_BIAS), rnnp_parameters(s, PROJECT_MULTIPLIER), op->out_zero_point,
-            op->act_min, op->act_max },
+            op->act_min, op->act_max, 0 },
         .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
     };
-    const int8_t *skip = has_residual(op) ? rnnp_input_row(s, s->node->rows_made) : NULL;
+    const int8_t *skip = has_residual(op) ? rnnp_input_row(s, 0, s->node->rows_made) : NULL;
     rnnp_kernel_pointwise(&projection, filtered, skip, op->out_width, s->out);
 }
 
 static void step(const rnnp_step_t *s) {
     const rnnp_op_t *op = s->op;
-    uint32_t y = s->node->steps, i = s->node->rows_made, pitch = row_pitch(op), mid = op->mid_channels;
+    uint32_t y = s->node->steps, i = s->node->rows_made, pitch = row_pitch(op), mid = get(op)->mid;
     int8_t *slots[2] = { rnnp_work(s), (int8_t *)rnnp_work(s) + ring_row_bytes(op) };
     int8_t *oldest = slots[(i + 1) % 2], *middle = slots[i % 2], *fresh = rnnp_scratch(s);
     if (!s->node->makes) {
@@ -186,37 +198,28 @@ static void step(const rnnp_step_t *s) {
         uint32_t count = rnnp_min_u32(fresh_channels(op), mid - first), at = first * pitch;
         expand(s, y, first, count, fresh);
         filter(s, first, count, (int8_t *const[]){ oldest + at, middle + at, fresh });
-        if (op->stride == 2) {
+        if (get(op)->stride == 2) {
             memcpy(middle + at, fresh, count * pitch);
         }
     }
     project(s, oldest);
-    if (op->stride == 1) {
+    if (get(op)->stride == 1) {
         memcpy(oldest, fresh, mid * pitch);
     }
 }
 
+#define AT(name) (offsetof(rnnp_op_t, fields) + offsetof(fields_t, name))
 static const rnnp_field_t fields[] = {
-    RNNP_FIELD(rnnp_op_t, kernel, 3, 3),
-    RNNP_FIELD(rnnp_op_t, kernel_w, 3, 3),
-    RNNP_FIELD(rnnp_op_t, stride, 1, 2),
-    RNNP_FIELD(rnnp_op_t, out_zero_point, -128, 127),
-    RNNP_FIELD(rnnp_op_t, act_min, -128, -128),
-    RNNP_FIELD(rnnp_op_t, act_max, 127, 127),
-    RNNP_FIELD(rnnp_op_t, mid_channels, 1, RNNP_MAX_CHANNELS),
-    RNNP_FIELD(rnnp_op_t, exp_zero_point, -128, 127),
-    RNNP_FIELD(rnnp_op_t, dw_zero_point, -128, 127),
-    RNNP_FIELD(rnnp_op_t, exp_min, -128, 127),
-    RNNP_FIELD(rnnp_op_t, exp_max, -128, 127),
-    RNNP_FIELD(rnnp_op_t, dw_min, -128, 127),
-    RNNP_FIELD(rnnp_op_t, dw_max, -128, 127),
-    RNNP_FIELD(rnnp_op_t, out_channels, 1, RNNP_MAX_CHANNELS),
+    { "stride", AT(stride), 0, 1, 2 },
+    { "reserved", AT(reserved), 0, 0, 0 },
+    { "mid_channels", AT(mid), 1, 1, RNNP_MAX_CHANNELS },
 };
 
 const rnnp_operator_t rnnp_inverted_residual = {
     .flags = RNNP_FLAG_RESIDUAL,
     .fields = fields,
     .num_fields = RNNP_FIELDS(fields),
+    .fields_size = sizeof(fields_t),
     .check = check,
     .layout = layout,
     .check_parameters = check_parameters,

@@ -25,30 +25,36 @@ void rnnp_layout_add_dense(rnnp_layout_t *layout, uint32_t outputs, uint32_t inp
 
 // An operator's next step.
 typedef struct {
-    uint16_t need; // input rows that must be there
+    uint16_t need; // input rows that must be there, of each input, or all that it has
     uint16_t oldest; // input row: neither this step nor a later one reads an older one
     bool makes; // an output row
 } rnnp_timing_t;
 
-// One step of an operator: its record, its node and its input's.
+// One step of an operator.
 typedef struct {
     const rnnp_context_t *context;
     uint32_t index;
     const rnnp_op_t *op;
     rnnp_layout_t layout;
     rnnp_node_t *node;
-    const rnnp_node_t *in;
     void *out; // where the next output row goes
 } rnnp_step_t;
 
 typedef struct {
     uint8_t flags; // that it may have, beside MATERIALIZE
     uint8_t task; // whose result it gives: int16 rows that no other operator reads. 0: an int8 map
+    uint8_t min_inputs, max_inputs; // 0: one
+    uint8_t max_shift; // of requantization
+    bool fixed_zero_point; // its output's zero point is 0
+    bool unclamped; // act_min and act_max are -128 and 127
     uint8_t num_fields;
-    const rnnp_field_t *fields; // its own in the record and their ranges; all others are 0
+    uint8_t fields_size; // bytes of its own fields in the record; those behind are 0
+    const rnnp_field_t *fields; // their ranges
 
-    // Checks what ranges do not say, and the shape of the output. Fields, input and zero points were checked.
+    // Checks what ranges do not say, and the shape of the output. Fields, inputs and zero points were checked; the
+    // number of output channels is 1..RNNP_MAX_CHANNELS.
     bool (*check)(const rnnp_check_t *check, const rnnp_op_t *op);
+    bool (*check_inputs)(const rnnp_check_t *check, const rnnp_model_t *model, const rnnp_op_t *op); // of several
     void (*layout)(rnnp_layout_t *layout, const rnnp_op_t *op); // into an empty one
     bool (*check_parameters)(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays);
 
@@ -80,8 +86,9 @@ bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t 
 // Weights of a layer as SPEC.md lays them out, and the sums of docs/arithmetic.md, section 2.
 //   arrays  weights, biases, multipliers
 //   residual  weights of a second input; NULL: none
+//   shift  of requantization
 bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
-    uint32_t inputs, const void *residual);
+    uint32_t inputs, const void *residual, uint32_t shift);
 
 // The same for a depthwise 3x3.
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels);
@@ -100,9 +107,9 @@ static inline uint32_t rnnp_op_pixels(const rnnp_op_t *op) {
     return (uint32_t)op->out_height * op->out_width;
 }
 
-// Row y of the input; it must be one of the last ring_rows rows made.
-static inline const int8_t *rnnp_input_row(const rnnp_step_t *s, uint32_t y) {
-    return rnnp_ring_row(s->context, s->in, y);
+// Row y of an input; it must be one of the last ring_rows rows made.
+static inline const int8_t *rnnp_input_row(const rnnp_step_t *s, uint32_t input, uint32_t y) {
+    return rnnp_ring_row(s->context, &s->context->nodes[s->op->inputs[input]], y);
 }
 
 static inline void *rnnp_work(const rnnp_step_t *s) {

@@ -93,8 +93,8 @@ typedef struct {
     uint32_t inputs, outputs;
 } weights_t;
 
-// Sum of the magnitudes of an output's weights, below 2^21; false if the gaps behind them are not 0.
-static bool sum_weights(const rnnp_check_t *c, const char *what, const weights_t *w, uint32_t o, uint32_t *sum) {
+// Sum of the magnitudes of an output's weights; false if the gaps behind them are not 0.
+static bool sum_weights(const rnnp_check_t *c, const char *what, const weights_t *w, uint32_t o, uint64_t *sum) {
     uint32_t count = w->depthwise ? RNNP_DEPTHWISE_RECORD : rnnp_align(w->inputs, RNNP_WEIGHT_BLOCK);
     *sum = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -110,8 +110,8 @@ static bool sum_weights(const rnnp_check_t *c, const char *what, const weights_t
 
 // The sums of docs/arithmetic.md, section 2.
 static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t *w, const int32_t *bias,
-    const int32_t *multiplier, const int32_t *residual) {
-    uint32_t sum; // at most 2^31 + 2^28 + 2^22
+    const int32_t *multiplier, const int32_t *residual, uint32_t shift) {
+    uint64_t sum;
     for (uint32_t o = 0; o < w->outputs; o++) {
         if (multiplier[o] < 0) {
             return rnnp_bad(c, "multiplier", INT32_MAX, (uint32_t)multiplier[o]);
@@ -126,20 +126,21 @@ static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t 
             }
             sum += rnnp_magnitude(residual[o]) * 128;
         }
+        sum <<= shift;
         if (sum > INT32_MAX) {
-            return rnnp_bad(c, what, INT32_MAX, sum);
+            return rnnp_bad(c, what, INT32_MAX, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
         }
     }
     return w->depthwise || w->outputs % 2 == 0 || sum_weights(c, what, w, w->outputs, &sum);
 }
 
 bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
-    uint32_t inputs, const void *residual) {
+    uint32_t inputs, const void *residual, uint32_t shift) {
     weights_t weights = { arrays[0], false, inputs, outputs };
-    return check_sums(check, what, &weights, arrays[1], arrays[2], residual);
+    return check_sums(check, what, &weights, arrays[1], arrays[2], residual, shift);
 }
 
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels) {
     weights_t weights = { arrays[0], true, 9, channels };
-    return check_sums(check, what, &weights, arrays[1], arrays[2], NULL);
+    return check_sums(check, what, &weights, arrays[1], arrays[2], NULL, 0);
 }

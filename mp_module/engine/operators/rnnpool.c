@@ -48,13 +48,27 @@ typedef struct {
     int16_t *tile, *rows;
 } pool_t;
 
+typedef struct {
+    uint8_t kernel, kernel_w; // patch
+    uint8_t stride;
+    uint8_t pad_bottom, pad_right; // copies of the last row and column
+    uint8_t reserved;
+    uint16_t hidden; // of RNN1
+    uint8_t shift_w1, shift_u1, shift_w2, shift_u2;
+    uint16_t zeta1, nu1, zeta2, nu2; // Q15
+} fields_t;
+
+static const fields_t *get(const rnnp_op_t *op) {
+    return (const void *)op->fields;
+}
+
 // Patches along each axis, without the replicated ones.
 static uint32_t patch_rows(const rnnp_op_t *op) {
-    return (uint32_t)op->out_height - op->pad_bottom;
+    return (uint32_t)op->out_height - get(op)->pad_bottom;
 }
 
 static uint32_t patch_columns(const rnnp_op_t *op) {
-    return (uint32_t)op->out_width - op->pad_right;
+    return (uint32_t)op->out_width - get(op)->pad_right;
 }
 
 static uint32_t hidden2(const rnnp_op_t *op) {
@@ -62,12 +76,12 @@ static uint32_t hidden2(const rnnp_op_t *op) {
 }
 
 static uint32_t phases(const rnnp_op_t *op) {
-    return rnnp_min_u32(op->stride, op->kernel_w);
+    return rnnp_min_u32(get(op)->stride, get(op)->kernel_w);
 }
 
 // Strides that a patch reaches into beyond its first.
 static uint32_t overlap(const rnnp_op_t *op) {
-    return (op->kernel_w - 1u) / op->stride;
+    return (get(op)->kernel_w - 1u) / get(op)->stride;
 }
 
 static uint32_t pairs(uint32_t hidden) {
@@ -76,18 +90,18 @@ static uint32_t pairs(uint32_t hidden) {
 
 // Rows of patches in progress at a time.
 static uint32_t depth(const rnnp_op_t *op) {
-    return (op->kernel - 1u) / op->stride + 1;
+    return (get(op)->kernel - 1u) / get(op)->stride + 1;
 }
 
 static bool keeps_states(const rnnp_op_t *op) {
-    return depth(op) * RNNP_TILE_VALUES(op->mid_channels) / RNNP_LANES * sizeof(int16_t) <=
-        (op->kernel - 1u) * op->in_channels;
+    return depth(op) * RNNP_TILE_VALUES(get(op)->hidden) / RNNP_LANES * sizeof(int16_t) <=
+        (get(op)->kernel - 1u) * op->in_channels;
 }
 
 // Values of the states of a row of patches.
 static uint32_t state_row(const rnnp_op_t *op) {
     uint32_t groups = (patch_columns(op) + overlap(op) + RNNP_LANES - 1) / RNNP_LANES;
-    return keeps_states(op) ? groups * phases(op) * RNNP_TILE_VALUES(op->mid_channels) : 0;
+    return keeps_states(op) ? groups * phases(op) * RNNP_TILE_VALUES(get(op)->hidden) : 0;
 }
 
 // Values of a map of products; kernels read up to `overlap` lanes more than there are.
@@ -98,35 +112,38 @@ static uint32_t map_values(const rnnp_op_t *op, uint32_t hidden) {
 // Values of the products of the rows of a patch: with W1 of a phase in all rows but the last, if input rows are kept, or
 // with W2.
 static uint32_t row_values(const rnnp_op_t *op) {
-    uint32_t pixels = keeps_states(op) ? 0 : (op->kernel - 1u) * pairs(op->mid_channels) * (RNNP_LANES + overlap(op));
-    return rnnp_max_u32(2 * pixels, op->kernel * RNNP_TILE_VALUES(hidden2(op)));
+    uint32_t pixels = keeps_states(op) ? 0
+                                       : (get(op)->kernel - 1u) * pairs(get(op)->hidden) * (RNNP_LANES + overlap(op));
+    return rnnp_max_u32(2 * pixels, get(op)->kernel * RNNP_TILE_VALUES(hidden2(op)));
 }
 
 static uint32_t work(const rnnp_op_t *op) {
-    return depth(op) * state_row(op) * (uint32_t)sizeof(int16_t) + op->kernel * patch_columns(op) * op->mid_channels;
+    return depth(op) * state_row(op) * (uint32_t)sizeof(int16_t) +
+        get(op)->kernel * patch_columns(op) * get(op)->hidden;
 }
 
 static uint32_t scratch(const rnnp_op_t *op) {
-    uint32_t in = op->in_channels, h1 = op->mid_channels, h2 = hidden2(op);
+    uint32_t in = op->in_channels, h1 = get(op)->hidden, h2 = hidden2(op);
     uint32_t values = RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)) + map_values(op, h2) + map_values(op, h1) + row_values(op);
     return values * (uint32_t)sizeof(int16_t) +
         (RNNP_CELL_WORDS(in, h1) + RNNP_CELL_WORDS(h1, h2)) * (uint32_t)sizeof(uint32_t);
 }
 
 static uint32_t out_size(const rnnp_op_t *op, uint32_t size, uint32_t patch, uint32_t pad) {
-    return (size - patch) / op->stride + 1 + pad;
+    return (size - patch) / get(op)->stride + 1 + pad;
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     return (op->out_channels % 4 == 0 || rnnp_bad(c, "out_channels", 4, op->out_channels)) &&
-        rnnp_check_range(c, "kernel", op->kernel, 1, op->in_height) &&
-        rnnp_check_range(c, "kernel_w", op->kernel_w, 1, op->in_width) &&
-        rnnp_check_output(c, op, out_size(op, op->in_height, op->kernel, op->pad_bottom),
-            out_size(op, op->in_width, op->kernel_w, op->pad_right));
+        rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN) &&
+        rnnp_check_range(c, "patch height", get(op)->kernel, 1, op->in_height) &&
+        rnnp_check_range(c, "patch width", get(op)->kernel_w, 1, op->in_width) &&
+        rnnp_check_output(c, op, out_size(op, op->in_height, get(op)->kernel, get(op)->pad_bottom),
+            out_size(op, op->in_width, get(op)->kernel_w, get(op)->pad_right));
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
-    uint32_t inputs[2] = { op->in_channels, op->mid_channels }, hidden[2] = { op->mid_channels, hidden2(op) };
+    uint32_t inputs[2] = { op->in_channels, get(op)->hidden }, hidden[2] = { get(op)->hidden, hidden2(op) };
     for (uint32_t i = 0; i < 2; i++) {
         rnnp_layout_add(layout, 2 * hidden[i] * inputs[i]);
         rnnp_layout_add(layout, 2 * hidden[i] * hidden[i]);
@@ -151,23 +168,24 @@ static bool check_matrix(const rnnp_check_t *c, const char *what, const int16_t 
 }
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
-    uint32_t h1 = op->mid_channels, h2 = hidden2(op);
+    uint32_t h1 = get(op)->hidden, h2 = hidden2(op);
     return check_matrix(c, "w1", arrays[W1], h1, op->in_channels, 255) &&
         check_matrix(c, "u1", arrays[U1], h1, h1, 32768) && check_matrix(c, "w2", arrays[W2], h2, h1, 32768) &&
         check_matrix(c, "u2", arrays[U2], h2, h2, 32768);
 }
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
-    uint32_t first = made * op->stride, used = (patch_rows(op) - 1) * op->stride + op->kernel; // rows of some patch
+    uint32_t first = made * get(op)->stride,
+             used = (patch_rows(op) - 1) * get(op)->stride + get(op)->kernel; // rows of some patch
     bool replicate = made >= patch_rows(op);
     timing->need = (uint16_t)rnnp_min_u32(steps + 1, used);
     timing->oldest = (uint16_t)(keeps_states(op) ? steps : rnnp_min_u32(steps, first));
-    timing->makes = replicate || steps + 1 == first + op->kernel;
+    timing->makes = replicate || steps + 1 == first + get(op)->kernel;
 }
 
 static uint64_t macs(const rnnp_op_t *op) {
-    uint32_t rows = op->kernel, columns = op->kernel_w, s = op->stride;
-    uint32_t h1 = op->mid_channels, h2 = hidden2(op);
+    uint32_t rows = get(op)->kernel, columns = get(op)->kernel_w, s = get(op)->stride;
+    uint32_t h1 = get(op)->hidden, h2 = hidden2(op);
     uint32_t n_y = patch_rows(op), n_x = patch_columns(op);
     // Pixel rows and columns that some patch covers.
     uint32_t used_y = (n_y - 1) * rnnp_min_u32(s, rows) + rows;
@@ -190,10 +208,10 @@ __attribute__((noinline)) static uint32_t *get_cell(
     cell->bh = rnnp_parameters(s, array + 3);
     cell->inputs = (uint16_t)inputs;
     cell->hidden = (uint16_t)hidden;
-    cell->shift_w = first ? op->shift_w1 : op->shift_w2;
-    cell->shift_u = first ? op->shift_u1 : op->shift_u2;
-    cell->zeta = first ? op->zeta1 : op->zeta2;
-    cell->nu = first ? op->nu1 : op->nu2;
+    cell->shift_w = first ? get(op)->shift_w1 : get(op)->shift_w2;
+    cell->shift_u = first ? get(op)->shift_u1 : get(op)->shift_u2;
+    cell->zeta = first ? get(op)->zeta1 : get(op)->zeta2;
+    cell->nu = first ? get(op)->nu1 : get(op)->nu2;
     cell->smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
     cell->packed = packed;
     return packed + RNNP_CELL_WORDS(inputs, hidden);
@@ -201,13 +219,13 @@ __attribute__((noinline)) static uint32_t *get_cell(
 
 static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     const rnnp_op_t *op = s->op;
-    uint32_t h1 = op->mid_channels, h2 = hidden2(op);
+    uint32_t h1 = get(op)->hidden, h2 = hidden2(op);
     uint32_t *packed = get_cell(s, &pool->rnn1, W1, op->in_channels, h1, rnnp_scratch(s));
     packed = get_cell(s, &pool->rnn2, W2, h1, h2, packed);
     pool->step = s;
-    pool->patch_height = op->kernel;
-    pool->patch_width = op->kernel_w;
-    pool->stride = op->stride;
+    pool->patch_height = get(op)->kernel;
+    pool->patch_width = get(op)->kernel_w;
+    pool->stride = get(op)->stride;
     pool->patch_columns = patch_columns(op);
     pool->phases = phases(op);
     pool->overlap = overlap(op);
@@ -265,7 +283,7 @@ static void get_columns(const pool_t *p, const map_t *map, uint32_t lane, const 
 // W1 times `lanes` pixels of an input row, a stride apart.
 static void take_pixels(const pool_t *p, uint32_t y, uint32_t x, uint32_t lanes, int16_t *wx) {
     const rnnp_op_t *op = p->step->op;
-    const int8_t *in = rnnp_input_row(p->step, y) + x * op->in_channels;
+    const int8_t *in = rnnp_input_row(p->step, 0, y) + x * op->in_channels;
     rnnp_kernel_cell_input8(&p->rnn1, in, p->stride * op->in_channels, lanes, op->in_zero_point, 0, wx, p->pitch);
 }
 
@@ -395,30 +413,32 @@ static void step(const rnnp_step_t *s) {
     }
 }
 
+#define AT(name) (offsetof(rnnp_op_t, fields) + offsetof(fields_t, name))
 static const rnnp_field_t fields[] = {
-    RNNP_FIELD(rnnp_op_t, kernel, 1, RNNP_MAX_PATCH),
-    RNNP_FIELD(rnnp_op_t, kernel_w, 1, RNNP_MAX_PATCH),
-    RNNP_FIELD(rnnp_op_t, stride, 1, RNNP_MAX_PATCH),
-    RNNP_FIELD(rnnp_op_t, act_min, -128, -128),
-    RNNP_FIELD(rnnp_op_t, act_max, 127, 127),
-    RNNP_FIELD(rnnp_op_t, pad_bottom, 0, 8),
-    RNNP_FIELD(rnnp_op_t, pad_right, 0, 8),
-    RNNP_FIELD(rnnp_op_t, mid_channels, 1, RNNP_MAX_HIDDEN),
-    RNNP_FIELD(rnnp_op_t, shift_w1, 0, 24),
-    RNNP_FIELD(rnnp_op_t, shift_u1, 0, 24),
-    RNNP_FIELD(rnnp_op_t, shift_w2, 0, 24),
-    RNNP_FIELD(rnnp_op_t, shift_u2, 0, 24),
-    RNNP_FIELD(rnnp_op_t, zeta1, 0, 32768),
-    RNNP_FIELD(rnnp_op_t, nu1, 0, 32767),
-    RNNP_FIELD(rnnp_op_t, zeta2, 0, 32768),
-    RNNP_FIELD(rnnp_op_t, nu2, 0, 32767),
-    RNNP_FIELD(rnnp_op_t, out_channels, 1, 4 * RNNP_MAX_HIDDEN),
+    { "patch height", AT(kernel), 0, 1, RNNP_MAX_PATCH },
+    { "patch width", AT(kernel_w), 0, 1, RNNP_MAX_PATCH },
+    { "stride", AT(stride), 0, 1, RNNP_MAX_PATCH },
+    { "pad_bottom", AT(pad_bottom), 0, 0, 8 },
+    { "pad_right", AT(pad_right), 0, 0, 8 },
+    { "reserved", AT(reserved), 0, 0, 0 },
+    { "hidden size", AT(hidden), 1, 1, RNNP_MAX_HIDDEN },
+    { "shift_w1", AT(shift_w1), 0, 0, 24 },
+    { "shift_u1", AT(shift_u1), 0, 0, 24 },
+    { "shift_w2", AT(shift_w2), 0, 0, 24 },
+    { "shift_u2", AT(shift_u2), 0, 0, 24 },
+    { "zeta1", AT(zeta1), 1, 0, 32768 },
+    { "nu1", AT(nu1), 1, 0, 32767 },
+    { "zeta2", AT(zeta2), 1, 0, 32768 },
+    { "nu2", AT(nu2), 1, 0, 32767 },
 };
 
 const rnnp_operator_t rnnp_rnnpool = {
     .flags = RNNP_FLAG_SMOOTH,
     .fields = fields,
+    .fixed_zero_point = true,
+    .unclamped = true,
     .num_fields = RNNP_FIELDS(fields),
+    .fields_size = sizeof(fields_t),
     .check = check,
     .layout = layout,
     .check_parameters = check_parameters,

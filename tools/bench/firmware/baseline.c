@@ -17,8 +17,8 @@ static patch_t patch; // fine here: this is not part of the engine
 
 static void patch_timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
     (void)steps;
-    uint32_t top = rnnp_min_u32(made, patch_rows(op) - 1) * op->stride;
-    timing->need = (uint16_t)(top + op->kernel);
+    uint32_t top = rnnp_min_u32(made, patch_rows(op) - 1) * get(op)->stride;
+    timing->need = (uint16_t)(top + get(op)->kernel);
     timing->oldest = (uint16_t)top;
     timing->makes = true;
 }
@@ -38,7 +38,7 @@ static void sweep_cell(const rnnp_cell_t *cell, bool backwards, uint32_t steps) 
 
 static void product(const rnnp_step_t *s, uint32_t y, uint32_t x, uint32_t t) {
     uint32_t channels = s->op->in_channels;
-    const int8_t *pixel = rnnp_input_row(s, y) + x * channels;
+    const int8_t *pixel = rnnp_input_row(s, 0, y) + x * channels;
     rnnp_kernel_cell_input8(&patch.cell1, pixel, 0, 1, s->op->in_zero_point, 0, patch.products[t], 1);
 }
 
@@ -60,42 +60,43 @@ static int8_t *pool_sequences(uint32_t count, int8_t *out) {
 
 static void pool_patch(const rnnp_step_t *s, uint32_t top, uint32_t left, int8_t *out) {
     const rnnp_op_t *op = s->op;
-    for (uint32_t y = 0; y < op->kernel; y++) {
-        for (uint32_t x = 0; x < op->kernel_w; x++) {
+    for (uint32_t y = 0; y < get(op)->kernel; y++) {
+        for (uint32_t x = 0; x < get(op)->kernel_w; x++) {
             product(s, top + y, left + x, x);
         }
-        sweep_cell(&patch.cell1, false, op->kernel_w);
-        for (uint32_t i = 0; i < op->mid_channels; i++) { // rows' summaries are rounded
+        sweep_cell(&patch.cell1, false, get(op)->kernel_w);
+        for (uint32_t i = 0; i < get(op)->hidden; i++) { // rows' summaries are rounded
             patch.summaries[y][i] = (int16_t)(rnnp_sat8((*in_tile(i) + 128) >> 8) * 256);
         }
     }
-    out = pool_sequences(op->kernel, out);
-    for (uint32_t x = 0; x < op->kernel_w; x++) {
-        for (uint32_t y = 0; y < op->kernel; y++) {
+    out = pool_sequences(get(op)->kernel, out);
+    for (uint32_t x = 0; x < get(op)->kernel_w; x++) {
+        for (uint32_t y = 0; y < get(op)->kernel; y++) {
             product(s, top + y, left + x, y);
         }
-        sweep_cell(&patch.cell1, false, op->kernel);
-        for (uint32_t i = 0; i < op->mid_channels; i++) {
+        sweep_cell(&patch.cell1, false, get(op)->kernel);
+        for (uint32_t i = 0; i < get(op)->hidden; i++) {
             patch.summaries[x][i] = *in_tile(i);
         }
     }
-    pool_sequences(op->kernel_w, out);
+    pool_sequences(get(op)->kernel_w, out);
 }
 
 static void patch_step(const rnnp_step_t *s) {
     const rnnp_op_t *op = s->op;
-    uint32_t channels = op->out_channels, columns = op->out_width - (uint32_t)op->pad_right, made = s->node->rows_made;
+    uint32_t channels = op->out_channels, columns = op->out_width - (uint32_t)get(op)->pad_right,
+             made = s->node->rows_made;
     int8_t *out = s->out;
     if (made < patch_rows(op)) {
         bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
         patch.cell1 = (rnnp_cell_t){ rnnp_parameters(s, W1), rnnp_parameters(s, U1), rnnp_parameters(s, BZ1),
-            rnnp_parameters(s, BH1), op->in_channels, op->mid_channels, op->shift_w1, op->shift_u1, op->zeta1, op->nu1,
-            smooth, NULL };
+            rnnp_parameters(s, BH1), op->in_channels, get(op)->hidden, get(op)->shift_w1, get(op)->shift_u1,
+            get(op)->zeta1, get(op)->nu1, smooth, NULL };
         patch.cell2 = (rnnp_cell_t){ rnnp_parameters(s, W2), rnnp_parameters(s, U2), rnnp_parameters(s, BZ2),
-            rnnp_parameters(s, BH2), op->mid_channels, (uint16_t)(channels / 4), op->shift_w2, op->shift_u2, op->zeta2,
-            op->nu2, smooth, NULL };
+            rnnp_parameters(s, BH2), get(op)->hidden, (uint16_t)(channels / 4), get(op)->shift_w2, get(op)->shift_u2,
+            get(op)->zeta2, get(op)->nu2, smooth, NULL };
         for (uint32_t j = 0; j < columns; j++) {
-            pool_patch(s, made * op->stride, j * op->stride, out + j * channels);
+            pool_patch(s, made * get(op)->stride, j * get(op)->stride, out + j * channels);
         }
         for (uint32_t j = columns; j < op->out_width; j++) {
             memcpy(out + j * channels, out + (j - 1) * channels, channels);
@@ -109,7 +110,10 @@ static void patch_step(const rnnp_step_t *s) {
 const rnnp_operator_t rnnp_rnnpool = {
     .flags = RNNP_FLAG_SMOOTH,
     .fields = fields,
+    .fixed_zero_point = true,
+    .unclamped = true,
     .num_fields = RNNP_FIELDS(fields),
+    .fields_size = sizeof(fields_t),
     .check = check,
     .layout = layout,
     .check_parameters = check_parameters,

@@ -6,7 +6,8 @@
 
 from .error import BlobError, Status
 from .golden import golden_crc, golden_frame, result_crc
-from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Kind, Model, Op, RNNPool, Task
+from .kinds import Kind, Task
+from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Model, Op, RNNPool
 from .reader import load, read
 from .writer import save, write
 

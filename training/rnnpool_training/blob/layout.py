@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import Kind
-
 MAGIC = b"RNNP"
-VERSION = 2
+VERSION = 3
 ALIGNMENT = 16
 HEADER_SIZE = 128
 OP_SIZE = 64
@@ -18,12 +16,19 @@ FLAG_RESIDUAL = 2
 FLAG_SMOOTH = 4
 
 MAX_SIDE = 2048  # height and width of an input or a map
-MAX_CHANNELS = 1024
+MAX_CHANNELS = 2048
+MAX_INPUTS = 8  # tensors that an operator reads
+MAX_SHIFT = 15
+MAX_WINDOW = 64  # rows, and columns
+MAX_CONV_ROWS = 16  # of a convolution's window
+MAX_INPUTS_OF_A_CHANNEL = 65536  # weights of one output of a convolution
+MAX_PATCH = 32
+MAX_HIDDEN = 80
 MAX_OPS = 64
 MAX_CANDIDATES = 512
 MAX_MODEL_ANCHORS = 65536
-MAX_LABELS = 256
-MAX_LABELS_SIZE = 4096
+MAX_LABELS = 1024
+MAX_LABELS_SIZE = 32768
 NAME_SIZE = 32
 WEIGHT_BLOCK = 16  # inputs of a dense layer are stored in whole blocks
 CRC_START = 16  # the checksum covers bytes CRC_START .. total_size
@@ -58,42 +63,22 @@ OPERATOR = np.dtype(
     [
         ("kind", "u1"),
         ("flags", "u1"),
-        ("input", "<u2"),
+        ("num_inputs", "u1"),
+        ("shift", "u1"),
+        ("inputs", "u1", (MAX_INPUTS,)),
         ("in_height", "<u2"),
         ("in_width", "<u2"),
         ("in_channels", "<u2"),
         ("out_height", "<u2"),
         ("out_width", "<u2"),
         ("out_channels", "<u2"),
-        ("kernel", "u1"),
-        ("kernel_w", "u1"),
-        ("stride", "u1"),
         ("in_zero_point", "i1"),
         ("out_zero_point", "i1"),
         ("act_min", "i1"),
         ("act_max", "i1"),
-        ("pad_bottom", "u1"),
-        ("pad_right", "u1"),
-        ("num_anchors", "u1"),
-        ("step", "<u2"),
-        ("mid_channels", "<u2"),
-        ("exp_zero_point", "i1"),
-        ("dw_zero_point", "i1"),
-        ("exp_min", "i1"),
-        ("exp_max", "i1"),
-        ("dw_min", "i1"),
-        ("dw_max", "i1"),
-        ("shift_w1", "u1"),
-        ("shift_u1", "u1"),
-        ("shift_w2", "u1"),
-        ("shift_u2", "u1"),
-        ("zeta1", "<u2"),
-        ("nu1", "<u2"),
-        ("zeta2", "<u2"),
-        ("nu2", "<u2"),
         ("params_offset", "<u4"),
         ("params_size", "<u4"),
-        ("reserved", "u1", (8,)),
+        ("fields", "u1", (28,)),  # the operator's own
     ]
 )
 
@@ -101,54 +86,6 @@ assert HEADER.itemsize == HEADER_SIZE
 assert OPERATOR.itemsize == OP_SIZE
 
 ArrayLayout = tuple[str, str, tuple[int, ...]]  # name in the dataclass, dtype, shape
-
-
-def parameter_arrays(
-    kind: Kind, in_channels: int, out_channels: int, kernel: int, mid: int, anchors: int, residual: bool
-) -> list[ArrayLayout]:
-    """Arrays of an operator's parameter section in their order: (name of the dataclass's field, dtype, shape).
-
-    Names and shapes are the dataclass's; how weights lie in the blob: stored_shape, pack and unpack.
-    """
-    if kind in (Kind.CONV, Kind.DETECT_HEAD):
-        arrays: list[ArrayLayout] = [
-            ("weight", "<i1", (out_channels, kernel, kernel, in_channels)),
-            ("bias", "<i4", (out_channels,)),
-            ("multiplier", "<i4", (out_channels,)),
-        ]
-        return [*arrays, ("anchors", "<u2", (anchors, 2))] if kind == Kind.DETECT_HEAD else arrays
-    if kind == Kind.INVERTED_RESIDUAL:
-        arrays = [
-            ("expand_weight", "<i1", (mid, in_channels)),
-            ("expand_bias", "<i4", (mid,)),
-            ("expand_multiplier", "<i4", (mid,)),
-            ("depthwise_weight", "<i1", (3, 3, mid)),
-            ("depthwise_bias", "<i4", (mid,)),
-            ("depthwise_multiplier", "<i4", (mid,)),
-            ("project_weight", "<i1", (out_channels, mid)),
-            ("project_bias", "<i4", (out_channels,)),
-            ("project_multiplier", "<i4", (out_channels,)),
-        ]
-        return [*arrays, ("residual", "<i4", (out_channels,))] if residual else arrays
-    if kind == Kind.GLOBAL_AVERAGE_POOL:
-        return [("multiplier", "<i4", (1,))]
-    if kind == Kind.DENSE:
-        return [
-            ("weight", "<i1", (out_channels, in_channels)),
-            ("bias", "<i4", (out_channels,)),
-            ("multiplier", "<i4", (out_channels,)),
-        ]
-    h1, h2 = mid, out_channels // 4
-    return [
-        ("w1", "<i2", (h1, in_channels)),
-        ("u1", "<i2", (h1, h1)),
-        ("bz1", "<i2", (h1,)),
-        ("bh1", "<i2", (h1,)),
-        ("w2", "<i2", (h2, h1)),
-        ("u2", "<i2", (h2, h2)),
-        ("bz2", "<i2", (h2,)),
-        ("bh2", "<i2", (h2,)),
-    ]
 
 
 def align(size: int) -> int:

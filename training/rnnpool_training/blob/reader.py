@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from . import layout
-from .check import check_fields, check_graph, check_header, check_operator, check_parameters, check_section, fail
+from .check import check_fields, check_graph, check_header, check_operator, check_section, fail, own_fields, reads
 from .error import BlobError, Status
-from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Kind, Model, Op, RNNPool, Task
+from .kinds import Kind, Task
+from .model import Model
+from .operators import OPERATORS, Operator
 
 
 def load(path: str | Path) -> Model:
@@ -36,12 +38,13 @@ def read(blob: bytes | bytearray | memoryview) -> Model:
     name = _name(header["name"])
     labels = _labels(data, header)
     records = [layout.fields(r) for r in np.frombuffer(data, layout.OPERATOR, num_ops, header["ops_offset"])]
-    ops: list[Op] = []
-    for i, record in enumerate(records):
+    ops: list[Operator] = []
+    for i in range(num_ops):
+        records[i] = own_fields(records[i], i)
         check_operator(header, records, i)
-        arrays = _arrays(data, record, i)
-        check_parameters(record, arrays, i)
-        ops.append(_operator(record, arrays))
+        arrays = _arrays(data, records[i], i)
+        OPERATORS[Kind(records[i]["kind"])].check_arrays(records[i], arrays, i)
+        ops.append(_operator(records[i], arrays))
     check_graph(header, records)
     return Model(
         task=Task(header["task"]),
@@ -89,15 +92,7 @@ def _labels(data: bytes, header: dict[str, Any]) -> list[str]:
 
 def _arrays(data: bytes, record: dict[str, Any], index: int) -> dict[str, Any]:
     # The arrays of one operator's section by name, once its place and size are known to be right.
-    arrays = layout.parameter_arrays(
-        Kind(record["kind"]),
-        record["in_channels"],
-        record["out_channels"],
-        record["kernel"],
-        record["mid_channels"],
-        record["num_anchors"],
-        bool(record["flags"] & layout.FLAG_RESIDUAL),
-    )
+    arrays = OPERATORS[Kind(record["kind"])].arrays(record)
     offset, size = record["params_offset"], record["params_size"]
     if size != layout.section_size(arrays):
         fail("params_size", layout.section_size(arrays), size, index)
@@ -113,30 +108,14 @@ def _arrays(data: bytes, record: dict[str, Any], index: int) -> dict[str, Any]:
     return values
 
 
-def _operator(record: dict[str, Any], arrays: dict[str, Any]) -> Op:
-    def fields(*names: str) -> dict[str, Any]:
-        return {name: record[name] for name in names}
-
-    kind = Kind(record["kind"])
-    flags = record["flags"]
-    if kind == Kind.DETECT_HEAD:
-        return DetectHead(**fields("input", "step"), **arrays)
-    if kind == Kind.DENSE:
-        return Dense(input=record["input"], **arrays)
-    materialize: dict[str, Any] = {"materialize": bool(flags & layout.FLAG_MATERIALIZE)}
-    if kind == Kind.GLOBAL_AVERAGE_POOL:
-        return GlobalAveragePool(**fields("input", "out_zero_point"), **materialize, **arrays)
-    common = fields("input", "stride") | materialize | arrays
-    if kind == Kind.CONV:
-        return Conv(**common, **fields("out_zero_point", "act_min", "act_max"))
-    if kind == Kind.INVERTED_RESIDUAL:
-        zero_points = fields("out_zero_point", "exp_zero_point", "dw_zero_point")
-        return InvertedResidual(**common, **zero_points, **fields("exp_min", "exp_max", "dw_min", "dw_max"))
-    return RNNPool(
-        patch_height=record["kernel"],
-        patch_width=record["kernel_w"],
-        smooth=bool(flags & layout.FLAG_SMOOTH),
-        **common,
-        **fields("shift_w1", "shift_u1", "shift_w2", "shift_u2", "zeta1", "nu1", "zeta2", "nu2"),
-        **fields("pad_bottom", "pad_right"),
+def _operator(record: dict[str, Any], arrays: dict[str, Any]) -> Operator:
+    cls = OPERATORS[Kind(record["kind"])]
+    first, *others = reads(record)
+    return cls(
+        input=first,
+        others=tuple(others),
+        materialize=bool(record["flags"] & layout.FLAG_MATERIALIZE),
+        **{name: record[name] for name in ("out_zero_point", "act_min", "act_max", "shift")},
+        **cls.attributes(record),
+        **arrays,
     )

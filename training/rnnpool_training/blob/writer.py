@@ -8,7 +8,8 @@ import numpy as np
 
 from . import layout
 from .error import BlobError, Status
-from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Model, Op, RNNPool
+from .model import Model
+from .operators import OPERATORS, Operator, Shape
 from .reader import read
 
 
@@ -42,10 +43,9 @@ def pack(model: Model) -> bytes:
     sections = []
     shapes = [model.input_shape]
     for i, op in enumerate(model.ops):
-        if not 0 <= op.input <= i:
-            raise BlobError(Status.FORMAT, "input", f"0..{i}", op.input, i)
-        in_shape = shapes[op.input]
-        shapes.append(_fill_operator(operators[i], model, i, in_shape))
+        if not all(0 <= tensor <= i for tensor in op.reads):
+            raise BlobError(Status.FORMAT, "input", f"0..{i}", op.reads, i)
+        shapes.append(_fill_operator(operators[i], model, i, [shapes[tensor] for tensor in op.reads]))
         section = _section(operators[i], op, i)
         _put(operators[i], "params_offset", offset, i)
         _put(operators[i], "params_size", len(section), i)
@@ -100,64 +100,41 @@ def _put(record: Any, name: str, value: int, op: int) -> None:
     record[name] = value
 
 
-def _fill_operator(record: Any, model: Model, index: int, in_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+def _fill_operator(record: Any, model: Model, index: int, in_shapes: list[Shape]) -> Shape:
     # All fields but the section's; returns the shape of the output.
     op = model.ops[index]
-    if isinstance(op, (Conv, InvertedResidual, RNNPool)) and op.stride < 1:  # the shape divides by it
-        raise BlobError(Status.FORMAT, "stride", "at least 1", op.stride, index)
-    out_shape = op.out_shape(in_shape)
+    own = op.own_fields()
+    for name in ("stride", "stride_h", "stride_w"):
+        if own.get(name, 1) < 1:  # the shape divides by it
+            raise BlobError(Status.FORMAT, "stride", "at least 1", own[name], index)
+    if len(op.reads) > layout.MAX_INPUTS:
+        raise BlobError(Status.FORMAT, "num_inputs", f"1..{layout.MAX_INPUTS}", len(op.reads), index)
+    out_shape = op.out_shape(*in_shapes)
     values: dict[str, int] = {
         "kind": op.kind,
-        "flags": layout.FLAG_MATERIALIZE if op.materialize else 0,
-        "input": op.input,
+        "flags": (layout.FLAG_MATERIALIZE if op.materialize else 0) | op.own_flags(),
+        "num_inputs": len(op.reads),
+        "shift": op.shift,
         "in_zero_point": model.in_zero_point(index),
         "out_zero_point": op.out_zero_point,
-        "act_min": -128,
-        "act_max": 127,
+        "act_min": op.act_min,
+        "act_max": op.act_max,
     }
-    for side, shape in (("in", in_shape), ("out", out_shape)):
+    for side, shape in (("in", in_shapes[0]), ("out", out_shape)):
         values |= {f"{side}_height": shape[0], f"{side}_width": shape[1], f"{side}_channels": shape[2]}
-    if isinstance(op, (Conv, DetectHead)):
-        kernel = op.weight.shape[1] if op.weight.ndim == 4 else 0
-        values |= {"kernel": kernel, "kernel_w": kernel, "stride": 1}
-    if isinstance(op, Conv):
-        values |= {"stride": op.stride, "act_min": op.act_min, "act_max": op.act_max}
-    elif isinstance(op, DetectHead):
-        values |= {"num_anchors": len(op.anchors), "step": op.step}
-    elif isinstance(op, InvertedResidual):
-        values |= {"kernel": 3, "kernel_w": 3, "stride": op.stride, "mid_channels": len(op.expand_weight)}
-        values |= {n: getattr(op, n) for n in ("exp_zero_point", "dw_zero_point")}
-        values |= {n: getattr(op, n) for n in ("exp_min", "exp_max", "dw_min", "dw_max")}
-        values["flags"] |= layout.FLAG_RESIDUAL if op.residual is not None else 0
-    elif isinstance(op, (GlobalAveragePool, Dense)):
-        values |= {"kernel": 1, "kernel_w": 1, "stride": 1}
-    else:
-        values |= {
-            "kernel": op.patch_height,
-            "kernel_w": op.patch_width,
-            "stride": op.stride,
-            "mid_channels": len(op.w1),
-        }
-        values |= {n: getattr(op, n) for n in ("pad_bottom", "pad_right", "zeta1", "nu1", "zeta2", "nu2")}
-        values |= {n: getattr(op, n) for n in ("shift_w1", "shift_u1", "shift_w2", "shift_u2")}
-        values["flags"] |= layout.FLAG_SMOOTH if op.smooth else 0
     for name, value in values.items():
         _put(record, name, int(value), index)
+    record["inputs"][: len(op.reads)] = op.reads
+    fields = np.zeros((), np.dtype([(field.name, field.dtype) for field in op.own]))
+    for name, value in own.items():
+        _put(fields, name, int(value), index)
+    record["fields"][: fields.nbytes] = np.frombuffer(fields.tobytes(), np.uint8)
     return out_shape
 
 
-def _section(record: Any, op: Op, index: int) -> bytes:
-    arrays = layout.parameter_arrays(
-        op.kind,
-        int(record["in_channels"]),
-        int(record["out_channels"]),
-        int(record["kernel"]),
-        int(record["mid_channels"]),
-        int(record["num_anchors"]),
-        bool(record["flags"] & layout.FLAG_RESIDUAL),
-    )
+def _section(record: Any, op: Operator, index: int) -> bytes:
     section = b""
-    for entry in arrays:
+    for entry in OPERATORS[op.kind].arrays(layout.fields(record) | op.own_fields()):
         name, dtype, shape = entry
         array = np.asarray(getattr(op, name))
         if array.shape != shape:

@@ -1,8 +1,8 @@
 """The right answer, in integers: docs/arithmetic.md in numpy. Never torch.
 
-The C engine must equal this bit for bit; training imitates it. One file an operator, in the order of the page:
-frame, conv, inverted_residual, rnnpool, detection, classification; `network` runs whole models,
-`golden` makes and checks golden values.
+The C engine must equal this bit for bit; training imitates it. One file an operator; `frame` is before them,
+`detection` and `classification` behind them; `network` has the table of operators and runs whole models, `golden`
+makes and checks golden values.
 """
 
 from .detection import Detection

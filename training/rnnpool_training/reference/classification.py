@@ -1,23 +1,10 @@
-"""The end of a classifier: average pooling, dense layer, probabilities (docs/arithmetic.md, sections 2 and 6)."""
+"""Probabilities of a classifier's logits (docs/arithmetic.md, section 6)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blob.model import Dense, GlobalAveragePool, Int8, Int16
-from .integer import Integers, product, sat8, sat16
+from .integer import Integers
 from .tables import exp2_mantissa
-
-
-def global_average_pool(op: GlobalAveragePool, x: Int8, zero_point: int) -> Int8:
-    """int8 [h, w, c] -> int8 [1, 1, c]. zero_point: the input's."""
-    total = (x.astype(np.int64) - zero_point).sum((0, 1), keepdims=True)
-    return sat8(op.out_zero_point + ((total * int(op.multiplier[0]) + (1 << 23)) >> 24)).astype(np.int8)
-
-
-def dense(op: Dense, x: Int8) -> Int16:
-    """int8 [1, 1, in] -> int16 [1, 1, labels] in Q12; multipliers have 24 fraction bits."""
-    acc = op.bias + product(x, op.weight)
-    return sat16((acc.astype(np.int64) * op.multiplier + (1 << 23)) >> 24).astype(np.int16)
 
 
 def probabilities(logits: Integers) -> NDArray[np.int64]:

@@ -9,7 +9,7 @@ from .integer import product
 
 def depthwise(x: Int8, weight: Int8, bias: Int32, stride: int, zero_point: int) -> Int32:
     """Accumulators of a depthwise 3x3: int8 [h, w, c], weight [3, 3, c], bias [c] -> int32 [out_h, out_w, c]."""
-    padded = pad(x, 3, zero_point).astype(np.int32)
+    padded = pad(x, (1, 1, 1, 1), zero_point).astype(np.int32)
     height, width = (-(-n // stride) for n in x.shape[:2])
     acc = np.tile(bias, (height, width, 1))
     for ky in range(3):
@@ -30,4 +30,4 @@ def inverted_residual(op: InvertedResidual, x: Int8, zero_point: int) -> Int8:
     acc = op.project_bias + product(filtered, op.project_weight)
     if op.residual is not None:
         acc = acc + op.residual * x.astype(np.int32)
-    return requantize(acc, op.project_multiplier, op.out_zero_point, -128, 127)
+    return requantize(acc, op.project_multiplier, op.out_zero_point, op.act_min, op.act_max)

@@ -1,31 +1,37 @@
 """Whole networks: a frame in, every operator's output or detections out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..blob.model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Model, Op, Task
+from ..blob.model import DetectHead, Kind, Model, Op, Task
 from . import classification, detection
-from .conv import conv, head
+from .average_pool import global_average_pool
+from .conv import conv
+from .dense import dense
 from .frame import Format, Pixels, model_input, sign
+from .head import head
 from .integer import Integers
 from .inverted_residual import inverted_residual
 from .rnnpool import rnnpool
 
+# One function a kind: (operator, input int8 [h, w, c], its zero point), then the further inputs with theirs.
+RUN: dict[Kind, Callable[..., Integers]] = {
+    Kind.CONV: conv,
+    Kind.RNNPOOL: rnnpool,
+    Kind.INVERTED_RESIDUAL: inverted_residual,
+    Kind.DETECT_HEAD: head,
+    Kind.GLOBAL_AVERAGE_POOL: global_average_pool,
+    Kind.DENSE: dense,
+}
 
-def run_operator(op: Op, x: Integers, zero_point: int) -> Integers:
-    """One operator: int8 [h, w, in] -> int8 (heads, dense: int16) [out_h, out_w, out]. zero_point: the input's."""
-    if isinstance(op, Conv):
-        return conv(op, x, zero_point)
-    if isinstance(op, DetectHead):
-        return head(op, x, zero_point)
-    if isinstance(op, InvertedResidual):
-        return inverted_residual(op, x, zero_point)
-    if isinstance(op, GlobalAveragePool):
-        return classification.global_average_pool(op, x, zero_point)
-    if isinstance(op, Dense):
-        return classification.dense(op, x)
-    return rnnpool(op, x, zero_point)
+
+def run_operator(op: Op, x: Integers, zero_point: int, *others: tuple[Integers, int]) -> Integers:
+    """One operator: int8 [h, w, in] -> int8 (results: int16) [out_h, out_w, out].
+
+    zero_point: the input's. others: further inputs, each with its zero point.
+    """
+    return RUN[op.kind](op, x, zero_point, *others)
 
 
 def run_input(model: Model, pixels: Pixels) -> list[Integers]:
@@ -37,7 +43,8 @@ def run_input(model: Model, pixels: Pixels) -> list[Integers]:
         raise ValueError(f"input must be uint8 {model.input_shape}, given {pixels.dtype} {pixels.shape}")
     maps: list[Integers] = [sign(pixels) if model.channels else pixels.view(np.int8)]
     for i, op in enumerate(model.ops):
-        maps.append(run_operator(op, maps[op.input], model.in_zero_point(i)))
+        first, *others = zip((maps[tensor] for tensor in op.reads), model.in_zero_points(i), strict=True)
+        maps.append(run_operator(op, *first, *others))
     return maps[1:]
 
 

@@ -1,0 +1,22 @@
+"""Tasks and kinds of operator, by their numbers in a blob."""
+
+from enum import IntEnum
+
+
+class Task(IntEnum):
+    """What a model does."""
+
+    DETECTION = 1
+    CLASSIFICATION = 2
+    LAYER = 3  # a single operator, for scripts that chain them
+
+
+class Kind(IntEnum):
+    """Kinds of operator."""
+
+    CONV = 1
+    RNNPOOL = 2
+    INVERTED_RESIDUAL = 3
+    DETECT_HEAD = 4
+    GLOBAL_AVERAGE_POOL = 5
+    DENSE = 6

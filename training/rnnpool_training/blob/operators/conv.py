@@ -1,0 +1,61 @@
+"""Convolutions."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .. import layout
+from ..kinds import Kind
+from .base import Arrays, Int8, Int32, Own, Record, Shape, check_convolution, check_range, dense_arrays, fail
+from .window import WINDOW, Windowed, check_window
+
+
+@dataclass(eq=False, kw_only=True)
+class Convolution(Windowed):
+    """What convolutions to int8 and detection heads have in common."""
+
+    own: ClassVar[tuple[Own, ...]] = WINDOW
+
+    weight: Int8  # [out, kh, kw, in]
+    bias: Int32  # [out]
+    multiplier: Int32  # [out], 0 <= M < 2^31
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Height and width of the kernel."""
+        return (self.weight.shape[1], self.weight.shape[2]) if self.weight.ndim == 4 else (0, 0)
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the output."""
+        return int(self.weight.shape[0])
+
+    def out_shape(self, shape: Shape, *others: Shape) -> Shape:
+        """Shape of the output for an input of `shape`."""
+        return *self.out_size(shape), self.out_channels
+
+    @classmethod
+    def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
+        """Weights, biases, multipliers."""
+        return dense_arrays("", r["out_channels"], (r["window_height"], r["window_width"], r["in_channels"]))
+
+    @classmethod
+    def check(cls, r: Record, inputs: list[Record], index: int) -> None:
+        """The window, and the number of weights."""
+        check_window(r, index)
+        check_range(r, "window_height", 1, layout.MAX_CONV_ROWS, index)
+        weights = r["window_height"] * r["window_width"] * r["in_channels"]
+        if weights > layout.MAX_INPUTS_OF_A_CHANNEL:
+            fail("weights of a channel", f"1..{layout.MAX_INPUTS_OF_A_CHANNEL}", weights, index)
+
+    @classmethod
+    def check_arrays(cls, r: Record, arrays: Arrays, index: int) -> None:
+        """The overflow rule."""
+        check_convolution(arrays, "", (1, 2, 3), index, r["shift"])
+
+
+@dataclass(eq=False, kw_only=True)
+class Conv(Convolution):
+    """Convolution, padded with the input's zero point (docs/arithmetic.md, section 2)."""
+
+    kind: ClassVar[Kind] = Kind.CONV
+    max_shift: ClassVar[int] = layout.MAX_SHIFT
