@@ -3,8 +3,8 @@
 # ---- What you may set on the command line ----
 
 IMAGE ?=
-# Models built into the firmware: names of files in models/, or paths of .rnnp files; may be empty.
-MODELS ?= face
+# Models built into the firmware: names of files in models/, or paths of .rnnp files, with commas between; may be empty.
+MODELS ?= face,person
 # Your own MicroPython checkout; empty: MicroPython 1.25.0 is obtained (tools/get_micropython.py).
 MPY_DIR ?=
 PYTHON ?= python3
@@ -18,6 +18,10 @@ BACKEND ?= engine
 PYTEST_ARGS ?=
 
 # ---- Where things are ----
+
+ifneq ($(words $(CURDIR)),1)
+$(error make can't work below a folder with a space in its name: move the checkout out of "$(CURDIR)")
+endif
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -59,13 +63,25 @@ demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in M
 	$(DEMO_PYTHON) tools/demo.py --micropython $(BUILD)/unix/micropython --output-dir $(BUILD)/demo $(if $(IMAGE),$(call quoted,$(IMAGE)))
 
 .PHONY: unix
-unix: mpy ## build build/unix/micropython with the module and the models in it [MODELS="face"]
+unix: mpy ## build build/unix/micropython with the module and the models in it [MODELS=face,person]
 	$(call build_unix,$(BUILD)/unix,)
 
 .PHONY: eval
-eval: $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA= BACKEND=float|integer|engine]
-	$(DEV_PYTHON) -m rnnpool_training.evaluate --model $(call quoted,$(MODEL)) --data $(call quoted,$(DATA)) \
+eval: eval-data $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA=FOLDER|generated BACKEND=float|integer|engine]
+	$(DEV_PYTHON) -m rnnpool_training.evaluate --model $(call quoted,$(MODEL)) --data $(call quoted,$(EVAL_DATA)) \
 	    --backend $(call quoted,$(BACKEND))
+
+.PHONY: eval-data
+eval-data: $(if $(filter generated,$(DATA)),$(BUILD)/generated/labels.jsonl)
+	@[ -e $(call quoted,$(EVAL_DATA)) ] || { printf '%s\n' \
+	    $(call quoted,There are no images in $(DATA): they are not part of the project.) \
+	    'Point DATA= to a folder with labels.jsonl and images/; docs/training.md says what is in it and which others are read.' \
+	    'To try the command on drawn faces, which say nothing about real ones: make eval DATA=generated' >&2; exit 1; }
+
+EVAL_DATA = $(if $(filter generated,$(DATA)),$(BUILD)/generated,$(DATA))
+
+$(BUILD)/generated/labels.jsonl: $(VENV)/.stamp training/rnnpool_training/generated.py
+	$(DEV_PYTHON) -m rnnpool_training.generated $(@D) --count 100
 
 .PHONY: clean
 clean: ## remove build/ (the download of MicroPython stays in the cache)
@@ -85,8 +101,18 @@ bench-check: $(VENV)/.stamp $(STAMPS)/packages-m4 ## fail if cycles, RAM or code
 bench-renew: $(VENV)/.stamp $(STAMPS)/packages-m4 ## write the figures of now into docs/benchmarks.md and .json
 	$(DEV_PYTHON) -m tools.bench --write-docs
 
+TEST_PARTS := lint test-micropython fuzz test-m4 bench-check test-host
+
 .PHONY: test
-test: lint test-micropython fuzz test-m4 bench-check test-host ## everything that can be tested without hardware
+test: ## everything that can be tested without hardware; a part that fails does not stop the others
+	@failed=0; summary=; \
+	for part in $(TEST_PARTS); do \
+	    printf '\n==== make %s\n' $$part; start=$$SECONDS; verdict=passed; \
+	    $(MAKE) --no-print-directory $$part || { verdict=FAILED; failed=1; }; \
+	    seconds=$$((SECONDS - start)); \
+	    summary+=$$(printf '%-18s %s in %d min %d s' $$part $$verdict $$((seconds / 60)) $$((seconds % 60)))$$'\n'; \
+	done; \
+	printf '\n==== make test\n%s' "$$summary"; exit $$failed
 
 .PHONY: lint
 lint: lint-python lint-c lint-spelling ## ruff, mypy, clang-format, compiler warnings, codespell
@@ -125,7 +151,7 @@ $(STAMPS)/packages-%: tools/debian_packages.sh
 	@mkdir -p $(@D) && touch $@
 
 # Development and training, with PyTorch; and what a user of a device needs, without.
-$(VENV)/.stamp: pyproject.toml | $(STAMPS)/packages-test
+$(VENV)/.stamp: pyproject.toml | $(STAMPS)/packages-train
 	$(call make_venv,$(VENV),tools$(comma)train$(comma)dev)
 
 $(DEMO_VENV)/.stamp: pyproject.toml | $(STAMPS)/packages-build
@@ -166,7 +192,7 @@ define build_unix
 	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
 	    $(MAKE) -C "$(MPY)/ports/unix" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
 	    VARIANT_DIR="$(ROOT)/ports/unix" VARIANT=rnnpool BUILD=$(1) USER_C_MODULES="$(ROOT)" \
-	    RNNPOOL_MODELS="$(MODELS)" $(if $(V),,ECHO=@true) $(2)
+	    RNNPOOL_MODELS="$(subst $(comma), ,$(MODELS))" $(if $(V),,ECHO=@true) $(2)
 endef
 
 # What the tests need beside themselves (images as raw pixels, blobs, expected results): tests/micropython/README.md.

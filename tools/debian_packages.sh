@@ -3,17 +3,18 @@
 # those that fail. Without root (or apt-get) it says which packages are missing and exits with 1.
 #
 #     tools/debian_packages.sh build     what `make unix` and `make demo` need
-#     tools/debian_packages.sh stm32     also what `make BOARD=... firmware` needs
-#     tools/debian_packages.sh m4        also what `make bench` and the emulated Cortex-M4 need
-#     tools/debian_packages.sh test      also what `make test` needs
+#     tools/debian_packages.sh train     what training, `make venv` and `make eval` need
+#     tools/debian_packages.sh stm32     what `make BOARD=... firmware` needs
+#     tools/debian_packages.sh m4        what `make bench` and the emulated Cortex-M4 need
+#     tools/debian_packages.sh test      what `make test` needs: all of these and more
 #
 # PYTHON: the interpreter that virtual environments are made with (python3).
 set -eu
-group=${1:?build, stm32, m4 or test}
+group=${1:?build, train, stm32, m4 or test}
 python=${PYTHON:-python3}
 
 has_cc() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x c -o /dev/null -; }
-has_python() { "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; }
+has_python() { "$python" -c 'import sys'; }
 has_venv() { "$python" -c 'import ensurepip, venv'; }
 has_cxx() { printf '#include <vector>\nint main() { return 0; }\n' | g++ -x c++ -o /dev/null -; }
 has_m32() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -m32 -x c -o /dev/null -; }
@@ -32,36 +33,44 @@ fuzzer_package() {
     echo "libclang-rt-${version:-14}-dev"
 }
 
+# A Python that is there but too old is not mended by Debian's package.
+check_python_version() {
+    if ! has_python >/dev/null 2>&1; then
+        [ "$python" = python3 ] && return 0 # Debian's package is that
+        echo "rnnpool needs Python 3.11 or later, and there is no $python (PYTHON=)" >&2
+        exit 1
+    fi
+    version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        { echo "rnnpool needs Python 3.11 or later, $python is $version: name another with make PYTHON=python3.12" >&2; exit 1; }
+}
+
 missing=
-need() { # check, package
+need() { # check, package, groups that need it
+    case " $3 " in *" $group "*) ;; *) return 0 ;; esac
     "has_$1" >/dev/null 2>&1 || missing="$missing $2"
 }
 look() {
     missing=
-    need cc "gcc libc6-dev"
-    need python python3
-    need venv python3-venv
-    if [ "$group" != build ]; then
-        need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi"
-    fi
-    if [ "$group" = m4 ] || [ "$group" = test ]; then
-        need qemu qemu-system-arm
-    fi
-    if [ "$group" = stm32 ] || [ "$group" = test ]; then
-        need git git
-    fi
-    if [ "$group" = test ]; then
-        need cxx g++
-        need m32 gcc-multilib
-        need clang clang
-        need fuzzer "$(fuzzer_package)"
-    fi
+    need cc "gcc libc6-dev" "build train stm32 m4 test"
+    need python python3 "build train stm32 m4 test"
+    need venv python3-venv "build train stm32 m4 test"
+    need cxx g++ "train test"
+    need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi" "stm32 m4 test"
+    need qemu qemu-system-arm "m4 test"
+    need git git "stm32 test"
+    need m32 gcc-multilib "test"
+    need clang clang "test"
+    need fuzzer "$(fuzzer_package)" "test"
 }
 
+case $group in build | train | stm32 | m4 | test) ;; *) echo "debian_packages.sh: build, train, stm32, m4 or test, not $group" >&2; exit 2 ;; esac
+check_python_version
 look
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    echo "rnnpool needs packages that are missing here: sudo apt-get install -y$missing" >&2
+    echo "rnnpool needs packages that are missing here:" >&2
+    echo "    sudo apt-get update && sudo apt-get install -y --no-install-recommends$missing" >&2
     exit 1
 fi
 echo "Installing Debian packages:$missing" >&2
@@ -70,5 +79,6 @@ apt-get update -qq >&2
 look # again: the name of a versioned package may be known only now
 # shellcheck disable=SC2086  # a list of words
 apt-get install -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 $missing >/dev/null
+check_python_version
 look
 [ -z "$missing" ] || { echo "rnnpool: still not usable after installing them:$missing" >&2; exit 1; }

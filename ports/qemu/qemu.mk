@@ -1,5 +1,8 @@
 # Targets of the emulated board, included by the Makefile of the repository.
 
+# Linked in; both models are in the ROMFS image that the tests add.
+QEMU_MODELS := face
+
 .PHONY: qemu
 qemu: mpy $(STAMPS)/packages-m4 ## build build/qemu/firmware.elf, MicroPython with the module for an emulated Cortex-M4F
 	$(call build_qemu,$(BUILD)/qemu,)
@@ -24,5 +27,5 @@ define build_qemu
 	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
 	    $(MAKE) -C "$(MPY)/ports/qemu" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
 	    BOARD_DIR="$(ROOT)/ports/qemu" BOARD=RNNPOOL_M4 BUILD=$(1) USER_C_MODULES="$(ROOT)" \
-	    RNNPOOL_MODELS="$(MODELS)" $(2)
+	    RNNPOOL_MODELS="$(QEMU_MODELS)" $(2)
 endef

@@ -15,10 +15,10 @@ STM32_OURS := $(if $(BOARD),$(wildcard ports/stm32/boards/$(BOARD)))
 STM32_BOARD := BOARD=$(BOARD) $(if $(STM32_OURS),BOARD_DIR="$(ROOT)/$(STM32_OURS)") \
     $(if $(BOARD_VARIANT),BOARD_VARIANT=$(BOARD_VARIANT))
 
-# Our boards have a ROMFS partition for the models; elsewhere, and where MODELS= asks for it, they are linked in.
+# Our boards have a ROMFS partition for the models; elsewhere the face model is linked in, and where MODELS= asks for it, others.
 STM32_ROMFS := $(if $(STM32_OURS),$(wildcard $(STM32_OURS)/romfs.ld))
 STM32_ASKED := $(filter command environment override,$(origin MODELS))
-STM32_MODELS := $(if $(STM32_ROMFS),$(if $(STM32_ASKED),$(subst $(comma), ,$(MODELS))),$(subst $(comma), ,$(MODELS)))
+STM32_MODELS := $(if $(STM32_ASKED),$(subst $(comma), ,$(MODELS)),$(if $(STM32_ROMFS),,face))
 
 # The libraries of ports/stm32 are git submodules: an unpacked source package has none.
 ifeq ($(MPY_DIR),)

@@ -57,7 +57,7 @@ def test_command(tmp_path: Path) -> None:
     (tmp_path / "tiny.rnnp").write_bytes(blob)
     command = [sys.executable, "-m", "tools.bench", "--model", f"face={tmp_path / 'tiny.rnnp'}"]
     command += ["--build", str(tmp_path), "--json", str(tmp_path / "b.json"), "--picture", str(tmp_path / "b.png")]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3600)
     assert result.returncode == 0, result.stderr
     data = json.loads((tmp_path / "b.json").read_text())
     assert set(data) == {"models"}

@@ -167,7 +167,7 @@ def test_instructions_equal_qemu(tmp_path: Path, counts: dict[str, Counts]) -> N
     elf = build(tmp_path, timer=True)
     command = [qemu, "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"]
     command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     ticks = {name: int(value) for name, value in re.findall(r"(\w+) (\d+)", result.stdout + result.stderr)}
     assert set(ticks) == set(MICRO), result.stderr
     # TIM2 ticks once an instruction; around each routine the same few are counted with it (markers, segment, timer).

@@ -33,7 +33,7 @@ def picture() -> Image.Image:
 
 def run(example: str, *arguments: object) -> list[str]:
     command = [str(MICROPYTHON), str(ROOT / "examples" / example), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200).stdout.splitlines()
 
 
 def test_stream_rows(model: Path, picture: Image.Image, tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ def test_case(name: str, tmp_path: Path) -> None:
             (folder / file).write_bytes(data)
     start = f"import vfs\nvfs.mount(vfs.VfsPosix({str(rom)!r}), '/rom')\n"
     command = [str(MICROPYTHON), "-c", start + case.source]
-    case.check(subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=60).stdout)
+    case.check(subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=1200).stdout)

@@ -53,7 +53,7 @@ def test_kernels_under_qemu(tmp_path: Path) -> None:
         pytest.skip("needs qemu-system-arm")
     command = [qemu, "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "none"]
     command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(build(tmp_path, 77))]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=3000)
     assert re.search(rf"cases {8 * CASES}, failures 0$", result.stdout + result.stderr, re.MULTILINE), result.stderr
     assert result.returncode == 0
 

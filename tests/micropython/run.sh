@@ -14,7 +14,7 @@ RNNPOOL_TEST_INPUTS=$(realpath "$3")
 mkdir -p "$4"
 results=$(realpath "$4")
 export MICROPY_MICROPYTHON RNNPOOL_TEST_INPUTS
-export MICROPY_TEST_TIMEOUT="${MICROPY_TEST_TIMEOUT:-180}" # seconds a test: the sanitizers are slow, and so may a machine be
+export MICROPY_TEST_TIMEOUT="${MICROPY_TEST_TIMEOUT:-900}" # seconds a test: the sanitizers are slow, and so may a machine be
 # The garbage collector keeps what it finds on the stack, so leaks are no finding.
 export ASAN_OPTIONS="detect_leaks=0:${ASAN_OPTIONS:-}"
 

@@ -22,6 +22,7 @@ DATA_ADDRESS = 0x21000000
 DATA_SIZE = 15 * 1024 * 1024
 
 INTERRUPT_DELAY = 0.3  # seconds
+PATIENCE = 10  # limits are what an idle machine needs several times over; a busy one may be this much slower
 
 ICOUNT_SHIFT = 6  # virtual time: 2^6 ns an instruction, more than one 40 ns tick of the timer, so that none is lost
 
@@ -104,7 +105,7 @@ class Board:
     def serve(self) -> None:
         """Starts QEMU for others to talk to at TCP port `self.port`, one at a time, instead of exec()."""
         self._launch(wait="off")
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 20 * PATIENCE
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
@@ -120,7 +121,7 @@ class Board:
         if self._process is not None:
             return
         self._launch(wait="on")
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + 20 * PATIENCE
         while self._transport is None:
             try:
                 self._transport = SerialTransport(f"socket://127.0.0.1:{self.port}")
@@ -161,15 +162,15 @@ class Board:
     ) -> tuple[bytes, bytes]:
         """Runs a script as MicroPython's run-tests.py does and returns (output, text of an uncaught exception).
 
-        timeout: seconds for the whole script. interrupt_after: when the script has printed this, Ctrl-C is sent
-        INTERRUPT_DELAY later. Raises BoardTimeout, or BoardError if the board died.
+        timeout: seconds for the whole script, times PATIENCE. interrupt_after: when the script has printed this, Ctrl-C
+        is sent INTERRUPT_DELAY later. Raises BoardTimeout, or BoardError if the board died.
         """
         self.start()
         output = bytearray()
         try:
             self._transport.enter_raw_repl(soft_reset=soft_reset)
             self._transport.exec_raw_no_follow(script.encode() if isinstance(script, str) else script)
-            limit = time.monotonic() + timeout
+            limit = time.monotonic() + timeout * PATIENCE
             parts = [bytearray(), bytearray()]
             for part in parts:
                 while not part.endswith(b"\x04"):

@@ -93,8 +93,8 @@ def test_ctrl_c_stops_a_script(board: Board) -> None:
 def test_time_limit_ends_the_board(board: Board) -> None:
     start = time.monotonic()
     with pytest.raises(BoardTimeout, match="on"):
-        board.exec("print('on')\nwhile True: pass", 1)
-    assert time.monotonic() - start < 10
+        board.exec("print('on')\nwhile True: pass", 0.1)
+    assert time.monotonic() - start < 60
     assert run(board, "print('alive')") == ["alive"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -47,3 +48,20 @@ def write_folder(folder: Path, count: int, seed: int) -> None:
         lines.append(json.dumps({"file": name, "width": width, "height": height, "boxes": boxes, "source": "generated",
                                  "complete": True}))  # fmt: skip
     (folder / "labels.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.generated", description=__doc__)
+    p.add_argument("folder", type=Path, help="where to write images/ and labels.jsonl")
+    p.add_argument("--count", type=int, default=100, help="pictures (default: %(default)s)")
+    p.add_argument("--seed", type=int, default=1)
+    options = p.parse_args(arguments)
+    if options.count < 1:
+        p.error(f"--count must be at least 1, is {options.count}")
+    write_folder(options.folder, options.count, options.seed)
+    print(f"{options.count} drawn pictures in {options.folder}")
+
+
+if __name__ == "__main__":
+    main()
