@@ -18,6 +18,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Union
 
+# From a checkout, without installing anything: that module, too, is of the standard library only.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
+from rnnpool_training.files import write_bytes
+
 ALIGNMENT = 16  # of the .rnnp blob, mp_module/SPEC.md
 
 MAGIC = b"\xd2\xcd\x31"  # the varuint of the record kind "file system"
@@ -203,7 +207,7 @@ def main() -> int:
             image = build(tree_from_arguments(arguments.items))
             if arguments.max_size is not None and len(image) > arguments.max_size:
                 raise RomfsError(f"the image has {len(image)} bytes, the partition {arguments.max_size}")
-            arguments.image.write_bytes(image)
+            write_bytes(arguments.image, image)
         image = arguments.image.read_bytes()
         for name, offset, size in contents(image):
             print(f"{offset:#010x} {size:9} {name}")

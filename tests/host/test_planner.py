@@ -64,5 +64,5 @@ def test_command(tmp_path, capsys) -> None:
     source.write_bytes(b"RNNQ" + source.read_bytes()[4:])
     with pytest.raises(SystemExit) as caught:
         planner.main([str(source)])
-    assert caught.value.code == 1
+    assert caught.value.code == 2
     assert "magic" in capsys.readouterr().err

@@ -25,8 +25,8 @@ from rnnpool_training.classifier import (  # noqa: E402
     warm_start,
 )
 from rnnpool_training.classifier_views import ClassifierViews, dense_targets, presence  # noqa: E402
-from rnnpool_training.data import InputError  # noqa: E402
 from rnnpool_training.engine import Engine  # noqa: E402
+from rnnpool_training.errors import InputError  # noqa: E402
 from rnnpool_training.export import build_classifier  # noqa: E402
 from rnnpool_training.network import BlockConfig  # noqa: E402
 from rnnpool_training.pictures import Picture, frame, load_folders, load_labelled  # noqa: E402
@@ -203,9 +203,9 @@ def test_checkpoints(tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.equal(load_classifier(tmp_path / "f.pt")(x), model(x))
         assert torch.equal(load_any_quantized(tmp_path / "q.pt")(x), rounded(x))
-    with pytest.raises(ValueError, match="no float classifier: it holds classifier, quantized"):
+    with pytest.raises(ValueError, match="is a quantized classifier, not a float classifier"):
         load_classifier(tmp_path / "q.pt")
-    with pytest.raises(ValueError, match="no quantized checkpoint: it holds classifier, model"):
+    with pytest.raises(ValueError, match="is a float classifier, not a quantized"):
         load_any_quantized(tmp_path / "f.pt")
     with pytest.raises(ValueError, match="is a classifier"):
         load_quantized(tmp_path / "q.pt")
@@ -234,7 +234,7 @@ def test_export_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit) as stop:
         export_classifier.main([str(tmp_path / "r.pt"), "--data", str(tmp_path), "-o", str(tmp_path / "3.rnnp"),
                                 "--size", "128"])  # fmt: skip
-    assert stop.value.code == 1 and "maps of one size" in capsys.readouterr().err
+    assert stop.value.code == 2 and "maps of one size" in capsys.readouterr().err
 
 
 def test_statistics_are_those_of_the_pictures() -> None:

@@ -167,7 +167,7 @@ def test_checkpoints(trained: Detector, quantized: QuantizedDetector, tmp_path: 
     with torch.no_grad():
         assert torch.equal(load_float(tmp_path / "f.pt")(x), trained(x))
         assert torch.equal(load_quantized(tmp_path / "q.pt")(x), quantized(x))
-    with pytest.raises(ValueError, match="is no float checkpoint: it holds config, quantized"):
+    with pytest.raises(ValueError, match="is a quantized detector, not a float detector"):
         load_float(tmp_path / "q.pt")
     detections = torch_detector(quantized, SMALL)(reference_pixels(x)[:, :, 0])
     assert detections.shape[1] == 5 and (np.diff(detections[:, 4]) <= 0).all()

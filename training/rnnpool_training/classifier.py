@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from . import checkpoint
 from .fastgrnn import Nonlinearity
 from .network import BlockConfig, ConvUnit, InvertedResidual
 from .rnnpool2d import RNNPool2d
@@ -219,17 +220,12 @@ def warm_start(model: Classifier, source: Classifier) -> list[str]:
 def save_classifier(path: str | Path, model: Classifier) -> None:
     """Write a float checkpoint: only what is needed to run or fine-tune the network."""
     weights = {k: v.clone() for k, v in model.state_dict().items() if not k.endswith("num_batches_tracked")}
-    torch.save({"classifier": model.config.to_dict(), "model": weights}, path)
+    checkpoint.save(path, {"classifier": model.config.to_dict(), "model": weights})
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Read what save_classifier wrote, in evaluation mode. ValueError if the file is something else."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    if "classifier" not in checkpoint or "model" not in checkpoint:
-        raise ValueError(f"{path} is no float classifier: it holds {', '.join(sorted(checkpoint))}")
-    model = Classifier(ClassifierConfig.from_dict(checkpoint["classifier"]))
-    left_out = model.load_state_dict(checkpoint["model"], strict=False)
-    missing = [k for k in left_out.missing_keys if not k.endswith("num_batches_tracked")]
-    if missing or left_out.unexpected_keys:
-        raise ValueError(f"{path} does not fit its network: missing {missing}, unexpected {left_out.unexpected_keys}")
+    """Read what save_classifier wrote, in evaluation mode. InputError if the file is damaged or something else."""
+    _, content = checkpoint.load(path, checkpoint.FLOAT_CLASSIFIER)
+    model = Classifier(checkpoint.config(path, ClassifierConfig.from_dict, content["classifier"]))
+    checkpoint.fill(path, model, content["model"])
     return model.eval()

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from .blob import layout, write
 from .classification_metrics import summary
 from .classifier import Classifier, configure, load_classifier
-from .data import InputError
 from .engine import Engine
 from .engine import build as build_engine
+from .errors import InputError
 from .export_classifier import export
 from .pictures import Picture, load_folders, split
 from .train_classifier import fit, probabilities

@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 from tqdm import tqdm
 
-from .data import InputError
+from .errors import InputError
 from .pictures import PERSON_AREA
 
 SIDE = 256  # pixels; views of up to 224 are made from them

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from .reference.frame import MAX_FRAME_SIDE, Format, colour, letterbox, model_input
+from .errors import InputError
+from .images import read
+from .reference.frame import Format, letterbox, model_input
 
 
 @dataclass
@@ -25,10 +26,6 @@ class Sample:
     complete: bool
 
 
-class InputError(ValueError):
-    """Something that the user named can't be used; the text is one sentence that says what and why."""
-
-
 def load(folder: str | Path, limit: int = 0) -> list[Sample]:
     """Read a folder with labels.jsonl (all of it, or an even selection of `limit` pictures).
 
@@ -37,7 +34,13 @@ def load(folder: str | Path, limit: int = 0) -> list[Sample]:
     """
     folder = Path(folder)
     return [
-        Sample(r["file"], _pixels(folder / r["file"]), r["boxes"], r.get("source", ""), bool(r.get("complete", True)))
+        Sample(
+            r["file"],
+            read(folder / r["file"], 1)[:, :, 0],
+            r["boxes"],
+            r.get("source", ""),
+            bool(r.get("complete", True)),
+        )
         for r in records(folder, limit)
     ]
 
@@ -72,20 +75,6 @@ def _record(line: str, where: str) -> dict[str, Any]:
     if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all() or (boxes[:, 2:] < 0).any():
         raise InputError(f"{where}: boxes must be a list of [x, y, w, h] in pixels, is {str(record['boxes'])[:80]}")
     return {**record, "boxes": boxes}
-
-
-def _pixels(path: Path) -> NDArray[np.uint8]:
-    try:
-        with Image.open(path) as image:
-            if max(image.size) > MAX_FRAME_SIDE:
-                raise InputError(f"{path} is {image.width}x{image.height}: frames have up to {MAX_FRAME_SIDE} a side")
-            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
-                raise InputError(f"{path} has pixels of mode {image.mode}: frames have 8 bits a channel")
-            if image.mode == "L":
-                return np.asarray(image)
-            return colour(np.asarray(image.convert("RGB")), 1)[:, :, 0]  # Pillow's own luma has other weights
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
-        raise InputError(f"{path} can't be read as an image: {error}") from None
 
 
 def frame(pixels: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], float, float]:

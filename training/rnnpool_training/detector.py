@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import checkpoint
 from .anchors import decode, grid, non_maximum_suppression
 from .data import frame
 from .metrics import DetectorFunction
@@ -61,17 +62,12 @@ def torch_detector(model: torch.nn.Module, config: NetworkConfig, lowest: float 
 def save_float(path: str | Path, config: NetworkConfig, state: dict[str, Any]) -> None:
     """Write a float checkpoint: only what is needed to run or fine-tune the network."""
     weights = {k: v.clone() for k, v in state.items() if not k.endswith("num_batches_tracked")}
-    torch.save({"config": config.to_dict(), "model": weights}, path)
+    checkpoint.save(path, {"config": config.to_dict(), "model": weights})
 
 
 def load_float(path: str | Path) -> Detector:
-    """Read what save_float wrote, in evaluation mode. ValueError if the file is something else."""
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    if "config" not in checkpoint or "model" not in checkpoint:
-        raise ValueError(f"{path} is no float checkpoint: it holds {', '.join(sorted(checkpoint))}")
-    model = Detector(NetworkConfig.from_dict(checkpoint["config"]))
-    left_out = model.load_state_dict(checkpoint["model"], strict=False)
-    missing = [k for k in left_out.missing_keys if not k.endswith("num_batches_tracked")]
-    if missing or left_out.unexpected_keys:
-        raise ValueError(f"{path} does not fit its network: missing {missing}, unexpected {left_out.unexpected_keys}")
+    """Read what save_float wrote, in evaluation mode. InputError if the file is damaged or something else."""
+    _, content = checkpoint.load(path, checkpoint.FLOAT_DETECTOR)
+    model = Detector(checkpoint.config(path, NetworkConfig.from_dict, content["config"]))
+    checkpoint.fill(path, model, content["model"])
     return model.eval()

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .data import InputError, Sample, load
+from .data import Sample, load
+from .errors import InputError
 from .evaluate_classifier import evaluate_classifier, load_pictures, open_classifier
 from .metrics import DetectorFunction, Evaluation, evaluate
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from . import blob
 from .classification_metrics import summary
-from .data import InputError
+from .errors import InputError
 from .pictures import Picture, frame, load_folders, load_labelled
 
 # From uint8 (H, W, channels) of any size to the probability of each label.

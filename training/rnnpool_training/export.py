@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from . import files
 from .blob import (
     Conv,
     Dense,
@@ -25,6 +25,7 @@ from .blob import (
     write,
 )
 from .classifier import ClassifierConfig
+from .command import command, integer, real
 from .fastgrnn import FastGRNNCell
 from .network import NetworkConfig
 from .planner import plan
@@ -208,23 +209,25 @@ def build_classifier(model: QuantizedClassifier, threshold: float = 0.5, name: s
     return result
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.export", description=__doc__)
     p.add_argument("checkpoint", help="quantized checkpoint")
     p.add_argument("-o", "--out", required=True, help="the blob to write")
     p.add_argument("--name", default="", help="name in the blob (default: the network's)")
-    p.add_argument("--threshold", type=float, default=0.5, help="default score threshold of the blob")
-    p.add_argument("--iou", type=float, default=0.4, help="detectors: limit of the non-maximum suppression")
-    p.add_argument("--max-candidates", type=int, default=200, help="detectors: most candidates kept")
+    p.add_argument("--threshold", type=real(0, 1), default=0.5, help="default score threshold of the blob")
+    p.add_argument("--iou", type=real(0, 1), default=0.4, help="detectors: limit of the non-maximum suppression")
+    p.add_argument("--max-candidates", type=integer(1, 65535), default=200, help="detectors: most candidates kept")
     options = p.parse_args(arguments)
+    files.check_output(options.out)
     source = load_any_quantized(options.checkpoint)
     if isinstance(source, QuantizedClassifier):
         model = plan(build_classifier(source, options.threshold, options.name))
     else:
         model = build(source, options.threshold, options.iou, options.max_candidates, options.name)
     data = write(model)
-    Path(options.out).write_bytes(data)
+    files.write_bytes(options.out, data)
     digest = hashlib.sha256(data).hexdigest()
     print(json.dumps({"blob": options.out, "bytes": len(data), "sha256": digest, "golden_crc": model.golden_crc}))
 

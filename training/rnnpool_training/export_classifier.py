@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from . import files
 from .blob import Model, write
 from .classifier import Classifier, load_classifier
-from .data import InputError
+from .command import command, real
 from .engine import Engine
+from .errors import InputError
 from .export import build_classifier
 from .pictures import Picture, frame, load_labelled
 from .planner import plan
@@ -85,6 +87,7 @@ def export_at(
     return export(model, pictures, name, threshold, seed)
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.export_classifier", description=__doc__)
@@ -94,18 +97,19 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--size", type=int, help="side of the input in pixels (default: that of the checkpoint); "
                    "at another one the statistics of the normalizations are measured anew")  # fmt: skip
     p.add_argument("--name", default="", help="name in the blob (default: the network's)")
-    p.add_argument("--threshold", type=float, default=0.5, help="probability that counts as a yes")
+    p.add_argument("--threshold", type=real(0, 1), default=0.5, help="probability that counts as a yes")
     p.add_argument("--seed", type=int, default=1)
     options = p.parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order: the same bytes on every run
+    files.check_output(options.out)
+    model = load_classifier(options.checkpoint)
+    pictures = [p for folder in options.data for p in load_labelled(folder, model.config.channels)]
     try:
-        model = load_classifier(options.checkpoint)
-        pictures = [p for folder in options.data for p in load_labelled(folder, model.config.channels)]
         size = options.size or model.config.height
         data = write(export_at(model, size, pictures, options.name, options.threshold, options.seed))
-    except (ValueError, OSError, RuntimeError) as error:
-        p.exit(1, f"{p.prog}: {error}\n")
-    options.out.write_bytes(data)
+    except ValueError as error:  # of a size, a name or a threshold
+        raise InputError(f"{options.checkpoint}: {error}") from None
+    files.write_bytes(options.out, data)
     print(json.dumps({"blob": str(options.out), "bytes": len(data), "arena": Engine(data).arena_size(),
                       "sha256": hashlib.sha256(data).hexdigest()}))  # fmt: skip
 

@@ -10,7 +10,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from .blob import Model, Task, load, write
+from . import files
+from .blob import Model, Task, load, save
+from .command import command
 from .planner import cut
 from .reference import set_golden
 
@@ -51,22 +53,19 @@ def split(model: Model) -> dict[str, Model]:
     return {file_name(model, i): layer(model, i) for i in range(len(model.ops))}
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.layers", description=(__doc__ or "").split("\n")[0])
     p.add_argument("model", type=Path, help="a .rnnp blob of a whole model")
     p.add_argument("--out", type=Path, required=True, help="folder for the layers' blobs")
     options = p.parse_args(arguments)
-    try:
-        model = load(options.model)
-        options.out.mkdir(parents=True, exist_ok=True)
-        for name, one in split(model).items():
-            data = write(one)
-            (options.out / name).write_bytes(data)
-            shapes = [" x ".join(map(str, shape)) for shape in (one.input_shape, one.shapes()[0])]
-            print(f"{name:24} {shapes[0]:>16} -> {shapes[1]:16} {len(data):8,} bytes")
-    except (OSError, ValueError) as error:
-        p.exit(1, f"{p.prog}: {error}\n")
+    model = load(options.model)
+    files.make_folder(options.out)
+    for name, one in split(model).items():
+        size = save(one, options.out / name)
+        shapes = [" x ".join(map(str, shape)) for shape in (one.input_shape, one.shapes()[0])]
+        print(f"{name:24} {shapes[0]:>16} -> {shapes[1]:16} {size:8,} bytes")
 
 
 if __name__ == "__main__":

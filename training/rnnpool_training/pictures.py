@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from .data import InputError, records
-from .reference.frame import MAX_FRAME_SIDE, Format, colour, model_input
+from .data import records
+from .errors import InputError
+from .images import SUFFIXES, read
+from .reference.frame import Format, model_input
 
 PERSON_AREA = 0.005  # Visual Wake Words (Chowdhery et al. 2019): a person's box covers this part of the picture
 IN_MEMORY = 20_000  # pictures; a decoded one of 256x192 takes 147 KB
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 SPLIT = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}  # names of parts, not of classes
 
 
@@ -40,28 +40,6 @@ class Picture:
     def pixels(self) -> NDArray[np.uint8]:
         """uint8 (H, W, 3 or 1)."""
         return self.stored() if callable(self.stored) else self.stored
-
-
-def read(path: Path, channels: int, most: int = 0) -> NDArray[np.uint8]:
-    """uint8 (H, W, channels), colour to gray as on the device. InputError if a device could not take it.
-
-    `most`: a picture with a longer side (pixels) is reduced to it first, so that no device limits its size; 0 for none.
-    """
-    try:
-        with Image.open(path) as file:
-            image: Image.Image = file
-            if most and max(image.size) > most and not image.mode.startswith(("I", "F")):
-                file.draft(None, (most, most))  # JPEG files are decoded at a fraction of their size: much faster
-                image = file if file.mode == "L" else file.convert("RGB")
-                image.thumbnail((most, most), reducing_gap=3.0)
-            if max(image.size) > MAX_FRAME_SIDE:
-                raise InputError(f"{path} is {image.width}x{image.height}: frames have up to {MAX_FRAME_SIDE} a side")
-            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
-                raise InputError(f"{path} has pixels of mode {image.mode}: frames have 8 bits a channel")
-            pixels = np.asarray(image)[:, :, None] if image.mode == "L" else np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
-        raise InputError(f"{path} can't be read as an image: {error}") from None
-    return np.ascontiguousarray(colour(pixels, channels))
 
 
 def frame(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .blob import Model, layout, read, write
+from . import files
+from .blob import Model, layout, load, save
 from .blob.writer import pack, seal
+from .command import command
 from .engine import Engine, Region
 from .reference import Format
 
@@ -125,26 +127,26 @@ def plan(model: Model, frame: FrameSize | None = None) -> Model:
     return cut(model, Planner(model, frame).best().cuts)
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.planner", description=(__doc__ or "").split("\n")[0])
     p.add_argument("model", type=Path, help="a .rnnp blob")
     p.add_argument("-o", "--out", type=Path, help="the blob to write; without: only say what would be")
     options = p.parse_args(arguments)
-    try:
-        model = read(options.model.read_bytes())
-        planner = Planner(model)
-        for what, found in (
-            ("streaming", planner.streaming()),
-            ("layer by layer", planner.layer_by_layer()),
-            ("planned", best := planner.best()),
-        ):
-            where = f", whole: {' '.join(map(str, found.cuts))}" if found.cuts else ""
-            print(f"{what:15} {found.arena:9,} bytes{where}")
-        if options.out:
-            options.out.write_bytes(write(cut(model, best.cuts)))
-    except (OSError, ValueError, RuntimeError) as error:
-        p.exit(1, f"{p.prog}: {error}\n")
+    model = load(options.model)
+    if options.out:
+        files.check_output(options.out)
+    planner = Planner(model)
+    for what, found in (
+        ("streaming", planner.streaming()),
+        ("layer by layer", planner.layer_by_layer()),
+        ("planned", best := planner.best()),
+    ):
+        where = f", whole: {' '.join(map(str, found.cuts))}" if found.cuts else ""
+        print(f"{what:15} {found.arena:9,} bytes{where}")
+    if options.out:
+        save(cut(model, best.cuts), options.out)
 
 
 if __name__ == "__main__":

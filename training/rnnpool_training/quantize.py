@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from . import checkpoint
 from .anchors import VARIANCES
 from .classifier import Classifier, ClassifierConfig
+from .errors import InputError
 from .network import BOX_VALUES, ConvUnit, Detector, InvertedResidual, NetworkConfig
 from .rnnpool2d import RNNPool2d
 
@@ -308,27 +309,27 @@ class QuantizedClassifier(QuantTrunk):
 def save_quantized(path: str | Path, model: QuantizedDetector | QuantizedClassifier) -> None:
     """Write a calibrated model."""
     kind = "config" if isinstance(model, QuantizedDetector) else "classifier"
-    torch.save({kind: model.config.to_dict(), "quantized": model.state_dict()}, path)
+    checkpoint.save(path, {kind: model.config.to_dict(), "quantized": model.state_dict()})
 
 
 def load_any_quantized(path: str | Path) -> QuantizedDetector | QuantizedClassifier:
-    """Read what save_quantized wrote, in evaluation mode. ValueError if the file is something else."""
-    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if "quantized" not in checkpoint:
-        raise ValueError(f"{path} is no quantized checkpoint: it holds {', '.join(sorted(checkpoint))}")
+    """Read what save_quantized wrote, in evaluation mode. InputError if the file is damaged or something else."""
+    kind, content = checkpoint.load(path, checkpoint.QUANTIZED_DETECTOR, checkpoint.QUANTIZED_CLASSIFIER)
     model: QuantizedDetector | QuantizedClassifier
-    if "classifier" in checkpoint:
-        model = QuantizedClassifier(Classifier(ClassifierConfig.from_dict(checkpoint["classifier"])))
+    if kind == checkpoint.QUANTIZED_CLASSIFIER:
+        model = QuantizedClassifier(
+            Classifier(checkpoint.config(path, ClassifierConfig.from_dict, content["classifier"]))
+        )
     else:
-        model = QuantizedDetector(Detector(NetworkConfig.from_dict(checkpoint["config"])))
-    model.load_state_dict(checkpoint["quantized"])
+        model = QuantizedDetector(Detector(checkpoint.config(path, NetworkConfig.from_dict, content["config"])))
+    checkpoint.fill(path, model, content["quantized"])
     model.quantizing = True
     return model.eval()
 
 
 def load_quantized(path: str | Path) -> QuantizedDetector:
-    """A detector from what save_quantized wrote. ValueError if the file is something else."""
+    """A detector from what save_quantized wrote. InputError if the file is damaged or something else."""
     model = load_any_quantized(path)
     if not isinstance(model, QuantizedDetector):
-        raise ValueError(f"{path} is a classifier, not a detector")
+        raise InputError(f"{path} is a classifier, not a detector")
     return model

@@ -15,8 +15,14 @@ from .operators import OPERATORS, Operator
 
 
 def load(path: str | Path) -> Model:
-    """The model in a file. BlobError, or OSError if the file can't be read."""
-    return read(Path(path).read_bytes())
+    """The model in a file. BlobError with the file's name, or OSError if the file can't be read."""
+    data = Path(path).read_bytes()
+    try:
+        return read(data)
+    except BlobError as error:
+        hint = " (it looks like a PyTorch checkpoint)" if data[:4] == b"PK\3\4" else ""
+        error.args = (f"{path} is no .rnnp blob that can be used{hint}: {error}",)
+        raise
 
 
 def read(blob: bytes | bytearray | memoryview) -> Model:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import write_bytes
 from . import layout
 from .error import BlobError, Status
 from .model import Model
@@ -83,7 +84,7 @@ def pack(model: Model) -> bytes:
 
 def save(model: Model, path: str | Path) -> int:
     """Writes the blob of a model to a file. Returns its size in bytes. BlobError or OSError."""
-    return Path(path).write_bytes(write(model))
+    return write_bytes(path, write(model))
 
 
 def seal(blob: bytes) -> bytes:

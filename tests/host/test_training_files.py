@@ -1,0 +1,157 @@
+"""Files are written whole or not at all, a run has its folder to itself, and mistakes get one sentence."""
+
+import multiprocessing
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rnnpool_training import files
+from rnnpool_training.command import command, integer, real
+from rnnpool_training.errors import InputError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.rnnp"
+    assert files.write_bytes(path, b"one") == 3 and path.read_bytes() == b"one"
+    path.chmod(0o640)
+    files.write_text(path, "zwölf")
+    assert path.read_text(encoding="utf-8") == "zwölf" and path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["a.rnnp"]
+
+
+def test_an_error_on_the_way_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    for error in (RuntimeError, KeyboardInterrupt):
+        with pytest.raises(error), files.replacing(path) as temporary:
+            assert temporary.suffix == ".png" and temporary.parent == tmp_path
+            temporary.write_bytes(b"half")
+            raise error
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.png"]
+
+
+def test_links_and_devices(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "a")
+    files.write_bytes(tmp_path / "link", b"one")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "elsewhere" / "a").read_bytes() == b"one"
+    files.write_bytes("/dev/null", b"one")
+    with pytest.raises(IsADirectoryError):
+        files.write_bytes(tmp_path / "elsewhere", b"one")
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "link"]
+
+
+def _limited(limit: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails instead, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+
+def test_a_full_disk_keeps_the_old_romfs_image(tmp_path: Path) -> None:
+    image, content = tmp_path / "rom.img", tmp_path / "model.bin"
+    content.write_bytes(bytes(20_000))
+    command = [sys.executable, str(ROOT / "tools" / "make_romfs.py"), "build", str(image), str(content)]
+    subprocess.run(command, check=True, capture_output=True)
+    before = image.read_bytes()
+    content.write_bytes(b"\1" * 20_000)
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=lambda: _limited(4096))
+    assert done.returncode != 0 and "File too large" in done.stderr and "Traceback" not in done.stderr
+    assert image.read_bytes() == before and sorted(os.listdir(tmp_path)) == ["model.bin", "rom.img"]
+
+
+def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert files.check_output(tmp_path / "new.rnnp") == tmp_path / "new.rnnp"
+    files.check_output("/dev/null")
+    for path, words in (
+        (tmp_path, "is a folder"),
+        (tmp_path / "none" / "new.rnnp", "no such folder"),
+        (tmp_path / "file" / "new.rnnp", "a file, not a folder"),
+    ):
+        with pytest.raises(OSError, match=words):
+            files.check_output(path)
+    with pytest.raises(OSError, match=r"must end in \.rnnp"):
+        files.check_output(tmp_path / "new.pt", ".rnnp")
+    with pytest.raises(NotADirectoryError, match="a file, not a folder"):
+        files.make_folder(tmp_path / "file" / "run")
+    assert sorted(os.listdir(tmp_path)) == ["file"]
+
+
+def _hold(folder: Path, ready: "multiprocessing.synchronize.Event") -> None:
+    with files.owned(folder):
+        ready.set()
+        signal.pause()
+
+
+def test_a_folder_has_one_run(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    other = context.Process(target=_hold, args=(tmp_path / "run", ready))
+    other.start()
+    try:
+        assert ready.wait(60)
+        with pytest.raises(BlockingIOError, match=f"process {other.pid}"), files.owned(tmp_path / "run"):
+            pass
+    finally:
+        other.kill()
+        other.join()
+    assert (tmp_path / "run" / files.LOCK).read_text() == f"{other.pid}\n"  # left over
+    for _ in range(2):
+        with files.owned(tmp_path / "run"):
+            assert (tmp_path / "run" / files.LOCK).read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (InputError("a sentence"), 2, "test_training_files: a sentence\n"),
+        (FileNotFoundError(2, "No such file or directory", "x"), 2, "test_training_files: x: No such file"),
+        (KeyboardInterrupt(), 130, "test_training_files: interrupted\n"),
+    ],
+)
+def test_mistakes_get_a_sentence(
+    error: BaseException, status: int, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @command
+    def main(arguments: list[str] | None = None) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == status
+    said = capsys.readouterr().err
+    assert said.startswith(words) and "Traceback" not in said
+
+
+def test_faults_of_ours_keep_their_traceback() -> None:
+    @command
+    def main(arguments: list[str] | None = None) -> None:
+        raise KeyError("ours")
+
+    with pytest.raises(KeyError):
+        main([])
+
+
+@pytest.mark.parametrize(
+    ("convert", "good", "bad"),
+    [
+        (integer(1), ["1", "70"], ["0", "-1", "1.5", "x", "", "nan"]),
+        (integer(0, 5), ["0", "5"], ["6", "-1"]),
+        (real(0, above=True), ["0.1", "1e3"], ["0", "-1", "nan", "inf", "x"]),
+        (real(0, 1), ["0", "1", "0.5"], ["-0.1", "1.1", "nan"]),
+    ],
+)
+def test_numbers_have_limits(convert: Callable[[str], float], good: list[str], bad: list[str]) -> None:
+    import argparse
+
+    assert [convert(text) for text in good] == [float(text) for text in good]
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError, match="must be"):
+            convert(text)

@@ -1,0 +1,81 @@
+"""What all command lines share: a sentence instead of a traceback for mistakes, and numbers within their limits."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import math
+import sys
+from collections.abc import Callable
+
+from .blob import BlobError
+from .errors import InputError
+
+MISTAKE, INTERRUPTED = 2, 130  # exit statuses: argparse's own, and 128 + SIGINT
+
+
+def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
+    """Decorates the entry point of a command line: one sentence on stderr, and an exit status that is not 0.
+
+    For what a user can get wrong (InputError, BlobError) and what a computer can refuse (OSError), and for Ctrl-C. All
+    else is a fault of ours and keeps its traceback.
+    """
+
+    @functools.wraps(main)
+    def run(arguments: list[str] | None = None) -> None:
+        try:
+            main(arguments)
+        except (InputError, BlobError, OSError) as error:
+            print(f"{_name(main)}: {sentence(error)}", file=sys.stderr)
+            raise SystemExit(MISTAKE) from None
+        except KeyboardInterrupt as stop:
+            print(f"{_name(main)}: {str(stop) or 'interrupted'}", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+
+    return run
+
+
+def _name(main: Callable[..., None]) -> str:
+    # The module's short name; run with -m it calls itself __main__.
+    spec = sys.modules[main.__module__].__spec__
+    return (spec.name if spec else main.__module__).rsplit(".", 1)[-1]
+
+
+def sentence(error: Exception) -> str:
+    """The text of an error; of the operating system's ones without number and quotes."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    return str(error)
+
+
+def integer(low: int, high: int | None = None) -> Callable[[str], int]:
+    """A type for argparse: whole numbers from low to high, both included."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a whole number, not {text!r}") from None
+        if value < low or (high is not None and value > high):
+            limits = f"{low} or more" if high is None else f"{low} to {high}"
+            raise argparse.ArgumentTypeError(f"must be {limits}, not {value}")
+        return value
+
+    return convert
+
+
+def real(low: float, high: float = math.inf, *, above: bool = False) -> Callable[[str], float]:
+    """A type for argparse: finite numbers from low to high; `above`: more than low."""
+
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from None
+        if not math.isfinite(value) or value < low or value > high or (above and value == low):
+            least = f"more than {low:g}" if above else f"{low:g} or more"
+            limits = least if math.isinf(high) else f"{least} and at most {high:g}"
+            raise argparse.ArgumentTypeError(f"must be {limits}, not {text}")
+        return value
+
+    return convert

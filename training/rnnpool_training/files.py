@@ -1,0 +1,126 @@
+"""Files that are written whole or not at all, and runs that have their folder to themselves. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+LOCK = "run.lock"
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """The path of a temporary file in the same folder, which takes the place of `path` when the block ends well.
+
+    Until then, and after any error (a full disk, Ctrl-C), `path` is as it was. The temporary name has `path`'s suffix,
+    for writers that choose a format by it. A link is followed, a pipe or device is written to itself. OSError.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # /dev/null, a pipe
+        yield path
+        return
+    target = path.resolve()  # a link stays a link
+    handle, name = tempfile.mkstemp(target.suffix, f".{target.stem}.", target.parent)
+    temporary = Path(name)
+    try:
+        os.close(handle)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(_mode(target))
+        if target.is_dir():
+            raise IsADirectoryError(21, "is a folder", str(path))
+        temporary.replace(target)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    with suppress(OSError):  # the folder's new entry, on systems that can be asked to write it
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _mode(target: Path) -> int:
+    # Permissions of the file that is replaced, or those that a new file would have.
+    if target.is_file():
+        return target.stat().st_mode & 0o7777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def write_bytes(path: str | Path, data: bytes) -> int:
+    """Write a file whole or not at all; returns its size in bytes. OSError."""
+    with replacing(path) as temporary:
+        return temporary.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str) -> int:
+    """As write_bytes, of UTF-8."""
+    return write_bytes(path, text.encode())
+
+
+def check_output(path: str | Path, suffix: str = "") -> Path:
+    """The path, if a file can be written there; asked before the work whose result it is to hold.
+
+    OSError or ValueError with a sentence: a folder, in a folder that is not there or can't be written, another suffix.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(21, "is a folder, not a file to write", str(path))
+    if suffix and path.suffix.lower() != suffix:
+        raise OSError(22, f"must end in {suffix}", str(path))
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "there is no such folder"
+        raise NotADirectoryError(20, what, str(folder))
+    if path.exists() and not path.is_file():
+        return path
+    with tempfile.TemporaryFile(dir=folder):  # more than os.access: read-only file systems, too
+        return path
+
+
+def make_folder(path: str | Path) -> Path:
+    """The folder, made if need be, if files can be written into it. OSError with a sentence."""
+    path = Path(path)
+    above = path
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise NotADirectoryError(20, "is a file, not a folder", str(above))
+    path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        return path
+
+
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """The folder belongs to this process until the block ends. BlockingIOError if another one has it.
+
+    The lock ends with its process, however that ends: a file that is left over means nothing.
+    """
+    import fcntl  # POSIX
+
+    path = make_folder(folder) / LOCK
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            who = file.read(20).strip()
+            raise BlockingIOError(
+                11, f"another run (process {who or 'unknown'}) is writing here: wait for it or give another folder",
+                str(folder),
+            ) from None  # fmt: skip
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
