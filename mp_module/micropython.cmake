@@ -1,17 +1,25 @@
 # rnnpool as a MicroPython user C module, for ports that build with CMake (esp32, rp2, ...):
 #
-#     make -C ports/<port> USER_C_MODULES=<this repository>/mp_module/micropython.cmake [CMAKE_ARGS=-DRNNPOOL_MODELS=face]
+#     make -C ports/<port> BOARD=<board> USER_C_MODULES=<absolute path of this file> [RNNPOOL_MODELS=face,person]
 #
-# RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths), separated by ";";
-# may be empty.
-# RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. "RNNPOOL;DETECT_HEAD".
-
-set(RNNPOOL_MODELS "face" CACHE STRING "Models built into the firmware")
-
-set(RNNPOOL_WITHOUT "" CACHE STRING "Kinds of operator that are left out")
+# RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths), with commas between;
+# may be empty. RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. RNNPOOL,DETECT_HEAD.
+# Both are read from the environment, to which make passes what stands on its command line, when CMake configures. (Not
+# through CMAKE_ARGS: on make's command line it would take the place of the port's own, which name this file and the board.)
 
 set(RNNPOOL_DIR ${CMAKE_CURRENT_LIST_DIR})
-set(RNNPOOL_EMBED ${RNNPOOL_DIR}/../tools/embed_models.py)
+
+if(DEFINED ENV{RNNPOOL_MODELS})
+    string(REGEX REPLACE "[, ]+" ";" RNNPOOL_MODELS "$ENV{RNNPOOL_MODELS}")
+elseif(NOT DEFINED RNNPOOL_MODELS AND EXISTS ${RNNPOOL_DIR}/../models/face.rnnp)
+    set(RNNPOOL_MODELS face)
+endif()
+if(DEFINED ENV{RNNPOOL_WITHOUT})
+    string(REGEX REPLACE "[, ]+" ";" RNNPOOL_WITHOUT "$ENV{RNNPOOL_WITHOUT}")
+endif()
+message(STATUS "rnnpool: models in the firmware: ${RNNPOOL_MODELS}")
+
+set(RNNPOOL_EMBED ${RNNPOOL_DIR}/embed_models.py)
 set(RNNPOOL_BUILTIN ${CMAKE_CURRENT_BINARY_DIR}/rnnpool_builtin_models.c)
 file(GLOB RNNPOOL_ENGINE CONFIGURE_DEPENDS ${RNNPOOL_DIR}/engine/*.c ${RNNPOOL_DIR}/engine/*/*.c)
 file(GLOB RNNPOOL_BINDING CONFIGURE_DEPENDS ${RNNPOOL_DIR}/binding/*.c)

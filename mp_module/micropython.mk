@@ -1,19 +1,25 @@
 # rnnpool as a MicroPython user C module, for ports that build with make (unix, stm32, qemu, ...):
 #
-#     make -C ports/<port> USER_C_MODULES=<this repository> [RNNPOOL_MODELS="face my/own.rnnp"]
+#     make -C ports/<port> USER_C_MODULES=<this repository, or a folder with this one in it> [RNNPOOL_MODELS="face my/own.rnnp"]
 #
-# RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths); may be empty.
+# RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths); may be empty. A copy of
+# this folder alone has none, unless it has a folder models/ of its own.
 # RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. "RNNPOOL DETECT_HEAD".
 # RNNPOOL_CFLAGS: more compiler flags for this module's own files only.
 
-RNNPOOL_MODELS ?= face
 RNNPOOL_CFLAGS ?=
 RNNPOOL_WITHOUT ?=
 
 RNNPOOL_DIR := $(realpath $(USERMOD_DIR))
-RNNPOOL_EMBED := $(RNNPOOL_DIR)/../tools/embed_models.py
+ifneq ($(wildcard $(RNNPOOL_DIR)/models/face.rnnp $(RNNPOOL_DIR)/../models/face.rnnp),)
+RNNPOOL_MODELS ?= face
+else
+RNNPOOL_MODELS ?=
+$(if $(RNNPOOL_MODELS),,$(info rnnpool: no models/face.rnnp beside this copy of the module: the firmware gets no model (RNNPOOL_MODELS=)))
+endif
+RNNPOOL_EMBED := $(RNNPOOL_DIR)/embed_models.py
 # Where this module's objects go: MicroPython keeps the path below USER_C_MODULES.
-RNNPOOL_OBJ := $(BUILD)/$(notdir $(USERMOD_DIR))
+RNNPOOL_OBJ := $(BUILD)/$(patsubst $(USER_C_MODULES)/%,%,$(USERMOD_DIR))
 
 # Only the binding is scanned for qstrs (SRC_USERMOD_C); the engine knows nothing of MicroPython.
 SRC_USERMOD_C += $(sort $(wildcard $(USERMOD_DIR)/binding/*.c))

@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The models that are built into the firmware. tools/embed_models.py writes the C file that defines them, from the
+// The models that are built into the firmware. mp_module/embed_models.py writes the C file that defines them, from the
 // names in RNNPOOL_MODELS (micropython.mk, micropython.cmake).
 #ifndef RNNP_BUILTIN_MODELS_H
 #define RNNP_BUILTIN_MODELS_H

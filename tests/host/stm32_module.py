@@ -91,7 +91,7 @@ def compile_module(folder: Path, variant: str, only: str = "") -> list[Compiled]
     variables = make_variables(variant)
     sources = [Path(text) for text in [*variables["SRC_USERMOD_C"], *variables["SRC_USERMOD_LIB_C"]]]
     models = folder / "rnnpool_builtin_models.c"
-    embed = [sys.executable, str(ROOT / "tools" / "embed_models.py"), "--output", str(models), "face"]
+    embed = [sys.executable, str(ROOT / "mp_module" / "embed_models.py"), "--output", str(models), "face"]
     subprocess.run(embed, check=True)
     sources = [models if source.name == models.name else source for source in sources]
     sources = [source for source in sources if not only or source.parent.name == only]

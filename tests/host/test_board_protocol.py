@@ -105,10 +105,16 @@ def test_payloads() -> None:
     assert begin_payload(320, 240, 1, 23, None) == struct.pack("<HHBBH", 320, 240, 1, 23, 0xFFFF)
     assert begin_payload(320, 240, 1, 23, 0.5)[-2:] == struct.pack("<H", 16384)
     records = struct.pack("<HHI5h", 1, 3, 1000, 10, 20, 30, 40, 16384)
-    assert result_from(records) == Result((Box(10, 20, 30, 40, 0.5),), 3, 1000)
-    for wrong in (b"", records[:-1], records + b"1"):
-        with pytest.raises(ValueError, match="a result of"):
-            result_from(wrong)
+    assert result_from(records, 40, 60) == Result((Box(10, 20, 30, 40, 0.5),), 3, 1000)
+    many = struct.pack("<HHI5h", 257, 3, 1000, 10, 20, 30, 40, 16384)  # 257 boxes, one of them there
+    for wrong in (b"", records[:-1], records + b"1", many):
+        with pytest.raises(ValueError, match=f"it has {len(wrong)} bytes"):
+            result_from(wrong, 320, 240)
+    with pytest.raises(ValueError, match="box 10, 20, 30, 40 is not within the frame of 39x60"):
+        result_from(records, 39, 60)
+    for box in ((-1, 0, 5, 5, 0), (0, 0, 0, 5, 0), (0, 0, 5, -5, 0), (0, 0, 5, 5, -1)):
+        with pytest.raises(ValueError, match="not within"):
+            result_from(struct.pack("<HHI5h", 1, 0, 0, *box), 320, 240)
 
 
 def test_the_script_in_pieces() -> None:

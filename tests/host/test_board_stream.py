@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from rnnpool_training.reference import Format, detect
 from tools.board.frames import FORMATS, Frame, encode
 from tools.board.link import Link, LinkLost, ScriptStopped
 from tools.board.problem import Problem
-from tools.board.protocol import MAX_BOXES, STOP, Packet, Result
+from tools.board.protocol import ACK, BEGIN, DATA, ERROR, MAX_BOXES, NAK, RESULT, STOP, Decoder, Packet, Result
 from tools.board.repl import why_it_stopped
 from tools.board.stream import Streamer, read_info
 
@@ -183,3 +185,73 @@ def test_another_version_is_told() -> None:
         read_info(b'{"protocol": 9}')
     with pytest.raises(Problem, match=r"not as examples/serial_frames\.py does"):
         read_info(b"{")
+
+
+class Answering:
+    """A serial line whose other end answers every packet by a function of it."""
+
+    def __init__(self, answer: Callable[[Packet], Packet]) -> None:
+        self.answer = answer
+        self.decoder = Decoder()
+        self.said = b""
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self.said)
+
+    def write(self, data: bytes) -> None:
+        for packet in self.decoder.feed(data):
+            self.said += self.answer(packet).encode()
+
+    def read(self, size: int) -> bytes:
+        now, self.said = self.said[:size], self.said[size:]
+        return now
+
+
+def result(records: bytes, count: int) -> Callable[[Packet], Packet]:
+    """Acknowledges BEGIN and answers data with a RESULT of `count` boxes."""
+
+    def answer(packet: Packet) -> Packet:
+        if packet.kind == BEGIN:
+            return Packet(ACK, packet.frame, 0)
+        return Packet(RESULT, packet.frame, 0, struct.pack("<HHI", count, 0, 0) + records)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda packet: Packet(NAK, packet.frame, packet.index), "the board refused it 201 times: packet 0"),
+        (
+            lambda packet: Packet(ACK, packet.frame, 0 if packet.kind == BEGIN else 1),
+            "the board acknowledged it without an answer 201 times: packet 0",
+        ),
+        (lambda packet: Packet(ERROR, packet.frame, 0, b"no \xff\xfe"), "refuses frames of 4x4: no "),
+        (result(b"", 1), "makes no sense: it has 8 bytes, 18 wanted for 1 boxes"),
+        (result(struct.pack("<5h", 2, 0, 3, 4, 100), 1), "box 2, 0, 3, 4 is not within the frame of 4x4"),
+    ],
+)
+def test_a_board_that_makes_no_sense_is_one_error(
+    answer: Callable[[Packet], Packet], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Answering(answer)
+    if "acknowledged" in said:  # again and again by itself
+        monkeypatch.setattr(line, "read", lambda size: answer(Packet(DATA, 1, 0)).encode())
+        monkeypatch.setattr(Link, "exchange", skip_begin(Link.exchange))
+    with pytest.raises(Problem, match=said):
+        Link(line).send_frame(1, 4, 4, 1, bytes(16))
+
+
+def skip_begin(exchange: Callable[..., Packet]) -> Callable[..., Packet]:
+    def only_data(self: Link, packet: Packet, *rest: Any) -> Packet:
+        return packet if packet.kind == BEGIN else exchange(self, packet, *rest)
+
+    return only_data
+
+
+def test_a_frame_of_too_many_packets_is_refused() -> None:
+    line = Answering(lambda packet: Packet(NAK, packet.frame))
+    with pytest.raises(Problem, match="69,906 packets, the protocol has 65,534"):
+        Link(line).send_frame(1, 4096, 4096, 1, bytes(4096 * 4096))
+    assert not line.said

@@ -83,7 +83,7 @@ def monitor(arguments: argparse.Namespace) -> int:
 def stream(arguments: argparse.Namespace) -> int:
     """Pictures to the board, boxes back."""
     pictures, count = frames.find(arguments.sources)
-    viewers: list[show.Viewer] = [show.Files(arguments.out)] if arguments.out else []
+    viewers: list[show.Viewer] = [show.Files(arguments.out, arguments.sources)] if arguments.out else []
     window = None if arguments.no_window else show.window()
     if window is not None:
         viewers.append(window)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,8 @@ def find(sources: Iterable[str]) -> tuple[Iterator[Picture], int | None]:
             files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
             if not files:
                 raise Problem(f"the folder {path} has no pictures ({', '.join(PICTURES)})")
-            streams.append(Picture(file.stem, load(file)) for file in files)
+            stems = Counter(file.stem for file in files)
+            streams.append(Picture(file.stem if stems[file.stem] == 1 else file.name, load(file)) for file in files)
             count = count + len(files) if count is not None else None
         elif not path.is_file():
             raise Problem(f"there is no file or folder {path}")

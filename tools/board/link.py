@@ -20,6 +20,7 @@ from tools.board.protocol import (
     HELLO,
     INFO,
     MAX_BOXES,
+    MAX_PACKETS,
     MAX_PAYLOAD,
     NAK,
     NO_FRAME,
@@ -37,6 +38,8 @@ POLL_SECONDS = 0.02
 # for some 50 ms between two packets; an emulated one on a busy computer for seconds.
 SILENCE_SECONDS = 15.0
 MIN_RESEND_SECONDS, MAX_RESEND_SECONDS = 0.1, 4.0
+# A board that refuses a packet, or puts its answer off, so often will not do otherwise: no line is that bad.
+MAX_REFUSALS = 200
 
 
 class LinkLost(Exception):
@@ -131,12 +134,12 @@ class Link:
         silence: float | None = None,
         flush: bool = False,
     ) -> Packet:
-        """Sends a packet, again and again if need be, and returns its answer. Raises LinkLost."""
+        """Sends a packet, again and again if need be, and returns its answer. Raises LinkLost, Problem."""
         encoded = (FLUSH if flush else b"") + packet.encode()
         silence = silence or self.silence
         self._write(encoded)
         self.counters.packets += 1
-        times, again_after = 1, timer.seconds
+        times, again_after, refusals = 1, timer.seconds, 0
         sent = heard = time.monotonic()
         while True:
             arrived = self._read()
@@ -152,6 +155,13 @@ class Link:
                     # Which of them was answered? Unknown; so the next packet waits as long as this one (Karn's rule).
                     timer.seconds = again_after
                 return arrived
+            refusals += verdict in (Verdict.AGAIN, Verdict.PATIENCE)
+            if refusals > MAX_REFUSALS:
+                did = "refused it" if verdict is Verdict.AGAIN else "acknowledged it without an answer"
+                raise Problem(
+                    f"the board {did} {refusals} times: packet {packet.index} ('{chr(packet.kind)}') of frame "
+                    f"{packet.frame}; stop what runs there with --restart"
+                )
             if verdict is Verdict.PATIENCE:
                 sent = now
             elif verdict is Verdict.AGAIN or now - sent > again_after:
@@ -199,11 +209,19 @@ class Link:
 
         progress is called with the bytes that have arrived since the last call. Raises LinkLost, FrameLost, Problem.
         """
+        packets = -(-len(pixels) // MAX_PAYLOAD)
+        if packets > MAX_PACKETS:
+            raise Problem(
+                f"a frame of {width}x{height} with {len(pixels):,} bytes takes {packets:,} packets, the protocol has "
+                f"{MAX_PACKETS:,}: make it smaller (--size)"
+            )
         begin = Packet(BEGIN, number, 0, begin_payload(width, height, format, max_boxes, threshold))
 
         def judge_begin(arrived: Packet) -> Verdict:
             if arrived.kind == ERROR and arrived.frame == number:
-                raise Problem(f"the board refuses frames of {width}x{height}: {arrived.payload.decode()}")
+                raise Problem(
+                    f"the board refuses frames of {width}x{height}: {arrived.payload.decode(errors='replace')}"
+                )
             if arrived.kind == ACK and arrived.frame == number:
                 return Verdict.ANSWER
             return Verdict.AGAIN if arrived.kind == NAK else Verdict.NOTHING
@@ -236,6 +254,6 @@ class Link:
             progress(len(chunk))
         assert answer is not None
         try:
-            return result_from(answer.payload)
-        except ValueError as error:
-            raise FrameLost(str(error)) from None
+            return result_from(answer.payload, width, height)
+        except ValueError as error:  # the packet's check was right: it is what the board meant to say
+            raise Problem(f"the board's result makes no sense: {error}") from None

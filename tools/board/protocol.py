@@ -18,6 +18,7 @@ MAX_PAYLOAD = 240
 HELLO, INFO, BEGIN, DATA, ACK, NAK, RESULT, ERROR, STOP = (ord(c) for c in "HIBDANRES")
 NO_FRAME = 0xFFFF
 MAX_BOXES = 23
+MAX_PACKETS = NO_FRAME - 1  # of a frame: numbered in 16 bits
 OWN_THRESHOLD = 0xFFFF  # in BEGIN: the model's own
 
 # What completes a packet that was cut off on its way to the board, so that the next one is seen: no sync in it, and no
@@ -121,12 +122,18 @@ def begin_payload(width: int, height: int, format: int, max_boxes: int, threshol
     return struct.pack("<HHBBH", width, height, format, max_boxes, raw)
 
 
-def result_from(payload: bytes) -> Result:
-    """The content of a RESULT; raises ValueError if the lengths do not agree."""
-    if len(payload) < 8 or len(payload) != 8 + 10 * payload[0]:
-        raise ValueError(f"a result of {len(payload)} bytes")
+def result_from(payload: bytes, width: int, height: int) -> Result:
+    """The content of a RESULT for a frame of width x height; raises ValueError if it contradicts itself or that."""
+    if len(payload) < 8:
+        raise ValueError(f"it has {len(payload)} bytes, at least 8 wanted")
     count, damaged, microseconds = struct.unpack_from("<HHI", payload)
-    records = struct.iter_unpack("<5h", payload[8:])
-    boxes = tuple(Box(x, y, w, h, score / 32768) for x, y, w, h, score in records)
-    assert len(boxes) == count
-    return Result(boxes, damaged, microseconds)
+    if len(payload) != 8 + 10 * count:
+        raise ValueError(f"it has {len(payload)} bytes, {8 + 10 * count} wanted for {count} boxes")
+    boxes = []
+    for x, y, w, h, score in struct.iter_unpack("<5h", payload[8:]):
+        if x < 0 or y < 0 or w < 1 or h < 1 or x + w > width or y + h > height:
+            raise ValueError(f"box {x}, {y}, {w}, {h} is not within the frame of {width}x{height}")
+        if score < 0:
+            raise ValueError(f"score {score} is not within 0..32767")
+        boxes.append(Box(x, y, w, h, score / 32768))
+    return Result(tuple(boxes), damaged, microseconds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,18 +36,37 @@ def drawn(picture: Image.Image, frame: Image.Image, result: Result) -> Image.Ima
 
 class Files:
     """Writes NAME.png with the boxes, and boxes.jsonl: one line {"name", "width", "height", "boxes"} a frame, in the
-    frame's pixels, as it is done, so that an interruption loses nothing."""
+    frame's pixels, as it is done, so that an interruption loses nothing.
 
-    def __init__(self, folder: Path) -> None:
+    A name that comes again gets a number. Raises Problem if one of `sources` lies in the folder: they could be lost.
+    """
+
+    def __init__(self, folder: Path, sources: Iterable[str] = ()) -> None:
+        for source in map(Path, sources):
+            if folder.exists() and source.exists() and folder.samefile(source if source.is_dir() else source.parent):
+                raise Problem(
+                    f"--out {folder} is where {source} is, whose pictures could be overwritten: choose another"
+                )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lines = (folder / "boxes.jsonl").open("w")
         except OSError as error:
             raise Problem(f"{folder} can't be written: {error.strerror}; choose another folder with --out") from None
         self.folder = folder
+        self._names: set[str] = set()
+
+    def _new_name(self, name: str) -> str:
+        """The name, or with a number if it was there."""
+        numbers = itertools.count(2)
+        new = name
+        while new in self._names:
+            new = f"{name}_{next(numbers)}"
+        self._names.add(new)
+        return new
 
     def show(self, name: str, picture: Image.Image, frame: Image.Image, result: Result) -> bool:
         """Writes a picture and a line."""
+        name = self._new_name(name)
         drawn(picture, frame, result).save(self.folder / f"{name}.png")
         boxes = [[box.x, box.y, box.w, box.h, round(box.score, 4)] for box in result.boxes]
         line = {"name": name, "width": frame.width, "height": frame.height, "boxes": boxes}

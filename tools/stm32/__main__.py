@@ -22,7 +22,7 @@ SHOWN = "NUCLEO_F439ZI"  # the board of the picture
 
 
 def _paths(linked: list[str]) -> list[Path]:
-    """Files of the shipped models and of those linked in, which may be paths (tools/embed_models.py)."""
+    """Files of the shipped models and of those linked in, which may be paths (mp_module/embed_models.py)."""
     paths = {path.stem: path for path in sorted(MODELS.glob("*.rnnp"))}
     for text in linked:
         path = Path(text) if text.endswith(".rnnp") else MODELS / f"{text}.rnnp"

@@ -21,7 +21,7 @@ START_BYTES = 8192
 
 FRAME, ROWS, NO_RAM, NO_FLASH = "whole frame", "streamed rows", "no: RAM", "no: flash"
 
-MODEL_SYMBOL = re.compile(r"model_\d+")  # tools/embed_models.py
+MODEL_SYMBOL = re.compile(r"model_\d+")  # mp_module/embed_models.py
 ARENA_SECTION = ".rnnpool_arena"  # ports/stm32/boards
 CACHE = "_micropy_hw_internal_flash_storage_ram_cache"
 

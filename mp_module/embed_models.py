@@ -3,7 +3,8 @@
 
     embed_models.py --output build/rnnpool_builtin_models.c face my/own.rnnp
 
-A model is the name of a file in models/ without its suffix, or the path of an .rnnp file. The output is left alone if
+A model is the path of an .rnnp file, or the name of one without its suffix: of the folder models/ in this one, if there
+is such a one (a copied module may bring its own), or of models/ of rnnpool's repository. The output is left alone if
 it would not change, so that nothing is compiled again. Standard library only: firmware builds run it.
 """
 
@@ -14,7 +15,8 @@ import os
 import sys
 from pathlib import Path
 
-MODELS = Path(__file__).resolve().parent.parent / "models"
+HERE = Path(__file__).resolve().parent
+FOLDERS = (HERE / "models", HERE.parent / "models")
 MAGIC = b"RNNP"
 ALIGNMENT = 16  # mp_module/SPEC.md
 
@@ -25,17 +27,18 @@ class ModelError(Exception):
 
 def find(model: str) -> tuple[str, Path]:
     """Returns (name, path) of a model given by name or by path; raises ModelError if there is none."""
-    path = Path(model) if model.endswith(".rnnp") else MODELS / f"{model}.rnnp"
-    if not path.is_file():
-        have = ", ".join(sorted(file.stem for file in MODELS.glob("*.rnnp"))) or "none"
-        raise ModelError(f"model {model}: no file {path} (in models/: {have}; an empty list builds none in)")
-    return path.stem, path
+    paths = [Path(model)] if model.endswith(".rnnp") else [folder / f"{model}.rnnp" for folder in FOLDERS]
+    for path in paths:
+        if path.is_file():
+            return path.stem, path
+    have = ", ".join(sorted({file.stem for folder in FOLDERS for file in folder.glob("*.rnnp")})) or "none"
+    raise ModelError(f"model {model}: no file {paths[-1]} (by name there are: {have}; an empty list builds none in)")
 
 
 def c_source(models: list[tuple[str, bytes]]) -> str:
     """Returns the C file for (name, blob) pairs."""
     lines = [
-        "// Written by tools/embed_models.py.",
+        "// Written by mp_module/embed_models.py.",
         '#include "binding/builtin_models.h"',
         "",
         "#include <stddef.h>",

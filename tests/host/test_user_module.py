@@ -1,0 +1,116 @@
+"""The module where users put it: beside others in a folder, copied, linked or cloned; CMake ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SECOND = """
+#include "py/runtime.h"
+static mp_obj_t answer(void) {
+    return MP_OBJ_NEW_SMALL_INT(42);
+}
+static MP_DEFINE_CONST_FUN_OBJ_0(answer_obj, answer);
+static const mp_rom_map_elem_t globals_table[] = { { MP_ROM_QSTR(MP_QSTR_answer), MP_ROM_PTR(&answer_obj) } };
+static MP_DEFINE_CONST_DICT(globals, globals_table);
+const mp_obj_module_t second_user_cmodule = { .base = { &mp_type_module }, .globals = (mp_obj_dict_t *)&globals };
+MP_REGISTER_MODULE(MP_QSTR_second, second_user_cmodule);
+"""
+
+
+@pytest.fixture(scope="module")
+def micropython() -> Path:
+    """MicroPython's pinned source, obtained if it is not there."""
+    tool = ROOT / "tools" / "get_micropython.py"
+    done = subprocess.run([sys.executable, str(tool)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def make(micropython: Path, port: str, *arguments: str, check: bool = True) -> str:
+    left_out = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPYCACHEPREFIX", "RNNPOOL_MODELS")
+    environment = {k: v for k, v in os.environ.items() if k not in left_out}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "MICROPY_GIT_TAG": "v1.25.0", "MICROPY_GIT_HASH": "0"}
+    command = ["make", "-C", str(micropython / "ports" / port), "--no-print-directory", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert not check or done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def unix(folder: Path, modules: Path) -> list[str]:
+    variant = ["VARIANT_DIR=" + str(ROOT / "ports" / "unix"), "VARIANT=rnnpool"]
+    return [*variant, f"BUILD={folder}", f"USER_C_MODULES={modules}", f"-j{os.cpu_count()}"]
+
+
+def test_a_copy_beside_another_module(micropython: Path, tmp_path: Path) -> None:
+    modules, build = tmp_path / "modules", tmp_path / "build"
+    shutil.copytree(ROOT / "mp_module", modules / "rnnpool")
+    (modules / "rnnpool" / "models").mkdir()
+    shutil.copy(ROOT / "models" / "face.rnnp", modules / "rnnpool" / "models")
+    (modules / "second").mkdir()
+    (modules / "second" / "second.c").write_text(SECOND)
+    (modules / "second" / "micropython.mk").write_text("SRC_USERMOD_C += $(USERMOD_DIR)/second.c\n")
+    make(micropython, "unix", *unix(build, modules))
+    script = (
+        "import rnnpool, second; print(second.answer(), rnnpool.builtin_models(), rnnpool.Model('face').selftest())"
+    )
+    done = subprocess.run([str(build / "micropython"), "-c", script], capture_output=True, text=True)
+    assert done.stdout == "42 ('face',) True\n", done.stderr
+
+
+@pytest.mark.parametrize("how", ["copy", "link", "clone"])
+def test_models_of_a_module_in_a_folder(micropython: Path, tmp_path: Path, how: str) -> None:
+    modules, build = tmp_path / "modules", tmp_path / "build"
+    modules.mkdir()
+    if how == "copy":
+        shutil.copytree(ROOT / "mp_module", modules / "rnnpool")
+    else:
+        (modules / "rnnpool").symlink_to(ROOT if how == "clone" else ROOT / "mp_module")
+    made = build / "rnnpool_builtin_models.c"
+    said = make(micropython, "unix", *unix(build, modules), str(made))
+    assert ("gets no model" in said) == (how == "copy")
+    assert f"rnnp_builtin_models_len = {0 if how == 'copy' else 1};" in made.read_text()
+    place = "rnnpool/mp_module" if how == "clone" else "rnnpool"
+    plan = make(micropython, "unix", "-n", *unix(build, modules))
+    for source in ("engine/arch/armv7em_cell", "binding/model"):
+        assert f"{build}/{place}/{source}.o" in plan
+    # The kernels' own optimization, wherever the module lies.
+    line = next(line for line in plan.splitlines() if f"-o {build}/{place}/engine/kernels/portable.o" in line)
+    assert line.split(" -c ")[0].rstrip().split("-O")[-1].startswith("2"), line
+
+
+@pytest.mark.parametrize(("port", "board"), [("rp2", "RPI_PICO2"), ("esp32", "ESP32_GENERIC_S3")])
+@pytest.mark.parametrize("models", [None, "face,person"])
+def test_the_command_for_cmake_ports(
+    micropython: Path, tmp_path: Path, port: str, board: str, models: str | None
+) -> None:
+    # As mp_module/micropython.cmake says it. The board, the module and the models must all reach CMake.
+    module = ROOT / "mp_module" / "micropython.cmake"
+    arguments = [f"BOARD={board}", f"BUILD={tmp_path}", f"USER_C_MODULES={module}"]
+    arguments += [f"RNNPOOL_MODELS={models}"] if models is not None else []
+    said = make(micropython, port, "-n", *arguments, check=False)
+    line = next(line for line in said.splitlines() if "cmake -S" in line or "idf.py" in line)
+    assert f"USER_C_MODULES={module}" in line and f"MICROPY_BOARD={board}" in line
+    seen = make(micropython, port, *arguments, "--eval=see: ; @echo seen:$$RNNPOOL_MODELS:", "see")
+    assert f"seen:{models or ''}:" in seen
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake here: apt-get install cmake")
+@pytest.mark.parametrize(("models", "count"), [(None, 1), ("", 0), ("face,person", 2), ("face person", 2)])
+def test_cmake_reads_the_models(tmp_path: Path, models: str | None, count: int) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.12)\nproject(test C)\nadd_library(usermod INTERFACE)\n"
+        f"include({ROOT / 'mp_module' / 'micropython.cmake'})\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "RNNPOOL_MODELS"}
+    environment |= {} if models is None else {"RNNPOOL_MODELS": models}
+    command = ["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert f"rnnp_builtin_models_len = {count};" in (tmp_path / "build" / "rnnpool_builtin_models.c").read_text()
