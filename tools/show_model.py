@@ -19,7 +19,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnpool_training.blob import Conv, DetectHead, InvertedResidual, Model, Op, RNNPool, Task, read
+from rnnpool_training.blob import (
+    Conv,
+    Depthwise,
+    DetectHead,
+    InvertedResidual,
+    Model,
+    Op,
+    Pool,
+    RNNPool,
+    Task,
+    Upsample,
+    read,
+)
 from rnnpool_training.engine import Engine, Region
 from rnnpool_training.planner import Planner
 from rnnpool_training.reference import Format
@@ -37,8 +49,12 @@ def shape_text(shape: Sequence[int]) -> str:
 
 def attributes(op: Op) -> str:
     """What sets an operator apart from others of its kind."""
-    if isinstance(op, Conv):
-        found = [f"{op.weight.shape[1]}x{op.weight.shape[2]}", f"stride {op.stride}"]
+    if isinstance(op, (Conv, Depthwise, Pool)):
+        found = ["x".join(map(str, op.window)), "stride " + "x".join(map(str, dict.fromkeys(op.strides)))]
+        found += ["padded " + " ".join(map(str, op.pads))] if op.padding else []
+        found += ["mean" if op.mean else "largest"] if isinstance(op, Pool) else []
+    elif isinstance(op, Upsample):
+        found = [f"by {op.factor}"]
     elif isinstance(op, RNNPool):
         found = [
             f"patch {op.patch_height}x{op.patch_width}",

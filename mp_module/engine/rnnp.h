@@ -54,6 +54,13 @@ typedef enum {
     RNNP_DETECT_HEAD = 4,
     RNNP_GLOBAL_AVERAGE_POOL = 5,
     RNNP_DENSE = 6,
+    RNNP_DEPTHWISE = 7,
+    RNNP_POOL = 8,
+    RNNP_ADD = 9,
+    RNNP_CONCAT = 10,
+    RNNP_LOOKUP = 11,
+    RNNP_MUL = 12,
+    RNNP_UPSAMPLE = 13,
 } rnnp_kind_t;
 
 typedef enum { RNNP_GRAY8 = 1, RNNP_RGB565 = 2, RNNP_RGB888 = 3 } rnnp_format_t;

@@ -4,12 +4,27 @@ The tests of the reference hold the vectorised numpy against this. Maps are nest
 is made an int before anything is computed, so nothing can wrap.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnpool_training.blob import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, RNNPool
+from rnnpool_training.blob import (
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    DetectHead,
+    GlobalAveragePool,
+    InvertedResidual,
+    Lookup,
+    Mul,
+    Pool,
+    RNNPool,
+    Upsample,
+)
 from rnnpool_training.reference.rnnpool import Cell
 from rnnpool_training.reference.tables import EXP2, SIGMOID
 
@@ -100,6 +115,78 @@ def inverted_residual(op: InvertedResidual, x: Map, pad: int) -> Map:
         for index in np.ndindex(acc.shape):
             acc[index] = int32(int(acc[index]) + int(op.residual[index[-1]]) * int(x[index]))
     return requantized(acc, op.project_multiplier, op.out_zero_point, op.act_min, op.act_max)
+
+
+def depthwise(op: Depthwise, x: Map, pad: int) -> Map:
+    channels = []
+    for c in range(x.shape[2]):  # one convolution a channel
+        weight = op.filter_weight[None, :, :, c, None]
+        acc = accumulators(x[:, :, [c]], weight, op.bias[[c]], pad, op.strides, op.pads)
+        zero_point, low, high = op.out_zero_point, op.act_min, op.act_max
+        channels.append(requantized(acc, op.multiplier[[c]], zero_point, low, high, op.shift))
+    return np.concatenate(channels, 2)
+
+
+def pool(op: Pool, x: Map, zero_point: int) -> Map:
+    out = np.zeros(op.out_shape(x.shape), np.int8)
+    top, left, _, _ = op.pads
+    for oy, ox, c in np.ndindex(out.shape):
+        values = []
+        for ky in range(op.size[0]):
+            for kx in range(op.size[1]):
+                y, x_ = oy * op.strides[0] - top + ky, ox * op.strides[1] - left + kx
+                if 0 <= y < x.shape[0] and 0 <= x_ < x.shape[1]:
+                    values.append(int(x[y, x_, c]))
+        mean = abs(sum(values)) / len(values)
+        rounded = int(mean) + (mean - int(mean) >= 0.5)  # exact: the counts are small
+        value = (rounded if sum(values) >= 0 else -rounded) if op.mean else max(values)
+        out[oy, ox, c] = clamp(value, op.act_min, op.act_max)
+    return out
+
+
+def sums(op: Add | Concat, maps: list[Map], zero_points: list[int]) -> Map:
+    """Of a concatenation the maps are those of one place each; here all values, each place's by itself."""
+    out = np.zeros(maps[0].shape, np.int8)
+    for index in np.ndindex(out.shape):
+        total = 0
+        for x, zero_point, weight in zip(maps, zero_points, op.weights, strict=True):
+            total = int32(total + int32((int(x[index]) - zero_point) * int(weight)))
+        bits = 20 - op.shift
+        out[index] = clamp(op.out_zero_point + ((total + (1 << (bits - 1))) >> bits), op.act_min, op.act_max)
+    return out
+
+
+def add(op: Add, x: Map, zero_point: int, other: tuple[Map, int]) -> Map:
+    return sums(op, [x, other[0]], [zero_point, other[1]])
+
+
+def concat(op: Concat, x: Map, zero_point: int, *others: tuple[Map, int]) -> Map:
+    parts = []
+    for (v, zero), weight in zip([(x, zero_point), *others], op.weights, strict=True):
+        parts.append(sums(replace(op, weights=np.array([weight])), [v], [zero]))
+    return np.concatenate(parts, 2)
+
+
+def mul(op: Mul, x: Map, zero_point: int, vector: tuple[Map, int]) -> Map:
+    acc = np.zeros(x.shape, np.int64)
+    for y, x_, c in np.ndindex(x.shape):
+        acc[y, x_, c] = (int(x[y, x_, c]) - zero_point) * (int(vector[0][0, 0, c]) - vector[1])
+    multipliers = np.repeat(op.multiplier, x.shape[2])
+    return requantized(acc, multipliers, op.out_zero_point, op.act_min, op.act_max, op.shift)
+
+
+def lookup(op: Lookup, x: Map, zero_point: int) -> Map:
+    out = np.zeros(x.shape, np.int8)
+    for index in np.ndindex(x.shape):
+        out[index] = op.table[int(x[index]) + 128]
+    return out
+
+
+def upsample(op: Upsample, x: Map, zero_point: int) -> Map:
+    out = np.zeros(op.out_shape(x.shape), np.int8)
+    for y, x_, c in np.ndindex(out.shape):
+        out[y, x_, c] = x[y // op.factor, x_ // op.factor, c]
+    return out
 
 
 def global_average_pool(op: GlobalAveragePool, x: Map, zero_point: int) -> Map:

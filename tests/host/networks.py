@@ -7,6 +7,7 @@ As a command, for tests that are not in Python: `python tests/host/networks.py f
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnpool_training.blob import (
+    Add,
+    Concat,
     Conv,
     Dense,
+    Depthwise,
     DetectHead,
     GlobalAveragePool,
     InvertedResidual,
+    Lookup,
     Model,
+    Mul,
     Op,
+    Pool,
     RNNPool,
     Task,
+    Upsample,
     write,
 )
+from rnnpool_training.blob.operators.elementwise import SUM_LIMIT
 from rnnpool_training.blob.operators.window import Padding, same
 from rnnpool_training.layers import layer
 from rnnpool_training.reference import run_operator, set_golden
 from rnnpool_training.reference.conv import accumulate, requantize
+from rnnpool_training.reference.depthwise import filtered
 from rnnpool_training.reference.frame import sign
 from rnnpool_training.reference.integer import product
-from rnnpool_training.reference.inverted_residual import depthwise
 
 INT32_MAX = 2**31 - 1
 NO_BIAS = np.zeros(1, np.int32)
@@ -90,6 +99,22 @@ def classifier(seed: int) -> Model:
     return net.classifier(f"classifier {seed}", 3)
 
 
+def others(seed: int) -> Model:
+    """Small, on GRAY 11x9, with the kinds that the others have not: a skip, a concatenation, squeeze and excitation."""
+    net = Builder(np.random.default_rng(seed), 9, 11, 1)
+    stem = net.conv(0, 6, 3, 1)
+    wide = net.depthwise(stem, (3, 5), (1, 1), (1, 2, 1, 2), 2)
+    look = net.lookup(wide)
+    mean = net.window_pool(look, (3, 3), (1, 1), (1, 1, 1, 1), True)
+    skip = net.sum([stem, mean], Add)
+    vector = net.pool(skip)
+    join = net.sum([skip, look, stem], Concat)
+    larger = net.upsample(net.mul(skip, vector), 2)
+    net.head(join, 1, [(16, 16)], 4)
+    net.head(larger, 1, [(16, 16)], 4)
+    return net.model(f"others {seed}", max_candidates=4)
+
+
 def wake_words(seed: int, size: int = 224, channels: int = 3) -> Model:
     """MobileNetV2-RNNPool at 0.35 of its width (Saha et al. 2020, appendix F) with random weights, without cuts."""
     net = Builder(np.random.default_rng(seed), size, size, channels)
@@ -104,7 +129,7 @@ def wake_words(seed: int, size: int = 224, channels: int = 3) -> Model:
 
 
 def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Model:
-    """A random tree of operators with heads: odd sizes down to 1x1, gray or RGB, every kind, flag and stride.
+    """A random graph of operators with results: odd sizes down to 1x1, gray or RGB, every kind, flag and stride.
 
     One in four is `wild`: full-range weights, multipliers, biases and shifts, so that saturation is hit everywhere.
     """
@@ -115,12 +140,14 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
     spine = [0]  # the frame, then every operator that may get consumers
     for _ in range(int(rng.integers(1, 6))):
         source = spine[-1] if len(spine) == 1 or rng.random() < 0.75 else int(rng.choice(spine[1:]))
-        op = _random_operator(net, source)
         before = segments[source] + (source in materialized.values())
-        segments.append(before)
+        # Those that an operator of the same segment may read as well.
+        beside = [t for t in spine[1:] if segments[t] + (t in materialized.values()) == before]
+        op = _random_operator(net, source, beside)
+        segments += [before] * (len(net.ops) + 1 - len(segments))
         if rng.random() < 0.3 and before not in materialized:
             materialized[before] = op
-            net.ops[op - 1].materialize = True  # type: ignore[misc]
+            net.ops[op - 1].materialize = True
         spine.append(op)
     if task == Task.LAYER:
         _keep_path(net)
@@ -128,13 +155,14 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
             _random_head(net, len(net.ops))
             return layer(net.model("random", max_candidates=1), len(net.ops) - 1)
         model = net.classifier("random", 3, random_end=True)
-        return layer(model, int(rng.integers(len(model.ops))))
+        single = [i for i, op in enumerate(model.ops) if len(op.reads) == 1]
+        return layer(model, int(rng.choice(single)))
     if task == Task.CLASSIFICATION:
         _keep_path(net)
-        return net.classifier("random", int(rng.integers(2, 9)), random_end=True)
-    consumed = {op.input for op in net.ops}
-    for source in spine[1:]:
-        if source not in consumed or rng.random() < 0.3:
+        return net.classifier("random", int(rng.integers(1, 9)), random_end=True)
+    consumed = {tensor for op in net.ops for tensor in op.reads}
+    for source in range(1, len(net.ops) + 1):
+        if source not in consumed or (source in spine and rng.random() < 0.3):
             _random_head(net, source)
     _interleave_heads(net)
     return net.model("random", max_candidates=int(rng.choice([1, 3, 20, 512])))
@@ -272,18 +300,19 @@ class Builder:
         expand_multiplier = self._multiplier(acc, 32, 60)
         expanded = requantize(acc, expand_multiplier, exp_zero_point, exp_min, exp_max)
 
+        strides, pads = (stride, stride), same(3, 3)
         filters = self._weights(3, 3, mid)
         filter_bias = self._bias(
-            filters, (0, 1), depthwise(expanded, filters, np.zeros(mid, np.int32), stride, exp_zero_point)
+            filters, (0, 1), filtered(expanded, filters, np.zeros(mid, np.int32), strides, pads, exp_zero_point)
         )
         dw_zero_point, dw_min, dw_max = self._activation(True)
-        acc = depthwise(expanded, filters, filter_bias, stride, exp_zero_point)
+        acc = filtered(expanded, filters, filter_bias, strides, pads, exp_zero_point)
         filter_multiplier = self._multiplier(acc, 32, 60)
-        filtered = requantize(acc, filter_multiplier, dw_zero_point, dw_min, dw_max)
+        inner = requantize(acc, filter_multiplier, dw_zero_point, dw_min, dw_max)
 
         project = self._weights(out, mid)
-        project_bias = self._bias(project, (1,), product(filtered, project))
-        acc = project_bias + product(filtered, project)
+        project_bias = self._bias(project, (1,), product(inner, project))
+        acc = project_bias + product(inner, project)
         taps = None
         if residual:
             spread = min(32767, int(acc.std() / 40) + 2)
@@ -371,10 +400,102 @@ class Builder:
             )
         )
 
+    def depthwise(
+        self, source: int, kernel: tuple[int, int], stride: tuple[int, int], padding: Padding, shift: int = 0
+    ) -> int:
+        """A convolution of each channel by itself."""
+        x, zero_point = self._input(source)
+        weight = self._weights(*kernel, x.shape[2])
+        none = np.zeros(x.shape[2], np.int32)
+        bias = self._bias(weight, (0, 1), filtered(x, weight, none, stride, padding, zero_point), shift)
+        acc = filtered(x, weight, bias, stride, padding, zero_point)
+        out_zero_point, low, high = self._activation(False)
+        return self._add(
+            Depthwise(
+                input=source,
+                filter_weight=weight,
+                bias=bias,
+                multiplier=self._multiplier(acc, 32 - shift, 45),
+                stride=stride,
+                padding=padding,
+                shift=shift,
+                out_zero_point=out_zero_point,
+                act_min=low,
+                act_max=high,
+            )
+        )
+
+    def window_pool(
+        self, source: int, size: tuple[int, int], stride: tuple[int, int], padding: Padding, mean: bool
+    ) -> int:
+        """The largest or the mean value within windows."""
+        _, zero_point = self._input(source)
+        _, low, high = self._activation(False)
+        return self._add(
+            Pool(
+                input=source,
+                size=size,
+                mean=mean,
+                stride=stride,
+                padding=padding,
+                out_zero_point=zero_point,
+                act_min=low,
+                act_max=high,
+            )
+        )
+
+    def sum(self, sources: Sequence[int], cls: type[Add] | type[Concat]) -> int:
+        """Several maps added, or their channels one behind the other."""
+        shift = int(self.rng.integers(0, 16 if self.wild else 3))
+        limit = SUM_LIMIT - 1 if self.wild else 1 << (20 - shift)
+        weights = self.rng.integers(-limit, limit + 1, len(sources)).astype(np.int32)
+        out_zero_point, low, high = self._activation(False)
+        if cls is Concat and self.rng.random() < 0.5:  # copies
+            weights[:] = 1 << (20 - shift)
+            if self.rng.random() < 0.5:
+                out_zero_point, low, high = self._input(sources[0])[1], -128, 127
+        return self._add(
+            cls(
+                input=sources[0],
+                others=tuple(sources[1:]),
+                weights=np.minimum(weights, SUM_LIMIT - 1),
+                shift=shift,
+                out_zero_point=out_zero_point,
+                act_min=low,
+                act_max=high,
+            )
+        )
+
+    def mul(self, source: int, vector: int) -> int:
+        """A map times a vector."""
+        shift = int(self.rng.integers(0, 15 if self.wild else 3))
+        multiplier = int(self.rng.integers(0, 2**31)) if self.wild else (1 << (25 - shift)) + 12345
+        out_zero_point, low, high = self._activation(False)
+        return self._add(
+            Mul(
+                input=source,
+                others=(vector,),
+                multiplier=np.array([multiplier], np.int32),
+                shift=shift,
+                out_zero_point=out_zero_point,
+                act_min=low,
+                act_max=high,
+            )
+        )
+
+    def lookup(self, source: int) -> int:
+        """A table of any values."""
+        table = self.rng.integers(-128, 128, 256).astype(np.int8)
+        return self._add(Lookup(input=source, table=table, out_zero_point=int(self.rng.integers(-128, 128))))
+
+    def upsample(self, source: int, factor: int) -> int:
+        """Each pixel several times."""
+        return self._add(Upsample(input=source, factor=factor, out_zero_point=self._input(source)[1]))
+
     def _add(self, op: Op) -> int:
         self.ops.append(op)
-        x, zero_point = self._input(op.input)
-        self.maps.append(run_operator(op, x, zero_point))
+        first, *others = (self._input(tensor) for tensor in op.reads)
+        self.maps.append(run_operator(op, *first, *others))
         return len(self.ops)
 
     def _input(self, source: int) -> tuple[NDArray[Any], int]:
@@ -467,10 +588,67 @@ def _random_head(net: Builder, source: int) -> None:
     net.head(source, int(rng.choice([1, 3])), anchors, int(rng.integers(1, 40)))
 
 
-def _random_operator(net: Builder, source: int) -> int:
+def random_depthwise(net: Builder, source: int) -> int:
+    """A depthwise convolution of any window."""
+    rng = net.rng
+    size, strides, padding = random_window(rng, *net.maps[source].shape[:2], 6)
+    return net.depthwise(source, size, strides, padding, 0 if net.wild else int(rng.integers(0, 6)))
+
+
+def random_pool(net: Builder, source: int) -> int:
+    """A window's largest or mean values."""
+    size, strides, padding = random_window(net.rng, *net.maps[source].shape[:2], 6)
+    return net.window_pool(source, size, strides, padding, bool(net.rng.integers(2)))
+
+
+def random_join(net: Builder, source: int, beside: Sequence[int]) -> int:
+    """Several maps into one: a skip over some operators, a concatenation, or squeeze and excitation.
+
+    beside: tensors that may be read together with the source.
+    """
+    rng = net.rng
+    shape = net.maps[source].shape
+    kind = rng.choice(["skip", "concat", "excite", "add"])
+    if kind == "excite":
+        vector = net.pool(source)
+        if rng.random() < 0.5:
+            vector = net.lookup(net.conv(vector, shape[2], 1, 1))
+        return net.mul(source, vector)
+    if kind == "concat":
+        same_size = [t for t in beside if net.maps[t].shape[:2] == shape[:2]]
+        return net.sum([source, *(int(t) for t in rng.choice(same_size, int(rng.integers(1, 4))))], Concat)
+    if kind == "add":
+        same_shape = [t for t in beside if net.maps[t].shape == shape]
+        return net.sum([source, int(rng.choice(same_shape))], Add)
+    last = source
+    for _ in range(int(rng.integers(1, 4))):  # the longer way
+        size = int(rng.choice([1, 3, 5]))
+        pads = same(size, size)
+        last = (
+            net.conv(last, shape[2], size, 1)
+            if rng.random() < 0.5
+            else net.depthwise(last, (size, size), (1, 1), pads, 0)
+        )
+    return net.sum([source, last] if rng.random() < 0.5 else [last, source], Add)
+
+
+def _random_operator(net: Builder, source: int, beside: Sequence[int]) -> int:
     rng = net.rng
     height, width, channels = net.maps[source].shape
-    kind = rng.choice(["conv", "rnnpool", "block"])
+    kinds = ["conv", "rnnpool", "block", "depthwise", "pool", "lookup"]
+    kinds += ["upsample"] if max(height, width) <= 32 else []
+    kinds += ["join", "join", "join"] if source != 0 else []
+    kind = rng.choice(kinds)
+    if kind == "join":
+        return random_join(net, source, beside)
+    if kind == "depthwise":
+        return random_depthwise(net, source)
+    if kind == "pool":
+        return random_pool(net, source)
+    if kind == "lookup":
+        return net.lookup(source)
+    if kind == "upsample":
+        return net.upsample(source, int(rng.integers(2, 4)))
     if kind == "conv":
         return random_conv(net, source)
     if kind == "block":
@@ -525,32 +703,36 @@ def random_conv(net: Builder, source: int) -> int:
 
 def _keep_path(net: Builder) -> None:
     # A classifier's only result is its last operator: drop what it does not need.
-    path = [len(net.ops)]
-    while net.ops[path[-1] - 1].input:
-        path.append(net.ops[path[-1] - 1].input)
-    path.reverse()
-    net.ops = [net.ops[number - 1] for number in path]
-    net.maps = [net.maps[number] for number in (0, *path)]
-    for i, op in enumerate(net.ops):
-        op.input = i
+    needed = {len(net.ops)}
+    for number in range(len(net.ops), 0, -1):
+        if number in needed:
+            needed.update(net.ops[number - 1].reads)
+    _reorder(net, sorted(needed - {0}))
+
+
+def _reorder(net: Builder, order: list[int]) -> None:
+    # Keeps these operators, in this order.
+    number_of = {0: 0} | {old: new + 1 for new, old in enumerate(order)}
+    net.ops = [net.ops[old - 1] for old in order]
+    net.maps = [net.maps[old] for old in (0, *order)]
+    for op in net.ops:
+        op.others = tuple(number_of[tensor] for tensor in op.others)
+        op.input = number_of[op.input]
 
 
 def _interleave_heads(net: Builder) -> None:
-    # Any topological order is valid: draw one by giving every operator a random place after its producer.
+    # Any topological order is valid: draw one by giving every operator a random place after its producers.
     rng = net.rng
     order: list[int] = []
     waiting = list(range(1, len(net.ops) + 1))
     while waiting:
-        ready = [number for number in waiting if net.ops[number - 1].input in (0, *order)]
+        ready = [number for number in waiting if {0, *order}.issuperset(net.ops[number - 1].reads)]
         order.append(int(rng.choice(ready)))
         waiting.remove(order[-1])
-    number_of = {0: 0} | {old: new + 1 for new, old in enumerate(order)}
-    net.ops = [net.ops[old - 1] for old in order]
-    for op in net.ops:
-        op.input = number_of[op.input]
+    _reorder(net, order)
 
 
-NETWORKS = {"face_m4": face_m4, "tiny": tiny, "segmented": segmented, "classifier": classifier}
+NETWORKS = {"face_m4": face_m4, "tiny": tiny, "segmented": segmented, "classifier": classifier, "others": others}
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ if not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("needs arm-none-eabi-gcc", allow_module_level=True)
 
 
-@pytest.mark.parametrize("make", [networks.tiny, networks.segmented, networks.classifier])
+@pytest.mark.parametrize("make", [networks.tiny, networks.segmented, networks.classifier, networks.others])
 def test_emulated_engine_finds_the_same(tmp_path: Path, make: object) -> None:
     blob = write(make(5))  # type: ignore[operator]
     path = tmp_path / "model.rnnp"

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rnnpool_training import reference
-from rnnpool_training.blob import Task, write
+from rnnpool_training.blob import Add, Model, Task, write
 from rnnpool_training.engine import Engine
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -18,8 +18,8 @@ KERNELS = st.sampled_from([1, 3])
 FLAGS = st.booleans()
 
 
-def check(net: networks.Builder, source: int) -> None:
-    """Runs a network whose last operator is a result, or is given a head, and compares every row."""
+def check(net: networks.Builder, source: int) -> Model:
+    """Runs a network whose last operator is a result, or is given one, and compares every row. Returns the model."""
     if net.ops[source - 1].kind == 4:
         model = net.model("operator", max_candidates=7)
     else:
@@ -28,6 +28,7 @@ def check(net: networks.Builder, source: int) -> None:
     run = Engine(write(model)).run(frame if frame.shape[2] == 3 else frame[:, :, 0], taps=True)
     for op, (mine, right) in enumerate(zip(run.outputs(), reference.run_input(model, frame), strict=True)):
         np.testing.assert_array_equal(mine, right, f"operator {op}: {model.ops[op]}")
+    return model
 
 
 @settings(max_examples=60, deadline=None)
@@ -57,6 +58,43 @@ def test_window_as_tall_as_the_map() -> None:
     check(net, net.conv(0, 5, (16, 64), 1, padding=(0, 0, 0, 0)))
     net = networks.Builder(np.random.default_rng(4), 10, 20, 1)
     check(net, net.conv(0, 3, (16, 30), (7, 3), padding=(8, 20, 15, 29)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(SEEDS, SIDES, SIDES, COUNTS, st.sampled_from(["depthwise", "pool", "lookup", "upsample", "join"]), FLAGS)
+def test_operators_on_maps(seed: int, height: int, width: int, channels: int, kind: str, wild: bool) -> None:
+    net = networks.Builder(np.random.default_rng(seed), height, width, 1, wild)
+    source = net.conv(0, channels, 1, 1)
+    if kind == "depthwise":
+        check(net, networks.random_depthwise(net, source))
+    elif kind == "pool":
+        check(net, networks.random_pool(net, source))
+    elif kind == "lookup":
+        check(net, net.lookup(source))
+    elif kind == "upsample":
+        check(net, net.upsample(source, int(net.rng.integers(2, 9))))
+    else:
+        check(net, networks.random_join(net, source, [source]))
+
+
+def test_a_skip_keeps_the_rows_of_the_longer_way() -> None:
+    for ways, rows in ((1, 3), (2, 3), (3, 4), (6, 7)):  # its own window takes 3; of each convolution more comes one
+        net = networks.Builder(np.random.default_rng(ways), 20, 8, 1)
+        first = last = net.conv(0, 4, 1, 1)
+        for _ in range(ways):
+            last = net.conv(last, 4, 3, 1)
+        net.sum([first, last], Add)
+        model = check(net, len(net.ops))
+        rings = {(r.what, r.op): r.size for r in Engine(write(model)).regions()}
+        assert rings["output", first - 1] == rows * 8 * 4
+
+
+def test_squeeze_and_excitation_keeps_the_whole_map() -> None:
+    net = networks.Builder(np.random.default_rng(1), 20, 8, 1)
+    first = net.conv(0, 4, 1, 1)
+    model = check(net, net.mul(first, net.pool(first)))
+    rings = {(r.what, r.op): r.size for r in Engine(write(model)).regions()}
+    assert rings["output", first - 1] == 20 * 8 * 4
 
 
 @settings(max_examples=40, deadline=None)

@@ -128,3 +128,9 @@ def test_command(tmp_path, capsys) -> None:
     with pytest.raises(SystemExit):
         layers.main([str(tmp_path / "none.rnnp"), "--out", str(tmp_path)])
     assert "none.rnnp" in capsys.readouterr().err
+
+
+def test_an_operator_of_several_maps_is_refused() -> None:
+    model = networks.others(1)
+    with pytest.raises(ValueError, match=r"operator 4 \(ADD\) reads 2 maps: it can't run by itself"):
+        layers.layer(model, 4)

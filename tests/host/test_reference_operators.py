@@ -9,7 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnpool_training.blob import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, RNNPool
+from rnnpool_training.blob import (
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    DetectHead,
+    GlobalAveragePool,
+    InvertedResidual,
+    Lookup,
+    Mul,
+    Pool,
+    RNNPool,
+    Upsample,
+)
 from rnnpool_training.reference import run_operator
 from rnnpool_training.reference.classification import probabilities
 from rnnpool_training.reference.conv import requantize
@@ -24,6 +38,13 @@ NAIVE = {
     RNNPool: naive.rnnpool,
     GlobalAveragePool: naive.global_average_pool,
     Dense: naive.dense,
+    Depthwise: naive.depthwise,
+    Pool: naive.pool,
+    Add: naive.add,
+    Concat: naive.concat,
+    Mul: naive.mul,
+    Lookup: naive.lookup,
+    Upsample: naive.upsample,
 }
 seeds = st.integers(0, 2**32 - 1)
 
@@ -36,6 +57,16 @@ def builder(seed: int, wild: bool, channels: int, low: int = 1) -> networks.Buil
     if rng.random() < 0.2:  # the largest sums
         net.maps[0][:] = rng.choice([-128, 127])
     return net
+
+
+def check_last(net: networks.Builder) -> None:
+    """The last operator of a network on the outputs of those before it."""
+    op = net.ops[-1]
+    first, *others = ((net.maps[t], 0 if t == 0 else net.ops[t - 1].out_zero_point) for t in op.reads)
+    want = NAIVE[type(op)](op, *first, *others)  # type: ignore[operator]
+    assert net.maps[-1].dtype == want.dtype
+    np.testing.assert_array_equal(net.maps[-1], want)
+    assert want.shape == op.out_shape(*(net.maps[t].shape for t in op.reads))
 
 
 def check(net: networks.Builder, zero_point: int) -> None:
@@ -55,6 +86,32 @@ def test_conv(seed: int, wild: bool, channels: int, kernel: int, stride: int, ze
     net = builder(seed, wild, channels)
     net.conv(0, int(net.rng.integers(1, 5)), kernel, stride, relu=bool(net.rng.integers(2)))
     check(net, zero_point)
+
+
+@settings(max_examples=80, deadline=None)
+@given(seeds, st.booleans(), st.integers(1, 4), st.sampled_from(["depthwise", "pool", "lookup", "upsample"]))
+def test_operators_on_a_map(seed: int, wild: bool, channels: int, kind: str) -> None:
+    net = builder(seed, wild, 1)
+    source = net.conv(0, channels, 1, 1)
+    if kind == "depthwise":
+        networks.random_depthwise(net, source)
+    elif kind == "pool":
+        networks.random_pool(net, source)
+    elif kind == "lookup":
+        net.lookup(source)
+    else:
+        net.upsample(source, int(net.rng.integers(2, 9)))
+    check_last(net)
+
+
+@settings(max_examples=80, deadline=None)
+@given(seeds, st.booleans(), st.integers(1, 4))
+def test_operators_on_several_maps(seed: int, wild: bool, channels: int) -> None:
+    net = builder(seed, wild, 1)
+    source = net.conv(0, channels, 1, 1)
+    other = net.conv(source, channels, 1, 1)
+    networks.random_join(net, other, [source, other])
+    check_last(net)
 
 
 @settings(max_examples=60, deadline=None)

@@ -16,6 +16,7 @@ import networks
 import numpy as np
 
 from rnnpool_training.blob import (
+    Add,
     Conv,
     DetectHead,
     GlobalAveragePool,
@@ -82,7 +83,7 @@ def base() -> Model:
 def vectors() -> list[Vector]:
     """All of them: the same at each call."""
     blob = write(base())
-    found = [*_valid(), *(m.apply(blob) for m in mutations(blob)), *_truncated(blob), *_built()]
+    found = [*_valid(), *(m.apply(blob) for m in mutations(blob)), *_truncated(blob), *_built(), *_other_vectors()]
     names = [v.name for v in found]
     assert len(set(names)) == len(names), "names of vectors must differ"
     return found
@@ -132,7 +133,7 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
 
 
 def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
-    for op, kind in ((CONV, 0), (POOL, 7), (BLOCK, 8), (HEAD, 255)):
+    for op, kind in ((CONV, 0), (POOL, max(Kind) + 1), (BLOCK, 128), (HEAD, 255)):
         yield _operator(op, "kind", kind, Status.UNSUPPORTED)
     everywhere: dict[str, tuple[Any, ...]] = {"num_inputs": (0, 2, 8, 9, 255), "fields": (b"\0" * 27 + b"\1",)}
     for op in (CONV, POOL, BLOCK, RESIDUAL_BLOCK, HEAD):
@@ -216,6 +217,77 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
         for name, values in fields.items():
             for value in values:
                 yield _operator(op, name, value)
+
+
+# Operators of the second base blob.
+WIDE, LOOK, MEAN, SKIP, JOIN, EXCITE, LARGER = 1, 2, 3, 4, 6, 7, 8
+OTHERS = {
+    WIDE: Kind.DEPTHWISE,
+    LOOK: Kind.LOOKUP,
+    MEAN: Kind.POOL,
+    SKIP: Kind.ADD,
+    JOIN: Kind.CONCAT,
+    EXCITE: Kind.MUL,
+    LARGER: Kind.UPSAMPLE,
+}
+
+
+def _other_vectors() -> Iterator[Vector]:
+    blob = write(networks.others(5))
+    yield Vector("valid: others", blob, Status.OK)
+    for op, fields in {
+        WIDE: {
+            "window_height": (0, 1, 2, 65),
+            "window_width": (0, 3, 65),
+            "stride_h": (0, 2),
+            "pad_top": (0, 3, 255),
+            "shift": (16,),
+            "out_channels": (5, 7),
+            "fields": (b"\3\5\1\1\1\2\1\2\1",),
+        },
+        LOOK: {"act_min": (-127,), "act_max": (126,), "out_channels": (5,), "out_height": (8,), "shift": (1,)},
+        MEAN: {"mean": (2, 255), "out_zero_point": (127,), "out_channels": (5,), "params_size": (4,), "stride_w": (2,)},
+        SKIP: {
+            "num_inputs": (0, 1, 3),
+            "inputs": (b"\0\4", b"\1\0", b"\1\5", b"\1\4\1", b"\1\11"),
+            "shift": (16,),
+            "out_channels": (5,),
+            "in_height": (8,),
+            "params_size": (4, 12),
+        },
+        JOIN: {"num_inputs": (1, 2, 9), "inputs": (b"\5\3\6", b"\5\3\3\1"), "out_channels": (17, 12), "shift": (16,)},
+        EXCITE: {"inputs": (b"\5\5", b"\6\6", b"\5\4"), "shift": (15,), "num_inputs": (1, 3)},
+        LARGER: {"factor": (0, 1, 3, 9), "out_height": (17, 9), "out_zero_point": (127,), "act_max": (0,)},
+    }.items():
+        for name, values in fields.items():
+            for value in values:
+                mutation = _operator(op, name, value, kind=OTHERS[op])
+                yield Mutation(f"others: {mutation.name}", mutation.offset, mutation.data, Status.FORMAT, op).apply(
+                    blob
+                )
+    for op, array, value in (
+        (WIDE, "bias", INT32_MAX),
+        (WIDE, "multiplier", -1),
+        (SKIP, "weights", 1 << 22),
+        (SKIP, "weights", -(1 << 22)),
+        (JOIN, "weights", 1 << 22),
+        (EXCITE, "multiplier", -1),
+    ):
+        data = np.array(value, "<i4").tobytes()
+        name = f"others: operator {op}: {array} is {value}"
+        yield Mutation(name, _array_offset(blob, op, array), data, Status.FORMAT, op).apply(blob)
+
+    def changed(name: str, op: int, change: Callable[[Model], None]) -> Vector:
+        model = networks.others(5)
+        change(model)
+        return Vector(f"others: {name}", pack(model), Status.FORMAT, op)
+
+    yield changed(
+        "an input from the segment before the last", SKIP, lambda m: setattr(m.ops[LOOK], "materialize", True)
+    )
+    model = Model(task=Task.DETECTION, name="x", labels=["x"], height=4, width=4, channels=1, max_candidates=1)
+    model.ops = [Add(input=0, others=(0,), weights=np.ones(2, np.int32)), _small_head(1, 1)]
+    yield Vector("others: a sum that reads the frame", pack(model), Status.FORMAT, 0)
 
 
 def _parameter_mutations(blob: bytes) -> Iterator[Mutation]:

@@ -11,18 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rnnpool_training.blob import Kind
+
 from .compile import ENGINE, FIRMWARE, ROOT, WARNINGS, compile_objects, link, section_sizes
 from .machine import BenchError, Counts, Machine, Program
 
 SPEED, SIZE = "-O2", "-Os"  # kernels, and all else: as in mp_module/micropython.mk
-KINDS = {
-    1: "conv",
-    2: "rnnpool",
-    3: "inverted_residual",
-    4: "detect_head",
-    5: "global_average_pool",
-    6: "dense",
-}
+KINDS = {kind.value: kind.name.lower() for kind in Kind}
 REST = "rest"  # frame, scheduling, decoding of boxes
 _OPS_OFFSET, _OP_SIZE = 24, 64  # mp_module/SPEC.md
 

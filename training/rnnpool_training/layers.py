@@ -26,8 +26,13 @@ def file_name(model: Model, index: int) -> str:
 
 
 def layer(model: Model, index: int) -> Model:
-    """One operator of a model as a model of its own. Of a detection head: its rows, before they are decoded."""
+    """One operator of a model as a model of its own. Of a detection head: its rows, before they are decoded.
+
+    ValueError for one that reads several maps.
+    """
     op = model.ops[index]
+    if len(op.reads) > 1:
+        raise ValueError(f"operator {index} ({op.kind.name}) reads {len(op.reads)} maps: it can't run by itself")
     height, width, channels = model.in_shape(index)
     pixels = op.input == 0
     name = model.name.encode()[:26].decode(errors="ignore")

@@ -34,17 +34,28 @@ class Plan(NamedTuple):
 
 
 def spine(model: Model) -> list[int]:
-    """Operators on the longest way from the frame to a result, without the result itself.
+    """Operators on the longest way from the frame to a result at which a cut is valid, without the result itself.
 
-    Cuts on one way are always valid: each segment gets at most one.
+    Cuts on one way are valid together: each segment gets at most one.
     """
-    depth: list[int] = []
+    depth = [0]
     for op in model.ops:
-        depth.append(1 if op.input == 0 else depth[op.input - 1] + 1)
-    path = [int(np.argmax(depth))]
-    while model.ops[path[-1]].input:
-        path.append(model.ops[path[-1]].input - 1)
-    return [i for i in reversed(path) if model.ops[i].result is None]
+        depth.append(max(depth[tensor] for tensor in op.reads) + 1)
+    path = [int(np.argmax(depth[1:])) + 1]
+    while path[-1]:
+        path.append(max(model.ops[path[-1] - 1].reads, key=lambda tensor: depth[tensor]))
+    return [t - 1 for t in reversed(path[:-1]) if model.ops[t - 1].result is None and _divides(model, t)]
+
+
+def _divides(model: Model, cut: int) -> bool:
+    # Whether every operator comes either before or behind a tensor that is kept whole, with all that it reads.
+    behind = [False]
+    for op in model.ops:
+        after = {behind[tensor] or tensor == cut for tensor in op.reads}
+        if len(after) > 1:
+            return False
+        behind.append(after.pop())
+    return True
 
 
 def segment_sizes(regions: list[Region]) -> list[int]:

@@ -30,6 +30,9 @@ static bool check_inputs(
         !rnnp_check_zeros(c, "inputs", op->inputs + op->num_inputs, RNNP_MAX_INPUTS - op->num_inputs)) {
         return false;
     }
+    if (c->op == 0 && op->num_inputs > 1) { // there is nothing else yet to read
+        return rnnp_bad(c, "num_inputs", 1, op->num_inputs);
+    }
     for (uint32_t i = 0; i < op->num_inputs; i++) {
         // Only the first operator reads the frame; it can read nothing else.
         if (!rnnp_check_range(c, "input", op->inputs[i], c->op == 0 ? 0 : 1, c->op)) {
@@ -58,7 +61,9 @@ static bool check_inputs(
 static bool check_parameters(
     const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op, const rnnp_operator_t *operator) {
     rnnp_layout_t layout = { .count = 0 };
-    operator->layout(&layout, op);
+    if (operator->layout != NULL) {
+        operator->layout(&layout, op);
+    }
     if (op->params_size != layout.size) {
         return rnnp_bad(c, "params_size", layout.size, op->params_size);
     }
@@ -69,7 +74,7 @@ static bool check_parameters(
     for (uint32_t i = 0; i < layout.count; i++) {
         arrays[i] = model->blob + op->params_offset + layout.offset[i];
     }
-    return operator->check_parameters(c, op, arrays);
+    return operator->check_parameters == NULL || operator->check_parameters(c, op, arrays);
 }
 
 static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {

@@ -22,7 +22,10 @@ static void get_step(const rnnp_context_t *c, uint32_t index, rnnp_step_t *s) {
     s->index = index;
     s->op = rnnp_op(c->model, index);
     s->layout.size = s->layout.count = 0;
-    rnnp_operator(s->op)->layout(&s->layout, s->op);
+    const rnnp_operator_t *operator = rnnp_operator(s->op);
+    if (operator->layout != NULL) {
+        operator->layout(&s->layout, s->op);
+    }
     s->node = &c->nodes[index + 1];
 }
 

@@ -101,6 +101,18 @@ typedef struct {
 //   rows  three rows, channels * pitch bytes each, at addresses divisible by 4
 void rnnp_kernel_depthwise(const rnnp_depthwise_t *depthwise, int8_t *const *rows, uint32_t out_width);
 
+// A depthwise convolution of any window, at one output pixel.
+typedef struct {
+    const int8_t *weight; // [taps][channels]
+    uint32_t channels, taps;
+    rnnp_requantize_t requantize;
+} rnnp_filter_t;
+
+//   in    what `taps` counts from
+//   taps  where the pixels of the window begin, those of padding included
+//   out   `channels` values
+void rnnp_kernel_filter(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out);
+
 // ---- The recurrent cell ----
 //
 // Vectors are handled RNNP_LANES at a time. In a *tile* of int16 vectors, and in a map of products W v, elements 2 i and

@@ -55,8 +55,8 @@ typedef struct {
     // number of output channels is 1..RNNP_MAX_CHANNELS.
     bool (*check)(const rnnp_check_t *check, const rnnp_op_t *op);
     bool (*check_inputs)(const rnnp_check_t *check, const rnnp_model_t *model, const rnnp_op_t *op); // of several
-    void (*layout)(rnnp_layout_t *layout, const rnnp_op_t *op); // into an empty one
-    bool (*check_parameters)(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays);
+    void (*layout)(rnnp_layout_t *layout, const rnnp_op_t *op); // into an empty one; NULL: no arrays
+    bool (*check_parameters)(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays); // NULL: any
 
     // Of the step after `steps`, which made `made` rows. Not called when all are made.
     void (*timing)(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing);
@@ -105,6 +105,11 @@ static inline uint64_t rnnp_multiply(uint32_t a, uint32_t b) {
 // Output pixels.
 static inline uint32_t rnnp_op_pixels(const rnnp_op_t *op) {
     return (uint32_t)op->out_height * op->out_width;
+}
+
+// The operator that makes an input, of one that is not the first operator.
+static inline const rnnp_op_t *rnnp_input_op(const rnnp_model_t *model, const rnnp_op_t *op, uint32_t input) {
+    return rnnp_op(model, op->inputs[input] - 1u);
 }
 
 // Row y of an input; it must be one of the last ring_rows rows made.

@@ -24,6 +24,27 @@
 #ifndef RNNP_WITH_DENSE
 #define RNNP_WITH_DENSE (1)
 #endif
+#ifndef RNNP_WITH_DEPTHWISE
+#define RNNP_WITH_DEPTHWISE (1)
+#endif
+#ifndef RNNP_WITH_POOL
+#define RNNP_WITH_POOL (1)
+#endif
+#ifndef RNNP_WITH_ADD
+#define RNNP_WITH_ADD (1)
+#endif
+#ifndef RNNP_WITH_CONCAT
+#define RNNP_WITH_CONCAT (1)
+#endif
+#ifndef RNNP_WITH_LOOKUP
+#define RNNP_WITH_LOOKUP (1)
+#endif
+#ifndef RNNP_WITH_MUL
+#define RNNP_WITH_MUL (1)
+#endif
+#ifndef RNNP_WITH_UPSAMPLE
+#define RNNP_WITH_UPSAMPLE (1)
+#endif
 
 // In the order of their kinds.
 #define OPERATORS(X)                                 \
@@ -32,7 +53,14 @@
     X(INVERTED_RESIDUAL, rnnp_inverted_residual)     \
     X(DETECT_HEAD, rnnp_detect_head)                 \
     X(GLOBAL_AVERAGE_POOL, rnnp_global_average_pool) \
-    X(DENSE, rnnp_dense)
+    X(DENSE, rnnp_dense)                             \
+    X(DEPTHWISE, rnnp_depthwise)                     \
+    X(POOL, rnnp_pool)                               \
+    X(ADD, rnnp_add)                                 \
+    X(CONCAT, rnnp_concat)                           \
+    X(LOOKUP, rnnp_lookup)                           \
+    X(MUL, rnnp_mul)                                 \
+    X(UPSAMPLE, rnnp_upsample)
 
 #define DECLARE(kind, operator) extern const rnnp_operator_t operator;
 OPERATORS(DECLARE)

@@ -7,23 +7,46 @@
 from .error import BlobError, Status
 from .golden import golden_crc, golden_frame, result_crc
 from .kinds import Kind, Task
-from .model import Conv, Dense, DetectHead, GlobalAveragePool, InvertedResidual, Model, Op, RNNPool
+from .model import (
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    DetectHead,
+    GlobalAveragePool,
+    InvertedResidual,
+    Lookup,
+    Model,
+    Mul,
+    Op,
+    Pool,
+    RNNPool,
+    Upsample,
+)
 from .reader import load, read
 from .writer import save, write
 
 __all__ = [
+    "Add",
     "BlobError",
+    "Concat",
     "Conv",
     "Dense",
+    "Depthwise",
     "DetectHead",
     "GlobalAveragePool",
     "InvertedResidual",
     "Kind",
+    "Lookup",
     "Model",
+    "Mul",
     "Op",
+    "Pool",
     "RNNPool",
     "Status",
     "Task",
+    "Upsample",
     "golden_crc",
     "golden_frame",
     "load",

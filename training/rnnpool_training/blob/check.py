@@ -140,6 +140,8 @@ def _check_inputs(header: Record, records: list[Record], index: int) -> list[Rec
     check_range(record, "num_inputs", *OPERATORS[Kind(record["kind"])].inputs, index)
     if any(record["inputs"][record["num_inputs"] :]):
         fail("inputs", "zeros behind the last", record["inputs"].hex(), index)
+    if index == 0 and record["num_inputs"] > 1:
+        fail("num_inputs", 1, record["num_inputs"], index)
     for source in reads(record):
         # Only the first operator reads the frame; it can read nothing else.
         if not (0 if index == 0 else 1) <= source <= index:

@@ -20,3 +20,10 @@ class Kind(IntEnum):
     DETECT_HEAD = 4
     GLOBAL_AVERAGE_POOL = 5
     DENSE = 6
+    DEPTHWISE = 7
+    POOL = 8
+    ADD = 9
+    CONCAT = 10
+    LOOKUP = 11
+    MUL = 12
+    UPSAMPLE = 13

@@ -22,6 +22,7 @@ MAX_SHIFT = 15
 MAX_WINDOW = 64  # rows, and columns
 MAX_CONV_ROWS = 16  # of a convolution's window
 MAX_INPUTS_OF_A_CHANNEL = 65536  # weights of one output of a convolution
+MAX_DEPTHWISE_TAPS = 256
 MAX_PATCH = 32
 MAX_HIDDEN = 80
 MAX_OPS = 64
@@ -152,7 +153,7 @@ def array_size(array: ArrayLayout) -> int:
 
 def section_size(arrays: list[ArrayLayout]) -> int:
     """Bytes of a section: every array padded to a multiple of 16 but the last."""
-    return sum(align(array_size(a)) for a in arrays[:-1]) + array_size(arrays[-1])
+    return sum(align(array_size(a)) for a in arrays[:-1]) + sum(array_size(a) for a in arrays[-1:])
 
 
 def fields(record: Any) -> dict[str, Any]:

@@ -8,23 +8,33 @@ from dataclasses import dataclass, field
 
 from .kinds import Kind, Task
 from .operators import (
+    Add,
+    Concat,
     Conv,
     Dense,
+    Depthwise,
     DetectHead,
     GlobalAveragePool,
     Int8,
     Int16,
     Int32,
     InvertedResidual,
+    Lookup,
+    Mul,
     Operator,
+    Pool,
     RNNPool,
     Shape,
     UInt16,
+    Upsample,
 )
 
 __all__ = [
+    "Add",
+    "Concat",
     "Conv",
     "Dense",
+    "Depthwise",
     "DetectHead",
     "GlobalAveragePool",
     "Int8",
@@ -32,12 +42,16 @@ __all__ = [
     "Int32",
     "InvertedResidual",
     "Kind",
+    "Lookup",
     "Model",
+    "Mul",
     "Op",
+    "Pool",
     "RNNPool",
     "Shape",
     "Task",
     "UInt16",
+    "Upsample",
 ]
 
 Op = Operator

@@ -9,11 +9,15 @@ from . import classification, detection
 from .average_pool import global_average_pool
 from .conv import conv
 from .dense import dense
+from .depthwise import depthwise
+from .elementwise import add, concat, lookup, mul
 from .frame import Format, Pixels, model_input, sign
 from .head import head
 from .integer import Integers
 from .inverted_residual import inverted_residual
+from .pool import pool
 from .rnnpool import rnnpool
+from .upsample import upsample
 
 # One function a kind: (operator, input int8 [h, w, c], its zero point), then the further inputs with theirs.
 RUN: dict[Kind, Callable[..., Integers]] = {
@@ -23,6 +27,13 @@ RUN: dict[Kind, Callable[..., Integers]] = {
     Kind.DETECT_HEAD: head,
     Kind.GLOBAL_AVERAGE_POOL: global_average_pool,
     Kind.DENSE: dense,
+    Kind.DEPTHWISE: depthwise,
+    Kind.POOL: pool,
+    Kind.ADD: add,
+    Kind.CONCAT: concat,
+    Kind.LOOKUP: lookup,
+    Kind.MUL: mul,
+    Kind.UPSAMPLE: upsample,
 }
 
 

@@ -1,0 +1,93 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// DEPTHWISE: a convolution of each channel by itself, an output row at a time from the input rows of its window.
+#include <string.h>
+
+#include "../kernels/kernels.h"
+#include "../numeric.h"
+#include "window.h"
+
+enum { WEIGHT, BIAS, MULTIPLIER }; // its arrays
+
+#define MAX_TAPS (256)
+
+static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
+    return rnnp_window_check(c, op) &&
+        rnnp_check_range(c, "weights of a channel", (int32_t)rnnp_window_taps(op), 1, MAX_TAPS) &&
+        rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+}
+
+static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
+    rnnp_layout_add(layout, rnnp_window_taps(op) * op->in_channels);
+    rnnp_layout_add(layout, 4u * op->in_channels);
+    rnnp_layout_add(layout, 4u * op->in_channels);
+}
+
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    const int32_t *bias = arrays[BIAS], *multiplier = arrays[MULTIPLIER];
+    uint32_t channels = op->in_channels, taps = rnnp_window_taps(op);
+    for (uint32_t o = 0; o < channels; o++) {
+        const int8_t *weight = (const int8_t *)arrays[WEIGHT] + o;
+        uint32_t sum = 0; // of magnitudes, at most 2^15
+        for (uint32_t t = 0; t < taps; t++) {
+            sum += rnnp_magnitude(weight[t * channels]);
+        }
+        uint64_t worst = ((uint64_t)sum * 128 + rnnp_magnitude(bias[o])) << op->shift;
+        if (!rnnp_check_range(c, "multiplier", multiplier[o], 0, INT32_MAX)) {
+            return false;
+        }
+        if (worst > INT32_MAX) {
+            return rnnp_bad(c, "weight", INT32_MAX, worst < UINT32_MAX ? (uint32_t)worst : UINT32_MAX);
+        }
+    }
+    return true;
+}
+
+static uint64_t macs(const rnnp_op_t *op) {
+    return rnnp_multiply(rnnp_op_pixels(op), op->in_channels * rnnp_window_taps(op));
+}
+
+// A pixel of padding, and where the pixels of a window are.
+static uint32_t scratch(const rnnp_op_t *op) {
+    return rnnp_align(op->in_channels, 4) + rnnp_window_taps(op) * (uint32_t)sizeof(uint32_t);
+}
+
+static void step(const rnnp_step_t *s) {
+    const rnnp_op_t *op = s->op;
+    const rnnp_window_t *w = rnnp_window(op);
+    const int8_t *base = (const int8_t *)s->context->arena, *outside = rnnp_scratch(s);
+    uint32_t channels = op->in_channels, *taps = (uint32_t *)rnnp_scratch(s) + rnnp_align(channels, 4) / 4;
+    const rnnp_filter_t filter = {
+        .weight = rnnp_parameters(s, WEIGHT),
+        .channels = channels,
+        .taps = rnnp_window_taps(op),
+        .requantize = { rnnp_parameters(s, BIAS), rnnp_parameters(s, MULTIPLIER), op->out_zero_point, op->act_min,
+            op->act_max, op->shift },
+    };
+    int8_t *out = s->out;
+    memset(rnnp_scratch(s), op->in_zero_point, channels);
+    uint32_t top = (uint32_t)s->node->rows_made * w->stride_h - w->top; // wraps to a huge number above the input
+    for (uint32_t ox = 0; ox < op->out_width; ox++, out += channels) {
+        uint32_t left = ox * w->stride_w - w->left, *tap = taps;
+        for (uint32_t y = top; y != top + w->height; y++) {
+            const int8_t *row = y < op->in_height ? rnnp_input_row(s, 0, y) : NULL;
+            for (uint32_t x = left; x != left + w->width; x++) {
+                const int8_t *pixel = row != NULL && x < op->in_width ? row + x * channels : outside;
+                *tap++ = (uint32_t)(pixel - base);
+            }
+        }
+        rnnp_kernel_filter(&filter, base, taps, out);
+    }
+}
+
+const rnnp_operator_t rnnp_depthwise = {
+    .max_shift = RNNP_MAX_SHIFT,
+    .fields_size = sizeof(rnnp_window_t),
+    .check = check,
+    .layout = layout,
+    .check_parameters = check_parameters,
+    .timing = rnnp_window_timing,
+    .macs = macs,
+    .scratch = scratch,
+    .step = step,
+};

@@ -1,0 +1,42 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// Operators that make each value of the same place in their inputs: ADD, CONCAT, MUL, LOOKUP.
+#ifndef RNNP_ELEMENTWISE_H
+#define RNNP_ELEMENTWISE_H
+
+#include "../numeric.h"
+#include "operator.h"
+
+#define RNNP_SUM_BITS (20) // fraction bits of the weights of a sum, less the operator's shift
+#define RNNP_SUM_LIMIT (1 << 22) // the magnitude of a weight is below: two times 255 of them fit int32
+
+static inline void rnnp_elementwise_timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
+    (void)op;
+    (void)steps;
+    timing->need = (uint16_t)(made + 1);
+    timing->oldest = (uint16_t)made;
+    timing->makes = true;
+}
+
+static inline bool rnnp_elementwise_check(const rnnp_check_t *check, const rnnp_op_t *op) {
+    return rnnp_check_output(check, op, op->in_height, op->in_width);
+}
+
+// One weight an input.
+static inline void rnnp_sum_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
+    rnnp_layout_add(layout, 4u * op->num_inputs);
+}
+
+bool rnnp_sum_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays);
+
+static inline uint64_t rnnp_elementwise_macs(const rnnp_op_t *op) {
+    return rnnp_multiply(rnnp_op_pixels(op), op->out_channels);
+}
+
+// The value of a weighted sum of differences from zero points.
+static inline int8_t rnnp_sum_value(const rnnp_op_t *op, int32_t sum) {
+    uint32_t bits = RNNP_SUM_BITS - (uint32_t)op->shift;
+    return (int8_t)rnnp_clamp(op->out_zero_point + ((sum + (1 << (bits - 1))) >> bits), op->act_min, op->act_max);
+}
+
+#endif // RNNP_ELEMENTWISE_H

@@ -1,0 +1,52 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// MUL: each pixel of a map times a vector of channels, as in squeeze and excitation.
+#include "elementwise.h"
+
+#define MAX_SHIFT (14) // products are at most 255 * 255
+
+static bool check_inputs(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
+    const rnnp_op_t *vector = rnnp_input_op(model, op, 1);
+    return rnnp_check_equal(c, "height of input 1", vector->out_height, 1) &&
+        rnnp_check_equal(c, "width of input 1", vector->out_width, 1) &&
+        rnnp_check_equal(c, "channels of input 1", vector->out_channels, op->in_channels) &&
+        rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+}
+
+static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
+    (void)op;
+    rnnp_layout_add(layout, 4); // the multiplier
+}
+
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    (void)op;
+    return rnnp_check_range(c, "multiplier", *(const int32_t *)arrays[0], 0, INT32_MAX);
+}
+
+static void step(const rnnp_step_t *s) {
+    const rnnp_op_t *op = s->op;
+    const int8_t *in = rnnp_input_row(s, 0, s->node->rows_made), *vector = rnnp_input_row(s, 1, 0);
+    int32_t zero_in = op->in_zero_point, zero_vector = rnnp_input_op(s->context->model, op, 1)->out_zero_point;
+    int64_t multiplier = *(const int32_t *)rnnp_parameters(s, 0);
+    int8_t *out = s->out;
+    for (uint32_t x = 0; x < op->out_width; x++) {
+        for (uint32_t c = 0; c < op->out_channels; c++) {
+            int32_t product = (*in++ - zero_in) * (vector[c] - zero_vector) * (1 << op->shift);
+            int32_t y = op->out_zero_point + (int32_t)((product * multiplier + (INT64_C(1) << 31)) >> 32);
+            *out++ = (int8_t)rnnp_clamp(y, op->act_min, op->act_max);
+        }
+    }
+}
+
+const rnnp_operator_t rnnp_mul = {
+    .min_inputs = 2,
+    .max_inputs = 2,
+    .max_shift = MAX_SHIFT,
+    .check = rnnp_elementwise_check,
+    .check_inputs = check_inputs,
+    .layout = layout,
+    .check_parameters = check_parameters,
+    .timing = rnnp_elementwise_timing,
+    .macs = rnnp_elementwise_macs,
+    .step = step,
+};

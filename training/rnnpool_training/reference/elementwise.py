@@ -1,0 +1,47 @@
+"""Sums, concatenation, products and tables (docs/arithmetic.md, section 2)."""
+
+import numpy as np
+
+from ..blob.model import Add, Concat, Int8, Lookup, Mul
+from .conv import requantize
+from .integer import Integers
+
+Input = tuple[Int8, int]  # a map and its zero point
+SUM_BITS = 20
+
+
+def _value(op: Add | Concat, total: Integers) -> Int8:
+    # A weighted sum of differences from zero points, rounded once.
+    bits = SUM_BITS - op.shift
+    y = op.out_zero_point + ((total + (1 << (bits - 1))) >> bits)
+    return np.clip(y, op.act_min, op.act_max).astype(np.int8)
+
+
+def add(op: Add, x: Int8, zero_point: int, other: Input) -> Int8:
+    """Two int8 [h, w, c] -> int8 [h, w, c]."""
+    one, two = (
+        (v.astype(np.int64) - zero) * int(weight)
+        for (v, zero), weight in zip(((x, zero_point), other), op.weights, strict=True)
+    )
+    return _value(op, one + two)
+
+
+def concat(op: Concat, x: Int8, zero_point: int, *others: Input) -> Int8:
+    """int8 [h, w, c], ... -> int8 [h, w, all c]."""
+    maps = ((x, zero_point), *others)
+    parts = [
+        _value(op, (v.astype(np.int64) - zero) * int(weight))
+        for (v, zero), weight in zip(maps, op.weights, strict=True)
+    ]
+    return np.concatenate(parts, 2)
+
+
+def mul(op: Mul, x: Int8, zero_point: int, vector: Input) -> Int8:
+    """int8 [h, w, c] and int8 [1, 1, c] -> int8 [h, w, c]."""
+    product = (x.astype(np.int32) - zero_point) * (vector[0].astype(np.int32) - vector[1])
+    return requantize(product, op.multiplier, op.out_zero_point, op.act_min, op.act_max, op.shift)
+
+
+def lookup(op: Lookup, x: Int8, zero_point: int) -> Int8:
+    """int8 [h, w, c] -> int8 [h, w, c]."""
+    return op.table[x.astype(np.int64) + 128]
