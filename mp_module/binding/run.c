@@ -157,9 +157,13 @@ void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count) 
         if (rnnp_push(&self->run, self->arena.data, row, &error) != RNNP_OK) {
             rnnpool_raise(&error);
         }
-        self->seal = seal(self);
-        mp_event_handle_nowait();
-        rnnpool_run_check(self);
+        bool more;
+        do {
+            more = rnnp_advance(&self->run, self->arena.data);
+            self->seal = seal(self);
+            mp_event_handle_nowait();
+            rnnpool_run_check(self);
+        } while (more);
     }
     self->busy = false;
     nlr_pop_jump_callback(false);

@@ -129,6 +129,8 @@ typedef struct {
     uint32_t arena_size;
     uint16_t rows_in; // frame rows taken so far
     bool done; // all rows taken and all results there
+    bool working; // a row was taken and rnnp_advance() has not returned false since
+    bool ready; // the engine's own: operators may be ready
     rnnp_tap_t tap; // NULL after rnnp_begin(); set it before the first row
     void *tap_context;
     bool skip_crc; // false after rnnp_begin(); set before the first row it saves 17 cycles a byte of results
@@ -141,9 +143,15 @@ typedef struct {
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error);
 
-// Takes the next row of the frame (rnnp_frame_row_bytes() readable bytes, any alignment) and runs all that can be run.
-// RNNP_ERROR_STATE if the frame is complete already. RNNP_ERROR_ARGUMENT for a layer.
+// Takes the next row of the frame (rnnp_frame_row_bytes() readable bytes, any alignment), which is not read again later.
+// Then rnnp_advance() is called until it returns false. RNNP_ERROR_STATE if the frame is complete already, or work is left.
+// RNNP_ERROR_ARGUMENT for a layer.
 rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error);
+
+// Runs a part of what the rows so far make possible: at most one step of an operator, which is one row of its output. Returns
+// false when nothing is left. So a caller can look after other things in between: behind the last row there are segments
+// that had to wait for it (SPEC.md, MATERIALIZE), maybe half of the whole image's work.
+bool rnnp_advance(rnnp_run_t *run, void *arena);
 
 // A layer (RNNP_TASK_LAYER: a single operator, for callers that chain them) takes a row of its input map: width * channels
 // int8 values, or pixels if its blob says so. All output rows that this makes possible must be pulled before the next push.

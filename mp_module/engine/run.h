@@ -35,7 +35,7 @@ typedef struct {
     int32_t logit_min; // Q12; 32768: no logit reaches the threshold
     uint32_t resample; // offset of the resampling buffers
     uint16_t scaled_width, scaled_height; // part of the model's input that the frame fills
-    uint32_t num_segments;
+    uint16_t segment, num_segments; // the one that runs; all
 } rnnp_state_t;
 
 typedef struct {

@@ -173,6 +173,10 @@ static uint32_t run_image(
         uint8_t *row = make_row(row_bytes, &state);
         check(rnnp_push(&run, arena, row, &error) == RNNP_OK, "row refused");
         free(row);
+        check(rnnp_push(&run, arena, arena, &error) == RNNP_ERROR_STATE, "a row is taken while work is left");
+        while (rnnp_advance(&run, arena)) {
+            check(!run.done, "done, but work is left");
+        }
     }
     check(run.done && rnnp_push(&run, arena, arena, &error) == RNNP_ERROR_STATE, "not done after the last row");
     uint32_t crc = rnnp_result_crc(&run, arena);

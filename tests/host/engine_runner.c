@@ -131,7 +131,9 @@ static void run_frame(rnnp_run_t *run, void *arena, const uint8_t *frame) {
             fprintf(stderr, "engine_runner: row %u is refused\n", y);
             exit(2);
         }
-        free(row);
+        free(row); // all of it was read
+        while (rnnp_advance(run, arena)) {
+        }
     }
     put(END);
 }

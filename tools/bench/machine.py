@@ -70,6 +70,12 @@ class _Probe(ctypes.Structure):
         ("fetched", ctypes.c_uint64),
         ("code_cache", _Cache),
         ("data_cache", _Cache),
+        ("pipelined", ctypes.c_void_p),
+        ("spent", ctypes.c_void_p),
+        ("taken_cycles", ctypes.c_int64),
+        ("time", ctypes.c_int64),
+        ("event", ctypes.c_int64),
+        ("gap", ctypes.c_int64),
     ]
 
 
@@ -157,6 +163,8 @@ class Machine:
         self._extra, self._code_stalls, self._data_stalls = (np.zeros(SEGMENTS, np.int64) for _ in range(3))
         self._code = ctypes.create_string_buffer(program.code, len(program.code))
         table = program.table
+        cost = table.cycles.astype(np.int64) - table.pipelined
+        self._spent = np.concatenate([[0], np.cumsum(cost)])
         self._probe = _Probe(
             reg_read=ctypes.cast(uclib.uc_reg_read, ctypes.c_void_p).value,
             reg_write=ctypes.cast(uclib.uc_reg_write, ctypes.c_void_p).value,
@@ -174,6 +182,9 @@ class Machine:
             data_stalls=self._data_stalls.ctypes.data,
             segments=SEGMENTS,
             flash_model=int(flash_model),
+            pipelined=table.pipelined.ctypes.data,
+            spent=self._spent.ctypes.data,
+            taken_cycles=timing.TAKEN,
         )
         self._probe.code_cache.lines = 64
         self._probe.data_cache.lines = 8
@@ -265,6 +276,16 @@ class Machine:
         runs = np.cumsum(self._runs[segment])
         cost, pipelined, counts = (a.astype(np.int64) for a in (table.cycles, table.pipelined, table.counts))
         return runs * counts, runs * cost - (runs - taken) * pipelined + timing.TAKEN * taken
+
+    @property
+    def cycles(self) -> int:
+        """All cycles in segments that are measured, counted as they went by."""
+        return int(self._probe.time)
+
+    @property
+    def longest_gap(self) -> int:
+        """The most of them between two event markers (firmware/mark.h), or before the first; 0 if there is none."""
+        return int(self._probe.gap)
 
     def counts(self, segment: int) -> Counts:
         """What a segment cost."""

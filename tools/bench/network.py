@@ -50,6 +50,7 @@ class Result:
     crc: int
     arena: int
     stack: int
+    gap: int  # cycles, at most, between two points where the caller can handle events (Ctrl-C, scheduled functions)
     detections: int
     probabilities: list[float]  # of a classifier's labels
     code: int  # bytes of code and constant tables of the engine's objects
@@ -132,6 +133,8 @@ def run(
         for index, kind in enumerate(shape.kinds)
     ]
     operators.append(Operator(REST, REST, 0, 0, machine.counts(1)))
+    if machine.cycles != sum(op.counts.cycles for op in operators):
+        raise BenchError(f"{machine.cycles} cycles went by, {sum(op.counts.cycles for op in operators)} were counted")
     functions: dict[str, int] = {}
     for segment in range(1, 2 + len(operators)):
         for name, cycles in machine.by_function(segment).items():
@@ -140,6 +143,7 @@ def run(
         crc=single["crc"],
         arena=single["arena"],
         stack=single["stack"],
+        gap=machine.longest_gap,
         detections=single["detections"],
         probabilities=[value / 32768 for name, value in values if name == "probability"],
         code=code,

@@ -48,6 +48,11 @@ typedef struct {
     uint64_t clock; // cycles so far, for the prefetch
     uint64_t fetched; // clock when the last line arrived
     cache_t code_cache, data_cache;
+    const uint8_t *pipelined; // timing.Table
+    const int64_t *spent; // [halfwords + 1]: sums of cycles less pipelined before each halfword
+    int64_t taken_cycles; // timing.TAKEN
+    int64_t time; // measured cycles so far; the same sum that machine.py makes of the counts
+    int64_t event, gap; // when the last event marker was passed; the longest time between two
 } probe_t;
 
 static bool cache_hit(cache_t *cache, uint32_t tag, uint64_t now) {
@@ -101,6 +106,9 @@ void probe_block(uc_engine *uc, uint64_t address, uint32_t size, probe_t *p) {
     bool branched = (uint32_t)address != p->next;
     if (branched) {
         p->taken[(size_t)p->segment * (p->halfwords + 1) + first]++;
+    }
+    if (p->segment != 0) {
+        p->time += p->spent[end] - p->spent[first] + (branched ? p->pipelined[first] + p->taken_cycles : 0);
     }
     p->next = (uint32_t)address + size;
     if (p->flash_model) {
@@ -161,6 +169,11 @@ static uint32_t divide_cycles(uint32_t n, uint32_t d) {
     return 3 + (bit_length(n) - bit_length(d)) * 9 / 31;
 }
 
+static void add_extra(probe_t *p, int64_t cycles) {
+    p->extra[p->segment] += cycles;
+    p->time += p->segment != 0 ? cycles : 0;
+}
+
 // Set on the addresses whose `dynamic` is not PLAIN.
 void probe_instruction(uc_engine *uc, uint64_t address, uint32_t size, probe_t *p) {
     (void)size;
@@ -170,7 +183,7 @@ void probe_instruction(uc_engine *uc, uint64_t address, uint32_t size, probe_t *
     if (condition < 14 && !condition_holds(condition, read_register(uc, p, UC_ARM_REG_CPSR))) {
         return;
     }
-    p->extra[p->segment] += p->conditional[at];
+    add_extra(p, p->conditional[at]);
     switch (p->dynamic[at]) {
         case DYNAMIC_DIVIDE: {
             bool is_signed = !(p->code[2 * at] & 0x20);
@@ -180,12 +193,14 @@ void probe_instruction(uc_engine *uc, uint64_t address, uint32_t size, probe_t *
                 n = (int32_t)n < 0 ? 0u - n : n;
                 d = (int32_t)d < 0 ? 0u - d : d;
             }
-            p->extra[p->segment] += divide_cycles(n, d) - p->cycles[at] - p->conditional[at];
+            add_extra(p, (int64_t)divide_cycles(n, d) - p->cycles[at] - p->conditional[at]);
             break;
         }
         case MARK: {
             // The block was counted for the old segment as a whole: move what is left of it.
             uint32_t end = (p->next - p->code_base) >> 1;
+            int64_t rest = p->spent[end] - p->spent[at];
+            p->time -= p->segment != 0 ? rest : 0;
             if (p->flash_model) {
                 fetch_until(p, at);
             }
@@ -201,6 +216,9 @@ void probe_instruction(uc_engine *uc, uint64_t address, uint32_t size, probe_t *
                 }
                 p->stack[p->depth++] = p->segment;
                 p->segment = segment;
+            } else if (p->code[2 * at + 2] == 0x22) { // event
+                p->gap = p->time - p->event > p->gap ? p->time - p->event : p->gap;
+                p->event = p->time;
             } else if (p->depth) { // leave
                 p->segment = p->stack[--p->depth];
             } else {
@@ -209,6 +227,7 @@ void probe_instruction(uc_engine *uc, uint64_t address, uint32_t size, probe_t *
             runs = p->runs + (size_t)p->segment * (p->halfwords + 1);
             runs[at]++;
             runs[end]--;
+            p->time += p->segment != 0 ? rest : 0;
             break;
         }
         default:

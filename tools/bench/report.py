@@ -65,7 +65,8 @@ def text(name: str, image: str, measured: Measurement) -> str:
         lines.append("  ".join(cells))
     lines.append(
         f"{fast.cycles / CLOCK_HZ:.3f} s at {CLOCK_HZ // 1_000_000} MHz (zero wait states); "
-        f"arena {fast.arena:,} bytes, stack {fast.stack:,}, engine code {fast.code:,} bytes"
+        f"arena {fast.arena:,} bytes, stack {fast.stack:,}, engine code {fast.code:,} bytes\n"
+        f"at most {fast.gap:,} cycles ({1000 * fast.gap / CLOCK_HZ:.1f} ms) between two chances to handle events"
     )
     return "\n".join(lines)
 
@@ -93,6 +94,7 @@ def as_json(measurements: dict[str, Measurement]) -> Json:
         models[name] = {
             "cycles": fast.cycles,
             "instructions": sum(op.counts.instructions for op in fast.operators),
+            "gap": fast.gap,
             "arena": fast.arena,
             "code": fast.code,
             "baseline_cycles": baseline.cycles,
@@ -109,8 +111,8 @@ def grown(data: Json, committed: Json, limit: float = 0.01) -> list[str]:
         if now is None:
             lines.append(f"{name} is not measured any more")
             continue
-        for key in ("cycles", "arena", "code"):
-            if now[key] > before[key] * (1 + limit):
+        for key in ("cycles", "gap", "arena", "code"):
+            if now[key] > before.get(key, now[key]) * (1 + limit):
                 share = now[key] / before[key] - 1
                 lines.append(f"{name}: {key} {now[key]:,}, committed {before[key]:,} (+{share:.1%})")
     return lines
@@ -169,6 +171,8 @@ def document(data: Json) -> str:
         lines += [f"| instructions | {model['instructions']:,} |"]
         faster = model["baseline_cycles"] / model["cycles"]
         lines += [f"| baseline, cycles | {model['baseline_cycles']:,} ({faster:.1f} times as many) |"]
+        gap = f"{model['gap']:,} ({1000 * model['gap'] / CLOCK_HZ:.1f} ms)"
+        lines += [f"| longest time without handling events (Ctrl-C, scheduled functions), cycles | {gap} |"]
         lines += [f"| arena, bytes | {model['arena']:,} |"]
         lines += [f"| engine's code and tables, bytes | {model['code']:,} |"]
         lines += ["", "| operator | multiply-adds | cycles | MAC/cycle | F4 flash | baseline | arena |"]

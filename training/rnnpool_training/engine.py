@@ -143,6 +143,8 @@ class _Run(ctypes.Structure):
         ("arena_size", ctypes.c_uint32),
         ("rows_in", ctypes.c_uint16),
         ("done", ctypes.c_bool),
+        ("working", ctypes.c_bool),
+        ("ready", ctypes.c_bool),
         ("tap", _Tap),
         ("tap_context", ctypes.c_void_p),
         ("skip_crc", ctypes.c_bool),
@@ -221,6 +223,7 @@ def load(path: Path) -> ctypes.CDLL:
         "rnnp_arena_region": (ctypes.c_bool, [model, frame, u32, ctypes.POINTER(_Region)]),
         "rnnp_begin": (ctypes.c_int, [run, model, frame, pointer, ctypes.c_size_t, ctypes.c_uint16, error]),
         "rnnp_push": (ctypes.c_int, [run, pointer, pointer, error]),
+        "rnnp_advance": (ctypes.c_bool, [run, pointer]),
         "rnnp_layer_push": (ctypes.c_int, [run, pointer, pointer, error]),
         "rnnp_layer_pull": (pointer, [run, pointer]),
         "rnnp_detections": (
@@ -405,12 +408,16 @@ class Run:
             self.state.tap = _Tap(lambda context, op, y, row, size: rows.take(op, y, row, size))
 
     def push(self, row: Frame) -> None:
-        """Takes the next row. ValueError for the wrong number of bytes, EngineError if the frame is complete."""
+        """Takes the next row and runs all that it makes possible. ValueError for the wrong number of bytes, EngineError
+        if the frame is complete."""
         if row.nbytes != self.row_bytes:
             raise ValueError(f"a row has {self.row_bytes} bytes, given {row.nbytes}")
         error = _Error()
         data: NDArray[Any] = np.ascontiguousarray(row)  # kept alive until the call is over
-        _check(self.engine.library.rnnp_push(self.state, self.arena.ctypes.data, data.ctypes.data, error), error)
+        library, arena = self.engine.library, self.arena.ctypes.data
+        _check(library.rnnp_push(self.state, arena, data.ctypes.data, error), error)
+        while library.rnnp_advance(self.state, arena):
+            pass
 
     def push_row(self, row: NDArray[Any]) -> None:
         """Takes a layer's next input row. ValueError for the wrong number of bytes, EngineError if it must wait."""

@@ -112,11 +112,6 @@ static bool run_step(const rnnp_context_t *c, uint32_t segment) {
     return true;
 }
 
-static void run_segment(const rnnp_context_t *c, uint32_t segment) {
-    while (run_step(c, segment)) {
-    }
-}
-
 // Prepares the operators of a segment. Only now: their memory was another segment's before.
 static void start_segment(const rnnp_context_t *c, uint32_t segment) {
     for (uint32_t i = 0; i < c->model->num_ops; i++) {
@@ -137,6 +132,7 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
     c->state->candidates = plan->candidates;
     c->state->num_candidates = 0;
     c->state->resample = plan->resample;
+    c->state->segment = 0;
     c->state->num_segments = plan->num_segments;
     rnnp_frame_letterbox(model, &c->run->frame, &c->state->scaled_width, &c->state->scaled_height);
     for (uint32_t t = 0; t <= model->num_ops; t++) {
@@ -198,23 +194,42 @@ rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_e
     if (run->model->task == RNNP_TASK_LAYER) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, RNNP_TASK_LAYER);
     }
-    if (run->rows_in >= run->frame.height) {
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->frame.height, run->rows_in + 1u);
+    if (run->rows_in >= run->frame.height || run->working) {
+        const char *what = run->working ? "work" : "rows";
+        return rnnp_fail(error, RNNP_ERROR_STATE, -1, what, run->frame.height, run->rows_in + 1u);
     }
     rnnp_context_t c = get_context(run, arena);
     rnnp_frame_take_row(&c, row);
-    while (rnnp_frame_make_row(&c)) {
-        run_segment(&c, 0);
-    }
-    run->rows_in++;
-    if (run->rows_in == run->frame.height) {
-        for (uint32_t segment = 1; segment < c.state->num_segments; segment++) {
-            start_segment(&c, segment);
-            run_segment(&c, segment);
-        }
-        run->done = true;
-    }
+    run->working = true;
+    run->ready = false; // all that could be done was done before
     return RNNP_OK;
+}
+
+bool rnnp_advance(rnnp_run_t *run, void *arena) {
+    if (!run->working) {
+        return false;
+    }
+    rnnp_context_t c = get_context(run, arena);
+    if (run->ready && run_step(&c, c.state->segment)) {
+        return true;
+    }
+    if (c.state->segment == 0) { // which takes the frame's rows
+        run->ready = rnnp_frame_make_row(&c);
+        if (run->ready) {
+            return true;
+        }
+        run->rows_in++;
+    }
+    bool complete = run->rows_in == run->frame.height;
+    if (complete && c.state->segment + 1u < c.state->num_segments) {
+        c.state->segment++;
+        start_segment(&c, c.state->segment);
+        run->ready = true;
+        return true;
+    }
+    run->working = false;
+    run->done = complete;
+    return false;
 }
 
 // ------------------------------------------------------------------------------------------------ layers

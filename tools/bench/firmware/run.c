@@ -39,7 +39,9 @@ static rnnp_status_t run_layer(rnnp_run_t *run, rnnp_error_t *error) {
     run->skip_crc = true; // as for scripts
     for (uint32_t y = 0; y < run->model->height && status == RNNP_OK; y++) {
         status = rnnp_layer_push(run, arena, bench_image + y * row_bytes, error);
+        mark_event();
         while (rnnp_layer_pull(run, arena) != NULL) {
+            mark_event();
         }
     }
     return status;
@@ -107,6 +109,10 @@ int main(void) {
     }
     for (uint32_t y = 0; y < frame.height && status == RNNP_OK && !layer; y++) {
         status = rnnp_push(&run, arena, bench_image + y * row_bytes, &error);
+        while (rnnp_advance(&run, arena)) {
+            mark_event(); // where the binding looks after them
+        }
+        mark_event();
     }
     if (status == RNNP_OK && model.task == RNNP_TASK_DETECTION) {
         status = rnnp_detections(&run, arena, model.iou, detections, MAX_DETECTIONS, &count, &error);
@@ -114,6 +120,7 @@ int main(void) {
     if (status == RNNP_OK && model.task == RNNP_TASK_CLASSIFICATION) {
         status = rnnp_probabilities(&run, arena, probabilities, &error);
     }
+    mark_event();
     mark_leave();
     if (status != RNNP_OK) {
         return failed(&error);
