@@ -60,7 +60,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in MicroPython [IMAGE=me.jpg]
-	$(DEMO_PYTHON) tools/demo.py --micropython $(BUILD)/unix/micropython --output-dir $(BUILD)/demo $(if $(IMAGE),$(call quoted,$(IMAGE)))
+	$(DEMO_PYTHON) tools/demo.py --micropython $(BUILD)/unix/micropython --output-dir $(BUILD)/demo $(if $(value IMAGE),-- $(call quoted,$(value IMAGE)))
 
 .PHONY: unix
 unix: mpy ## build build/unix/micropython with the module and the models in it [MODELS=face,person]
@@ -89,7 +89,7 @@ clean: ## remove build/ (the download of MicroPython stays in the cache)
 
 .PHONY: bench
 bench: $(VENV)/.stamp $(STAMPS)/packages-m4 ## cycles, RAM and code size on a Cortex-M4, without a board [IMAGE=me.jpg]
-	$(DEV_PYTHON) -m tools.bench $(if $(IMAGE),--image $(call quoted,$(IMAGE)))
+	$(DEV_PYTHON) -m tools.bench $(if $(value IMAGE),--image=$(call quoted,$(value IMAGE)))
 
 ##@ For developers
 

@@ -11,6 +11,10 @@ import time
 
 import rnnpool
 
+if len(sys.argv) < 2:
+    print("usage: micropython examples/detect_image.py photo.ppm")
+    sys.exit(2)
+
 FORMATS = {b"P5": rnnpool.GRAY8, b"P6": rnnpool.RGB888}
 
 

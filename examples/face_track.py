@@ -10,6 +10,7 @@ SCORE = 0.5  # from which it is a face
 OVERLAP = 0.2  # least IoU of a face with itself, a frame later; less for slow boards and fast people
 MISSES = 2  # frames that a track lives without a face
 
+# python -m tools.frames pictures/ -o frames.raw
 camera = open("frames.raw", "rb")
 
 

@@ -10,6 +10,7 @@ WIDTH, HEIGHT, ROWS = 320, 240, 8  # of the camera's frames, GRAY8; rows that it
 SCORE = 0.5  # from which it is a face
 FRAMES = 5  # to smooth over
 
+# python -m tools.frames pictures/ -o frames.raw
 camera = open("frames.raw", "rb")
 
 

@@ -6,6 +6,9 @@ import time
 
 import rnnpool
 
+if len(sys.argv) < 2:
+    print("usage: micropython examples/model_info.py model")
+    sys.exit(2)
 model = rnnpool.Model(sys.argv[1])
 print(model)
 print("%-20s %14s %10s %12s" % ("operator", "output", "arena", "mul-adds"))

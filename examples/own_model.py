@@ -7,13 +7,14 @@
 #        python -m rnnpool_training.classify shelf -o mine.rnnp
 #
 #    says at the end how many pictures that it had not seen it got right, and how much memory the model needs.
-# 3. Copy mine.rnnp to the board, beside this file: python -m tools.board put mine.rnnp (used in place, without a copy
+# 3. Copy mine.rnnp to the board, beside this file: mpremote cp mine.rnnp : (used in place, without a copy
 #    in RAM, if it is in ROMFS: docs/api.md).
 import rnnpool
 
 MODEL = "mine.rnnp"
 WIDTH, HEIGHT = 160, 120  # of the camera's frames, RGB565
 
+# python -m tools.frames pictures/ -o frames.raw --size 160x120 --format rgb565
 camera = open("frames.raw", "rb")
 
 

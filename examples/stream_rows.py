@@ -6,6 +6,10 @@ import sys
 
 import rnnpool
 
+if len(sys.argv) < 2:
+    print("usage: micropython examples/stream_rows.py picture.pgm [model]")
+    sys.exit(2)
+
 
 def read_header(file):
     """Returns (width, height) of "P5 <width> <height> 255" and leaves the file at the first pixel."""

@@ -18,6 +18,7 @@ NOBODY = 0.3  # probability below which nobody is there
 NOBODY_FRAMES = 3  # so many of those in a row, and it sleeps
 NAP_MS = 500
 
+# python -m tools.frames pictures/ -o frames.raw --size 160x120 --format rgb565
 camera = open("frames.raw", "rb")
 
 

@@ -2,12 +2,17 @@
 # results are made once. Frames come from a file of raw GRAY8 frames, one after the other, in place of a camera's
 # readinto().
 #
-#     build/unix/micropython examples/watch.py frames.raw width height [model]
+#     python -m tools.frames pictures/ -o frames.raw
+#     build/unix/micropython examples/watch.py frames.raw 320 240 [model]
 import sys
 from array import array
 
 import micropython
 import rnnpool
+
+if len(sys.argv) < 4:
+    print("usage: micropython examples/watch.py frames.raw width height [model]")
+    sys.exit(2)
 
 FIELDS = 5  # of a result: x, y, width, height, score in 1/32768
 MAX_FACES = 8

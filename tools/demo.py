@@ -16,9 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.cbook
-from PIL import Image, ImageDraw, ImageOps
+import numpy as np
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from rnnpool_training.reference import Format
+from rnnpool_training.reference.frame import model_input
 
 CAMERA = (640, 480)  # width, height
+MODEL = (320, 240)  # of the model's input
+CLOCK = 168_000_000  # Hz
+BENCHMARKS = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.json"
+SHEET_WIDTH, SHEET_HEIGHT = 960, 720  # the photo is shown at the size that fits
+GREEN = (0, 255, 0)
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "detect_image.py"
 TIMEOUT_SECONDS = 120
 
@@ -69,15 +79,60 @@ def in_photo(faces: list[list[float]], photo: Image.Image, frame: Image.Image) -
     return [[x * across, y * down, w * across, h * down, score] for x, y, w, h, score in faces]
 
 
+def font(size: float) -> ImageFont.FreeTypeFont:
+    """A font of so many pixels: the one that matplotlib ships, which every installation has."""
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), max(8, round(size)))
+
+
 def annotate(photo: Image.Image, faces: list[list[float]]) -> Image.Image:
-    """Returns a copy of the photo with the boxes and their scores."""
+    """Returns a copy of the photo with the boxes, and the scores beside them: above, or below if there is no room."""
     picture = photo.copy()
     draw = ImageDraw.Draw(picture)
-    line = max(2, round(max(picture.size) / 300))
+    line = max(1, round(max(picture.size) / 300))
+    letters = font(max(picture.size) / 40)
     for x, y, w, h, score in faces:
-        draw.rectangle((x, y, x + w, y + h), outline="lime", width=line)
-        place, size = (x + 2 * line, y + line), max(10, 6 * line)
-        draw.text(place, f"{score:.2f}", fill="lime", font_size=size, stroke_width=line // 2, stroke_fill="black")
+        draw.rectangle((x, y, x + w, y + h), outline=GREEN, width=line)
+        left, top, right, bottom = draw.textbbox((0, 0), f" {score:.2f} ", font=letters)
+        width, height = right - left, bottom - top + 2 * line
+        place_x = min(max(0, x), max(0, picture.width - width))
+        place_y = y - height if y >= height else min(y + h + line, max(0, picture.height - height))
+        draw.rectangle((place_x, place_y, place_x + width, place_y + height - 1), fill="black")
+        draw.text((place_x - left, place_y - top + line), f" {score:.2f} ", fill="white", font=letters)
+    return picture
+
+
+def seen(frame: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """What the model sees of a frame: gray, scaled to fit width x height at the top left, as on the device."""
+    shape = (size[1], size[0], 1)
+    pixels = np.asarray(frame.convert("RGB")).tobytes()
+    return Image.fromarray(model_input(pixels, *frame.size, Format.RGB888, shape)[:, :, 0])
+
+
+def on_a_board(benchmarks: Path = BENCHMARKS) -> str:
+    """What a board would need, by the committed benchmark."""
+    figures = json.loads(benchmarks.read_text())["models"]["face"]
+    seconds = figures["cycles"] / CLOCK
+    clock = f"{CLOCK / 1e6:.0f} MHz"
+    return f"On a Cortex-M4 at {clock}: {seconds:.2f} s, {figures['arena']:,} bytes of RAM (docs/benchmarks.md)"
+
+
+def sheet(
+    photo: Image.Image, faces: list[list[float]], small: Image.Image, size: tuple[int, int], text: list[str]
+) -> Image.Image:
+    """The photo with its boxes at a size for a screen, what the model sees (`small`) beside it, and text below."""
+    scale = min(SHEET_HEIGHT / photo.height, SHEET_WIDTH / photo.width)
+    shown = photo.resize((max(1, round(photo.width * scale)), max(1, round(photo.height * scale))))
+    left = annotate(shown, [[x * scale, y * scale, w * scale, h * scale, score] for x, y, w, h, score in faces])
+    right = small.convert("RGB").resize(size)
+    letters, gap = font(20), 16
+    lines = [*text, "right: all that the model sees of it"]
+    width = max(left.width + right.width + gap, *(round(letters.getlength(line)) + gap for line in lines))
+    picture = Image.new("RGB", (width + 2 * gap, max(left.height, right.height) + 28 * len(lines) + 3 * gap), "white")
+    picture.paste(left, (gap, gap))
+    picture.paste(right, (left.width + 2 * gap, gap))
+    draw = ImageDraw.Draw(picture)
+    for i, line in enumerate(lines):
+        draw.text((gap, picture.height - gap - 28 * (len(lines) - i)), line, fill="black", font=letters)
     return picture
 
 
@@ -101,12 +156,14 @@ def main() -> int:
         photo = load(path)
         frame = as_camera_frame(photo)
         arguments.output_dir.mkdir(parents=True, exist_ok=True)
-        frame_path = arguments.output_dir / f"{path.stem}.ppm"
+        frame_path = arguments.output_dir / f"{path.name}.ppm"  # with its suffix: a.jpg and a.png are two photos
         frame.save(frame_path)
         result = detect(arguments.micropython, frame_path)
         faces = in_photo(result["faces"], photo, frame)
-        output = arguments.output_dir / f"{path.stem}-faces.png"
-        annotate(photo, faces).save(output)
+        output = arguments.output_dir / f"{path.name}-faces.png"
+        board = on_a_board()
+        found = f"{len(faces)} face{'' if len(faces) == 1 else 's'} in {path.name}"
+        sheet(photo, faces, seen(frame, MODEL), MODEL, [found, board]).save(output)
     except (DemoError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -116,6 +173,7 @@ def main() -> int:
         f"RAM:    {result['ram']:,} bytes of MicroPython's heap (beside the frame's {3 * frame.width * frame.height:,})"
     )
     print(f"Time:   {result['microseconds'] / 1000:.1f} ms on this computer")
+    print(f"Board:  {board}")
     print(f"Boxes:  {output}")
     return 0
 

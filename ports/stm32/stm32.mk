@@ -33,9 +33,15 @@ STM32_MAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(J
 
 ##@ For boards
 
-.PHONY: firmware
-firmware: $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firmware.*, memory checked [BOARD=NAME BOARD_VARIANT= MODELS= MPY_DIR=]
+# Before anything is installed, fetched or built: the name, as far as some MicroPython is here to look it up in.
+.PHONY: firmware-board
+firmware-board:
 	@[ -n "$(BOARD)" ] || { echo "which board? make BOARD=NUCLEO_F439ZI firmware (docs/stm32.md lists others)" >&2; exit 1; }
+	@$(PYTHON) -m tools.stm32 board --mpy "$(STM32_MPY)" --mpy "$(MPY)" --mpy "$(BUILD)/micropython" --board "$(BOARD)" \
+	    --variant "$(BOARD_VARIANT)"
+
+.PHONY: firmware
+firmware: firmware-board $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firmware.*, memory checked [BOARD=NAME BOARD_VARIANT= MODELS= MPY_DIR=]
 	@$(PYTHON) tools/get_micropython.py $(STM32_GET_MPY) >/dev/null
 	@$(PYTHON) -m tools.stm32 prepare --mpy "$(STM32_MPY)" --board "$(BOARD)" --variant "$(BOARD_VARIANT)" -- $(STM32_BOARD)
 	@mkdir -p $(STM32_BUILD)
@@ -68,8 +74,13 @@ stm32-renew: ## link the firmware of all boards in docs/stm32_memory.json, note 
 	done; $(PYTHON) -m tools.stm32 record $$folders
 	@$(MAKE) --no-print-directory stm32-docs
 
+# A program to flash with is looked for before minutes are spent on a firmware.
+.PHONY: deploy-program
+deploy-program: firmware-board
+	@$(PYTHON) -m tools.board.flash $(DEPLOY)
+
 .PHONY: deploy
-deploy: firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT= MKFS=]
+deploy: deploy-program firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT= MKFS=]
 	@machine=$$(sed -n 's/^#define MICROPY_HW_BOARD_NAME *"\(.*\)".*/\1/p' \
 	    "$(STM32_MPY)/ports/stm32/boards/$(BOARD)/mpconfigboard.h"); \
 	    $(DEMO_PYTHON) -m tools.board deploy --board $(BOARD) --machine "$${machine:-$(BOARD)}" --build $(STM32_BUILD) \

@@ -261,3 +261,41 @@ def test_a_missing_package_is_a_sentence() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("board: the Python package ") and done.stderr.count("\n") == 1
     assert "pip install --editable .[tools]" in done.stderr
+
+
+@pytest.mark.parametrize("folder", ["root", "elsewhere"])
+def test_commands_as_printed_run(folder: str, tmp_path: Path) -> None:
+    here = ROOT if folder == "root" else tmp_path
+    first = subprocess.run(
+        [sys.executable, "-m", "tools.board", "--help"],
+        cwd=here,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    (line,) = [
+        line for line in first.stdout.splitlines() if line.strip().startswith("info ") is False and " info  " in line
+    ]
+    command = line.split(" info ")[0].strip() + " info --help"
+    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run(["sh", "-c", command], cwd=here, env=clean, capture_output=True, text=True)
+    assert done.returncode == 0 and "What is on the board" in done.stdout, done.stderr
+
+
+def test_pictures_are_not_written_over(tmp_path: Path) -> None:
+    for name in ("a.jpg", "a.png", "b.png"):
+        Image.new("RGB", (16, 12), "red").save(tmp_path / name)
+    for source in (tmp_path, tmp_path / "b.png"):
+        with pytest.raises(Problem, match="could be overwritten: choose another"):
+            show.Files(tmp_path, [str(source)])
+    pictures, _ = frames.find([str(tmp_path), str(tmp_path / "b.png")])
+    files = show.Files(tmp_path / "out", [str(tmp_path)])
+    for picture in pictures:
+        files.show(picture.name, picture.image, picture.image, Result((), 0, 0))
+    files.close()
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == [
+        "a.jpg.png",
+        "a.png.png",
+        "b.png",
+        "b_2.png",
+    ]

@@ -188,3 +188,15 @@ def test_a_program_that_hangs(tools: Tools, images: list[Image], monkeypatch: py
     with pytest.raises(Problem, match="did not end in"):
         flash.write(images, "st-flash")
     assert os.environ["PATH"] == str(tools.folder)
+
+
+def test_a_missing_program_is_told_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flash.shutil, "which", lambda name: None)
+    with pytest.raises(Problem, match="no program to flash with is installed"):
+        flash.check_installed("auto")
+    with pytest.raises(Problem, match="openocd is not installed: `sudo apt-get install openocd`"):
+        flash.check_installed("openocd")
+    with pytest.raises(Problem, match="usb is no way to flash: auto, st-flash"):
+        flash.check_installed("usb")
+    monkeypatch.setattr(flash.shutil, "which", lambda name: "/bin/" + name)
+    flash.check_installed("auto")

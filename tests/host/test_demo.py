@@ -1,5 +1,6 @@
 """tools/demo.py and examples/detect_image.py: a photo in, the boxes of the integer reference out."""
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -55,8 +56,43 @@ def test_demo_writes_a_picture(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for word in ("Photo:", "Faces:", "RAM:", "Time:", "Boxes:"):
         assert word in done.stdout
-    with Image.open(tmp_path / "grace_hopper-faces.png") as picture:
-        assert picture.size == (512, 600)
+    board = "On a Cortex-M4 at 168 MHz: 0."
+    assert f"Board:  {board}" in done.stdout
+    with Image.open(tmp_path / "grace_hopper.jpg-faces.png") as picture:
+        assert picture.width > 614 + 320 and picture.height > 720
+
+
+@needs_firmware
+@pytest.mark.parametrize("size", [(40, 30), (4000, 60), (3000, 2400)])
+def test_the_picture_can_be_read_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", size, "gray").save(path)
+    done = run_demo("--micropython", MICROPYTHON, "--output-dir", tmp_path / "out", path)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "out" / "photo.jpg-faces.png") as picture:
+        assert 640 <= picture.width <= 1400 and 320 <= picture.height <= 900
+
+
+@needs_firmware
+def test_odd_names_of_photos(tmp_path: Path) -> None:
+    photo = demo.matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
+    names = ["-x.jpg", "a$b c'd.jpg", "same.jpg", "same.png"]
+    for name in names:
+        Image.open(photo).resize((128, 150)).save(tmp_path / name)
+        made = subprocess.run(
+            ["make", "-n", "demo", f"IMAGE={name}"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        (line,) = [line for line in made.stdout.splitlines() if "tools/demo.py" in line]
+        words = shlex.split(line)
+        assert words[-2:] == ["--", name]
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "tools" / "demo.py"), *words[2:-3], str(tmp_path / "out"), "--", name],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "out").glob("*-faces.png")} == {f"{name}-faces.png" for name in names}
 
 
 def test_errors_are_one_sentence(tmp_path: Path) -> None:
@@ -111,5 +147,9 @@ def test_boxes_are_drawn_where_they_are() -> None:
     rows, columns = np.flatnonzero(green.any(1)), np.flatnonzero(green.any(0))
     assert (rows[0], rows[-1], columns[0], columns[-1]) == (120, 280, 100, 240)
     assert not np.asarray(photo).any()
+    labels = (picture == (255, 255, 255)).all(2)  # beside the box
+    assert labels[:120].any() and not labels[120:281, 100:241].any()
+    above = np.asarray(demo.annotate(photo, [[100, 0, 140, 160, 0.5]]))
+    assert (above[161:] == (255, 255, 255)).all(2).any()  # no room above
     assert demo.report([]) == ["Faces:  none"]
     assert " 100    120    140    160  0.500" in demo.report(faces)[-1]

@@ -323,7 +323,8 @@ def test_boards(tree: Path, tmp_path: Path) -> None:
     libraries.check_board(tree, "PYBV11", "DP")
     libraries.check_board(tree, "NUCLEO_F439ZI", "NETWORK")
     with pytest.raises(
-        FirmwareError, match=r"no board PYBV12 in .*; with a Cortex-M4F there are NUCLEO_F439ZI, PYBV11$"
+        FirmwareError,
+        match=r"no board PYBV12 in .*, did you mean PYBV11\?; with a Cortex-M4F there are NUCLEO_F439ZI, PYBV11$",
     ):
         libraries.check_board(tree, "PYBV12", "")
     with pytest.raises(FirmwareError, match="PYBV11 has no variant NETWORK; it has DP"):
@@ -332,7 +333,7 @@ def test_boards(tree: Path, tmp_path: Path) -> None:
         libraries.check_board(tree, "NUCLEO_H743ZI", "X")
     (tree / "ports" / "esp32" / "boards" / "ESP32_GENERIC").mkdir(parents=True)
     (tree / "ports" / "esp32" / "CMakeLists.txt").touch()
-    remedy = "board of MicroPython's ports/esp32, .* USER_C_MODULES=/.*/mp_module/micropython.cmake and flash it"
+    remedy = "board of MicroPython's ports/esp32, .* USER_C_MODULES=/.*/mp_module/micropython.cmake .*and flash it"
     with pytest.raises(FirmwareError, match=remedy):
         libraries.check_board(tree, "ESP32_GENERIC", "")
     with pytest.raises(FirmwareError, match="has no boards in ports/stm32: say MPY_DIR="):
@@ -440,3 +441,16 @@ def test_make_firmware(tree: Path, firmware: Path) -> None:
 def test_make_firmware_without_a_board() -> None:
     done = subprocess.run(["make", "BOARD=", "firmware"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode != 0 and done.stderr.startswith("which board? make BOARD=NUCLEO_F439ZI firmware")
+
+
+def test_make_firmware_looks_the_board_up_first(tree: Path) -> None:
+    command = ["make", "BOARD=nucleo_f439zj", f"MPY_DIR={tree}", "firmware"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0 and "did you mean NUCLEO_F439ZI?" in done.stderr
+    assert "debian_packages" not in done.stdout
+
+
+def test_deploy_looks_for_its_program_before_it_builds() -> None:
+    command = ["make", "-n", "-B", "BOARD=NUCLEO_F439ZI", "deploy"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    assert 0 <= planned.index("tools.board.flash auto") < planned.index("Building ")

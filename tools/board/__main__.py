@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.board.problem import Problem
+from tools.board.problem import Problem, command
 
 try:
     from tools.board import commands, flash, ports
@@ -23,24 +23,24 @@ except ModuleNotFoundError as missing:
 DESCRIPTION = """\
 Works with a board that runs MicroPython with the rnnpool module, over its serial port.
 
-    python -m tools.board info                        what is on the board
-    python -m tools.board stream photo.jpg            find the faces on a photo with the board
-    python -m tools.board stream webcam               ... live (needs OpenCV: pip install opencv-python)
-    python -m tools.board monitor                     its REPL; leave with Ctrl-]
-    python -m tools.board put examples/watch.py       copy a file to it, verified
+    {command} info                        what is on the board
+    {command} stream photo.jpg            find the faces on a photo with the board
+    {command} stream webcam               ... live (needs OpenCV: pip install opencv-python)
+    {command} monitor                     its REPL; leave with Ctrl-]
+    {command} put examples/watch.py       copy a file to it, verified
     make BOARD=NUCLEO_F439ZI deploy                   firmware, models and examples onto a new board
 
-`python -m tools.board COMMAND --help` says more about each. The port is found by itself if one board is connected;
+`{command} COMMAND --help` says more about each. The port is found by itself if one board is connected;
 otherwise name it: --port /dev/ttyACM0, or a pty, or socket://host:port for an emulated board.
 """
 
 STREAM = """\
 Sends pictures to the board, which finds faces in them, and shows where they are.
 
-    python -m tools.board stream photo.jpg --out found/
-    python -m tools.board stream pictures/ --size 160x120 --out found/
-    python -m tools.board stream video.mp4 --every 10
-    python -m tools.board stream webcam
+    {command} stream photo.jpg --out found/
+    {command} stream pictures/ --size 160x120 --out found/
+    {command} stream video.mp4 --every 10
+    {command} stream webcam
 
 A source is a picture, a folder of pictures, a video, or webcam (webcam:1 is the second one); the last two need OpenCV.
 Pictures are made smaller so that they fit --size, never larger. The board is sent examples/serial_frames.py if that
@@ -55,7 +55,7 @@ DEPLOY = """\
 Brings a board from bare to `rnnpool.detect_faces(frame)`: firmware, models, example scripts; then checks it.
 
     make BOARD=NUCLEO_F439ZI deploy                               builds the firmware, then calls this
-    python -m tools.board deploy --board NUCLEO_F439ZI --build build/stm32/NUCLEO_F439ZI
+    {command} deploy --board NUCLEO_F439ZI --build build/stm32/NUCLEO_F439ZI
 
  1. firmware   flashed by st-flash, openocd or dfu-util (--method), if what is on the board is different
  2. models     as a ROMFS image, used in place from flash; without ROMFS those linked into the firmware, or files
@@ -113,7 +113,9 @@ def parser() -> argparse.ArgumentParser:
         "--baudrate", type=int, default=ports.BAUDRATE, help="of a UART (default: %(default)s); USB ignores it"
     )
     top = argparse.ArgumentParser(
-        prog="python -m tools.board", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=command(),
+        description=DESCRIPTION.replace("{command}", command()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     chosen = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -121,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         return chosen.add_parser(
             name,
             help=help,
-            description=description,
+            description=description.replace("{command}", command()),
             parents=[common],
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -171,8 +173,8 @@ def parser() -> argparse.ArgumentParser:
         "put",
         "copy files to the board, verified",
         "Copies files to the board's file system. A file that is there already, with the same content, is left "
-        "alone; what was written is read back and compared by hash.\n\n    python -m tools.board put "
-        "examples/watch.py\n    python -m tools.board put examples/watch.py:main.py models/face.rnnp:/flash/face.rnnp",
+        "alone; what was written is read back and compared by hash.\n\n    {command} put "
+        "examples/watch.py\n    {command} put examples/watch.py:main.py models/face.rnnp:/flash/face.rnnp",
     )
     put.add_argument(
         "files",

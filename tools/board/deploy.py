@@ -22,7 +22,7 @@ from tools import make_romfs
 from tools.board import flash, ports, repl
 from tools.board.device import Told, ask
 from tools.board.frames import FORMATS, Frame, encode, load, shrink
-from tools.board.problem import Problem
+from tools.board.problem import Problem, command
 from tools.board.stream import SCRIPT, Streamer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -285,8 +285,7 @@ print((model.selftest(), time.ticks_diff(time.ticks_ms(), start), model.ram, mod
             if not passed:
                 raise Problem(
                     f"{path} computes something else on this board than it should: build the firmware again from a "
-                    "clean "
-                    "checkout; if it stays, please report it with the output of `python -m tools.board info`"
+                    f"clean checkout; if it stays, please report it with the output of `{command()} info`"
                 )
             place = "in place" if in_place else "copied to RAM"
             results.append(f"{path} passed in {milliseconds} ms ({ram:,} bytes of RAM, {place})")
@@ -375,7 +374,7 @@ def run(deployment: Deployment, flash_firmware: bool = True) -> int:
         start = time.monotonic()
         done = step()
         print(f"{number}/{len(steps)} {name:9} {done} ({time.monotonic() - start:.1f} s)", flush=True)
-    print(f"{deployment.board} is ready: `python -m tools.board monitor --port {deployment.port}`, then")
+    print(f"{deployment.board} is ready: `{command()} monitor --port {deployment.port}`, then")
     print("    >>> import rnnpool\n    >>> rnnpool.detect_faces(frame)")
     return 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -222,13 +223,26 @@ class Esptool(Flasher):
         raise Problem(
             "ESP32 boards can't be deployed to yet: build MicroPython for them with "
             "USER_C_MODULES=.../mp_module/micropython.cmake "
-            "and flash it with its own `idf.py flash`; `python -m tools.board put` and `stream` work then"
+            "and flash it with its own `idf.py flash`; put and stream of tools.board work then"
         )
 
 
 FLASHERS: dict[str, Flasher] = {flasher.name: flasher for flasher in (StFlash(), OpenOcd(), Dfu(), Esptool())}
 METHODS = ("auto", *FLASHERS)
 AUTOMATIC = ("st-flash", "openocd", "dfu")
+
+
+def check_installed(method: str) -> None:
+    """Raises Problem if the method's program, or with auto each of them, is missing."""
+    if method not in METHODS:
+        raise Problem(f"{method} is no way to flash: {', '.join(METHODS)}")
+    if method == "auto" and not any(FLASHERS[name].installed() for name in AUTOMATIC):
+        raise Problem(
+            "no program to flash with is installed: `sudo apt-get install stlink-tools` for a board with an ST-LINK, "
+            "or dfu-util for one without"
+        )
+    if method != "auto" and not FLASHERS[method].installed():
+        raise Problem(f"{method} is not installed: `sudo apt-get install {FLASHERS[method].package}`")
 
 
 def write(images: Sequence[Image], method: str) -> str:
@@ -243,11 +257,7 @@ def write(images: Sequence[Image], method: str) -> str:
             return name
         except NoProgrammer as reason:
             reasons.append(str(reason))
-    if not any(FLASHERS[name].installed() for name in AUTOMATIC):
-        raise Problem(
-            "no program to flash with is installed: `sudo apt-get install stlink-tools` for a board with an ST-LINK, "
-            "or dfu-util for one without"
-        )
+    check_installed(method)
     raise Problem("no board to flash:" + "".join(f"\n  {reason}" for reason in reasons))
 
 
@@ -262,3 +272,11 @@ def images_of(folder: Path) -> list[Image]:
         f"{folder} has neither firmware.bin nor firmware0.bin and firmware1.bin: build the firmware first (`make "
         "BOARD=... firmware`)"
     )
+
+
+if __name__ == "__main__":  # make deploy asks before it builds
+    try:
+        check_installed(sys.argv[1])
+    except Problem as problem:
+        print(f"board: {problem}", file=sys.stderr)
+        sys.exit(1)

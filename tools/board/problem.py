@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def command() -> str:
+    """How this program is called so that it can be pasted: by this interpreter, from the folder that we are in."""
+    python = Path(sys.executable)
+    if Path.cwd() == ROOT:
+        return shlex.quote(str(python.relative_to(ROOT) if python.is_relative_to(ROOT) else python)) + " -m tools.board"
+    return f"PYTHONPATH={shlex.quote(str(ROOT))} {shlex.quote(str(python))} -m tools.board"
+
 
 class Problem(Exception):
     """The text is one sentence that says what is wrong, and then what to do about it."""

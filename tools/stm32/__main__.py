@@ -71,6 +71,10 @@ def main() -> int:
         prog="python -m tools.stm32", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    board = commands.add_parser("board", help="check the board's name alone, in the first of these trees that is there")
+    board.add_argument("--mpy", type=Path, action="append", required=True, help="MicroPython's source tree")
+    board.add_argument("--board", required=True)
+    board.add_argument("--variant", default="")
     prepare = commands.add_parser("prepare", help="check the board's name, and have missing libraries fetched")
     prepare.add_argument("--mpy", type=Path, required=True, help="MicroPython's source tree")
     prepare.add_argument("--board", required=True)
@@ -92,7 +96,12 @@ def main() -> int:
     emulate_command.add_argument("--port", type=int, default=5555, help="(default: %(default)s; 0: any)")
     arguments = parser.parse_args()
     try:
-        if arguments.command == "prepare":
+        if arguments.command == "board":
+            for tree in arguments.mpy:
+                if (tree / "ports" / "stm32" / "boards").is_dir():
+                    libraries.check_board(tree, arguments.board, arguments.variant)
+                    break
+        elif arguments.command == "prepare":
             libraries.check_board(arguments.mpy, arguments.board, arguments.variant)
             libraries.ensure(arguments.mpy, arguments.arguments)
         elif arguments.command == "check":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 import subprocess
 from pathlib import Path
@@ -29,13 +30,15 @@ def check_board(mpy: Path, board: str, variant: str) -> None:
         module = ROOT / "mp_module" / "micropython.cmake" if any(port.glob("CMakeLists.txt")) else ROOT
         raise FirmwareError(
             f"{board} is a board of MicroPython's ports/{port.name}, and this is for ports/stm32: build "
-            f"it there with USER_C_MODULES={module} and flash it as that port says; `python -m tools.board put`, info "
-            "and stream work with it then"
+            f"it there with USER_C_MODULES={module} (mp_module/README.md) and flash it as that port says; "
+            "put, info and stream of tools.board work with it then"
         )
     if board not in names:
         f4 = ", ".join(name for name in names if "F4" in name or name.startswith("PYBV1"))
+        near = difflib.get_close_matches(board.upper(), names, n=1, cutoff=0.6) if board else []
         given = f"no board {board} in {upstream}" if board else "which board? make BOARD=NAME firmware"
-        raise FirmwareError(f"{given}; with a Cortex-M4F there are {f4}")
+        meant = f", did you mean {near[0]}?" if near else ""
+        raise FirmwareError(f"{given}{meant}; with a Cortex-M4F there are {f4}")
     ours = OUR_BOARDS / board
     variants = _variants(ours if ours.is_dir() else upstream / board)
     if variant and variant not in variants:
