@@ -23,7 +23,7 @@ from tools.bench.__main__ import golden_image
 from tools.bench.compile import ROOT
 
 if not shutil.which("arm-none-eabi-gcc"):
-    pytest.skip("needs arm-none-eabi-gcc", allow_module_level=True)
+    pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)
 
 
 @pytest.mark.parametrize("make", [networks.tiny, networks.segmented, networks.classifier, networks.others])

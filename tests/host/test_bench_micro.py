@@ -16,7 +16,7 @@ from tools.bench import compile as bench_compile
 from tools.bench.machine import BenchError, Counts, Machine, Program
 
 if not shutil.which("arm-none-eabi-gcc"):
-    pytest.skip("needs arm-none-eabi-gcc", allow_module_level=True)
+    pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)
 
 # name: (assembly, instructions, cycles). `buf` is in r4, word aligned, 256 bytes; r0-r3, lr and s0-s15 may be changed.
 # Cycles counted by hand from the Cortex-M4 manual: P = 2 for a taken branch.
@@ -163,7 +163,7 @@ def test_failure_is_told(tmp_path: Path) -> None:
 def test_instructions_equal_qemu(tmp_path: Path, counts: dict[str, Counts]) -> None:
     qemu = shutil.which("qemu-system-arm")
     if not qemu:
-        pytest.skip("needs qemu-system-arm")
+        pytest.skip("no qemu-system-arm: tools/debian_packages.sh m4")
     elf = build(tmp_path, timer=True)
     command = [qemu, "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0"]
     command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(elf)]

@@ -16,7 +16,7 @@ from tools.bench import compile as bench_compile
 from tools.bench.machine import BenchError, Machine, Program
 
 if not shutil.which("arm-none-eabi-gcc"):
-    pytest.skip("needs arm-none-eabi-gcc", allow_module_level=True)
+    pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)
 
 HERE = Path(__file__).parent
 CASES = 150
@@ -50,7 +50,7 @@ def test_kernels_under_qemu(tmp_path: Path) -> None:
     """A second emulator: an instruction that one of them gets wrong is not missed."""
     qemu = shutil.which("qemu-system-arm")
     if not qemu:
-        pytest.skip("needs qemu-system-arm")
+        pytest.skip("no qemu-system-arm: tools/debian_packages.sh m4")
     command = [qemu, "-M", "netduinoplus2", "-nographic", "-monitor", "none", "-serial", "none"]
     command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(build(tmp_path, 77))]
     result = subprocess.run(command, capture_output=True, text=True, timeout=3000)

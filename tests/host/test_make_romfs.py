@@ -113,7 +113,7 @@ def test_command_line(tmp_path: Path) -> None:
 
 def test_micropython_reads_the_same_files(tmp_path: Path) -> None:
     if not MICROPYTHON.is_file():
-        pytest.skip("no build/unix/micropython (make unix)")
+        pytest.skip("no build/unix/micropython: make unix")
     tree = {"a": b"", "b.bin": bytes(range(256)) * 9, "d": {"e": {"f.py": b"x = 5\n"}, "empty": {}}, "ü": b"1"}
     image = tmp_path / "rom.img"
     image.write_bytes(romfs.build(tree))

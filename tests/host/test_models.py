@@ -54,7 +54,7 @@ def test_cost_on_a_cortex_m4(name: str, cycles: int) -> None:
     assert measured["baseline_cycles"] >= 8 * measured["cycles"]
 
 
-@pytest.mark.skipif(not FACES.is_dir(), reason=f"no images in {FACES}")
+@pytest.mark.skipif(not FACES.is_dir(), reason=f"no {FACES}: these labelled images lie beside the project, not in it")
 def test_engine_equals_reference_on_real_images() -> None:
     path = ROOT / "models" / "face.rnnp"
     model, engine = load(path), Engine(path.read_bytes())
@@ -76,7 +76,9 @@ def test_engine_equals_reference_on_real_images() -> None:
     assert not different
 
 
-@pytest.mark.skipif(not PERSONS.is_dir(), reason=f"no images in {PERSONS}")
+@pytest.mark.skipif(
+    not PERSONS.is_dir(), reason=f"no {PERSONS}: these labelled images lie beside the project, not in it"
+)
 def test_engine_equals_reference_on_real_persons() -> None:
     path = ROOT / "models" / "person.rnnp"
     model, engine = load(path), Engine(path.read_bytes())

@@ -18,7 +18,7 @@ BUILDS = ("qemu", "qemu-nodsp")
 def firmware_of(build: str) -> Path:
     path = ROOT / "build" / build / "firmware.elf"
     if shutil.which("qemu-system-arm") is None:
-        pytest.skip("no qemu-system-arm")
+        pytest.skip("no qemu-system-arm: tools/debian_packages.sh m4")
     if not path.is_file():
         pytest.skip(f"no {path.relative_to(ROOT)} (make {build})")
     return path

@@ -74,7 +74,7 @@ def raw_image(firmware: Path, to: Path) -> Path:
 @pytest.fixture
 def desk(firmware: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     if shutil.which("arm-none-eabi-objcopy") is None:
-        pytest.skip("no arm-none-eabi-objcopy")
+        pytest.skip("no arm-none-eabi-objcopy: tools/debian_packages.sh m4")
     # An older firmware: the same with other words in it.
     old = tmp_path / "old.elf"
     content = firmware.read_bytes()

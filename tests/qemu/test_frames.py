@@ -47,7 +47,7 @@ for index, (name, width, height) in enumerate(frames):
 def frames() -> list[tuple[str, np.ndarray]]:
     """Up to NUM_FRAMES pictures, spread over the validation set, as gray bytes."""
     if not FACES.is_dir():
-        pytest.skip(f"no {FACES}")
+        pytest.skip(f"no {FACES}: these labelled images lie beside the project, not in it")
     paths = sorted(FACES.glob("*.jpg"))
     chosen = paths[:: max(1, len(paths) // NUM_FRAMES)][:NUM_FRAMES]
     return [(f"{i}.raw", np.asarray(Image.open(path).convert("L"))) for i, path in enumerate(chosen)]
