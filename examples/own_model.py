@@ -1,12 +1,13 @@
 # A classifier of your own: is the shelf empty or stocked, the part assembled or not, is there a dog or a vehicle ahead?
 #
-# 1. Take pictures with the camera, light and place that will be used, a hundred for each class, and put them into a
-#    folder for each class: shelf/empty/, shelf/stocked/.
-# 2. On the desktop (make venv sets it up), a quarter of an hour:
+# 1. Take pictures with the camera, light and place that will be used, twenty to two hundred for each class, and put
+#    them into a folder for each class: shelf/empty/, shelf/stocked/.
+# 2. On the desktop (make venv sets it up), a few minutes:
 #
 #        python -m rnnpool_training.classify shelf -o mine.rnnp
 #
-#    says at the end how many pictures that it had not seen it got right, and how much memory the model needs.
+#    says at the end how often it is right, shows which pictures it got wrong, and how much memory the model needs
+#    (docs/classify.md).
 # 3. Copy mine.rnnp to the board, beside this file: mpremote cp mine.rnnp : (used in place, without a copy
 #    in RAM, if it is in ROMFS: docs/api.md).
 import rnnpool

@@ -347,8 +347,9 @@ def test_one_command_for_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
     model = blob.load(out)
     assert model.labels == result["labels"] == ["bars", "disc"] and model.name == "shapes"
     assert result["bytes"] == out.stat().st_size and result["trained on"] == 64
-    assert result["float"]["images"] == 16 and result["float"]["accuracy"] >= 0.8
+    assert result["float"]["images"] == 16 and result["float"]["balanced accuracy"] >= 0.8
     assert result["engine"]["accuracy"] >= result["float"]["accuracy"] - 0.1
+    assert result["engine"]["equals the reference"] and result["chosen"] == "all layers"
     assert any(op.materialize for op in model.ops) and 0 < result["arena"] < 64 * 64 * 4
     assert reference.golden_check(model)
 
@@ -372,7 +373,7 @@ def test_folders_that_cannot_be_used(tmp_path: Path, case: str, capsys: pytest.C
         (tmp_path / "x/disc").rename(tmp_path / "x/Val")
     with pytest.raises(SystemExit) as stop:
         classify.main([str(tmp_path / "x"), "-o", str(tmp_path / "x.rnnp")])
-    assert stop.value.code == 1 and not (tmp_path / "x.rnnp").exists()
+    assert stop.value.code == 2 and not (tmp_path / "x.rnnp").exists() and not (tmp_path / "x.run").exists()
     text = capsys.readouterr().err
     expected = {"nothing": "is not a folder", "one class": "two or more classes", "empty class": "holds no picture",
                 "single": "needs two pictures", "broken": "2 files can't be read: bars/0.png can't be read",

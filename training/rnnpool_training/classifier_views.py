@@ -65,10 +65,18 @@ def presence(boxes: FLOAT, window: tuple[float, float, float, float]) -> float |
 class ClassifierViews:
     """An endless source of batches of random views of pictures."""
 
-    def __init__(self, pictures: list[Picture], seed: int, channels: int, whole: float = 0.35) -> None:
-        """`whole`: part of the views that show all of their picture."""
+    def __init__(
+        self, pictures: list[Picture], seed: int, channels: int, whole: float = 0.35,
+        flips: bool = True, light: bool = True, balanced: bool = False,
+    ) -> None:  # fmt: skip
+        """`whole`: part of the views that show all of their picture.
+
+        `flips`: half of them are mirrored; `light`: colours, contrast and brightness vary; `balanced`: pictures of
+        small classes come as often as those of the largest.
+        """
         self.pictures = pictures
         self.channels, self.whole = channels, whole
+        self.flips, self.light, self.balanced = flips, light, balanced
         self.random = np.random.default_rng(seed)
         self.order: list[int] = []
 
@@ -100,11 +108,25 @@ class ClassifierViews:
                 return window, label, 1.0
         return everything, picture.label, 1.0
 
-    def view(self, height: int, width: int) -> tuple[NDArray[np.uint8], float, float, FLOAT, FLOAT, FLOAT]:
-        """Pixels (height, width, C), label, its weight, and cover, sides and known of Part."""
+    def _next_order(self) -> list[int]:
+        if not self.balanced:
+            return list(self.random.permutation(len(self.pictures)))
+        labels = np.array([p.label for p in self.pictures])
+        classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        most = max(map(len, classes))
+        each = [self.random.permutation(np.resize(self.random.permutation(those), most)) for those in classes]
+        return list(self.random.permutation(np.concatenate(each)))
+
+    def view(
+        self, height: int, width: int, index: int | None = None
+    ) -> tuple[NDArray[np.uint8], float, float, FLOAT, FLOAT, FLOAT]:
+        """Pixels (height, width, C), label, its weight, and cover, sides and known of Part, of a picture or the next.
+
+        All pictures come once, in random order, before the first comes again.
+        """
         if not self.order:
-            self.order = list(self.random.permutation(len(self.pictures)))
-        picture = self.pictures[self.order.pop()]
+            self.order = self._next_order()
+        picture = self.pictures[self.order.pop() if index is None else index]
         pixels = picture.pixels
         image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
         (x, y, w, h), label, weight = self._choose(picture, image.width, image.height)
@@ -114,11 +136,12 @@ class ClassifierViews:
         if picture.boxes is not None:
             boxes, left = visible(picture.boxes, (x, y, w, h))
             boxes = boxes[left > 0] * np.array([dw / w, dh / h, dw / w, dh / h], np.float32)
-        if self.random.random() < 0.5:
+        if self.flips and self.random.random() < 0.5:
             piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             boxes[:, 0] = dw - boxes[:, 0] - boxes[:, 2]
         out = np.full((height, width, self.channels), GREY, np.uint8)
-        out[:dh, :dw] = np.asarray(self._light(piece)).reshape(dh, dw, self.channels)
+        piece = self._light(piece) if self.light else piece
+        out[:dh, :dw] = np.asarray(piece).reshape(dh, dw, self.channels)
         self._erase(out)
         cover, sides = dense_targets(boxes, height, width)
         known = (

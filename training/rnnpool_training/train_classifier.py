@@ -83,7 +83,8 @@ class ClassifierTrainer(Trainer[Part]):
     def batches(self) -> Iterator[list[Part]]:
         """Random views, made by another thread."""
         options = self.options
-        views = ClassifierViews(self.train, options.seed + self.step, self.model.model.config.channels, options.whole)
+        views = ClassifierViews(self.train, options.seed + self.step, self.model.model.config.channels, options.whole,
+                                balanced=options.balanced)  # fmt: skip
         return prefetch(views, self._plan(), options.threads)
 
     def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
@@ -133,6 +134,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
     p.add_argument("--batch", type=int, default=32, help="views a step at 160 pixels")
     p.add_argument("--whole", type=float, default=0.35, help="part of the views that show their whole picture")
+    p.add_argument("--balanced", action="store_true", help="draw pictures of all classes alike")
     p.add_argument("--smoothing", type=float, default=0.1, help="label smoothing")
     p.add_argument("--dense", type=float, default=1.0, help="weight of the auxiliary heads' loss")
     p.add_argument("--dropout", type=float, default=0.2)
