@@ -212,9 +212,9 @@ def dense(op: Dense, x: Map, zero_point: int) -> Map:
     return out
 
 
-def probabilities(logits: list[int]) -> list[int]:
+def probabilities(logits: list[int], shift: int = 0) -> list[int]:
     def exponential(logit: int) -> int:
-        u = ((max(logits) - logit) * 23637 + 8192) >> 14
+        u = (min((max(logits) - logit) * 2**shift, 65535) * 23637 + 8192) >> 14
         assert u < 2**32
         j, f = -u >> 12, -u & 4095
         k = f >> 7

@@ -134,7 +134,8 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
     One in four is `wild`: full-range weights, multipliers, biases and shifts, so that saturation is hit everywhere.
     """
     height, width = (int(n) for n in _random_size(rng))
-    net = Builder(rng, height, width, int(rng.choice([1, 3])), wild=rng.random() < 0.25)
+    zero_point = int(rng.choice([0, 0, rng.integers(-128, 128)]))
+    net = Builder(rng, height, width, int(rng.choice([1, 3])), wild=rng.random() < 0.25, zero_point=zero_point)
     materialized: dict[int, int] = {}  # segment -> operator
     segments = [0]
     spine = [0]  # the frame, then every operator that may get consumers
@@ -175,9 +176,18 @@ class Builder:
     their own number.
     """
 
-    def __init__(self, rng: np.random.Generator, height: int, width: int, channels: int, wild: bool = False) -> None:
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        height: int,
+        width: int,
+        channels: int,
+        wild: bool = False,
+        zero_point: int = 0,
+    ) -> None:
         self.rng = rng
         self.wild = wild
+        self.zero_point = zero_point  # of the frame
         self.shape = (height, width, channels)
         self.ops: list[Op] = []
         self.maps: list[NDArray[Any]] = [sign(_calibration_frame(rng, self.shape))]
@@ -212,6 +222,7 @@ class Builder:
             ops=self.ops,
             max_candidates=max_candidates,
             golden_seed=int(self.rng.integers(0, 2**32)),
+            input_zero_point=self.zero_point,
         )
         set_golden(model)
         return model
@@ -288,7 +299,8 @@ class Builder:
             multiplier = np.full(classes, min(int(2**24 * 3000 / spread), INT32_MAX), np.int32)
         if x.shape[:2] != (1, 1):
             weight = weight.reshape(classes, *x.shape)
-        return self._add(Dense(input=source, weight=weight, bias=bias, multiplier=multiplier))
+        shift = int(self.rng.integers(0, 9))
+        return self._add(Dense(input=source, weight=weight, bias=bias, multiplier=multiplier, shift=shift))
 
     def block(self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False) -> int:
         """An inverted residual; its inner activations are ReLU6-like."""
@@ -499,7 +511,7 @@ class Builder:
         return len(self.ops)
 
     def _input(self, source: int) -> tuple[NDArray[Any], int]:
-        return self.maps[source], 0 if source == 0 else self.ops[source - 1].out_zero_point
+        return self.maps[source], self.zero_point if source == 0 else self.ops[source - 1].out_zero_point
 
     def _weights(self, *shape: int) -> NDArray[np.int8]:
         if self.wild:

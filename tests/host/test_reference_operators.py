@@ -62,7 +62,7 @@ def builder(seed: int, wild: bool, channels: int, low: int = 1) -> networks.Buil
 def check_last(net: networks.Builder) -> None:
     """The last operator of a network on the outputs of those before it."""
     op = net.ops[-1]
-    first, *others = ((net.maps[t], 0 if t == 0 else net.ops[t - 1].out_zero_point) for t in op.reads)
+    first, *others = ((net.maps[t], net.zero_point if t == 0 else net.ops[t - 1].out_zero_point) for t in op.reads)
     want = NAIVE[type(op)](op, *first, *others)  # type: ignore[operator]
     assert net.maps[-1].dtype == want.dtype
     np.testing.assert_array_equal(net.maps[-1], want)

@@ -167,7 +167,6 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
             "pad_left": (3, 255),
             "pad_bottom": (3, 4),
             "pad_right": (3, 64),
-            "in_zero_point": (-1, 1),
             "act_min": (127,),
             "shift": (16, 31, 255),
         },

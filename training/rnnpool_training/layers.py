@@ -46,7 +46,7 @@ def layer(model: Model, index: int) -> Model:
         ops=[replace(op, input=0)],
         golden_seed=model.golden_seed,
         map_channels=0 if pixels else channels,
-        map_zero_point=0 if pixels else model.in_zero_point(index),
+        input_zero_point=model.in_zero_point(index),
     )
     result = cut(result, ())
     set_golden(result)

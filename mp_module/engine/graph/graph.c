@@ -43,7 +43,7 @@ static bool check_inputs(
         }
     }
     int32_t height = model->height, width = model->width, channels = model->channels;
-    int32_t zero_point = rnnp_reads_pixels(model) ? 0 : op->in_zero_point;
+    int32_t zero_point = op->in_zero_point;
     if (op->inputs[0] != 0) {
         const rnnp_op_t *producer = rnnp_op(model, op->inputs[0] - 1u);
         height = producer->out_height;

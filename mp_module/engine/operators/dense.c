@@ -3,6 +3,8 @@
 // DENSE: a classifier's logits, by a head whose window is the whole map.
 #include "conv.h"
 
+#define MAX_SHIFT (8) // logits have 12 fraction bits less the shift: up to 8, or 2048
+
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     return rnnp_check_equal(c, "out_height", op->out_height, 1) && rnnp_check_equal(c, "out_width", op->out_width, 1) &&
         rnnp_check_equal(c, "window height", rnnp_window(op)->height, op->in_height) &&
@@ -12,18 +14,24 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
         rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_LABELS) && rnnp_conv_check(c, op);
 }
 
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    uint32_t inputs = rnnp_window_taps(op) * op->in_channels;
+    return rnnp_check_dense(c, "weight", arrays, op->out_channels, inputs, NULL, 0); // the shift is that of the result
+}
+
 static void step(const rnnp_step_t *s) {
     rnnp_conv_row(s, true);
 }
 
 const rnnp_operator_t rnnp_dense = {
     .task = RNNP_TASK_CLASSIFICATION,
+    .max_shift = MAX_SHIFT,
     .fixed_zero_point = true,
     .unclamped = true,
     .fields_size = sizeof(rnnp_window_t),
     .check = check,
     .layout = rnnp_conv_layout,
-    .check_parameters = rnnp_conv_check_parameters,
+    .check_parameters = check_parameters,
     .timing = rnnp_window_timing,
     .macs = rnnp_conv_macs,
     .scratch = rnnp_conv_scratch,

@@ -152,7 +152,7 @@ def _check_inputs(header: Record, records: list[Record], index: int) -> list[Rec
         "out_height": header["height"],
         "out_width": header["width"],
         "out_channels": header["channels"] or record["in_channels"],  # 0: a layer that reads a map
-        "out_zero_point": 0 if header["channels"] else record["in_zero_point"],
+        "out_zero_point": record["in_zero_point"],
     }
     inputs = [frame if source == 0 else records[source - 1] for source in reads(record)]
     for name in ("height", "width", "channels", "zero_point"):

@@ -19,6 +19,7 @@ MAX_SIDE = 2048  # height and width of an input or a map
 MAX_CHANNELS = 2048
 MAX_INPUTS = 8  # tensors that an operator reads
 MAX_SHIFT = 15
+MAX_DENSE_SHIFT = 8
 MAX_WINDOW = 64  # rows, and columns
 MAX_CONV_ROWS = 16  # of a convolution's window
 MAX_INPUTS_OF_A_CHANNEL = 65536  # weights of one output of a convolution

@@ -74,7 +74,7 @@ class Model:
     golden_seed: int = 1
     golden_crc: int = 0
     map_channels: int = 0  # of the int8 map that a layer reads, 1..2048; else 0
-    map_zero_point: int = 0  # likewise
+    input_zero_point: int = 0  # of the frame's int8 values (bytes less 128), or of that map
 
     @property
     def input_shape(self) -> Shape:
@@ -95,7 +95,7 @@ class Model:
 
     def in_zero_points(self, index: int) -> list[int]:
         """Zero points of the inputs of operator `index`; the first is also the value that it pads with."""
-        return [self.map_zero_point if t == 0 else self.ops[t - 1].out_zero_point for t in self.ops[index].reads]
+        return [self.input_zero_point if t == 0 else self.ops[t - 1].out_zero_point for t in self.ops[index].reads]
 
     def in_zero_point(self, index: int) -> int:
         """That of the first input."""

@@ -66,7 +66,7 @@ def read(blob: bytes | bytearray | memoryview) -> Model:
         golden_seed=header["golden_seed"],
         golden_crc=header["golden_crc"],
         map_channels=0 if header["channels"] else records[0]["in_channels"],
-        map_zero_point=0 if header["channels"] else records[0]["in_zero_point"],
+        input_zero_point=records[0]["in_zero_point"],
     )
 
 

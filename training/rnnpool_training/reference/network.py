@@ -125,7 +125,7 @@ def classify(
 def classify_outputs(model: Model, outputs: Sequence[Integers]) -> list[int]:
     """The probability of each label, Q15, from the operators' outputs. ValueError if the model is no classifier."""
     _check_task(model, Task.CLASSIFICATION)
-    return [int(p) for p in classification.probabilities(outputs[-1].reshape(-1))]
+    return [int(p) for p in classification.probabilities(outputs[-1].reshape(-1), model.ops[-1].shift)]
 
 
 def _check_task(model: Model, task: Task) -> None:

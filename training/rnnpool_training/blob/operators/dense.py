@@ -24,20 +24,23 @@ from .window import WINDOW
 
 @dataclass(eq=False, kw_only=True)
 class Dense(Operator):
-    """A classifier's last operator: a map of at most 16 x 64 to one int16 logit in Q12 a label (sections 2 and 6).
+    """A classifier's last operator: a map of at most 16 x 64 to one int16 logit a label (sections 2 and 6).
+
+    Logits are in Q12 less the shift.
 
     In the middle of a network a dense layer is a Conv whose kernel is the whole map.
     """
 
     kind: ClassVar[Kind] = Kind.DENSE
     result: ClassVar[Task | None] = Task.CLASSIFICATION
+    max_shift: ClassVar[int] = layout.MAX_DENSE_SHIFT  # of the logits: they have 12 fraction bits less the shift
     fixed_zero_point: ClassVar[bool] = True
     unclamped: ClassVar[bool] = True
     own: ClassVar[tuple[Own, ...]] = WINDOW
 
     weight: Int8  # [labels, in], or [labels, h, w, in] of a map
     bias: Int32  # [labels]
-    multiplier: Int32  # [labels], 24 fraction bits: round(2^24 2^12 s_in s_w)
+    multiplier: Int32  # [labels], 24 fraction bits: round(2^24 2^(12 - shift) s_in s_w)
 
     @property
     def out_channels(self) -> int:

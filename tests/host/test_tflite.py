@@ -1,0 +1,224 @@
+"""The TFLite front end: each operator against the same in floating point, refusals, and the models of MLPerf Tiny."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from rnnpool_training import compare, convert, reference
+from rnnpool_training.blob import Model, write
+from rnnpool_training.compile.from_tflite import TABLE, Lowering, lower
+from rnnpool_training.compile.tflite_file import Graph, Operator, Tensor, TFLiteError
+from rnnpool_training.engine import Engine
+
+SEEDS = st.integers(0, 2**32 - 1)
+
+
+class File:
+    """A TFLite graph in the making, and what it computes in floating point, each tensor rounded to its int8."""
+
+    def __init__(self, seed: int, height: int, width: int, channels: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.graph = Graph([], [], [], [])
+        self.values: dict[int, NDArray[np.float64]] = {}
+        frame = self.tensor((1, height, width, channels), 1 / 50, int(self.rng.integers(-128, 128)))
+        self.graph.inputs.append(frame)
+        self.pixels = self.rng.integers(0, 256, (height, width, channels), np.uint8)
+        self.values[frame] = (self.pixels.astype(float) - 128 - self.graph.tensors[frame].zero_point) / 50
+
+    def tensor(self, shape: tuple[int, ...], scale: Any, zero_point: int = 0, data: Any = None) -> int:
+        scales = np.atleast_1d(np.asarray(scale, np.float64))
+        dtype = np.int8 if data is None else data.dtype
+        index = len(self.graph.tensors)
+        points = np.full(scales.shape, zero_point)
+        self.graph.tensors.append(Tensor(index, f"t{index}", shape, dtype, scales, points, data))
+        return index
+
+    def weights(self, shape: tuple[int, ...], axis: int) -> tuple[int, NDArray[np.float64]]:
+        values = self.rng.integers(-127, 128, shape).astype(np.int8)
+        scales = self.rng.uniform(0.002, 0.02, shape[axis])
+        spread = [1] * len(shape)
+        spread[axis] = -1
+        return self.tensor(shape, scales, 0, values), values * scales.reshape(spread)
+
+    def bias(self, source: int, weights: int) -> tuple[int, NDArray[np.float64]]:
+        scales = self.graph.tensors[source].scale * self.graph.tensors[weights].scales
+        values = self.rng.integers(-2000, 2000, scales.size).astype(np.int32)
+        return self.tensor((scales.size,), scales, 0, values), values * scales
+
+    def op(
+        self, kind: str, inputs: list[int], real: NDArray[np.float64], like: int | None = None, **options: Any
+    ) -> int:
+        """An operator whose output is `real`; its scale fits, or is that of tensor `like`."""
+        low, high = min(float(real.min()), 0.0), max(float(real.max()), 0.0)
+        scale = max(high - low, 1e-3) / 230
+        point = int(np.clip(round(-128 + 10 - low / scale), -128, 127))
+        if options.get("FusedActivationFunction") == 1:
+            point, scale = -128, max(high, 1e-3) / 250
+            real = np.maximum(real, 0)
+        if like is not None:
+            scale, point = self.graph.tensors[like].scale, self.graph.tensors[like].zero_point
+        out = self.tensor((1, *real.shape), scale, point)
+        self.graph.operators.append(Operator(len(self.graph.operators), kind, inputs, [out], options))
+        self.values[out] = (np.clip(np.floor(real / scale + 0.5) + point, -128, 127) - point) * scale
+        return out
+
+    def conv(self, source: int, depthwise: bool = False, **options: Any) -> int:
+        rng, x = self.rng, self.values[source]
+        size, stride = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+        outputs = x.shape[2] if depthwise else int(rng.integers(1, 6))
+        shape = (1, size, size, outputs) if depthwise else (outputs, size, size, x.shape[2])
+        weights, w = self.weights(shape, 3 if depthwise else 0)
+        bias, b = self.bias(source, weights)
+        same = min(x.shape[:2]) < size or bool(rng.integers(2))
+        pads = [max((-(-n // stride) - 1) * stride + size - n, 0) if same else 0 for n in x.shape[:2]]
+        padded = np.pad(x, (*((p // 2, p - p // 2) for p in pads), (0, 0)))
+        view = np.lib.stride_tricks.sliding_window_view(padded, (size, size), (0, 1))[::stride, ::stride]
+        real = (np.einsum("hwcij,ijc->hwc", view, w[0]) if depthwise else np.einsum("hwcij,oijc->hwo", view, w)) + b
+        kind = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
+        return self.op(
+            kind, [source, weights, bias], real, StrideH=stride, StrideW=stride, Padding=int(not same), **options
+        )
+
+    def dense(self, source: int, outputs: int, **options: Any) -> int:
+        x = self.values[source]
+        weights, w = self.weights((outputs, x.size), 0)
+        self.graph.tensors[weights].scales = self.graph.tensors[weights].scales[:1]
+        w = self.graph.tensors[weights].data * self.graph.tensors[weights].scales  # type: ignore[operator]
+        bias, b = self.bias(source, weights)
+        b = b if b.size == outputs else np.zeros(outputs)
+        inputs = [source, weights, bias if b.any() and self.graph.tensors[bias].shape[0] == outputs else -1]
+        out = self.op("FULLY_CONNECTED", inputs, w @ x.reshape(-1) + (b if inputs[2] >= 0 else 0), **options)
+        self.values[out] = self.values[out].reshape(1, 1, -1)
+        return out
+
+
+def check(file: File, last: int, most: int = 1) -> None:
+    """The last tensor's int8 values are those of floating point, or next to them."""
+    file.graph.outputs.append(last)
+    lowering = Lowering(file.graph)
+    for op in file.graph.operators:
+        TABLE[op.kind](lowering, op)
+    model = lowering.model()
+    tensor = file.graph.tensors[last]
+    mine = reference.run_input(model, file.pixels)[lowering.number[last] - 1].astype(int) - tensor.zero_point
+    difference = np.abs(mine - np.round(file.values[last].reshape(mine.shape) / tensor.scale))
+    assert difference.max() <= most, difference.max()
+    assert (difference == 0).mean() > 0.9 or difference.size < 40
+
+
+@settings(max_examples=60, deadline=None)
+@given(SEEDS, st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3]), st.booleans(), st.booleans())
+def test_convolutions(seed: int, height: int, width: int, channels: int, depthwise: bool, relu: bool) -> None:
+    file = File(seed, height, width, channels)
+    check(file, file.conv(0, depthwise, FusedActivationFunction=int(relu)))
+
+
+@pytest.mark.parametrize("kind", ["RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE"])
+def test_tables(kind: str) -> None:
+    file = File(1, 9, 8, 3)
+    x = file.values[0]
+    real = {
+        "RELU": np.maximum(x, 0),
+        "RELU6": np.clip(x, 0, 6),
+        "LEAKY_RELU": np.where(x < 0, x * 0.2, x),
+        "LOGISTIC": 1 / (1 + np.exp(-x)),
+        "TANH": np.tanh(x),
+        "HARD_SWISH": x * np.clip(x + 3, 0, 6) / 6,
+        "QUANTIZE": x,
+    }[kind]
+    check(file, file.op(kind, [0], np.asarray(real), Alpha=0.2))
+
+
+def test_operators_of_several_maps() -> None:
+    for seed in range(5):
+        file = File(seed, 8, 7, 3)
+        one = file.op("RELU", [0], np.maximum(file.values[0], 0))
+        two = file.op("TANH", [0], np.tanh(file.values[0]))
+        total = file.op("ADD", [one, two], file.values[one] + file.values[two])
+        both = file.op("CONCATENATION", [total, one], np.concatenate([file.values[total], file.values[one]], 2), Axis=3)
+        axes = file.tensor((2,), [], 0, np.array([1, 2], np.int32))
+        mean = file.op("MEAN", [both, axes], file.values[both].mean((0, 1), keepdims=True))
+        product = file.op("MUL", [both, mean], file.values[both] * file.values[mean])
+        check(
+            file,
+            file.op("RESIZE_NEAREST_NEIGHBOR", [product], file.values[product].repeat(2, 0).repeat(2, 1), product),
+            2,
+        )
+
+
+def test_pools() -> None:
+    file = File(3, 8, 6, 3)
+    windows = file.values[0].reshape(4, 2, 3, 2, 3)
+    options = {"FilterHeight": 2, "FilterWidth": 2, "StrideH": 2, "StrideW": 2, "Padding": 1}
+    largest = file.op("MAX_POOL_2D", [0], windows.max((1, 3)), 0, **options)
+    check(file, largest, 0)
+    file = File(4, 8, 6, 3)
+    mean = file.op("AVERAGE_POOL_2D", [0], file.values[0].reshape(4, 2, 3, 2, 3).mean((1, 3)), 0, **options)
+    check(file, mean)
+
+
+def classifier(seed: int = 1) -> File:
+    file = File(seed, 12, 10, 3)
+    hidden = file.dense(file.conv(0, FusedActivationFunction=1), 9, FusedActivationFunction=1)
+    last = file.dense(hidden, 4)
+    file.graph.outputs.append(file.op("SOFTMAX", [last], file.values[last]))
+    return file
+
+
+def test_a_classifier_runs_in_the_engine() -> None:
+    file = classifier()
+    model: Model = lower(file.graph, "mine", ["a", "b", "c", "d"])
+    run = Engine(write(model)).run(file.pixels, taps=True)
+    logits = run.outputs()[-1].reshape(-1) / 2.0 ** (12 - model.ops[-1].shift)
+    tensor = file.graph.tensors[file.graph.operators[-1].inputs[0]]
+    assert np.abs(logits - file.values[tensor.index].reshape(-1)).max() <= 2 * tensor.scale
+    assert model.labels == ["a", "b", "c", "d"] and model.input_zero_point == file.graph.tensors[0].zero_point
+
+
+def test_what_cannot_be_translated_is_named() -> None:
+    file = classifier()
+    file.graph.operators[0].kind = "TRANSPOSE_CONV"
+    with pytest.raises(TFLiteError, match=r"operator 0, TRANSPOSE_CONV of 12x10x3 and \S+: not supported"):
+        lower(file.graph, "x")
+    file = classifier()
+    with pytest.raises(TFLiteError, match="3 labels, the model has 4 outputs"):
+        lower(file.graph, "x", ["a", "b", "c"])
+    file = classifier()
+    file.graph.operators[0].options["DilationHFactor"] = 2
+    with pytest.raises(TFLiteError, match=r"operator 0, CONV_2D of .*: dilation"):
+        lower(file.graph, "x")
+    file = File(1, 8, 8, 3)
+    file.graph.outputs.append(file.conv(0))
+    with pytest.raises(TFLiteError, match="only classifiers yet"):
+        lower(file.graph, "x")
+
+
+def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for data in (b"", b"x" * 100, b"\x1c\0\0\0TFL3" + b"\xff" * 60):
+        (tmp_path / "bad.tflite").write_bytes(data)
+        with pytest.raises(SystemExit) as caught:
+            convert.main([str(tmp_path / "bad.tflite"), "-o", str(tmp_path / "bad.rnnp")])
+        assert caught.value.code == 1
+        assert "bad.tflite" in capsys.readouterr().err
+        assert not (tmp_path / "bad.rnnp").exists()
+
+
+@pytest.mark.parametrize(("name", "same"), [("vww_96_int8", 99), ("resnet8_int8", 96), ("kws_ref_model", 99)])
+def test_models_of_mlperf_tiny_agree_with_litert(name: str, same: int, tmp_path: Path) -> None:
+    folder = os.environ.get("MLPERF_TINY")
+    if not folder:
+        pytest.skip("MLPERF_TINY does not point to a folder with MLPerf Tiny's .tflite files")
+    pytest.importorskip("ai_edge_litert", reason="pip install ai-edge-litert")
+    file, out = Path(folder) / f"{name}.tflite", tmp_path / "net.rnnp"
+    convert.main([str(file), "-o", str(out)])
+    model = reference_model = Engine(out.read_bytes())
+    pixels = compare.random_inputs(reference_model.input_shape, 100, 7)
+    found = compare.agreement(file, out.read_bytes(), pixels)
+    assert found.same >= same and found.mean < 1.5
+    assert model.golden_check()

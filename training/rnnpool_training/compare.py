@@ -1,0 +1,116 @@
+"""How far a blob is from the TFLite file that it was made of: python -m rnnpool_training.compare MODEL.tflite NET.rnnp.
+
+Both get the same random inputs, or those of a file. Printed are how often the largest logit is the same one, and how
+far logits are from each other, in steps of the TFLite model's last layer. LiteRT (`pip install ai-edge-litert`) runs
+its reference kernels: the optimized ones round in another way. The blob runs in this project's engine.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blob import read as read_blob
+from .compile.tflite_file import TFLiteError, read
+from .engine import Engine
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of the models' answers to the same inputs."""
+
+    inputs: int
+    same: int  # inputs whose largest logit is the same
+    worst: float  # distance of two logits, in steps of the last layer
+    mean: float
+    steps: float  # share of logits that are at most half a step, a rounding, away
+
+
+def random_inputs(shape: tuple[int, int, int], count: int, seed: int) -> NDArray[np.uint8]:
+    """Noise, and noise on smooth gradients, uint8 [count, h, w, c]."""
+    rng = np.random.default_rng(seed)
+    noise = rng.integers(0, 256, (count, *shape))
+    ramps = np.linspace(0, 1, shape[0])[None, :, None, None] * rng.uniform(-255, 255, (count, 1, 1, shape[2]))
+    ramps = ramps + np.linspace(0, 1, shape[1])[None, None, :, None] * rng.uniform(-255, 255, (count, 1, 1, shape[2]))
+    smooth = np.clip(128 + ramps + (noise - 128) * 0.1, 0, 255)
+    return np.where(np.arange(count)[:, None, None, None] % 2, smooth, noise).astype(np.uint8)
+
+
+class LiteRT:
+    """A TFLite model in LiteRT's reference kernels; gives the logits before the softmax."""
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        self.interpreter: Any = Interpreter(
+            str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF, experimental_preserve_all_tensors=True
+        )
+        self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]
+        graph = read(path)
+        last = graph.outputs[0]
+        for op in reversed(graph.operators):
+            if last in op.outputs and op.kind in ("SOFTMAX", "RESHAPE", "DEQUANTIZE"):
+                last = op.inputs[0]
+        self.last = graph.tensors[last]
+
+    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """In steps of the last layer, from its zero point."""
+        if self.input["dtype"] not in (np.int8, np.uint8):
+            raise TFLiteError(f"an input of {np.dtype(self.input['dtype']).name}: int8 or uint8 is needed")
+        x = pixels if self.input["dtype"] == np.uint8 else (pixels ^ 0x80).view(np.int8)
+        self.interpreter.set_tensor(self.input["index"], x[None].reshape(self.input["shape"]))
+        self.interpreter.invoke()
+        values = self.interpreter.get_tensor(self.last.index).reshape(-1).astype(np.float64)
+        return np.asarray(values - int(self.last.zero_points[0]))
+
+
+def agreement(path: Path, blob: bytes, pixels: NDArray[np.uint8]) -> Agreement:
+    """Both models on uint8 [n, h, w, c]. ValueError if shapes differ."""
+    model, engine, other = read_blob(blob), Engine(blob), LiteRT(path)
+    if pixels.shape[1:] != model.input_shape or pixels.dtype != np.uint8:
+        raise ValueError(f"inputs must be uint8 [n, {model.input_shape}], given {pixels.dtype} {pixels.shape}")
+    unit = 2.0 ** (12 - model.ops[-1].shift) * other.last.scale  # of int16, a step
+    low, high = (limit - int(other.last.zero_points[0]) for limit in (-128, 127))
+    same, distances = 0, []
+    for frame in pixels:
+        run = engine.run(frame if frame.shape[2] == 3 else frame[:, :, 0], taps=True)
+        mine = run.outputs()[-1].reshape(-1) / unit
+        theirs = other.logits(frame)
+        same += int(np.argmax(mine) in np.flatnonzero(theirs == theirs.max()))
+        distances.append(np.abs(np.clip(mine, low, high) - theirs))
+    every = np.concatenate(distances)
+    return Agreement(len(pixels), same, float(every.max()), float(every.mean()), float((every <= 0.5).mean()))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.compare", description=(__doc__ or "").split("\n")[0])
+    p.add_argument("tflite", type=Path, help="the TFLite file")
+    p.add_argument("model", type=Path, help="the blob that was made of it")
+    p.add_argument("--inputs", type=Path, help="a .npy file, uint8 [n, h, w, c]; without: random ones")
+    p.add_argument("--count", type=int, default=500, help="random inputs (500)")
+    p.add_argument("--seed", type=int, default=1)
+    options = p.parse_args(arguments)
+    try:
+        blob = options.model.read_bytes()
+        shape = read_blob(blob).input_shape
+        pixels = np.load(options.inputs) if options.inputs else random_inputs(shape, options.count, options.seed)
+        found = agreement(options.tflite, blob, pixels)
+    except ModuleNotFoundError as error:
+        p.exit(1, f"{p.prog}: {error}: pip install tflite ai-edge-litert\n")
+    except (OSError, ValueError, RuntimeError) as error:
+        p.exit(1, f"{p.prog}: {error}\n")
+    print(f"inputs          {found.inputs}")
+    print(f"same answer     {found.same} ({found.same / found.inputs:.1%})")
+    print(f"logits          at most {found.worst:.2f} steps of the last layer apart, {found.mean:.3f} on average")
+    print(f"within a half   {found.steps:.1%} of the logits")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""From networks of elsewhere to a blob's integer graph."""

@@ -1,0 +1,419 @@
+"""From a quantized TFLite graph to a blob's: integers as they are, requantization in this engine's way.
+
+The input's bytes are the model's int8 values plus 128 (uint8: as they are). A final softmax is dropped: `classify` does
+it. Every operator that can't be translated is named with its index and shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..blob import (
+    Add,
+    Concat,
+    Conv,
+    Dense,
+    Depthwise,
+    GlobalAveragePool,
+    Lookup,
+    Model,
+    Mul,
+    Op,
+    Pool,
+    Task,
+    Upsample,
+    layout,
+)
+from ..reference import set_golden
+from .tflite_file import Graph, Operator, Tensor, TFLiteError
+
+Padding = tuple[int, int, int, int]
+Floats = NDArray[np.float64]
+NO_PADDING: Padding = (0, 0, 0, 0)
+SAME = 0  # of the schema's Padding
+LARGEST_LOGIT = 8.0  # of Q12
+CONSTANT_BITS = 12  # fraction bits of a constant output
+
+
+def multipliers(factors: Floats, bits: int, most_shift: int, what: str) -> tuple[NDArray[np.int32], int]:
+    """Factors as `round(2^(bits - shift) factor)` below 2^31, with the smallest shift that does it."""
+    for shift in range(most_shift + 1):
+        found = np.round(factors * 2.0 ** (bits - shift))
+        if found.max() < 2**31:
+            return found.astype(np.int32), shift
+    raise TFLiteError(f"{what}: a factor of {factors.max():g} is too large")
+
+
+class Lowering:
+    """Operators of one graph, one after the other."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.ops: list[Op] = []
+        self.number: dict[int, int] = {}  # of a TFLite tensor: that of the blob's
+        self.pads: dict[int, Padding] = {}  # a tensor that is another one padded, which the next operator does
+        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+            raise TFLiteError(f"{len(graph.inputs)} inputs and {len(graph.outputs)} outputs: one of each is needed")
+        self.number[graph.inputs[0]] = 0
+        self.frame = graph.tensors[graph.inputs[0]]
+
+    # ---- the graph ----
+
+    def tensor(self, index: int) -> Tensor:
+        """One of the graph's tensors."""
+        return self.graph.tensors[index]
+
+    def where(self, op: Operator) -> str:
+        """An operator, for people."""
+        shapes = " and ".join("x".join(map(str, self.tensor(t).shape[1:])) or "-" for t in op.inputs[:2] if t >= 0)
+        return f"operator {op.index}, {op.kind} of {shapes}"
+
+    def fail(self, op: Operator, what: str) -> TFLiteError:
+        """The error for an operator that can't be translated."""
+        return TFLiteError(f"{self.where(op)}: {what}")
+
+    def source(self, op: Operator, which: int = 0) -> int:
+        """The blob's number of an input."""
+        tensor = op.inputs[which]
+        if tensor not in self.number:
+            raise self.fail(op, f"input {which} is a constant, or of an operator that is not there")
+        return self.number[tensor]
+
+    def shape(self, tensor: Tensor) -> tuple[int, int, int]:
+        """Height, width, channels: a vector is a pixel."""
+        inner = tensor.shape[1:]
+        if len(inner) == 1:
+            return 1, 1, inner[0]
+        if len(inner) != 3 or tensor.shape[0] != 1:
+            raise TFLiteError(f"tensor {tensor.index} ({tensor.name}): shape {tensor.shape}, [1, h, w, c] is needed")
+        return inner[0], inner[1], inner[2]
+
+    def constant(self, op: Operator, which: int, dtype: Any) -> NDArray[Any]:
+        """A constant input."""
+        tensor = self.tensor(op.inputs[which])
+        if tensor.data is None or tensor.dtype != dtype:
+            given = "no constant" if tensor.data is None else np.dtype(tensor.dtype).name
+            raise self.fail(op, f"input {which} must be a constant {np.dtype(dtype).name}, is {given}")
+        return tensor.data
+
+    def add(self, op: Operator, made: Op) -> None:
+        """Takes a translated operator."""
+        self.ops.append(made)
+        self.number[op.outputs[0]] = len(self.ops)
+
+    def clamp(self, op: Operator) -> dict[str, Any]:
+        """Zero point of the output and the clamp of the operator's activation."""
+        out = self.tensor(op.outputs[0])
+        if op.activation not in ("NONE", "RELU", "RELU6"):
+            raise self.fail(op, f"activation {op.activation}")
+        low = 0.0 if op.activation != "NONE" else -np.inf
+        high = 6.0 if op.activation == "RELU6" else np.inf
+        limits = [
+            int(np.clip(v if np.isinf(v) else out.zero_point + np.round(v / out.scale), -128, 127)) for v in (low, high)
+        ]
+        return {"out_zero_point": out.zero_point, "act_min": limits[0], "act_max": limits[1]}
+
+    def window(self, op: Operator, size: tuple[int, int]) -> dict[str, Any]:
+        """Strides and padding."""
+        options = op.options
+        if any(options.get(f"Dilation{a}Factor", 1) != 1 for a in "HW"):
+            raise self.fail(op, "dilation")
+        strides = (options["StrideH"], options["StrideW"])
+        pads = self.pads.get(op.inputs[0], NO_PADDING)
+        if options["Padding"] == SAME:
+            if pads != NO_PADDING:
+                raise self.fail(op, "SAME padding behind PAD")
+            height, width, _ = self.shape(self.tensor(op.inputs[0]))
+            out_height, out_width, _ = self.shape(self.tensor(op.outputs[0]))
+            rows = max((out_height - 1) * strides[0] + size[0] - height, 0)
+            columns = max((out_width - 1) * strides[1] + size[1] - width, 0)
+            pads = (rows // 2, columns // 2, rows - rows // 2, columns - columns // 2)
+        return {"stride": strides, "padding": pads}
+
+    def affine(self, op: Operator, weight: NDArray[np.int8], axes: tuple[int, ...]) -> tuple[NDArray[np.int64], Floats]:
+        """Biases with the input's zero point in them, and the factors to real numbers (of an accumulator)."""
+        x, w = self.tensor(op.inputs[0]), self.tensor(op.inputs[1])
+        if (w.zero_points != 0).any():
+            raise self.fail(op, f"weights with the zero point {int(w.zero_points[w.zero_points != 0][0])}, 0 is needed")
+        sums = weight.astype(np.int64).sum(axes)
+        bias = np.zeros(sums.shape, np.int64)
+        if len(op.inputs) > 2 and op.inputs[2] >= 0:
+            bias = self.constant(op, 2, np.int32).astype(np.int64)
+        return bias - x.zero_point * sums, np.broadcast_to(x.scale * w.scales, sums.shape)
+
+    def scaled(self, op: Operator, weight: NDArray[np.int8], axes: tuple[int, ...]) -> dict[str, Any]:
+        """Weights, biases, multipliers and shift of an operator with int8 outputs, and its clamp.
+
+        TFLite rounds twice, which takes more values up: from the last half of an accumulator's unit below a half on.
+        Where nothing is below the zero point, one unit more in the bias does nearly the same.
+        """
+        bias, factors = self.affine(op, weight, axes)
+        factors = factors / self.tensor(op.outputs[0]).scale
+        # Channels whose weights can't move the output by 1/64 are constant: a large bias would cost the multiplier bits
+        # of its own.
+        quiet = factors * np.abs(weight.astype(np.int64)).sum(axes) * 255 < 1 / 64
+        constant = np.round(bias * factors * 2.0**CONSTANT_BITS)
+        bias = np.where(quiet, np.clip(constant, -(1 << 30), 1 << 30), bias).astype(np.int64)
+        factors = np.where(quiet, 2.0**-CONSTANT_BITS, factors)
+        outputs_first = 0 not in axes
+        keep = ~quiet.reshape(-1, *[1] * len(axes)) if outputs_first else ~quiet
+        clamp = self.clamp(op)
+        found, shift = multipliers(factors, 32, layout.MAX_SHIFT, self.where(op))
+        return {
+            "weight": np.where(keep, weight, 0).astype(np.int8),
+            "bias": self.int32(op, bias + (clamp["act_min"] >= clamp["out_zero_point"])),
+            "multiplier": found,
+            "shift": shift,
+            **clamp,
+        }
+
+    # ---- operators ----
+
+    def conv_2d(self, op: Operator) -> None:
+        """CONV_2D."""
+        weight = self.constant(op, 1, np.int8)
+        scaled = self.scaled(op, weight, (1, 2, 3))
+        self.add(op, Conv(input=self.source(op), **scaled, **self.window(op, weight.shape[1:3])))
+
+    def depthwise_conv_2d(self, op: Operator) -> None:
+        """DEPTHWISE_CONV_2D."""
+        weight = self.constant(op, 1, np.int8)[0]
+        channels = self.shape(self.tensor(op.inputs[0]))[2]
+        if weight.shape[2] != channels:
+            raise self.fail(op, f"{weight.shape[2]} filters for {channels} channels: one each is needed")
+        scaled = self.scaled(op, weight, (0, 1))
+        filters = scaled.pop("weight")
+        window = self.window(op, weight.shape[:2])
+        self.add(op, Depthwise(input=self.source(op), filter_weight=filters, **scaled, **window))
+
+    def fully_connected(self, op: Operator) -> None:
+        """FULLY_CONNECTED: logits if it is the last one, else a convolution over the whole map."""
+        height, width, channels = self.map_shape(op)
+        flat = self.constant(op, 1, np.int8)
+        if flat.shape[1] != height * width * channels:
+            raise self.fail(op, f"{flat.shape[1]} weights for {height * width * channels} inputs")
+        weight = flat.reshape(-1, height, width, channels)
+        bias, factors = self.affine(op, flat, (1,))
+        out = self.tensor(op.outputs[0])
+        if self.is_last(op):
+            largest = out.scale * max(127 - out.zero_point, 128 + out.zero_point)
+            shift = max(0, int(np.ceil(np.log2(largest / LARGEST_LOGIT))))
+            if shift > layout.MAX_DENSE_SHIFT:
+                most = LARGEST_LOGIT * 2**layout.MAX_DENSE_SHIFT
+                raise self.fail(op, f"logits up to {largest:g}, {most:g} is the most")
+            multiplier = np.round(factors * 2.0 ** (24 + 12 - shift))
+            if multiplier.max() >= 2**31:
+                raise self.fail(op, f"a factor of {factors.max():g} is too large")
+            weight = flat if (height, width) == (1, 1) else weight
+            made: Op = Dense(
+                input=self.source(op),
+                weight=weight,
+                bias=self.int32(op, bias),
+                multiplier=multiplier.astype(np.int32),
+                shift=shift,
+            )
+        else:
+            scaled = self.scaled(op, weight, (1, 2, 3))
+            made = Conv(input=self.source(op), padding=NO_PADDING, **scaled)
+        self.add(op, made)
+
+    def pool_2d(self, op: Operator) -> None:
+        """AVERAGE_POOL_2D, MAX_POOL_2D."""
+        size = (op.options["FilterHeight"], op.options["FilterWidth"])
+        x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
+        if (x.scale, x.zero_point) != (out.scale, out.zero_point):
+            raise self.fail(op, "input and output of different scales")
+        window, mean = self.window(op, size), op.kind == "AVERAGE_POOL_2D"
+        whole = size == self.shape(x)[:2] and window["padding"] == NO_PADDING
+        if mean and whole and op.activation == "NONE":
+            self.global_average(op, size)
+        else:
+            self.add(op, Pool(input=self.source(op), size=size, mean=mean, **window, **self.clamp(op)))
+
+    def mean(self, op: Operator) -> None:
+        """MEAN over rows and columns."""
+        axes = sorted(int(a) for a in self.constant(op, 1, np.int32).reshape(-1))
+        if axes != [1, 2]:
+            raise self.fail(op, f"axes {axes}, [1, 2] are needed")
+        self.global_average(op, self.shape(self.tensor(op.inputs[0]))[:2])
+
+    def global_average(self, op: Operator, size: tuple[int, int]) -> None:
+        """The mean of each channel."""
+        x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
+        factor = np.array([x.scale / (out.scale * size[0] * size[1])])
+        found, _ = multipliers(factor, 24, 0, self.where(op))
+        clamp = self.clamp(op)
+        found -= out.zero_point == -128  # halves of negative int8 values go down, away from zero, as in TFLite
+        self.add(op, GlobalAveragePool(input=self.source(op), multiplier=found, **clamp))
+
+    def sum(self, op: Operator) -> None:
+        """ADD, CONCATENATION."""
+        out = self.tensor(op.outputs[0])
+        factors = np.array([self.tensor(t).scale / out.scale for t in op.inputs])
+        shift = max(0, int(np.ceil(np.log2((factors.max() + 2**-20) / 4))))
+        sources = [self.source(op, i) for i in range(len(op.inputs))]
+        shapes = {self.tensor(t).shape for t in op.inputs}
+        if op.kind == "ADD" and (len(sources) != 2 or len(shapes) != 1):
+            raise self.fail(op, "two maps of one shape are needed")
+        if op.kind == "CONCATENATION" and op.options.get("Axis") not in (3, -1):
+            raise self.fail(op, f"axis {op.options.get('Axis')}, 3 is needed")
+        if shift > layout.MAX_SHIFT or len(sources) > layout.MAX_INPUTS:
+            raise self.fail(op, f"{len(sources)} inputs, a factor of {factors.max():g}")
+        weights = np.round(factors * 2.0 ** (20 - shift)).astype(np.int32)
+        cls = Add if op.kind == "ADD" else Concat
+        self.add(op, cls(input=sources[0], others=tuple(sources[1:]), weights=weights, shift=shift, **self.clamp(op)))
+
+    def mul(self, op: Operator) -> None:
+        """MUL by a vector of channels."""
+        one, two = (self.shape(self.tensor(t)) for t in op.inputs)
+        first, second = (1, 0) if one[:2] == (1, 1) != two[:2] else (0, 1)
+        vector = (one, two)[second]
+        if vector[:2] != (1, 1) or one[2] != two[2]:
+            raise self.fail(op, "a map and a vector of its channels are needed")
+        out = self.tensor(op.outputs[0])
+        factor = np.array([self.tensor(op.inputs[0]).scale * self.tensor(op.inputs[1]).scale / out.scale])
+        found, shift = multipliers(factor, 32, Mul.max_shift, self.where(op))
+        sources = (self.source(op, first), self.source(op, second))
+        self.add(op, Mul(input=sources[0], others=sources[1:], multiplier=found, shift=shift, **self.clamp(op)))
+
+    def table(self, op: Operator) -> None:
+        """Any pointwise function, and a change of scale."""
+        x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
+        real = np.asarray((np.arange(-128, 128) - x.zero_point) * x.scale, np.float64)
+        alpha = op.options.get("Alpha", 0.0)
+        functions: dict[str, Callable[[Floats], NDArray[Any]]] = {
+            "QUANTIZE": lambda v: v,
+            "RELU": lambda v: np.maximum(v, 0),
+            "RELU6": lambda v: np.minimum(np.maximum(v, 0), 6),
+            "LEAKY_RELU": lambda v: np.where(v < 0, alpha * v, v),
+            "LOGISTIC": lambda v: 1 / (1 + np.exp(-v)),
+            "TANH": np.tanh,
+            "HARD_SWISH": lambda v: v * np.minimum(np.maximum(v + 3, 0), 6) / 6,
+        }
+        y = out.zero_point + np.floor(functions[op.kind](real) / out.scale + 0.5)
+        table = np.clip(y, -128, 127).astype(np.int8)
+        if np.array_equal(table, np.arange(-128, 128)):  # uint8 to int8
+            self.number[op.outputs[0]] = self.source(op)
+        else:
+            self.add(op, Lookup(input=self.source(op), table=table, out_zero_point=out.zero_point))
+
+    def quantize(self, op: Operator) -> None:
+        """QUANTIZE: of a float input nothing is left of it."""
+        if op.inputs[0] == self.frame.index and self.frame.dtype == np.float32:
+            self.frame = self.tensor(op.outputs[0])
+            self.number[op.outputs[0]] = 0
+        else:
+            self.table(op)
+
+    def pad(self, op: Operator) -> None:
+        """PAD, which the next operator does."""
+        amounts = self.constant(op, 1, np.int32)
+        if amounts.shape != (4, 2) or amounts[0].any() or amounts[3].any():
+            raise self.fail(op, "only rows and columns can be padded")
+        (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
+        self.pads[op.outputs[0]] = (top, left, bottom, right)
+        self.number[op.outputs[0]] = self.source(op)
+
+    def upsample(self, op: Operator) -> None:
+        """RESIZE_NEAREST_NEIGHBOR by a whole number."""
+        one, two = self.shape(self.tensor(op.inputs[0])), self.shape(self.tensor(op.outputs[0]))
+        factor = two[0] // one[0]
+        if one[0] * factor != two[0] or one[1] * factor != two[1] or op.options.get("AlignCorners"):
+            raise self.fail(op, f"to {two[0]}x{two[1]}: a whole factor is needed")
+        zero_point = self.tensor(op.outputs[0]).zero_point
+        self.add(op, Upsample(input=self.source(op), factor=factor, out_zero_point=zero_point))
+
+    def same(self, op: Operator) -> None:
+        """RESHAPE of a map to a vector, and what changes nothing; a last SOFTMAX."""
+        self.number[op.outputs[0]] = self.source(op)
+        if op.kind == "SOFTMAX" and op.outputs[0] != self.graph.outputs[0]:
+            raise self.fail(op, "only the last operator can be one")
+
+    # ---- helpers ----
+
+    def int32(self, op: Operator, values: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Values that must fit."""
+        if np.abs(values).max() >= 2**31:
+            raise self.fail(op, f"a bias of {int(values[np.abs(values).argmax()])} with the input's zero point in it")
+        return values.astype(np.int32)
+
+    def map_shape(self, op: Operator) -> tuple[int, int, int]:
+        """The shape of the map that an operator's first input is, whatever it was reshaped to."""
+        number = self.source(op)
+        if number == 0:
+            return self.shape(self.frame)
+        return self.model().shapes()[number - 1]
+
+    def is_last(self, op: Operator) -> bool:
+        """Whether nothing follows but softmax and changes of shape."""
+        tensor = op.outputs[0]
+        if op.activation != "NONE":
+            return False
+        for other in self.graph.operators[op.index + 1 :]:
+            if tensor in other.inputs:
+                if other.kind not in ("SOFTMAX", "RESHAPE", "SQUEEZE", "DEQUANTIZE"):
+                    return False
+                tensor = other.outputs[0]
+        return tensor == self.graph.outputs[0]
+
+    def model(self, name: str = "tflite", labels: list[str] | None = None) -> Model:
+        """The blob's model of the operators so far."""
+        height, width, channels = self.shape(self.frame)
+        return Model(
+            task=Task.CLASSIFICATION,
+            name=name,
+            labels=labels or [],
+            height=height,
+            width=width,
+            channels=channels,
+            ops=self.ops,
+            input_zero_point=self.frame.zero_point,
+        )
+
+
+TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
+    "CONV_2D": Lowering.conv_2d,
+    "DEPTHWISE_CONV_2D": Lowering.depthwise_conv_2d,
+    "FULLY_CONNECTED": Lowering.fully_connected,
+    "AVERAGE_POOL_2D": Lowering.pool_2d,
+    "MAX_POOL_2D": Lowering.pool_2d,
+    "MEAN": Lowering.mean,
+    "ADD": Lowering.sum,
+    "CONCATENATION": Lowering.sum,
+    "MUL": Lowering.mul,
+    "PAD": Lowering.pad,
+    "RESIZE_NEAREST_NEIGHBOR": Lowering.upsample,
+    "QUANTIZE": Lowering.quantize,
+    **dict.fromkeys(("RESHAPE", "SQUEEZE", "SOFTMAX", "DEQUANTIZE"), Lowering.same),
+    **dict.fromkeys(("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH"), Lowering.table),
+}
+
+
+def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
+    """The blob's model of a quantized classifier, with its golden value. TFLiteError names what can't be translated.
+
+    labels: None for "class 0", ...
+    """
+    lowering = Lowering(graph)
+    unknown = [op for op in graph.operators if op.kind not in TABLE]
+    if unknown:
+        raise TFLiteError("; ".join(f"{lowering.where(op)}: not supported" for op in unknown))
+    for op in graph.operators:
+        padded = [t for t in op.inputs if t in lowering.pads]
+        if padded and op.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            raise lowering.fail(op, "reads a padded map, which only convolutions do")
+        TABLE[op.kind](lowering, op)
+    if lowering.shape(lowering.frame)[2] not in (1, 3):
+        raise TFLiteError(f"an input of {lowering.shape(lowering.frame)}: 1 or 3 channels are needed")
+    if not lowering.ops or not isinstance(lowering.ops[-1], Dense):
+        raise TFLiteError("the last operator must be a FULLY_CONNECTED, with or without SOFTMAX: only classifiers yet")
+    count = lowering.ops[-1].out_channels
+    if labels is not None and len(labels) != count:
+        raise TFLiteError(f"{len(labels)} labels, the model has {count} outputs")
+    model = lowering.model(name, labels or [f"class {i}" for i in range(count)])
+    set_golden(model)
+    return model

@@ -1,0 +1,149 @@
+"""A TFLite file as plain values: operators, tensors, options. The `tflite` package knows the schema."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TYPES = {0: np.float32, 2: np.int32, 3: np.uint8, 4: np.int64, 7: np.int16, 9: np.int8}
+_ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
+_OPTIONS = {
+    "CONV_2D": "Conv2DOptions",
+    "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "AVERAGE_POOL_2D": "Pool2DOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "ADD": "AddOptions",
+    "MUL": "MulOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "MEAN": "ReducerOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+}
+
+
+class TFLiteError(ValueError):
+    """A file that is no TFLite model, or a model that can't be a blob."""
+
+
+@dataclass
+class Tensor:
+    """One tensor. Scales and zero points: one, or one a channel; none if it is not quantized."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any  # numpy's, or None for one that has no place here
+    scales: NDArray[np.float64]
+    zero_points: NDArray[np.int64]
+    data: NDArray[Any] | None  # of a constant
+
+    @property
+    def scale(self) -> float:
+        """The only scale."""
+        if self.scales.size != 1:
+            raise TFLiteError(f"tensor {self.index} ({self.name}): {self.scales.size} scales, 1 is needed")
+        return float(self.scales[0])
+
+    @property
+    def zero_point(self) -> int:
+        """The only zero point, as that of int8 (uint8's less 128)."""
+        _ = self.scale
+        return int(self.zero_points[0]) - (128 if self.dtype == np.uint8 else 0)
+
+
+@dataclass
+class Operator:
+    """One operator. Options are the schema's, by their method names' results."""
+
+    index: int
+    kind: str
+    inputs: list[int]
+    outputs: list[int]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def activation(self) -> str:
+        """NONE, RELU, RELU6, ..."""
+        number = self.options.get("FusedActivationFunction", 0)
+        return _ACTIVATIONS.get(number, f"activation {number}")
+
+
+@dataclass
+class Graph:
+    """The main subgraph."""
+
+    tensors: list[Tensor]
+    operators: list[Operator]
+    inputs: list[int]
+    outputs: list[int]
+
+
+def _array(value: Any, dtype: Any) -> NDArray[Any]:
+    # The package gives 0 for an empty vector.
+    return np.array([] if isinstance(value, int) else value, dtype)
+
+
+def _options(op: Any, kind: str) -> dict[str, Any]:
+    import tflite
+
+    name, table = _OPTIONS.get(kind), op.BuiltinOptions()
+    if name is None or table is None:
+        return {}
+    options = getattr(tflite, name)()
+    options.Init(table.Bytes, table.Pos)
+    found = {}
+    for method in dir(options):
+        if method[0].isupper() and method != "Init" and not method.startswith(("GetRoot", name)):
+            try:
+                found[method] = getattr(options, method)()
+            except TypeError:  # wants arguments
+                continue
+    return found
+
+
+def read(path: str | Path) -> Graph:
+    """The graph in a file. TFLiteError or OSError."""
+    import tflite
+
+    data = Path(path).read_bytes()
+    if data[4:8] != b"TFL3":
+        raise TFLiteError(f"{path}: no TFLite model: bytes 4..8 are {data[4:8]!r}, not b'TFL3'")
+    try:
+        model = tflite.Model.GetRootAsModel(data, 0)
+        graph = model.Subgraphs(0)
+        names = {number: name for name, number in vars(tflite.BuiltinOperator).items() if isinstance(number, int)}
+        tensors = [_tensor(model, graph.Tensors(i), i) for i in range(graph.TensorsLength())]
+        operators = []
+        for i in range(graph.OperatorsLength()):
+            op = graph.Operators(i)
+            code = model.OperatorCodes(op.OpcodeIndex())
+            number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+            kind = names.get(number, f"operator {number}")
+            inputs, outputs = _array(op.InputsAsNumpy(), np.int64), _array(op.OutputsAsNumpy(), np.int64)
+            operators.append(Operator(i, kind, inputs.tolist(), outputs.tolist(), _options(op, kind)))
+        ends = (_array(graph.InputsAsNumpy(), np.int64).tolist(), _array(graph.OutputsAsNumpy(), np.int64).tolist())
+    except TFLiteError:
+        raise
+    except Exception as error:  # the package follows offsets wherever they lead
+        raise TFLiteError(f"{path}: damaged: {type(error).__name__}: {error}") from error
+    return Graph(tensors, operators, *ends)
+
+
+def _tensor(model: Any, tensor: Any, index: int) -> Tensor:
+    quantization = tensor.Quantization()
+    scales = _array(quantization.ScaleAsNumpy() if quantization else 0, np.float64)
+    zero_points = _array(quantization.ZeroPointAsNumpy() if quantization else 0, np.int64)
+    shape = tuple(int(n) for n in _array(tensor.ShapeAsNumpy(), np.int64))
+    dtype = _TYPES.get(tensor.Type())
+    raw = _array(model.Buffers(tensor.Buffer()).DataAsNumpy(), np.uint8)
+    name = (tensor.Name() or b"").decode(errors="replace")
+    data = None
+    if raw.size and dtype is not None:
+        values = np.frombuffer(raw.tobytes(), dtype)
+        if values.size != np.prod(shape, dtype=np.int64):
+            raise TFLiteError(f"tensor {index} ({name}): {values.size} values, shape {shape}")
+        data = values.reshape(shape)
+    return Tensor(index, name, shape, dtype, scales, zero_points, data)

@@ -1,0 +1,41 @@
+"""From a quantized TFLite classifier to a blob: python -m rnnpool_training.convert model_int8.tflite -o net.rnnp.
+
+The integers stay as they are; what differs from TFLite's own kernels is the rounding between two steps of an activation
+(rnnpool_training.compare says how much). Frames for the model are its int8 input plus 128, or its uint8 input.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from .blob import write
+from .compile.from_tflite import lower
+from .compile.tflite_file import read
+from .planner import plan
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    p = argparse.ArgumentParser(prog="python -m rnnpool_training.convert", description=(__doc__ or "").split("\n")[0])
+    p.add_argument("model", type=Path, help="a .tflite file, quantized to int8")
+    p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
+    p.add_argument("--name", help="the model's name; without: the file's")
+    p.add_argument("--labels", type=Path, help="a text file with a label a line; without: class 0, class 1, ...")
+    options = p.parse_args(arguments)
+    try:
+        labels = options.labels.read_text().splitlines() if options.labels else None
+        name = options.name or options.model.stem.encode()[:31].decode(errors="ignore")
+        model = plan(lower(read(options.model), name, labels))
+        data = write(model)
+        options.out.write_bytes(data)
+    except ModuleNotFoundError as error:
+        p.exit(1, f"{p.prog}: {error}: pip install tflite\n")
+    except (OSError, ValueError, RuntimeError) as error:
+        p.exit(1, f"{p.prog}: {error}\n")
+    shape = " x ".join(map(str, model.input_shape))
+    print(f"{options.out}: {len(model.ops)} operators, {shape} to {len(model.labels)} labels, {len(data):,} bytes")
+
+
+if __name__ == "__main__":
+    main()
