@@ -144,9 +144,10 @@ class Model:
 
         Abandons an image that was begun with begin().
 
-        Errors: ValueError: wrong length, size, format or limit, all with the numbers; arena, frame or source overlap; a
-        model that classifies. TypeError. MemoryError: a frame that needs more arena than there is. RuntimeError: the
-        model is in use (called from a callback during its own inference), or a callback changed its source or arena.
+        Errors: ValueError: wrong length, size, format or limit, all with the numbers; arena, frame, out or source
+        overlap; a model that classifies. TypeError. MemoryError: a frame that needs more arena than there is.
+        RuntimeError: the model is in use (called from a callback during its own inference), or a callback changed its
+        source or arena.
         """
 
     @overload
@@ -304,8 +305,8 @@ class _Layer:
         Returns whether `out` was written. A row can make several: call feed(None, out) until it returns False, before
         the next row comes.
 
-        Errors: ValueError: wrong length; row or out lies in the arena. TypeError. RuntimeError: output rows are left;
-        the operator is in use; its source or arena was changed.
+        Errors: ValueError: wrong length; row, out, arena or source overlap. TypeError. RuntimeError: output rows are
+        left; the operator is in use; its source or arena was changed.
         """
 
     def selftest(self) -> bool:

@@ -21,22 +21,23 @@ mp_obj_t rnnpool_arena_of_board(void) {
 // The aligned part of the caller's buffer.
 static void look_up(const rnnpool_arena_t *arena, uint8_t **data, size_t *size) {
     mp_buffer_info_t buffer;
-    mp_get_buffer_raise(arena->owner, &buffer, MP_BUFFER_RW);
+    rnnpool_memory_look_up(&arena->memory, &buffer, MP_BUFFER_RW);
     size_t skip = -(uintptr_t)buffer.buf % RNNP_ALIGNMENT;
     *data = (uint8_t *)buffer.buf + skip;
     *size = buffer.len < skip ? 0 : buffer.len - skip;
 }
 
 void rnnpool_arena_init(rnnpool_arena_t *arena, mp_obj_t owner) {
-    *arena = (rnnpool_arena_t){ .owner = MP_OBJ_NULL };
+    *arena = (rnnpool_arena_t){ .block = NULL };
+    arena->memory.owner = MP_OBJ_NULL;
     if (owner != mp_const_none) {
-        arena->owner = owner;
+        rnnpool_memory_init(&arena->memory, owner);
         look_up(arena, &arena->data, &arena->size);
     }
 }
 
 bool rnnpool_arena_acquire(rnnpool_arena_t *arena) {
-    if (arena->owner == MP_OBJ_NULL) {
+    if (arena->memory.owner == MP_OBJ_NULL) {
         return true;
     }
     uint8_t *data;
@@ -53,11 +54,11 @@ void rnnpool_arena_reserve(rnnpool_arena_t *arena, size_t bytes) {
     if (arena->size >= bytes) {
         return;
     }
-    if (arena->owner == BOARD_ARENA) {
+    if (arena->memory.owner == BOARD_ARENA) {
         // Nobody asked for the board's memory, so the heap may do what it is too small for.
         rnnpool_arena_init(arena, mp_const_none);
     }
-    if (arena->owner != MP_OBJ_NULL) {
+    if (arena->memory.owner != MP_OBJ_NULL) {
         rnnp_error_t error = { .status = RNNP_ERROR_ARENA,
             .op = -1,
             .what = "arena",

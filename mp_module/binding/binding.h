@@ -7,7 +7,7 @@
 //   detect.c      its detect, classify, begin, feed, ...    frame.c    arguments that describe a frame
 //   run.c         one image through a model                 results.c  detections, probabilities as Python objects
 //   builtin.c     models by name, detect_faces, ...         errors.c   engine errors as exceptions
-//   layer.c       single operators: Conv2D, RNNPool, ...
+//   layer.c       single operators: Conv2D, RNNPool, ...       memory.c  whose memory it is, overlaps, the C stack
 //
 // What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
 // it and leaves every object usable. Memory of scripts (blob, arena, frame) is looked up again whenever a script may have
@@ -46,12 +46,42 @@ MP_NORETURN void rnnpool_raise(const rnnp_error_t *error);
 // Allocates `bytes` bytes on the GC heap at a multiple of RNNP_ALIGNMENT; raises MemoryError("needs .. bytes, .. free ..").
 void *rnnpool_allocate(size_t bytes);
 
+// ---- memory.c
+
+// What a call may need of the C stack below the point where it checks, with a margin; the engine's functions do not check for
+// themselves. Measured: docs/design.md.
+#ifndef RNNPOOL_STACK_BYTES
+#ifdef __SANITIZE_ADDRESS__
+#define RNNPOOL_STACK_BYTES (16 * 1024) // frames are padded
+#else
+#define RNNPOOL_STACK_BYTES (640 * sizeof(void *))
+#endif
+#endif
+
+// Raises RuntimeError ("maximum recursion depth exceeded") if there is less than that.
+void rnnpool_check_stack(void);
+
+bool rnnpool_overlap(const void *a, size_t a_size, const void *b, size_t b_size);
+
+// A script's buffer that is kept for later. A memoryview has nothing but an address: once the bytearray that it is a view of has
+// grown, that may be another object's memory. So what is kept is the bytearray, and which part of it.
+typedef struct _rnnpool_memory_t {
+    mp_obj_t owner; // an object with the buffer protocol
+    size_t offset; // bytes, in the owner's buffer
+    size_t size; // SIZE_MAX: all that there is
+} rnnpool_memory_t;
+
+void rnnpool_memory_init(rnnpool_memory_t *memory, mp_obj_t buffer);
+
+// Where the memory is now; it may have become shorter. Raises TypeError if the owner has no such buffer.
+void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *buffer, mp_uint_t flags);
+
 // ---- source.c
 
 // A blob's bytes. They stay where they are (a script's buffer, a file in ROMFS, the firmware) if they lie at a multiple of
 // RNNP_ALIGNMENT, else they are copied to the heap.
 typedef struct _rnnpool_source_t {
-    mp_obj_t owner; // the object that has the buffer; MP_OBJ_NULL if `data` belongs to the firmware or to `copy`
+    rnnpool_memory_t memory; // its owner is MP_OBJ_NULL if `data` belongs to the firmware or to `copy`
     uint8_t *copy; // head of the copy on the heap, NULL if used in place
     const uint8_t *data; // at a multiple of RNNP_ALIGNMENT
     size_t size; // readable bytes, maybe more than the blob
@@ -72,7 +102,7 @@ bool rnnpool_source_acquire(rnnpool_source_t *source);
 // ---- arena.c
 
 typedef struct _rnnpool_arena_t {
-    mp_obj_t owner; // the caller's buffer, or MP_OBJ_NULL for a block of our own on the heap
+    rnnpool_memory_t memory; // the caller's buffer; its owner is MP_OBJ_NULL for a block of our own on the heap
     uint8_t *block; // head of our own block, NULL if there is none
     uint8_t *data; // at a multiple of RNNP_ALIGNMENT
     size_t size; // usable bytes
@@ -103,6 +133,7 @@ typedef struct _rnnpool_model_obj_t {
     rnnp_run_t run; // the image on its way, if `begun`
     uint32_t ram; // arena bytes for the largest frame so far
     uint32_t state_offset, state_size; // of the run's state in the arena
+    uint32_t image; // number of the last one that was begun
     uint32_t seal; // fingerprint of what must not change while an image is on its way (run.c)
     bool valid; // false: the source failed its check; the next use checks it again
     bool begun; // an image was begun and not abandoned
@@ -148,11 +179,15 @@ uint16_t rnnpool_q15_from_arg(mp_obj_t value, qstr name, uint16_t otherwise);
 
 // ---- run.c
 
-// Raises RuntimeError if the model is in use (a callback called during inference has called it).
+// Raises RuntimeError if the model is in use (a callback called during inference has called it), or the C stack is too short.
 void rnnpool_run_check_idle(const rnnpool_model_obj_t *self);
 
 // Starts an image, or with frame NULL a layer's input map; abandons one that was begun before.
 void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uint16_t threshold);
+
+// Raises ValueError if a script's buffer lies in the model's arena or source, or in `other` (NULL: none), which the text names.
+void rnnpool_run_check_apart(const rnnpool_model_obj_t *self, const mp_buffer_info_t *buffer, qstr name,
+    const mp_buffer_info_t *other, qstr other_name);
 
 // Pushes `count` rows from the start of `pixels`. Handles pending events (Ctrl-C, scheduled functions) after each row. An
 // exception abandons the image.
@@ -173,7 +208,7 @@ void rnnpool_run_check(rnnpool_model_obj_t *self);
 typedef struct _rnnpool_request_t {
     uint16_t iou; // Q15
     uint16_t max; // 1..RNNPOOL_MAX_RESULTS
-    mp_obj_t out; // None: a list; else a writable buffer for records
+    rnnpool_memory_t out; // its owner is None: a list; else a writable buffer for records
 } rnnpool_request_t;
 
 // Raises TypeError or ValueError for bad arguments: call it before the inference, not after.
@@ -183,14 +218,17 @@ void rnnpool_request_from_args(
 // Detections of the finished image as a list, or as records in the request's buffer, then their number.
 mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *request);
 
-// Raises TypeError or ValueError if `out` is not None and no writable buffer for the probabilities.
-void rnnpool_check_probabilities_out(const rnnp_model_t *model, mp_obj_t out);
+// Raises TypeError or ValueError if `out` is not None and no writable buffer for the probabilities; fills `memory`.
+void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnp_model_t *model, mp_obj_t out);
+
+// Raises ValueError if `out` (not None) shares memory with the model or the frame. To be called once the arena is known.
+void rnnpool_check_out(const rnnpool_model_obj_t *self, const rnnpool_memory_t *out, mp_obj_t pixels);
 
 // Probabilities of the finished image: `values` has room for num_labels of them. Raises RuntimeError if rows are missing.
 void rnnpool_get_probabilities(const rnnpool_model_obj_t *self, uint16_t *values);
 
 // The same as a tuple of floats, or as int16 in Q15 in the buffer `out`, then their number.
-mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, mp_obj_t out);
+mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t *out);
 
 mp_obj_t rnnpool_float_from_q15(uint16_t value);
 
@@ -205,7 +243,7 @@ MP_DECLARE_CONST_FUN_OBJ_1(rnnpool_model_selftest_obj);
 
 // All of classify() but its result: the arguments' `out` is returned, or with NULL not allowed. Returns the model.
 rnnpool_model_obj_t *rnnpool_model_run_classifier(
-    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, mp_obj_t *out);
+    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_memory_t *out);
 
 mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 

@@ -49,13 +49,14 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
         &request, &self->model, vals[ARG_iou].u_obj, vals[ARG_max_faces].u_int, vals[ARG_out].u_obj);
 
     rnnpool_run_begin(self, &frame, threshold);
+    rnnpool_check_out(self, &request.out, vals[ARG_frame].u_obj);
     rnnpool_run_push(self, vals[ARG_frame].u_obj, frame.height);
     return rnnpool_results(self, &request);
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj, 1, rnnpool_model_detect);
 
 rnnpool_model_obj_t *rnnpool_model_run_classifier(
-    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, mp_obj_t *out) {
+    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_memory_t *out) {
     enum { ARG_frame, ARG_width, ARG_height, ARG_format, ARG_out };
     static const mp_arg_t allowed_args[] = {
         { MP_QSTR_frame, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
@@ -76,19 +77,21 @@ rnnpool_model_obj_t *rnnpool_model_run_classifier(
     rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, vals[ARG_width].u_int, vals[ARG_height].u_int,
         vals[ARG_format].u_obj);
     if (out != NULL) {
-        *out = vals[ARG_out].u_obj;
-        rnnpool_check_probabilities_out(&self->model, *out);
+        rnnpool_probabilities_out(out, &self->model, vals[ARG_out].u_obj);
     }
     rnnpool_run_begin(self, &frame, 0);
+    if (out != NULL) {
+        rnnpool_check_out(self, out, vals[ARG_frame].u_obj);
+    }
     rnnpool_run_push(self, vals[ARG_frame].u_obj, frame.height);
     return self;
 }
 
 // classify(frame, *, width=0, height=0, format=None, out=None)
 static mp_obj_t model_classify(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
-    mp_obj_t out;
+    rnnpool_memory_t out;
     rnnpool_model_obj_t *self = rnnpool_model_run_classifier(n_args, args, kw_args, &out);
-    return rnnpool_probabilities(self, out);
+    return rnnpool_probabilities(self, &out);
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj, 1, model_classify);
 
@@ -152,8 +155,9 @@ static mp_obj_t model_result(size_t n_args, const mp_obj_t *args, mp_map_t *kw_a
     check_detector(self, vals[ARG_iou].u_obj != mp_const_none || vals[ARG_max_faces].u_int != 0);
     rnnpool_run_check(self);
     if (is_classifier(self)) {
-        rnnpool_check_probabilities_out(&self->model, vals[ARG_out].u_obj);
-        return rnnpool_probabilities(self, vals[ARG_out].u_obj);
+        rnnpool_memory_t out;
+        rnnpool_probabilities_out(&out, &self->model, vals[ARG_out].u_obj);
+        return rnnpool_probabilities(self, &out);
     }
     rnnpool_request_t request;
     rnnpool_request_from_args(

@@ -66,15 +66,24 @@ void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model) {
     }
 }
 
+// Whether the output's values are int16.
+static bool is_wide(const rnnp_op_info_t *info) {
+    return info->kind == RNNP_DENSE || info->kind == RNNP_DETECT_HEAD;
+}
+
 static size_t out_row_bytes(const rnnp_op_info_t *info) {
-    bool wide = info->kind == RNNP_DENSE || info->kind == RNNP_DETECT_HEAD;
-    return (size_t)info->width * info->channels * (wide ? sizeof(int16_t) : sizeof(int8_t));
+    return (size_t)info->width * info->channels * (is_wide(info) ? sizeof(int16_t) : sizeof(int8_t));
 }
 
 static void check_typecode(int typecode, bool wide, qstr name) {
-    if (typecode != BYTEARRAY_TYPECODE && typecode != 'B' && typecode != 'b' && !(wide && typecode == 'h')) {
-        mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must hold bytes, not items '%c'"), name, typecode);
+    if (typecode == BYTEARRAY_TYPECODE || typecode == 'B' || typecode == 'b' || (wide && typecode == 'h')) {
+        return;
     }
+    if (wide) {
+        mp_raise_msg_varg(
+            &mp_type_TypeError, MP_ERROR_TEXT("%q must hold int16 or bytes, not items '%c'"), name, typecode);
+    }
+    mp_raise_msg_varg(&mp_type_TypeError, MP_ERROR_TEXT("%q must hold bytes, not items '%c'"), name, typecode);
 }
 
 static void check_length(size_t given, size_t needed, bool exact, qstr name) {
@@ -105,7 +114,7 @@ static mp_obj_t layer_feed(mp_obj_t self_in, mp_obj_t row_in, mp_obj_t out_in) {
         check_length(row.len, (size_t)self->model.width * self->model.channels, true, MP_QSTR_row);
     }
     mp_get_buffer_raise(out_in, &out, MP_BUFFER_WRITE);
-    check_typecode(out.typecode, true, MP_QSTR_out);
+    check_typecode(out.typecode, is_wide(&info), MP_QSTR_out); // int16 items would hold two values of int8 each
     check_length(out.len, out_bytes, false, MP_QSTR_out);
     if (!self->begun) {
         if (row.buf == NULL) {

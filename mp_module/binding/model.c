@@ -13,6 +13,7 @@ void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck) {
     if (self->valid && same && !(recheck && self->source.writable)) {
         return;
     }
+    rnnpool_check_stack();
     bool begun = self->begun && self->valid && same;
     self->valid = false;
     self->begun = false;

@@ -19,6 +19,7 @@ static mp_obj_t rnnpool_required_ram(size_t n_args, const mp_obj_t *args, mp_map
     mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
     mp_arg_parse_all(n_args, args, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
 
+    rnnpool_check_stack();
     rnnpool_source_t source;
     rnnpool_source_open(&source, vals[ARG_source].u_obj);
     rnnp_model_t model;

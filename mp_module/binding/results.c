@@ -32,8 +32,8 @@ static void put_record(uint8_t *to, const rnnp_detection_t *detection) {
 }
 
 // The buffer that int16 values are to be written to.
-static void get_values_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
-    mp_get_buffer_raise(out, buffer, MP_BUFFER_RW);
+static void get_values_buffer(const rnnpool_memory_t *out, mp_buffer_info_t *buffer) {
+    rnnpool_memory_look_up(out, buffer, MP_BUFFER_RW);
     int typecode = buffer->typecode;
     if (typecode != 'h' && typecode != 'B' && typecode != BYTEARRAY_TYPECODE) {
         mp_raise_msg_varg(
@@ -42,7 +42,7 @@ static void get_values_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
 }
 
 // Returns the number of records that `out` has room for.
-static size_t get_records_buffer(mp_obj_t out, mp_buffer_info_t *buffer) {
+static size_t get_records_buffer(const rnnpool_memory_t *out, mp_buffer_info_t *buffer) {
     get_values_buffer(out, buffer);
     if (buffer->len < RECORD_BYTES) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("out needs %u bytes a result, has %u"),
@@ -59,10 +59,10 @@ void rnnpool_request_from_args(
     }
     request->iou = rnnpool_q15_from_arg(iou, MP_QSTR_iou, model->iou);
     request->max = max == 0 ? RNNPOOL_MAX_RESULTS : (uint16_t)max;
-    request->out = out;
+    rnnpool_memory_init(&request->out, out);
     if (out != mp_const_none) {
         mp_buffer_info_t buffer;
-        get_records_buffer(out, &buffer);
+        get_records_buffer(&request->out, &buffer);
     }
 }
 
@@ -80,8 +80,9 @@ static mp_obj_t new_list(const rnnp_detection_t *detections, uint32_t count) {
 mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *request) {
     mp_buffer_info_t buffer = { .buf = NULL };
     uint32_t max = request->max;
-    if (request->out != mp_const_none) {
-        max = (uint32_t)MIN(max, get_records_buffer(request->out, &buffer));
+    if (request->out.owner != mp_const_none) {
+        max = (uint32_t)MIN(max, get_records_buffer(&request->out, &buffer));
+        rnnpool_run_check_apart(self, &buffer, MP_QSTR_out, NULL, 0); // a callback may have moved it
     }
 
     rnnp_detection_t detections[RNNPOOL_MAX_RESULTS];
@@ -94,7 +95,7 @@ mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *req
         rnnpool_raise(&error);
     }
 
-    if (request->out == mp_const_none) {
+    if (request->out.owner == mp_const_none) {
         return new_list(detections, count);
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -103,16 +104,30 @@ mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *req
     return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
 }
 
-void rnnpool_check_probabilities_out(const rnnp_model_t *model, mp_obj_t out) {
-    if (out == mp_const_none) {
-        return;
-    }
-    mp_buffer_info_t buffer;
-    get_values_buffer(out, &buffer);
+// The buffer that the probabilities are to be written to.
+static void get_probabilities_buffer(const rnnpool_memory_t *out, const rnnp_model_t *model, mp_buffer_info_t *buffer) {
+    get_values_buffer(out, buffer);
     size_t needed = model->num_labels * sizeof(uint16_t);
-    if (buffer.len < needed) {
+    if (buffer->len < needed) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("out needs %u bytes, has %u"), (unsigned int)needed,
-            (unsigned int)buffer.len);
+            (unsigned int)buffer->len);
+    }
+}
+
+void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnp_model_t *model, mp_obj_t out) {
+    rnnpool_memory_init(memory, out);
+    if (out != mp_const_none) {
+        mp_buffer_info_t buffer;
+        get_probabilities_buffer(memory, model, &buffer);
+    }
+}
+
+void rnnpool_check_out(const rnnpool_model_obj_t *self, const rnnpool_memory_t *out, mp_obj_t pixels) {
+    if (out->owner != mp_const_none) {
+        mp_buffer_info_t buffer, frame;
+        get_values_buffer(out, &buffer);
+        rnnpool_frame_buffer(pixels, &frame);
+        rnnpool_run_check_apart(self, &buffer, MP_QSTR_out, &frame, MP_QSTR_frame);
     }
 }
 
@@ -123,14 +138,14 @@ void rnnpool_get_probabilities(const rnnpool_model_obj_t *self, uint16_t *values
     }
 }
 
-mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, mp_obj_t out) {
+mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t *out) {
     uint16_t values[RNNPOOL_MAX_LABELS];
     size_t count = self->model.num_labels;
     rnnpool_get_probabilities(self, values);
-    if (out != mp_const_none) {
-        rnnpool_check_probabilities_out(&self->model, out); // a callback may have made it smaller
+    if (out->owner != mp_const_none) {
         mp_buffer_info_t buffer;
-        get_values_buffer(out, &buffer);
+        get_probabilities_buffer(out, &self->model, &buffer); // a callback may have made it smaller
+        rnnpool_run_check_apart(self, &buffer, MP_QSTR_out, NULL, 0);
         memcpy(buffer.buf, values, count * sizeof(values[0]));
         return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
     }

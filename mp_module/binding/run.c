@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/blob/record.h"
+#include "engine/run.h"
 
 #include "binding/binding.h"
 
@@ -15,12 +16,15 @@ void rnnpool_run_check_idle(const rnnpool_model_obj_t *self) {
     if (self->busy) {
         mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("model is in use: called during its own inference"));
     }
+    rnnpool_check_stack();
 }
 
-// FNV-1a, going on from `hash`.
-static uint32_t fingerprint(uint32_t hash, const uint8_t *bytes, size_t len) {
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ bytes[i]) * 16777619u;
+// Of whole words, going on from `hash`: FNV-1a's step, and a turn that lets a word's upper bits reach the lower ones.
+static uint32_t fingerprint(uint32_t hash, const void *bytes, size_t len) {
+    const uint32_t *words = bytes;
+    for (size_t i = 0; i < len / sizeof(*words); i++) {
+        hash = (hash ^ words[i]) * 16777619u;
+        hash = hash << 15 | hash >> 17;
     }
     return hash;
 }
@@ -29,7 +33,7 @@ static uint32_t fingerprint(uint32_t hash, const uint8_t *bytes, size_t len) {
 // operators of a blob in RAM. (Wrong weights make wrong answers, but nothing worse.) Free of cost if there is none of it.
 static uint32_t seal(const rnnpool_model_obj_t *self) {
     uint32_t hash = 2166136261u;
-    if (self->arena.owner != MP_OBJ_NULL) {
+    if (self->arena.memory.owner != MP_OBJ_NULL) {
         hash = fingerprint(hash, self->arena.data + self->state_offset, self->state_size);
     }
     if (self->source.writable) {
@@ -51,13 +55,65 @@ static void find_state(rnnpool_model_obj_t *self, const rnnp_frame_t *frame) {
     }
 }
 
-static bool overlap(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size) {
-    return (uintptr_t)a < (uintptr_t)b + b_size && (uintptr_t)b < (uintptr_t)a + a_size;
+// Memory of scripts that images were begun in, and the latest of them: whoever had an image there before has lost it, also if
+// the arenas overlap only in part. An image in the very same arena is noticed by its number in the run's state, too.
+#define NUM_PLACES (8)
+static struct {
+    const uint8_t *data;
+    size_t size;
+    uint32_t image;
+} places[NUM_PLACES];
+static uint32_t num_images;
+
+static void take_place(rnnpool_model_obj_t *self) {
+    self->image = ++num_images;
+    if (self->arena.memory.owner == MP_OBJ_NULL) {
+        return;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < NUM_PLACES; i++) {
+        if (places[i].data == self->arena.data) {
+            at = i;
+            break;
+        }
+        at = places[i].image < places[at].image ? i : at;
+    }
+    places[at].data = self->arena.data;
+    places[at].size = self->run.arena_size;
+    places[at].image = self->image;
 }
 
-static void check_apart(const rnnpool_model_obj_t *self, const uint8_t *bytes, size_t size, qstr name) {
-    if (overlap(self->arena.data, self->run.arena_size, bytes, size)) {
-        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("arena and %q share memory"), name);
+// Whether another image was begun in the model's arena, or over its blob, since its own was.
+static bool lost_place(const rnnpool_model_obj_t *self) {
+    if (self->image == num_images) {
+        return false;
+    }
+    for (size_t i = 0; i < NUM_PLACES; i++) {
+        const uint8_t *data = places[i].data;
+        size_t size = places[i].size;
+        if (places[i].image > self->image &&
+            (rnnpool_overlap(data, size, self->arena.data, self->run.arena_size) ||
+                rnnpool_overlap(data, size, self->source.data, self->source.size))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void raise_shared(qstr one, qstr other) {
+    mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q and %q share memory"), one, other);
+}
+
+void rnnpool_run_check_apart(const rnnpool_model_obj_t *self, const mp_buffer_info_t *buffer, qstr name,
+    const mp_buffer_info_t *other, qstr other_name) {
+    if (rnnpool_overlap(self->arena.data, self->run.arena_size, buffer->buf, buffer->len)) {
+        raise_shared(MP_QSTR_arena, name);
+    }
+    if (rnnpool_overlap(self->source.data, self->source.size, buffer->buf, buffer->len)) {
+        raise_shared(MP_QSTR_source, name);
+    }
+    if (other != NULL && rnnpool_overlap(other->buf, other->len, buffer->buf, buffer->len)) {
+        raise_shared(other_name, name);
     }
 }
 
@@ -68,7 +124,10 @@ void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uin
     rnnpool_arena_reserve(&self->arena, bytes);
     self->ram = MAX(self->ram, bytes);
     self->run.arena_size = bytes;
-    check_apart(self, self->source.data, self->source.size, MP_QSTR_source);
+    if (rnnpool_overlap(self->arena.data, bytes, self->source.data, self->source.size)) {
+        raise_shared(MP_QSTR_arena, MP_QSTR_source);
+    }
+    take_place(self);
 
     rnnp_error_t error;
     rnnp_status_t status = rnnp_begin(
@@ -78,6 +137,8 @@ void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uin
     }
     self->run.skip_crc = true; // selftest() alone wants it
     find_state(self, frame);
+    rnnp_state_t *state = (void *)(self->arena.data + self->state_offset);
+    state->stamp = (uint16_t)self->image;
     self->seal = seal(self);
     self->begun = true;
 }
@@ -87,7 +148,7 @@ void rnnpool_run_check(rnnpool_model_obj_t *self) {
         mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("no image: begin() first"));
     }
     rnnpool_model_refresh(self, false);
-    if (!rnnpool_arena_acquire(&self->arena) || seal(self) != self->seal) {
+    if (!rnnpool_arena_acquire(&self->arena) || seal(self) != self->seal || lost_place(self)) {
         self->begun = false;
     }
     if (!self->begun) {
@@ -101,9 +162,9 @@ bool rnnpool_run_row(
     rnnpool_model_obj_t *self, const mp_buffer_info_t *row, const mp_buffer_info_t *out, size_t out_bytes) {
     rnnpool_run_check(self);
     if (row->buf != NULL) {
-        check_apart(self, row->buf, row->len, MP_QSTR_row);
+        rnnpool_run_check_apart(self, row, MP_QSTR_row, NULL, 0);
     }
-    check_apart(self, out->buf, out->len, MP_QSTR_out);
+    rnnpool_run_check_apart(self, out, MP_QSTR_out, row->buf != NULL ? row : NULL, MP_QSTR_row);
     MP_DEFINE_NLR_JUMP_CALLBACK_FUNCTION_1(interrupted, abandon, self);
     nlr_push_jump_callback(&interrupted.callback, mp_call_function_1_from_nlr_jump_callback);
     self->busy = true;
@@ -151,7 +212,7 @@ void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count) 
                 MP_ERROR_TEXT("pixels shrank during inference: need %u bytes, has %u"),
                 (unsigned int)(row_bytes * count), (unsigned int)buffer.len);
         }
-        check_apart(self, buffer.buf, buffer.len, MP_QSTR_frame);
+        rnnpool_run_check_apart(self, &buffer, MP_QSTR_frame, NULL, 0);
         rnnp_error_t error;
         const uint8_t *row = (const uint8_t *)buffer.buf + row_bytes * i;
         if (rnnp_push(&self->run, self->arena.data, row, &error) != RNNP_OK) {

@@ -96,11 +96,11 @@ static void use_buffer(rnnpool_source_t *source, const mp_buffer_info_t *buffer)
         source->copy = rnnpool_allocate(source->size);
         memcpy(source->copy, buffer->buf, source->size);
         source->data = source->copy;
-        source->owner = MP_OBJ_NULL;
+        source->memory.owner = MP_OBJ_NULL;
         return;
     }
     mp_buffer_info_t unused;
-    source->writable = mp_get_buffer(source->owner, &unused, MP_BUFFER_RW);
+    source->writable = mp_get_buffer(source->memory.owner, &unused, MP_BUFFER_RW);
 }
 
 // Whether a str is the name of a model rather than a path.
@@ -114,10 +114,11 @@ static bool is_name(mp_obj_t from) {
 }
 
 void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
-    *source = (rnnpool_source_t){ .owner = from };
+    *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL } };
     mp_buffer_info_t buffer;
     if (!mp_obj_is_str(from)) {
-        mp_get_buffer_raise(from, &buffer, MP_BUFFER_READ);
+        rnnpool_memory_init(&source->memory, from);
+        rnnpool_memory_look_up(&source->memory, &buffer, MP_BUFFER_READ);
         use_buffer(source, &buffer);
         return;
     }
@@ -125,27 +126,27 @@ void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
         rnnpool_builtin_open(source, mp_obj_str_get_str(from));
         return;
     }
-    source->owner = open_file(from);
-    if (mp_get_buffer(source->owner, &buffer, MP_BUFFER_READ)) { // ROMFS: the file is mapped
+    mp_obj_t file = open_file(from);
+    if (mp_get_buffer(file, &buffer, MP_BUFFER_READ)) { // ROMFS: the file is mapped
+        source->memory = (rnnpool_memory_t){ .owner = file, .size = SIZE_MAX };
         use_buffer(source, &buffer);
         return;
     }
 #if MICROPY_VFS
-    read_file(source, source->owner);
-    source->owner = MP_OBJ_NULL;
+    read_file(source, file);
 #endif
 }
 
 void rnnpool_source_open_builtin(rnnpool_source_t *source, const uint8_t *data, size_t size) {
-    *source = (rnnpool_source_t){ .owner = MP_OBJ_NULL, .data = data, .size = size };
+    *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL }, .data = data, .size = size };
 }
 
 bool rnnpool_source_acquire(rnnpool_source_t *source) {
-    if (source->owner == MP_OBJ_NULL) {
+    if (source->memory.owner == MP_OBJ_NULL) {
         return true;
     }
     mp_buffer_info_t buffer;
-    mp_get_buffer_raise(source->owner, &buffer, MP_BUFFER_READ);
+    rnnpool_memory_look_up(&source->memory, &buffer, MP_BUFFER_READ);
     if (buffer.buf == source->data && buffer.len == source->size) {
         return true;
     }

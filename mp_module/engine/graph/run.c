@@ -133,6 +133,7 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
     c->state->num_candidates = 0;
     c->state->resample = plan->resample;
     c->state->segment = 0;
+    c->state->stamp = 0;
     c->state->num_segments = plan->num_segments;
     rnnp_frame_letterbox(model, &c->run->frame, &c->state->scaled_width, &c->state->scaled_height);
     for (uint32_t t = 0; t <= model->num_ops; t++) {
