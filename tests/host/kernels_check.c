@@ -158,6 +158,24 @@ static void check_depthwise(void) {
     end_case("depthwise", d.channels, d.stride, width);
 }
 
+static void check_filter(void) {
+    rnnp_filter_t f = { .weight = weight8, .channels = (uint32_t)between(1, 20), .taps = (uint32_t)between(1, 25) };
+    uint32_t taps[25];
+    for (uint32_t t = 0; t < f.taps; t++) {
+        taps[t] = next() % (VALUES - 20);
+    }
+    fill8(in8[0], VALUES);
+    for (uint32_t i = 0; i < f.taps * f.channels; i++) {
+        put_weight(i);
+    }
+    fill_requantize(&f.requantize, f.channels);
+    f.requantize.shift = (uint8_t)(next() % 2 != 0 ? 0 : between(1, 8)); // of sums below 2^20
+    start_case();
+    rnnp_kernel_filter(&f, in8[0], taps, (int8_t *)fast);
+    rnnp_kernel_filter_c(&f, in8[0], taps, (int8_t *)plain);
+    end_case("filter", f.channels, f.taps, f.requantize.shift);
+}
+
 static void check_conv(bool head) {
     rnnp_conv_t c = { .weight = weight8, .tile = tile };
     bool usual = next() % 4 != 0; // else any window and padding
@@ -307,6 +325,7 @@ static void check_cell_sweep(void) {
 int main(void) {
     for (uint32_t i = 0; i < CASES; i++) {
         check_pointwise();
+        check_filter();
         check_depthwise();
         check_conv(false);
         check_conv(true);

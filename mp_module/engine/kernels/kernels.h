@@ -176,6 +176,7 @@ __typeof__(rnnp_kernel_head) rnnp_kernel_head_c;
 __typeof__(rnnp_kernel_conv) rnnp_kernel_conv_c;
 __typeof__(rnnp_kernel_pointwise) rnnp_kernel_pointwise_c;
 __typeof__(rnnp_kernel_depthwise) rnnp_kernel_depthwise_c;
+__typeof__(rnnp_kernel_filter) rnnp_kernel_filter_c;
 __typeof__(rnnp_kernel_cell_input8) rnnp_kernel_cell_input8_c;
 __typeof__(rnnp_kernel_cell_store) rnnp_kernel_cell_store_c;
 __typeof__(rnnp_kernel_cell_input) rnnp_kernel_cell_input_c;
@@ -185,6 +186,7 @@ __typeof__(rnnp_kernel_cell_sweep) rnnp_kernel_cell_sweep_c;
 #define rnnp_kernel_conv_c rnnp_kernel_conv
 #define rnnp_kernel_pointwise_c rnnp_kernel_pointwise
 #define rnnp_kernel_depthwise_c rnnp_kernel_depthwise
+#define rnnp_kernel_filter_c rnnp_kernel_filter
 #define rnnp_kernel_cell_input8_c rnnp_kernel_cell_input8
 #define rnnp_kernel_cell_store_c rnnp_kernel_cell_store
 #define rnnp_kernel_cell_input_c rnnp_kernel_cell_input

@@ -12,6 +12,8 @@
 #pragma GCC optimize("Os") // for shapes only that arch/ is not made for
 #endif
 
+#if !RNNP_ARMV7EM || defined(RNNP_TWINS) // arch/ has all of these for any shape
+
 // acc * multiplier / 2^shift, rounded to nearest (halves up).
 static int64_t scale(int32_t acc, int32_t multiplier, uint32_t shift) {
     return ((int64_t)acc * multiplier + (INT64_C(1) << (shift - 1))) >> shift;
@@ -22,7 +24,7 @@ static int8_t requantize(const rnnp_requantize_t *r, uint32_t channel, int32_t a
     return (int8_t)rnnp_clamp(y, r->min, r->max);
 }
 
-void rnnp_kernel_filter(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out) {
+void rnnp_kernel_filter_c(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out) {
     for (uint32_t c = 0; c < filter->channels; c++) {
         const int8_t *weight = filter->weight + c;
         int32_t acc = filter->requantize.bias[c];
@@ -32,8 +34,6 @@ void rnnp_kernel_filter(const rnnp_filter_t *filter, const int8_t *in, const uin
         out[c] = requantize(&filter->requantize, c, acc);
     }
 }
-
-#if !RNNP_ARMV7EM || defined(RNNP_TWINS) // arch/ has all of these for any shape
 
 // Weights of one output, which stand two apart.
 static int32_t dot8(const int8_t *weight, const int8_t *x, uint32_t count) {
