@@ -132,7 +132,7 @@ def test_the_probe_takes_over_what_the_start_knows() -> None:
     features = torch.randn(60, 1, 8)
     labels = start(features)[:, 0].argmax(1).numpy()
     maps = Maps(torch.zeros(60, 1, 1, 1, 1), features[:20], start(features[:20]))
-    (probe,) = fit_probes(maps, start, labels[:20], 2, [1.0])
+    (probe,) = fit_probes(maps, start, labels[:20], 2, [(1.0, False)])
     with torch.no_grad():
         assert (probe(features[20:, 0]).argmax(1).numpy() == labels[20:]).mean() >= 0.9
     assert isinstance(probe, Linear) and probe.weight.shape == (2, 8)
@@ -144,7 +144,7 @@ def test_classes_count_alike_in_the_probe() -> None:
     labels = np.array([0] * 60 + [1] * 4)
     features = torch.randn(64, 1, 2) + torch.from_numpy(labels)[:, None, None]
     start = torch.nn.Linear(2, 2).requires_grad_(False)
-    (probe,) = fit_probes(Maps(features, features, start(features)), start, labels, 2, [0.1])
+    (probe,) = fit_probes(Maps(features, features, start(features)), start, labels, 2, [(0.1, True)])
     with torch.no_grad():
         found = probe(features[:, 0]).argmax(1).numpy()
     assert (found[labels == 1] == 1).mean() >= 0.5 and (found[labels == 0] == 0).mean() > 0.5

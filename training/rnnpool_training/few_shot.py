@@ -28,7 +28,11 @@ from .classifier_views import ClassifierViews
 from .pictures import Picture, frame
 
 FIRST = 4  # blocks before this one stay as they are
-STRENGTHS = (100.0, 5.0, 1.0, 0.2, 0.05, 0.01)  # of the probe's regularization, falling
+# Of the probe's regularization, falling; and whether it has a bias of its own, or keeps the start's threshold.
+STRENGTHS = ((100.0, False), (5.0, False), (5.0, True), (1.0, True), (0.2, True), (0.05, True), (0.01, True))
+# How likely each is before a picture is seen: the first two hardly learn more than the scale of the start's answers,
+# which come from thousands of pictures. Where these say nothing, the first two say nothing, and the others decide.
+PRIOR = np.array([20.0, 20.0, 1.0, 1.0, 1.0, 1.0, 1.0])
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # parts of the way from the probe to the tuned network
 START_STRENGTH = 1e-3  # of the regularization of the start's own logits among the features
 BATCH = 32
@@ -161,12 +165,13 @@ class Linear:
 
 
 def fit_probes(
-    maps: Maps, start: nn.Linear, labels: NDArray[np.int64], classes: int, strengths: Sequence[float]
+    maps: Maps, start: nn.Linear, labels: NDArray[np.int64], classes: int, strengths: Sequence[tuple[float, bool]]
 ) -> list[Linear]:
     """Multinomial logistic regression with classes weighted alike, on every picture and its views, for each strength.
 
     The start's own answers are features, too: what it was trained for is not forgotten. Being linear in the others,
-    they end in the same dense layer. Strengths must fall: each fit begins at the one before.
+    they end in the same dense layer. Strengths, each with whether there is a bias, must fall: each fit begins at the
+    one before.
     """
     count = maps.features.shape[1]
     features = maps.features.flatten(0, 1).double()
@@ -180,17 +185,20 @@ def fit_probes(
     b = torch.zeros(classes, requires_grad=True)
     penalty = torch.full((x.shape[1],), START_STRENGTH)
     result = []
-    for strength in strengths:
+    for strength, biased in strengths:
         penalty[: features.shape[1]] = strength
         optimizer = torch.optim.LBFGS(
-            [w, b], max_iter=50, line_search_fn="strong_wolfe", tolerance_grad=1e-4, tolerance_change=1e-5
+            [w, b] if biased else [w],
+            max_iter=50,
+            line_search_fn="strong_wolfe",
+            tolerance_grad=1e-4,
+            tolerance_change=1e-5,
         )
 
-        def closure(optimizer: torch.optim.LBFGS = optimizer, strength: float = strength) -> Tensor:
+        def closure(optimizer: torch.optim.LBFGS = optimizer) -> Tensor:
             optimizer.zero_grad()
             each = F.cross_entropy(x @ w.T + b, y, reduction="none")
-            shift = min(strength, 10.0) * b.square().sum()
-            loss = (each * weights).mean() + 0.5 * ((penalty * w.square()).sum() + shift)
+            loss = (each * weights).mean() + 0.5 * (penalty * w.square()).sum()
             loss.backward()
             return loss
 
@@ -336,10 +344,10 @@ def score(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> Score:
 
 
 def clearly_lower(new: Score, old: Score) -> bool:
-    """Whether the loss is lower by more than its standard error, picture by picture."""
+    """Whether the loss is lower by more than half of the difference's standard error, picture by picture."""
     gain = old.loss - new.loss
     error = gain.std(ddof=1) / math.sqrt(len(gain)) if len(gain) > 1 else math.inf
-    return bool(gain.mean() > error)
+    return bool(gain.mean() > 0.5 * error)
 
 
 def better(new: Score, old: Score) -> bool:
@@ -408,7 +416,7 @@ class Chooser:
     def _parts(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         return [(np.flatnonzero(self.fold != k), np.flatnonzero(self.fold == k)) for k in self.tried]
 
-    def _probes(self, maps: Maps, rows: NDArray[np.int64], strengths: Sequence[float]) -> list[Linear]:
+    def _probes(self, maps: Maps, rows: NDArray[np.int64], strengths: Sequence[tuple[float, bool]]) -> list[Linear]:
         return fit_probes(maps.of(rows), self.start, self.labels[rows], self.classes, strengths)
 
     def _probe(self, maps: Maps, rows: NDArray[np.int64], shares: NDArray[np.float64]) -> Linear:
@@ -455,7 +463,7 @@ class Chooser:
             tried = self._cross_validate(each, len(STRENGTHS))
             losses = np.array([score(logits, truth).loss.mean() for logits in tried])
             # With few pictures the lowest loss is chance: each strength counts by its likelihood.
-            shares = np.exp(-len(truth) * (losses - losses.min()))
+            shares = PRIOR * np.exp(-len(truth) * (losses - losses.min()))
             shares /= shares.sum()
             mixed = np.tensordot(shares, tried, 1)
             found = score(mixed, truth)
