@@ -426,7 +426,6 @@ def test_warm_start_keeps_the_important_channels() -> None:
 
 def test_coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Labels by the area of the box, boxes in the small picture's pixels, and the split by a list of numbers."""
-    pytest.importorskip("pycocotools")
     from rnnpool_training import coco
 
     boxes = {1: [[0, 0, 32, 47]], 2: [[0, 0, 32, 49]], 3: [], 4: [[100, 100, 200, 200]]}

@@ -27,7 +27,7 @@ def model(tmp_path: Path) -> Path:
 
 def folder(tmp_path: Path, *lines: object) -> Path:
     """A data folder with these lines of labels.jsonl (str: as they are) and one good picture."""
-    (tmp_path / "images").mkdir()
+    (tmp_path / "images").mkdir(parents=True)
     pixels = np.random.default_rng(1).integers(0, 256, (24, 32, 3)).astype(np.uint8)
     Image.fromarray(pixels).save(tmp_path / "images" / "a.png")
     text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
@@ -47,9 +47,8 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 @pytest.mark.parametrize(
     ("lines", "images", "boxes"),
     [
-        ([], 0, 0),
         ([{"file": "images/a.png", "boxes": []}], 1, 0),
-        ([GOOD, "", {**GOOD, "complete": False, "source": "x"}], 2, 2),
+        ([GOOD, "", {**GOOD, "file": "images/../images/a.png", "complete": False, "source": "x"}], 2, 2),
     ],
 )
 def test_last_line(
@@ -61,7 +60,7 @@ def test_last_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    main(["--model", str(model), "--data", str(folder(tmp_path, *lines)), "--backend", backend])
+    main(["--model", str(model), "--data", str(folder(tmp_path, *lines)), "--backend", backend, "--json"])
 
     def refuse(constant: str) -> float:
         raise ValueError(constant)
@@ -80,7 +79,7 @@ def test_last_line(
         ({"file": "images/a.png"}, "line 2: must be an object"),
         ({**GOOD, "boxes": [[1, 2, 3]]}, "line 2: boxes"),
         ({**GOOD, "boxes": [[1, 2, 3, 4], [1]]}, "line 2: boxes"),
-        ({**GOOD, "boxes": [[1, 2, -3, 4]]}, "line 2: boxes"),
+        ({**GOOD, "file": "images/./a.png", "boxes": [[1, 2, -3, 4]]}, "line 2: box [1, 2, -3, 4] has no area"),
         ({**GOOD, "boxes": [[float("nan"), 2, 3, 4]]}, "line 2: boxes"),
         ({**GOOD, "boxes": "none"}, "line 2: boxes"),
         ({**GOOD, "boxes": 5}, "line 2: boxes"),
@@ -128,9 +127,7 @@ def test_bad_models(backend: str, model: Path, tmp_path: Path, capsys: pytest.Ca
     whole = model.read_bytes()
     for content in (b"", b"hello", whole[:60], whole[:-16]):
         model.write_bytes(content)
-        assert f"tiny.rnnp, backend {backend}: " in refusal(
-            capsys, "--model", model, "--data", data, "--backend", backend
-        )
+        assert "tiny.rnnp" in refusal(capsys, "--model", model, "--data", data, "--backend", backend)
     assert "is not a file" in refusal(capsys, "--model", tmp_path, "--data", data, "--backend", backend)
 
 
@@ -138,12 +135,12 @@ def test_bad_options(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     data = folder(tmp_path, GOOD)
     for option, value in (("--threshold", "nan"), ("--threshold", "7"), ("--limit", "-3"), ("--backend", "nonsense")):
         assert option in refusal(capsys, "--model", model, "--data", data, option, value)
-    assert "labels.jsonl not found" in refusal(capsys, "--model", model, "--data", tmp_path / "none")
+    assert "no such folder" in refusal(capsys, "--model", model, "--data", tmp_path / "none")
 
 
 def person_folder(tmp_path: Path) -> Path:
     rng = np.random.default_rng(5)
-    (tmp_path / "images").mkdir()
+    (tmp_path / "images").mkdir(parents=True)
     lines = []
     for i, (height, width) in enumerate(((40, 48), (30, 64), (64, 30), (40, 48), (13, 9))):
         pixels = np.repeat(np.repeat(rng.integers(0, 256, (height, width, 3)), 4, 0), 4, 1)[:height, :width]
@@ -166,7 +163,7 @@ def test_classifier(classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     data = person_folder(tmp_path)
     found = {}
     for backend in ("integer", "engine"):
-        main(["--model", str(classifier), "--data", str(data), "--backend", backend])
+        main(["--model", str(classifier), "--data", str(data), "--backend", backend, "--json"])
         line = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert line.pop("backend") == backend and line.pop("seconds") >= 0
         found[backend] = line
@@ -182,6 +179,32 @@ def test_classifier(classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     assert found["engine"] == {"images": 5, "accuracy": sum(right) / 5, "auc": round(sum(above) / 6, 4)}
 
 
+def test_tables_for_people(model: Path, classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The default output has the numbers of the JSON object, each with a name; progress is shown."""
+    for one, data in ((model, folder(tmp_path / "d", GOOD)), (classifier, person_folder(tmp_path / "c"))):
+        arguments = ["--model", str(one), "--data", str(data), "--backend", "engine"]
+        main([*arguments, "--json"])
+        values = json.loads(capsys.readouterr().out)
+        main(arguments)
+        said = capsys.readouterr()
+        table = dict(line.strip().split("  ", 1) for line in said.out.splitlines() if "  " in line.strip())
+        assert table["pictures"].strip() == str(values["images"]) and "100%" in said.err
+        if "ap50" in values:
+            assert table["average precision (IoU 0.5)"].strip() == f"{values['ap50']:g}"
+        else:
+            assert float(table["accuracy"]) == pytest.approx(values["accuracy"], abs=1e-4)
+
+
+@pytest.mark.parametrize("which", ["model", "classifier"])
+def test_no_picture_is_an_error(
+    which: str, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "labels.jsonl").write_text("\n")
+    path = request.getfixturevalue(which)
+    assert "none" in refusal(capsys, "--model", path, "--data", tmp_path / "none", "--backend", "engine")
+
+
 def test_classifier_on_folders_of_pictures(
     classifier: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,7 +213,7 @@ def test_classifier_on_folders_of_pictures(
         (data / name).mkdir(parents=True)
         for shade in (30, 90):
             Image.new("RGB", (48, 40), (shade, 100 * i, 255 - shade)).save(data / name / f"{shade}.png")
-    main(["--model", str(classifier), "--data", str(data), "--backend", "engine"])
+    main(["--model", str(classifier), "--data", str(data), "--backend", "engine", "--json"])
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert line["images"] == 4 and 0 <= line["accuracy"] <= 1 and 0 <= line["auc"] <= 1
     (data / "class 1").rename(data / "class 2")
@@ -202,13 +225,13 @@ def test_bad_data_for_a_classifier(classifier: Path, tmp_path: Path, capsys: pyt
     assert "for detectors" in refusal(capsys, "--model", classifier, "--data", data, "--threshold", "0.5")
     good = json.dumps({"file": "images/0.png", "boxes": [], "label": 0})
     for line, words in (
-        ({"file": "images/1.png", "boxes": []}, "no label"),
+        ({"file": "images/1.png", "boxes": []}, "line 2: images/1.png has no label"),
         ({"file": "images/1.png", "boxes": [], "label": 2}, "label 2, the classifier has 2 labels"),
         ({"file": "images/9.png", "boxes": [], "label": 1}, "can't be read"),
     ):
         (data / "labels.jsonl").write_text(good + "\n" + json.dumps(line))
         assert words in refusal(capsys, "--model", classifier, "--data", data)
     (data / "labels.jsonl").write_text(good)
-    main(["--model", str(classifier), "--data", str(data)])
+    main(["--model", str(classifier), "--data", str(data), "--json"])
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert line["images"] == 1 and line["auc"] is None

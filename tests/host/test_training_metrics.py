@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnpool_training.data import Sample, load
+from rnnpool_training.errors import InputError
 
 torch = pytest.importorskip("torch")
 
@@ -170,7 +171,7 @@ def test_flip_and_crop_move_boxes_with_the_picture() -> None:
 
 
 def test_loader(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"labels\.jsonl"):
+    with pytest.raises(InputError, match=r"labels\.jsonl"):
         load(tmp_path)
     write_folder(tmp_path, 6, seed=1)
     samples = load(tmp_path)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import queue
-import threading
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -156,24 +153,3 @@ class Views:
         boxes = torch.from_numpy(np.concatenate([v[1] for v in views]).astype(np.float32))
         face = torch.from_numpy(np.concatenate([v[2] for v in views]) == 1)
         return pixels, Targets(boxes, face, [len(v[1]) for v in views], torch.tensor([v[3] for v in views]))
-
-
-def prefetch(
-    views: Views, plan: Iterator[tuple[int, int, int, bool]], parts: int, depth: int = 3
-) -> Iterator[list[tuple[Tensor, Targets]]]:
-    """Batches for each (count, height, width, whole) of a plan, in `parts` parts, made by a thread ahead of time."""
-    ready: queue.Queue[list[tuple[Tensor, Targets]] | BaseException | None] = queue.Queue(depth)
-
-    def work() -> None:
-        try:
-            for count, height, width, whole in plan:
-                ready.put([views.batch(max(1, count // parts), height, width, whole) for _ in range(parts)])
-            ready.put(None)
-        except BaseException as error:  # handed to the consumer, who raises it
-            ready.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    while (item := ready.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item

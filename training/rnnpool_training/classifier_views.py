@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import queue
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -215,24 +212,3 @@ def dense_targets(boxes: FLOAT, height: int, width: int) -> tuple[FLOAT, FLOAT]:
         for side, distance in zip(sides, distances, strict=True):
             side[inside] = np.broadcast_to(distance, inside.shape)[inside]
     return cover, sides
-
-
-def prefetch(
-    views: ClassifierViews, plan: Iterator[tuple[int, int, int]], parts: int, depth: int = 3
-) -> Iterator[list[Part]]:
-    """Batches for each (count, height, width) of a plan, in `parts` parts, made by a thread ahead of time."""
-    ready: queue.Queue[list[Part] | BaseException | None] = queue.Queue(depth)
-
-    def work() -> None:
-        try:
-            for count, height, width in plan:
-                ready.put([views.batch(max(2, count // parts), height, width) for _ in range(parts)])
-            ready.put(None)
-        except BaseException as error:  # handed to the consumer, who raises it
-            ready.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    while (item := ready.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item

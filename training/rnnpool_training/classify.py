@@ -163,7 +163,7 @@ def from_nothing(options: argparse.Namespace, model: Classifier, pictures: list[
     train, held = (pictures, val) if val else split(pictures, 0.2, options.seed)
     init = "" if options.init == "none" else options.init
     say(f"all layers are trained on {len(train)} pictures" + ("" if init else ", from random weights: for thousands"))
-    arguments = ["--data", "", "--val", "held back", "--out", str(folder), "--sizes", "fixed", "--resume", "--balanced",
+    arguments = ["--data", "", "--val", "held back", "--out", str(folder), "--sizes", "fixed", "--balanced",
                  "--minutes", str(options.minutes), "--steps", str(options.steps), "--threads", str(options.threads),
                  "--seed", str(options.seed), "--lr", "2e-3" if init else "4e-3", "--init", init,
                  "--val-minutes", "5", "--count-validation", "--log-every", "10"]  # fmt: skip

@@ -11,12 +11,18 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from . import files
+from .command import command, real
+from .data import Record
+from .data.coco import contents, read
+from .data.load import placed
 from .errors import InputError
+from .images import read as read_picture
 from .pictures import PERSON_AREA
 
 SIDE = 256  # pixels; views of up to 224 are made from them
@@ -30,58 +36,44 @@ def read_ids(path: Path) -> set[int]:
         raise InputError(f"{path} must hold one image number a line: {error}") from None
 
 
-def labelled(annotations: Path, category: str, area: float) -> list[dict[str, Any]]:
-    """For each picture: id, file_name, width, height, boxes [x, y, w, h] of the category, label (by part of the area).
+def labelled(annotations: Path, images: Path, category: str, area: float) -> dict[int, Record]:
+    """For each picture, by its number, the boxes of the category and the label: 1 if one covers `area` of the picture.
 
     Boxes of crowds count as any other. InputError where the annotations can't be used.
     """
-    from pycocotools.coco import COCO
-
-    try:
-        coco = COCO(str(annotations))
-    except (OSError, ValueError, AssertionError, KeyError) as error:
-        raise InputError(f"{annotations} can't be read as COCO annotations: {error}") from None
-    categories = coco.getCatIds(catNms=[category])
-    if not categories:
-        known = ", ".join(c["name"] for c in coco.loadCats(coco.getCatIds()))
-        raise InputError(f"{annotations} has no category {category!r}, but {known}")
-    result = []
-    for image in coco.loadImgs(sorted(coco.getImgIds())):
-        found = coco.loadAnns(coco.getAnnIds(imgIds=[image["id"]], catIds=categories, iscrowd=None))
-        boxes = [[float(v) for v in a["bbox"]] for a in found]
-        size = image["width"] * image["height"]
-        result.append({
-            "id": image["id"], "file_name": image["file_name"], "width": image["width"], "height": image["height"],
-            "boxes": boxes, "label": int(any(w * h >= area * size for _, _, w, h in boxes)),
-        })  # fmt: skip
-    return result
+    records = read(annotations, images, crowds=True)
+    known = {str(c["name"]) for c in contents(annotations)["categories"]}
+    if category not in known:
+        raise InputError(f"{annotations} has no category {category!r}, but {', '.join(sorted(known))}")
+    for record in records.values():
+        record.boxes = record.boxes[np.array([name == category for name in record.classes], dtype=bool)]
+        width, height = record.size or (1, 1)
+        record.label = int(any(w * h >= area * width * height for _, _, w, h in record.boxes.tolist()))
+    return records
 
 
-def convert(records: list[dict[str, Any]], images: Path, out: Path, source: str) -> None:
+def convert(records: dict[int, Record], out: Path, source: str) -> None:
     """Write the data folder: pictures no longer than SIDE, boxes in their pixels."""
-    (out / "images").mkdir(parents=True, exist_ok=True)
-    with (out / "labels.jsonl").open("w", encoding="utf-8") as file:
-        for r in tqdm(records, unit="image", disable=None):
-            try:
-                with Image.open(images / r["file_name"]) as picture:
-                    if picture.size != (r["width"], r["height"]):
-                        raise InputError(
-                            f"{images / r['file_name']} is {picture.width}x{picture.height}, its annotation says "
-                            f"{r['width']}x{r['height']}"
-                        )
-                    small = picture.convert("RGB")
-            except OSError as error:
-                raise InputError(f"{images / r['file_name']} can't be read as an image: {error}") from None
-            small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-            scale = small.width / r["width"], small.height / r["height"]
-            name = f"images/{r['id']:012d}.jpg"
-            small.save(out / name, quality=90)
-            boxes = [[round(v * scale[i % 2], 1) for i, v in enumerate(box)] for box in r["boxes"]]
-            line = {"file": name, "width": small.width, "height": small.height, "label": r["label"], "boxes": boxes,
-                    "source": source, "complete": True}  # fmt: skip
-            file.write(json.dumps(line) + "\n")
+    files.make_folder(out / "images")
+    lines = []
+    for number, r in tqdm(sorted(records.items()), unit="image", mininterval=5):
+        pixels = read_picture(r.path, 3)
+        boxes = placed(r, pixels.shape[1], pixels.shape[0])
+        small = Image.fromarray(pixels)
+        small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
+        scale = small.width / pixels.shape[1], small.height / pixels.shape[0]
+        name = f"images/{number:012d}.jpg"
+        with files.replacing(out / name) as path:
+            small.save(path, quality=90)
+        scaled = [[round(v * scale[i % 2], 1) for i, v in enumerate(box)] for box in boxes.tolist()]
+        scaled = [box for box in scaled if min(box[2:]) > 0 and max(box[2:]) > 1]  # less than a pixel is no box
+        line = {"file": name, "width": small.width, "height": small.height, "label": r.label, "boxes": scaled,
+                "source": source, "complete": True}  # fmt: skip
+        lines.append(json.dumps(line) + "\n")
+    files.write_text(out / "labels.jsonl", "".join(lines))
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.coco", description=__doc__.split("\n")[0])
@@ -91,22 +83,19 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--only-ids", type=Path, help="file of image numbers: only these (validation on minival)")
     p.add_argument("--without-ids", type=Path, help="file of image numbers: all but these (training beside minival)")
     p.add_argument("--category", default="person")
-    p.add_argument("--area", type=float, default=PERSON_AREA, help="least part of the picture that a box covers")
+    p.add_argument("--area", type=real(0, 1), default=PERSON_AREA, help="least part of the picture that a box covers")
     options = p.parse_args(arguments)
-    try:
-        records = labelled(options.annotations, options.category, options.area)
-        if options.only_ids:
-            wanted = read_ids(options.only_ids)
-            records = [r for r in records if r["id"] in wanted]
-        if options.without_ids:
-            unwanted = read_ids(options.without_ids)
-            records = [r for r in records if r["id"] not in unwanted]
-        if not records:
-            raise InputError("no picture is left: the lists of numbers and the annotations have none in common")
-        convert(records, options.images, options.out, options.annotations.stem)
-    except (InputError, OSError) as error:
-        p.exit(1, f"{p.prog}: {error}\n")
-    positive = sum(r["label"] for r in records)
+    records = labelled(options.annotations, options.images, options.category, options.area)
+    if options.only_ids:
+        wanted = read_ids(options.only_ids)
+        records = {number: r for number, r in records.items() if number in wanted}
+    if options.without_ids:
+        unwanted = read_ids(options.without_ids)
+        records = {number: r for number, r in records.items() if number not in unwanted}
+    if not records:
+        raise InputError("no picture is left: the lists of numbers and the annotations have none in common")
+    convert(records, options.out, options.annotations.stem)
+    positive = sum(r.label for r in records.values())
     print(json.dumps({"images": len(records), "label 1": positive, "out": str(options.out)}))
 
 

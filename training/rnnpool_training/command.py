@@ -79,3 +79,11 @@ def real(low: float, high: float = math.inf, *, above: bool = False) -> Callable
         return value
 
     return convert
+
+
+def names(text: str) -> list[str]:
+    """A type for argparse: names with commas between them."""
+    found = [name.strip() for name in text.split(",") if name.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError(f"must be names with commas between them, not {text!r}")
+    return found

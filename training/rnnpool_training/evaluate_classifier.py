@@ -36,16 +36,17 @@ def open_float(path: Path) -> OpenClassifier | None:
     """The classifier in a float or quantized PyTorch checkpoint; None if it is something else."""
     import torch
 
+    from . import checkpoint
     from .classifier import load_classifier
     from .quantize import load_any_quantized
 
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of many kinds, none of which says more
-        raise InputError("no PyTorch checkpoint (a .rnnp blob takes --backend integer or engine)") from error
-    if "classifier" not in checkpoint:
+    kind, _ = checkpoint.load(
+        path, checkpoint.FLOAT_CLASSIFIER, checkpoint.QUANTIZED_CLASSIFIER, checkpoint.FLOAT_DETECTOR,
+        checkpoint.QUANTIZED_DETECTOR,
+    )  # fmt: skip
+    if kind in (checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR):
         return None
-    model: Any = load_any_quantized(path) if "quantized" in checkpoint else load_classifier(path)
+    model: Any = load_any_quantized(path) if kind == checkpoint.QUANTIZED_CLASSIFIER else load_classifier(path)
     config = model.config
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -116,13 +117,13 @@ def load_pictures(data: str | Path, labels: list[str], channels: int, limit: int
 
 def evaluate_classifier(classifier: OpenClassifier, pictures: list[Picture]) -> dict[str, Any]:
     """images, accuracy, auc (two labels; None if there is but one in the pictures) and seconds."""
+    if not pictures:
+        raise InputError("there is no picture to evaluate")
     begun = time.monotonic()
-    found = [classifier.run(picture.pixels) for picture in tqdm(pictures, unit="image", disable=None)]
+    found = [classifier.run(picture.pixels) for picture in tqdm(pictures, unit="image", mininterval=5)]
     seconds = time.monotonic() - begun
     truth = np.array([picture.label for picture in pictures], np.int64)
     probabilities = np.array(found, np.float64).reshape(-1, len(classifier.labels))
-    if not pictures:
-        return {"images": 0, "accuracy": None, "auc": None, "seconds": round(seconds, 1)}
     values = summary(probabilities, truth)
     result = {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in values.items()}
     return {**result, "seconds": round(seconds, 1)}

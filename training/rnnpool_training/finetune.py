@@ -12,20 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
-from .data import Sample, frame, load
+from .command import command, integer
+from .data import Sample, frame
 from .detector import load_float, torch_detector
+from .files import owned
 from .metrics import Evaluation, evaluate
 from .network import NetworkConfig
 from .quantize import QuantizedDetector, save_quantized
-from .train import THRESHOLD, DetectorTrainer, Network
+from .train import THRESHOLD, DetectorTrainer, Network, read_data
 from .train import parser as train_parser
 
 
 def frames(samples: list[Sample], config: NetworkConfig, count: int, seed: int) -> Iterator[torch.Tensor]:
     """Batches of 8 whole frames (8, 1, height, width) of `count` random pictures, as the device sees them."""
     chosen = np.random.default_rng(seed).permutation(len(samples))[:count]
-    for start in range(0, len(chosen), 8):
+    for start in tqdm(range(0, len(chosen), 8), desc="choosing ranges", unit="batch", mininterval=5):
         pixels = [frame(samples[i].pixels, config.height, config.width)[0] for i in chosen[start : start + 8]]
         yield torch.from_numpy(np.stack(pixels).astype(np.float32))[:, None].sub_(128).div_(128)
 
@@ -42,30 +45,32 @@ def parser() -> argparse.ArgumentParser:
     p.prog, p.description = "python -m rnnpool_training.finetune", __doc__
     p.add_argument("checkpoint", help="float checkpoint to quantize")
     p.add_argument("--calibrate-only", action="store_true", help="choose the ranges, write OUT/quantized.pt, and stop")
-    p.add_argument("--calibration", type=int, default=256, help="pictures to choose the ranges with")
+    p.add_argument("--calibration", type=integer(1), default=256, help="pictures to choose the ranges with")
     p.set_defaults(lr=4e-4, minutes=15.0, whole_early=0.5, decay=1e-3)
     return p
 
 
 def run(options: argparse.Namespace) -> Evaluation | None:
-    """Quantize, report, fine-tune as the command line asks."""
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    train = load(options.data, options.limit)
-    val = load(options.val, options.limit) if options.val else []
-    model = QuantizedDetector(load_float(options.checkpoint))
-    model.calibrate(frames(train, model.config, options.calibration, options.seed))
-    if val and not (options.resume and (Path(options.out) / "last.pt").exists()):
-        before = evaluate(torch_detector(model, model.config), val).summary(THRESHOLD)
-        print(json.dumps({"after calibration": before}), flush=True)
-    if options.calibrate_only:
-        Path(options.out).mkdir(parents=True, exist_ok=True)
-        save_quantized(Path(options.out) / "quantized.pt", model)
-        return None
-    result: Evaluation | None = DetectorTrainer(options, model, write_quantized, "quantized.pt", train, val).run()
-    return result
+    """Quantize, report, fine-tune as the command line asks. Errors as of train.run."""
+    with owned(Path(options.out)):
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(options.seed)
+        model = QuantizedDetector(load_float(options.checkpoint))
+        train, val = read_data(options)
+        model.calibrate(frames(train, model.config, options.calibration, options.seed))
+        if val and not (options.resume and (options.out / "last.pt").exists()):
+            pictures = tqdm(val, desc="validating", unit="image", mininterval=5)
+            before = evaluate(torch_detector(model, model.config), pictures).summary(THRESHOLD)
+            print(json.dumps({"after calibration": before}), flush=True)
+        if options.calibrate_only:
+            save_quantized(options.out / "quantized.pt", model)
+            return None
+        trainer = DetectorTrainer(options, model, write_quantized, "quantized.pt", train, val)
+        result: Evaluation | None = trainer.run()
+        return result
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     run(parser().parse_args(arguments))

@@ -29,6 +29,10 @@ def read(path: Path, channels: int, most: int = 0) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as file:
             image: Image.Image = file
+            if file.format == "TIFF" and file.info.get("compression") == "raw" and file.getexif().get(0x112, 1) >= 5:
+                raise InputError(  # Pillow 13 swaps the sides before it reads the rows: it gives other pixels
+                    f"{path} can't be read as an image: an uncompressed TIFF file on its side, save it as PNG"
+                )
             deep = image.mode.startswith(("I", "F"))  # Pillow would clip these to 0..255
             if most and max(image.size) > most and not deep:
                 file.draft(None, (most, most))  # JPEG files are decoded at a fraction of their size: much faster

@@ -57,11 +57,11 @@ class Evaluation:
         return {
             "images": self.images,
             "boxes": self.boxes,
-            "ap50": round(self.average_precision(), 4),
+            "ap50": round(self.average_precision(), 4) if self.boxes else None,
             "ap50_complete": round(self.average_precision(True), 4) if self.complete_boxes else None,
             "threshold": threshold,
             "precision": round(hits / max(1, int(above.sum())), 4),
-            "recall": round(hits / max(1, self.boxes), 4),
+            "recall": round(hits / self.boxes, 4) if self.boxes else None,
             "false_per_image_complete": round(false_complete / max(1, self.complete_images), 4),
             "recall_by_size": by_size,
             "seconds": round(self.seconds, 2),

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .data import records
+from .data import jsonl
+from .data.load import choose, placed
 from .errors import InputError
 from .images import SUFFIXES, read
 from .reference.frame import Format, model_input
@@ -55,15 +56,20 @@ def load_labelled(folder: str | Path, channels: int, limit: int = 0) -> list[Pic
     Of more than IN_MEMORY pictures, each is read when it is used.
     """
     folder = Path(folder)
+    lines = choose(jsonl.read(folder), limit)
+    if not lines:
+        raise InputError(f"{folder / jsonl.NAME} holds no line")
     result = []
-    lines = records(folder, limit)
     for r in lines:
-        if not isinstance(r.get("label"), int) or r["label"] < 0:
-            raise InputError(f"{folder / 'labels.jsonl'}: {r['file']} has no label 0, 1, ...")
-        result.append(
-            Picture(r["file"], _stored(folder / r["file"], channels, len(lines)), r["label"], r["boxes"],
-                    bool(r.get("complete", True)), r.get("source", ""))
-        )  # fmt: skip
+        if r.label < 0:
+            raise InputError(f"{r.where}: {r.name} has no label 0, 1, ...")
+        stored = _stored(r.path, channels, len(lines))
+        boxes = r.boxes
+        if isinstance(stored, np.ndarray):
+            boxes = placed(r, stored.shape[1], stored.shape[0])
+        elif r.size:
+            boxes = placed(r, *r.size)
+        result.append(Picture(r.name, stored, r.label, boxes, r.complete, r.source))
     return result
 
 

@@ -10,7 +10,10 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw
 
+from .command import command
 from .data import Sample
+from .errors import InputError
+from .files import replacing
 from .metrics import Evaluation, precision_recall
 
 matplotlib.use("Agg")
@@ -19,21 +22,45 @@ from matplotlib import pyplot as plt
 
 def losses(folder: Path, out: Path) -> None:
     """Losses of log.csv and average precision of val.csv in a run's folder."""
+    log = _rows(folder / "log.csv", ("views", "loss"))
+    parts = [name for name in log[0] if name not in ("step", "views", "seconds", "norm", "lr", "right")]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-    rows = list(csv.DictReader((folder / "log.csv").open()))
-    for name in ("loss", "class", "box"):
-        left.plot([int(r["views"]) for r in rows], [float(r[name]) for r in rows], label=name)
+    for name in parts:
+        left.plot([int(r["views"]) for r in log], [float(r[name]) for r in log], label=name)
     left.set(xlabel="views", ylabel="loss")
     left.legend()
     if (folder / "val.csv").exists():
-        rows = list(csv.DictReader((folder / "val.csv").open()))
-        for name in ("ap50", "ap50_complete"):
-            right.plot([int(r["views"]) for r in rows], [float(r[name] or "nan") for r in rows], label=name)
-        right.set(xlabel="views", ylabel="AP at IoU 0.5")
+        rows = _rows(folder / "val.csv", ("views",))
+        for name, label in (("ap50", "AP at IoU 0.5"), ("ap50_complete", "AP, completely labelled"),
+                            ("accuracy", "accuracy"), ("auc", "AUC")):  # fmt: skip
+            if name in rows[0]:
+                right.plot([int(r["views"]) for r in rows], [float(r[name] or "nan") for r in rows], label=label)
+        right.set(xlabel="views", ylabel="validation")
         right.legend()
     figure.tight_layout()
-    figure.savefig(out)
+    with replacing(out) as path:
+        figure.savefig(path)
     plt.close(figure)
+
+
+def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    # The lines of a log, the last one left out if it was cut off. InputError if it is none.
+    try:
+        rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
+    except FileNotFoundError:
+        raise InputError(f"{path} is not there: give the folder of a run (--out of the training)") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no log of a training: {error}") from None
+    rows = [r for r in rows if None not in r and None not in r.values()]
+    if not rows or any(name not in rows[0] for name in needed):
+        raise InputError(f"{path} holds no line of a training yet")
+    try:
+        for row in rows:
+            for value in row.values():
+                float(value or "nan")
+    except ValueError as error:
+        raise InputError(f"{path} is no log of a training: {error}") from None
+    return rows
 
 
 def curve(result: Evaluation, out: Path) -> None:
@@ -49,7 +76,8 @@ def curve(result: Evaluation, out: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
     figure.tight_layout()
-    figure.savefig(out)
+    with replacing(out) as path:
+        figure.savefig(path)
     plt.close(figure)
 
 
@@ -73,15 +101,18 @@ def sheet(
                 draw.rectangle((x + 1, y + 1, x + w - 1, y + h - 1), outline=0)
                 draw.text((x + 2, y + 1), f"{score:.2f}", fill=255)
         canvas.paste(image, (place % columns * 324, place // columns * 244))
-    canvas.save(out)
+    with replacing(out) as path:
+        canvas.save(path)
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: python -m rnnpool_training.plots RUN_FOLDER."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.plots", description="Plot the losses of a run.")
     p.add_argument("folder", type=Path, help="folder of a run")
     options = p.parse_args(arguments)
     losses(options.folder, options.folder / "losses.png")
+    print(options.folder / "losses.png")
 
 
 if __name__ == "__main__":

@@ -5,19 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from .anchors import grid
-from .augment import Views, prefetch
+from .augment import Views
+from .command import command, integer, names, real
 from .data import Sample, load
 from .detector import load_float, save_float, torch_detector
+from .errors import InputError
+from .files import owned
 from .loss import Targets, detection_loss
 from .metrics import Evaluation, evaluate
 from .network import NETWORKS, Detector, NetworkConfig
 from .quantize import QuantizedDetector
-from .trainer import Trainer
+from .trainer import Trainer, add_options
 from .warm_start import warm_start
 
 # Pictures of crowds hold the small faces, pictures without faces the false alarms: both are drawn more often.
@@ -42,26 +47,29 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
         train: list[Sample],
         val: list[Sample],
     ) -> None:
-        super().__init__(options, model, write, result)
         self.train, self.val = train, val
         self.anchors: dict[tuple[int, int], torch.Tensor] = {}
+        super().__init__(options, model, write, result)
 
-    def _plan(self) -> Iterator[tuple[int, int, int, bool]]:
-        """Sizes of the coming batches: crops, and towards the end ever more whole frames as the device sees them."""
-        config, options = self.model.config, self.options
-        chance = np.random.default_rng(options.seed + 1 + self.step)
-        while self.progress < 1.0:
-            if chance.random() < (options.whole_late if self.progress > 0.8 else options.whole_early):
-                yield max(4, options.batch // 2), config.height, config.width, True
-            else:
-                side = options.crop
-                yield options.batch, side, side, False
+    def network(self) -> dict[str, Any]:
+        """The network's description."""
+        return self.model.config.to_dict()
 
-    def batches(self) -> Iterator[list[tuple[torch.Tensor, Targets]]]:
-        """Random views, made by another thread."""
+    def pictures(self) -> Iterator[str]:
+        """Names, sizes and boxes."""
+        return (f"{s.name} {s.pixels.shape} {s.boxes.tolist()} {s.complete}" for s in self.train)
+
+    def plan(self, progress: float, chance: np.random.Generator) -> tuple[int, int, int, bool]:
+        """Crops, and towards the end ever more whole frames as the device sees them."""
         config, options = self.model.config, self.options
-        views = Views(self.train, options.seed + self.step, (config.height, config.width), SHARES)
-        return prefetch(views, self._plan(), options.threads)
+        if chance.random() < (options.whole_late if progress > 0.8 else options.whole_early):
+            return max(4, options.batch // 2), config.height, config.width, True
+        return options.batch, options.crop, options.crop, False
+
+    def views(self) -> Views:
+        """Random views of the pictures."""
+        config = self.model.config
+        return Views(self.train, self.options.seed, (config.height, config.width), SHARES)
 
     def loss(self, part: tuple[torch.Tensor, Targets]) -> tuple[torch.Tensor, dict[str, float], int]:
         """Loss of the boxes and classes of one part."""
@@ -76,7 +84,8 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
         """Evaluate the averaged weights and log the result."""
         average = self.average.model
         assert isinstance(average, Detector | QuantizedDetector)
-        result = evaluate(torch_detector(average, average.config), self.val)
+        pictures = tqdm(self.val, desc="validating", unit="image", mininterval=5)
+        result = evaluate(torch_detector(average, average.config), pictures)
         self.report({k: v for k, v in result.summary(THRESHOLD).items() if k != "recall_by_size"})
         return result
 
@@ -98,29 +107,33 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--smoke", action=Smoke, nargs=0, help="run the whole chain on generated pictures (a minute), then exit"
     )
-    p.add_argument("--data", required=True, help="folder with labels.jsonl and images/ to train on")
+    p.add_argument("--data", required=True, nargs="+", help="folders of labelled pictures to train on")
     p.add_argument("--val", help="folder to validate on")
-    p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
+    p.add_argument("--classes", type=names, help="only boxes of these classes, as face,head (default: of all)")
     p.add_argument("--network", choices=sorted(NETWORKS), default="face-m4", help="which network of network.py")
     p.add_argument("--init", help="float checkpoint to start from, also of another network (warm_start.py)")
-    p.add_argument("--minutes", type=float, default=80, help="wall-clock budget over which the learning rate anneals")
-    p.add_argument("--steps", type=int, default=0, help="budget in steps instead (repeatable)")
-    p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
-    p.add_argument("--lr", type=float, default=5e-3, help="highest learning rate")
-    p.add_argument("--decay", type=float, default=5e-3, help="weight decay of the convolutions")
-    p.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
-    p.add_argument("--batch", type=int, default=32)
-    p.add_argument("--crop", type=int, default=192, help="side of the training crops in pixels")
-    p.add_argument("--whole-early", type=float, default=0.05, help="part of the batches that are whole frames")
-    p.add_argument("--whole-late", type=float, default=0.5, help="the same in the last fifth")
-    p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--limit", type=int, default=0, help="use only so many pictures of each folder")
-    p.add_argument("--log-every", type=int, default=50)
-    p.add_argument("--save-minutes", type=float, default=2)
-    p.add_argument("--val-minutes", type=float, default=5)
-    p.add_argument("--count-validation", action="store_true", help="validation time counts towards the budget")
+    p.add_argument("--crop", type=side, default=192, help="side of the training crops in pixels, a multiple of 32")
+    p.add_argument("--whole-early", type=real(0, 1), default=0.05, help="part of the batches that are whole frames")
+    p.add_argument("--whole-late", type=real(0, 1), default=0.5, help="the same in the last fifth")
+    add_options(p, minutes=80.0, lr=5e-3, decay=5e-3, val_minutes=5.0)
     return p
+
+
+def side(text: str) -> int:
+    """A type for argparse: sides of crops, which the network's strides divide."""
+    value = integer(64, 1024)(text)
+    if value % 32:
+        raise argparse.ArgumentTypeError(f"must be a multiple of 32, not {value}")
+    return value
+
+
+def read_data(options: argparse.Namespace) -> tuple[list[Sample], list[Sample]]:
+    """The pictures to train on, and those to validate on. InputError if there are none, or no box to learn from."""
+    val = load(options.val, options.limit, options.classes) if options.val else []
+    train = [sample for folder in options.data for sample in load(folder, options.limit, options.classes)]
+    if not any(len(sample.boxes) for sample in train):
+        raise InputError(f"{', '.join(options.data)}: no box in {len(train)} pictures, nothing to learn from")
+    return train, val
 
 
 def write_float(path: Path, model: Network) -> None:
@@ -129,18 +142,25 @@ def write_float(path: Path, model: Network) -> None:
 
 
 def run(options: argparse.Namespace, config: NetworkConfig | None = None) -> Evaluation | None:
-    """Train a float model as the command line asks; `config` replaces its network."""
-    torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    model = Detector(config or NETWORKS[options.network])
-    if options.init:
-        warm_start(model, load_float(options.init))
-    val = load(options.val, options.limit) if options.val else []
-    trainer = DetectorTrainer(options, model, write_float, "float.pt", load(options.data, options.limit), val)
-    result: Evaluation | None = trainer.run()
-    return result
+    """Train a float model as the command line asks; `config` replaces its network.
+
+    InputError, OSError: what the user named can't be used. KeyboardInterrupt: stopped, with a checkpoint.
+    """
+    with owned(Path(options.out)):
+        torch.set_num_threads(options.threads)
+        torch.manual_seed(options.seed)
+        model = Detector(config or NETWORKS[options.network])
+        if options.init:
+            try:
+                warm_start(model, load_float(options.init))
+            except ValueError as error:
+                raise InputError(f"--init {options.init}: {error}") from None
+        train, val = read_data(options)
+        result: Evaluation | None = DetectorTrainer(options, model, write_float, "float.pt", train, val).run()
+        return result
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     run(parser().parse_args(arguments))

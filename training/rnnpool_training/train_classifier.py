@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from . import checkpoint
 from .classification_metrics import summary
 from .classifier import CLASSIFIERS, Classifier, Supervised, configure, load_classifier, save_classifier, warm_start
-from .classifier_views import ClassifierViews, Part, prefetch
+from .classifier_views import ClassifierViews, Part
+from .command import command, real
+from .files import owned
 from .pictures import Picture, frame, load_labelled
-from .trainer import Trainer
+from .train import side
+from .trainer import Trainer, add_options
 
 # Parts of the run, and the sizes (pixels) that its batches have: small ones first, where a view costs a third.
 SIZES = ((0.45, (96, 128, 160)), (0.75, (128, 160, 192)), (1.01, (160, 192, 224)))
@@ -55,37 +59,40 @@ class ClassifierTrainer(Trainer[Part]):
     """Trains a Supervised classifier on pictures."""
 
     model: Supervised
+    LEAST = 2  # batch normalization of the last, small maps
 
     def __init__(
         self, options: argparse.Namespace, model: Supervised, train: list[Picture], val: list[Picture]
     ) -> None:
-        super().__init__(options, model, lambda path, m: save_classifier(path, m.model), "float.pt")
         self.train, self.val = train, val
+        super().__init__(options, model, lambda path, m: save_classifier(path, m.model), "float.pt")
 
-    def _plan(self) -> Iterator[tuple[int, int, int]]:
-        """Sizes of the coming batches; a batch of any size costs about the same."""
-        options = self.options
-        config = self.model.model.config
-        chance = np.random.default_rng(options.seed + 1 + self.step)
-        while self.progress < 1.0:
-            if options.sizes == "fixed":
-                yield options.batch, config.height, config.width
-                continue
-            choice: tuple[int, ...]
-            if options.sizes == "progressive":
-                choice = next(sizes for until, sizes in SIZES if self.progress < until)
-            else:
-                choice = tuple(int(side) for side in options.sizes.split(","))
-            side = int(chance.choice(choice))
-            count = min(64, round(options.batch * (160 / side) ** 2))
-            yield count, side, side
+    def network(self) -> dict[str, Any]:
+        """The network's description."""
+        return self.model.model.config.to_dict()
 
-    def batches(self) -> Iterator[list[Part]]:
-        """Random views, made by another thread."""
+    def pictures(self) -> Iterator[str]:
+        """Names, labels and boxes."""
+        return (f"{p.name} {p.label} {None if p.boxes is None else p.boxes.tolist()}" for p in self.train)
+
+    def plan(self, progress: float, chance: np.random.Generator) -> tuple[int, int, int]:
+        """Sizes of the views; a batch of any size costs about the same."""
+        options, config = self.options, self.model.model.config
+        if options.sizes == "fixed":
+            return options.batch, config.height, config.width
+        choice: tuple[int, ...]
+        if options.sizes == "progressive":
+            choice = next(sizes for until, sizes in SIZES if progress < until)
+        else:
+            choice = tuple(int(side) for side in options.sizes.split(","))
+        side = int(chance.choice(choice))
+        return min(64, round(options.batch * (160 / side) ** 2)), side, side
+
+    def views(self) -> ClassifierViews:
+        """Random views of the pictures."""
         options = self.options
-        views = ClassifierViews(self.train, options.seed + self.step, self.model.model.config.channels, options.whole,
-                                balanced=options.balanced)  # fmt: skip
-        return prefetch(views, self._plan(), options.threads)
+        channels = self.model.model.config.channels
+        return ClassifierViews(self.train, options.seed, channels, options.whole, balanced=options.balanced)
 
     def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
         """Cross entropy with smoothed labels and the auxiliary heads' loss."""
@@ -118,63 +125,61 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.train_classifier", description=__doc__)
     p.add_argument("--data", required=True, nargs="+", help="folders with labels.jsonl and images/ to train on")
     p.add_argument("--val", help="folder to validate on")
-    p.add_argument("--out", required=True, help="folder of the run: checkpoints, logs")
     p.add_argument("--network", choices=CLASSIFIERS, default="vww-slim", help="(default: %(default)s)")
-    p.add_argument("--size", type=int, default=224, help="side of the deployed input in pixels, a multiple of 32")
+    p.add_argument("--size", type=side, default=224, help="side of the deployed input in pixels, a multiple of 32")
     p.add_argument("--gray", action="store_true", help="one channel instead of three")
     p.add_argument("--last-pool", choices=("average", "rnnpool"), default="average")
     p.add_argument("--init", help="float checkpoint to start from, or last.pt of another run")
-    p.add_argument("--sizes", default="progressive", help="sides of the views: 'progressive' (96 to 224 pixels, small "
-                   "ones first), 'fixed' (the deployed size), or some to choose from, as 160,192,224")  # fmt: skip
-    p.add_argument("--minutes", type=float, default=90, help="wall-clock budget over which the learning rate anneals")
-    p.add_argument("--steps", type=int, default=0, help="budget in steps instead (repeatable)")
-    p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
-    p.add_argument("--lr", type=float, default=4e-3, help="highest learning rate")
-    p.add_argument("--decay", type=float, default=0.02, help="weight decay of the convolutions")
-    p.add_argument("--average", type=float, default=0.998, help="decay of the weights' moving average")
-    p.add_argument("--batch", type=int, default=32, help="views a step at 160 pixels")
-    p.add_argument("--whole", type=float, default=0.35, help="part of the views that show their whole picture")
+    p.add_argument("--sizes", type=sides, default="progressive", help="sides of the views: 'progressive' (96 to 224 "
+                   "pixels, small ones first), 'fixed' (the deployed size), or some, as 160,192,224")  # fmt: skip
+    p.add_argument("--whole", type=real(0, 1), default=0.35, help="part of the views that show their whole picture")
     p.add_argument("--balanced", action="store_true", help="draw pictures of all classes alike")
-    p.add_argument("--smoothing", type=float, default=0.1, help="label smoothing")
-    p.add_argument("--dense", type=float, default=1.0, help="weight of the auxiliary heads' loss")
-    p.add_argument("--dropout", type=float, default=0.2)
-    p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--limit", type=int, default=0, help="train on only so many pictures of each folder")
-    p.add_argument("--log-every", type=int, default=50)
-    p.add_argument("--save-minutes", type=float, default=2)
-    p.add_argument("--val-minutes", type=float, default=6)
-    p.add_argument("--count-validation", action="store_true", help="validation time counts towards the budget")
+    p.add_argument("--smoothing", type=real(0, 1), default=0.1, help="label smoothing")
+    p.add_argument("--dense", type=real(0), default=1.0, help="weight of the auxiliary heads' loss")
+    p.add_argument("--dropout", type=real(0, 1), default=0.2)
+    add_options(p, minutes=90.0, lr=4e-3, decay=0.02, val_minutes=6.0)
     return p
+
+
+def sides(text: str) -> str:
+    """A type for argparse: progressive, fixed, or sides of views with commas between them."""
+    if text not in ("progressive", "fixed"):
+        for one in text.split(","):
+            side(one)
+    return text
 
 
 def fit(
     options: argparse.Namespace, model: Classifier, train: list[Picture], val: list[Picture]
 ) -> dict[str, Any] | None:
-    """Train a model on pictures; the result is in options.out, the accuracy on `val` returned if options.val is set."""
+    """Train a model on pictures; the result is in options.out, the accuracy on `val` returned if options.val is set.
+
+    Errors as of train.run.
+    """
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     supervised = Supervised(model, options.dropout)
     if options.init:
-        state = torch.load(options.init, map_location="cpu", weights_only=True)
-        if "ema" in state:
-            supervised.load_state_dict(state["ema"])
+        kind, state = checkpoint.load(options.init, checkpoint.FLOAT_CLASSIFIER, checkpoint.RUN)
+        if kind == checkpoint.RUN:
+            checkpoint.fill(options.init, supervised, state["ema"])
         else:
             warm_start(model, load_classifier(options.init))
-    trainer = ClassifierTrainer(options, supervised, train, val)
-    result: dict[str, Any] | None = trainer.run()
+    result: dict[str, Any] | None = ClassifierTrainer(options, supervised, train, val).run()
     return result
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
-    """Train a float classifier as the command line asks."""
-    torch.manual_seed(options.seed)
-    config = configure(options.size, options.gray, last_pool=options.last_pool, network=options.network)
-    train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit)]
-    val = load_labelled(options.val, config.channels) if options.val else []
-    return fit(options, Classifier(config), train, val)
+    """Train a float classifier as the command line asks. Errors as of train.run."""
+    with owned(options.out):
+        torch.manual_seed(options.seed)
+        config = configure(options.size, options.gray, last_pool=options.last_pool, network=options.network)
+        val = load_labelled(options.val, config.channels) if options.val else []
+        train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit)]
+        return fit(options, Classifier(config), train, val)
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     run(parser().parse_args(arguments))

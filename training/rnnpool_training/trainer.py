@@ -5,19 +5,55 @@ from __future__ import annotations
 import argparse
 import copy
 import csv
+import hashlib
+import io
+import itertools
 import json
 import math
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from . import checkpoint, files
+from .command import integer, real
+from .errors import InputError
+from .prefetch import Batch, Views, pack, prefetch, restore
+
 Part = TypeVar("Part")
+# What may differ when a run goes on without changing what it learns, or is said in another way.
+FREE = {"resume", "out", "network", "data", "val", "log_every", "save_minutes", "val_minutes", "count_validation"}
+WARM_UP = 300  # steps, or a tenth of the budget where that is less
+
+
+def add_options(p: argparse.ArgumentParser, **defaults: Any) -> None:
+    """Add the options that all trainings share; `defaults` of some by name."""
+    p.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, logs")
+    p.add_argument("--minutes", type=real(0, above=True), help="wall-clock budget over which the learning rate anneals")
+    p.add_argument("--steps", type=integer(0), default=0, help="budget in steps instead (repeatable with --threads 1)")
+    p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
+    p.add_argument("--lr", type=real(0, above=True), help="highest learning rate")
+    p.add_argument("--decay", type=real(0), help="weight decay of the convolutions")
+    p.add_argument("--average", type=real(0, 1), default=0.998, help="decay of the weights' moving average")
+    p.add_argument("--batch", type=integer(1), default=32, help="views a step")
+    p.add_argument("--seed", type=integer(0, 2**31), default=1)
+    p.add_argument("--threads", type=integer(1, 256), default=2)
+    p.add_argument("--limit", type=integer(0), default=0, help="use only so many pictures of each folder")
+    p.add_argument("--log-every", type=integer(1), default=50)
+    p.add_argument("--save-minutes", type=real(0), default=2)
+    p.add_argument("--val-minutes", type=real(0))
+    p.add_argument("--count-validation", action="store_true", help="validation time counts towards the budget")
+    p.set_defaults(**defaults)
 
 
 class Average:
@@ -41,15 +77,17 @@ class Trainer(Generic[Part]):
     """One run in a folder: `last.pt` (to resume), `log.csv` (training), `val.csv`, `result` (averaged weights).
 
     `write` saves the averaged weights as `result` in the folder. A batch is a list of parts, one for each thread.
-    What is trained on which data is said by `batches`, `loss` and `validate` of a subclass.
+    What is trained on which data is said by `views`, `plan`, `loss` and `validate` of a subclass. With a budget in
+    steps and one thread, a run that was interrupted and resumed ends with the same bits as one that was not.
     """
+
+    LEAST = 1  # views of a part
 
     def __init__(
         self, options: argparse.Namespace, model: nn.Module, write: Callable[[Path, Any], None], result: str
     ) -> None:
         self.options = options
-        self.out = Path(options.out)
-        self.out.mkdir(parents=True, exist_ok=True)
+        self.out = files.make_folder(options.out)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.write, self.result = write, result
         decayed = [p for p in self.model.parameters() if p.dim() == 4]
@@ -58,12 +96,17 @@ class Trainer(Generic[Part]):
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.99))
         self.average = Average(self.model, options.average)
         self.step, self.elapsed, self.views_seen = 0, 0.0, 0
+        self.saved = -1  # step of the last checkpoint
+        self.state: dict[str, Any] | None = None  # of the views after the last step
         self.pool = ThreadPoolExecutor(options.threads)
-        if options.resume and (self.out / "last.pt").exists():
-            self._restore(self.out / "last.pt")
+        self.stop = ""  # name of the signal that asks to end
 
-    def batches(self) -> Iterator[list[Part]]:
-        """Batches, each in as many parts as there are threads, until the budget is spent (`progress`)."""
+    def views(self) -> Views:
+        """The source of the batches' parts, seeded by options.seed."""
+        raise NotImplementedError
+
+    def plan(self, progress: float, chance: np.random.Generator) -> tuple[Any, ...]:
+        """Shape of a batch at a time of the run (0 to 1): how many views, and what else `views` wants to know."""
         raise NotImplementedError
 
     def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
@@ -74,36 +117,122 @@ class Trainer(Generic[Part]):
         """Measure the averaged weights (self.average.model), say it by `report`, and return the result."""
         raise NotImplementedError
 
-    def _restore(self, path: Path) -> None:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
-        self.average.model.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    def network(self) -> dict[str, Any]:
+        """What the network is, as a checkpoint says it: a run can't go on with another one."""
+        raise NotImplementedError
+
+    def pictures(self) -> Iterator[str]:
+        """Names of the pictures that are trained on, with what is labelled in them."""
+        raise NotImplementedError
+
+    def _identity(self) -> dict[str, str]:
+        # What a run that goes on is compared by.
+        digest = hashlib.sha256("\n".join(self.pictures()).encode()).hexdigest()
+        values = {k: str(v) for k, v in vars(self.options).items() if k not in FREE}
+        return {**values, "pictures": digest, "network": json.dumps(self.network(), sort_keys=True, default=str)}
+
+    def _start(self) -> None:
+        """Restore the last checkpoint with --resume, and say what is different from then."""
+        path = self.out / "last.pt"
+        if not path.exists():
+            if self.options.resume:
+                tqdm.write(f"--resume: there is no {path}, the run starts from the beginning", file=sys.stderr)
+            return
+        if not self.options.resume:
+            raise InputError(f"{self.out} holds a run already: go on with --resume, or give another --out")
+        _, state = checkpoint.load(path, checkpoint.RUN)
+        before, now = json.loads(state.get("identity", "{}")), self._identity()
+        if before and before["network"] != now["network"]:
+            a, b = (json.loads(i["network"]) for i in (before, now))
+            changed = ", ".join(f"{k} {a.get(k)} (now {b.get(k)})" for k in sorted(a | b) if a.get(k) != b.get(k))
+            raise InputError(f"{path} is of another network: {changed}. Give that one, or another --out")
+        checkpoint.fill(path, self.model, state["model"])
+        checkpoint.fill(path, self.average.model, state["ema"])
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except ValueError as error:
+            raise InputError(f"{path} does not fit this training: {error}") from None
         self.step, self.elapsed, self.views_seen = state["step"], state["elapsed"], state["views"]
+        self.saved = self.step
+        same = before.get("pictures") == now["pictures"]
+        self.state = json.loads(state["state"]) if same else None
+        if "random" in state:
+            torch.set_rng_state(state["random"])
+        for name in ("log.csv", "val.csv"):
+            self._cut(self.out / name)
+        compared = now.keys() & before.keys() - {"network", "pictures"}
+        others = [f"--{k.replace('_', '-')} {now[k]} (was {before[k]})" for k in compared if now[k] != before[k]]
+        if before and not same:
+            others.append("other pictures or labels")
+        said = f", with {', '.join(sorted(others))}" if others else ""
+        said += ": nothing is left of the budget" if self.progress >= 1 else ""
+        tqdm.write(f"--resume: goes on at step {self.step}{said}", file=sys.stderr)
+
+    def _cut(self, path: Path) -> None:
+        # Steps after the checkpoint are trained, and logged, again.
+        if not path.exists():
+            return
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+        kept = [row for i, row in enumerate(rows) if row and (i == 0 or int(row[0]) <= self.step)]
+        text = io.StringIO()
+        csv.writer(text).writerows(kept)
+        files.write_text(path, text.getvalue())
 
     def save(self) -> None:
-        """Write last.pt and the result, each whole or not at all."""
+        """Write last.pt and the result, each whole or not at all. InputError if a weight is not finite."""
+        if not (checkpoint.finite(self.model.state_dict()) and checkpoint.finite(self.average.model.state_dict())):
+            self._diverged("a weight is not finite")
         state = {
             "model": self.model.state_dict(), "ema": self.average.model.state_dict(),
             "optimizer": self.optimizer.state_dict(), "step": self.step, "elapsed": self.elapsed,
-            "views": self.views_seen,
+            "views": self.views_seen, "state": pack(self.state), "random": torch.get_rng_state(),
+            "identity": json.dumps(self._identity()),
         }  # fmt: skip
-        torch.save(state, self.out / "last.tmp")
-        (self.out / "last.tmp").replace(self.out / "last.pt")
-        self.write(self.out / "result.tmp", self.average.model)
-        (self.out / "result.tmp").replace(self.out / self.result)
+        checkpoint.save(self.out / "last.pt", state)
+        self.write(self.out / self.result, self.average.model)
+        self.saved = self.step
+
+    def _diverged(self, what: str) -> None:
+        if self.saved >= 0:
+            kept = f"last.pt and {self.result} are still those of step {self.saved}"
+        else:
+            kept = "nothing was written yet"
+        raise InputError(
+            f"{what} at step {self.step}, learning rate {self._rate():.3g}: the training has diverged. In {self.out} "
+            f"{kept}. Train with a lower --lr (it was {self.options.lr:g})"
+        )
 
     @property
     def progress(self) -> float:
         """Part of the budget spent, 0 to 1: of the steps if a number of steps is given, else of the minutes."""
+        return self._progress(self.step)
+
+    def _progress(self, step: int) -> float:
         if self.options.steps:
-            return min(1.0, self.step / self.options.steps)
+            return min(1.0, step / self.options.steps)
         return min(1.0, self.elapsed / (60 * self.options.minutes))
 
     def _rate(self) -> float:
-        steps = self.options.steps
-        warm = min(1.0, (self.step + 1) / (min(300, 1 + steps // 10) if steps else 300))
-        return float(self.options.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * self.progress))))
+        steps, progress = self.options.steps, self.progress
+        tenth = (self.step + 1) / (1 + steps // 10) if steps else 10 * progress
+        warm = min(1.0, max((self.step + 1) / WARM_UP, tenth))
+        return float(self.options.lr * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))))
+
+    def _plans(self) -> Iterator[tuple[Any, ...]]:
+        for step in itertools.count(self.step):
+            if (progress := self._progress(step)) >= 1.0:
+                return
+            yield self.plan(progress, np.random.default_rng((self.options.seed, step)))
+
+    def batches(self) -> Iterator[Batch[Part]]:
+        """Batches from the views, made by another thread, until the budget is spent."""
+        views = self.views()
+        if self.state:
+            restore(views, self.state)
+        elif self.step:  # other pictures than before: other views of them, too
+            views.random.bit_generator.state = np.random.default_rng((self.options.seed, self.step)).bit_generator.state
+        return prefetch(views, self._plans(), self.options.threads, self.LEAST)
 
     def _gradients(self, part: Part) -> tuple[dict[str, float], int]:
         """Adds the gradients of one part of a batch to those of the parameters."""
@@ -113,7 +242,7 @@ class Trainer(Generic[Part]):
         return {"loss": loss.item(), **parts}, count
 
     def train_batch(self, batch: list[Part]) -> dict[str, float]:
-        """One optimizer step.
+        """One optimizer step. InputError if the loss is not finite.
 
         Every part of the batch runs in a thread of its own: they meet once a step instead of once an operation, which
         matters on a busy machine. Batch normalization sees the parts one by one.
@@ -123,49 +252,102 @@ class Trainer(Generic[Part]):
             group["lr"] = self._rate()
         self.optimizer.zero_grad(set_to_none=False)
         results = list(self.pool.map(self._gradients, batch))
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), 4.0)
+        mean = {k: sum(r[k] for r, _ in results) / len(results) for k in results[0][0]}
+        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), 4.0))
+        for name, value in (("loss", mean["loss"]), ("norm of the gradients", norm)):
+            if not math.isfinite(value):
+                self._diverged(f"the {name} is {value}")
         self.optimizer.step()
         self.average.update(self.model, self.step)
         self.step += 1
         self.views_seen += sum(count for _, count in results)
-        mean = {k: sum(r[k] for r, _ in results) / len(results) for k in results[0][0]}
-        return {**mean, "norm": float(norm), "lr": self._rate()}
+        return {**mean, "norm": norm, "lr": self._rate()}
+
+    @torch.no_grad()
+    def _check(self, batch: list[Part]) -> None:
+        # The weights after a step, before they take the place of good ones.
+        self.model.eval()
+        loss = float(self.loss(batch[0])[0])
+        self.model.train()
+        if not math.isfinite(loss):
+            self._diverged(f"the loss is {loss}")
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        # The first Ctrl-C or SIGTERM lets a step end and a checkpoint be written; the second one is as usual.
+        def ask(number: int, _: Any) -> None:
+            self.stop = signal.Signals(number).name
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            tqdm.write(f"{self.stop}: stops after this step", file=sys.stderr)
+
+        before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            before = {each: signal.signal(each, ask) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
     def run(self) -> Any:
-        """Train until the budget is spent, with evaluations and checkpoints on the way."""
+        """Train until the budget is spent, with evaluations and checkpoints on the way.
+
+        InputError if the training diverges or can't go on; KeyboardInterrupt, after a checkpoint, if it is stopped.
+        """
+        self._start()
+        with self._signals():
+            self._train()
+        if self.saved != self.step:
+            self.save()
+        return self.validate() if self.options.val else None
+
+    def _train(self) -> None:
         options = self.options
-        marks = {"save": time.monotonic(), "val": time.monotonic()}
+        marks = {"save": time.monotonic(), "val": time.monotonic(), "bar": 0.0}
         sums: dict[str, float] = {}
         seen = 0
-        bar = tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}", mininterval=5)
+        bar = tqdm(
+            total=100, desc="training", unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}",
+            initial=round(100 * self.progress, 1),
+        )  # fmt: skip
         last = time.monotonic()
-        for batch in self.batches():
-            parts = self.train_batch(batch)
+        batches = self.batches()
+        for batch in batches:
+            parts = self.train_batch(batch.parts)
+            self.state = batch.state
             now = time.monotonic()
             self.elapsed += now - last
             last = now
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + value
             seen += 1
-            if seen == options.log_every:
+            ends = self.progress >= 1.0 or bool(self.stop)
+            if seen == options.log_every or ends:
                 row = {"step": self.step, "views": self.views_seen, "seconds": round(self.elapsed, 1)}
                 row.update({k: round(v / seen, 5) for k, v in sums.items()})
                 self.log("log.csv", row)
-                bar.n = round(100 * self.progress, 1)
-                bar.set_postfix({k: v for k, v in row.items() if k not in ("views", "seconds", "norm")})
                 sums, seen = {}, 0
-            if now - marks["save"] > 60 * options.save_minutes:
+            if ends or now - marks["bar"] > 5:
+                bar.n = round(100 * self.progress, 1)
+                bar.set_postfix({"step": self.step, **{k: f"{v:.4g}" for k, v in parts.items() if k != "norm"}})
+                marks["bar"] = now
+            validates = options.val and now - marks["val"] > 60 * options.val_minutes
+            if ends or validates or now - marks["save"] > 60 * options.save_minutes:
+                self._check(batch.parts)
                 self.save()
-                marks["save"] = now
-            if options.val and now - marks["val"] > 60 * options.val_minutes:
-                self.save()
+                marks["save"] = time.monotonic()
+            if ends:
+                break
+            if validates:
                 self.validate()
                 marks["val"] = time.monotonic()
                 if not options.count_validation:
                     last = time.monotonic()
         bar.close()
-        self.save()
-        return self.validate() if options.val else None
+        batches.close()  # type: ignore[attr-defined]  # a generator
+        if self.stop:
+            raise KeyboardInterrupt(f"{self.stop} at step {self.step}: the checkpoint is written, --resume goes on")
 
     def report(self, summary: dict[str, Any]) -> None:
         """Add a line to val.csv and print it."""
@@ -176,7 +358,7 @@ class Trainer(Generic[Part]):
         """Add a line to a CSV file of the run."""
         path = self.out / name
         new = not path.exists()
-        with path.open("a", newline="") as file:
+        with path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(row))
             if new:
                 writer.writeheader()

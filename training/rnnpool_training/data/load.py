@@ -1,0 +1,135 @@
+"""From a folder of labelled pictures to samples in memory."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import InputError
+from ..images import read
+from . import coco, jsonl, voc, yolo
+from .boxes import fit
+from .sample import Record, Sample
+
+KNOWN = (
+    "labels.jsonl; YOLO's images/ and labels/; Pascal VOC's Annotations/*.xml and JPEGImages/; a COCO .json file "
+    "(docs/training.md)"
+)
+
+
+def load(folder: str | Path, limit: int = 0, classes: Sequence[str] | None = None) -> list[Sample]:
+    """Read all pictures of a data set, or an even selection of `limit`, with the boxes of `classes` (None: of all).
+
+    Colour becomes gray as on the device (docs/arithmetic.md, section 1). Says what was read on stderr. InputError, with
+    the line or the picture, for what is no label, no picture that a device could take, and for no picture at all.
+    """
+    folder = Path(folder)
+    kind, found = _records(folder)
+    found = choose(found, limit)
+    if not found:
+        raise InputError(f"{folder} ({kind}) holds no labelled picture")
+    known = Counter(name for record in found for name in record.classes)
+    for name in classes or ():
+        if name not in known:
+            has = f"the classes {', '.join(sorted(known))}" if known else "no classes"
+            raise InputError(f"{folder} ({kind}) has {has}, not {name!r}")
+    samples, broken = [], []
+    for record in tqdm(found, desc=f"reading {folder}", unit="image", mininterval=5):
+        try:
+            samples.append(_sample(record, classes))
+        except InputError as error:
+            broken.append(str(error))
+    if broken:
+        more = f"; and {len(broken) - 3} more of {len(found)} pictures" if len(broken) > 3 else ""
+        raise InputError("; ".join(broken[:3]) + more)
+    boxes = sum(len(sample.boxes) for sample in samples)
+    taken = ", ".join(f"{n} {known[n]}" for n in sorted(known) if classes is None or n in classes)
+    partly = sum(not sample.complete for sample in samples)
+    print(
+        f"{folder} ({kind}): {len(samples)} pictures, {boxes or 'no'} boxes" + (f" ({taken})" if taken else "")
+        + (f", {partly} pictures not completely labelled" if partly else ""),
+        file=sys.stderr,
+    )  # fmt: skip
+    return samples
+
+
+def _sample(record: Record, classes: Sequence[str] | None) -> Sample:
+    try:
+        pixels = read(record.path, 1)[:, :, 0]
+    except InputError as error:
+        raise InputError(f"{record.where}: {error}") from None
+    boxes = placed(record, pixels.shape[1], pixels.shape[0])
+    if classes is not None:
+        boxes = boxes[np.array([name in classes for name in record.classes], dtype=bool)]
+    return Sample(record.name, pixels, boxes, record.source, record.complete)
+
+
+def placed(record: Record, width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """The boxes (N, 4) of a record in pixels of its picture, which is `width` x `height` upright. InputError."""
+    if record.size not in (None, (width, height)):
+        turned = record.size == (height, width)
+        why = (
+            "; it is turned by its EXIF orientation, which boxes must follow: turn the picture itself, and draw anew"
+            if turned
+            else ""
+        )
+        raise InputError(
+            f"{record.where}: {record.name} is {width}x{height} upright, its label says "
+            f"{record.size[0]}x{record.size[1]}{why}"
+        )
+    boxes = record.boxes
+    if record.relative:
+        boxes = boxes * np.array([width, height, width, height], np.float32)
+    return fit(boxes, width, height, record.where)
+
+
+def records(folder: str | Path) -> list[Record]:
+    """What the labels of a data set say, without its pictures. InputError if they can't be read or told apart."""
+    return _records(Path(folder))[1]
+
+
+def choose(found: list[Record], limit: int) -> list[Record]:
+    """All, or an even selection of `limit`."""
+    if limit and limit < len(found):
+        return [found[i * len(found) // limit] for i in range(limit)]
+    return found
+
+
+def _records(folder: Path) -> tuple[str, list[Record]]:
+    if folder.is_file() and folder.suffix.lower() == ".json":
+        return "COCO", list(coco.read(folder).values())
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder" if folder.exists() else f"{folder}: there is no such folder")
+    labels = (folder / jsonl.NAME).is_file()
+    pairs = yolo.folders(folder)
+    text = pairs is not None and any(pairs[1].rglob("*.txt"))
+    xml, files = voc.xml_files(folder), coco.json_files(folder)
+    found = [
+        name
+        for name, there in (
+            (f"labels.jsonl ({jsonl.NAME})", labels),
+            (f"YOLO ({pairs[1] if pairs else ''})", text),
+            (f"Pascal VOC ({len(xml)} .xml files)", xml),
+            (f"COCO ({', '.join(p.name for p in files)})", files),
+        )
+        if there
+    ]
+    if len(found) > 1:
+        raise InputError(f"{folder} holds labels of several kinds, keep one: {'; '.join(found)}")
+    if labels:
+        return "labels.jsonl", jsonl.read(folder)
+    if text:
+        return "YOLO", yolo.read(folder)
+    if xml:
+        return "Pascal VOC", voc.read(folder)
+    if len(files) > 1:
+        raise InputError(f"{folder} holds several COCO files, give one of them: {', '.join(map(str, files))}")
+    if files:
+        return "COCO", list(coco.read(files[0]).values())
+    held = ", ".join(sorted(p.name for p in folder.iterdir())[:6]) or "nothing"
+    raise InputError(f"{folder} holds no labels of a kind that is read, but {held}. Read are {KNOWN}")
