@@ -67,9 +67,9 @@ unix: mpy ## build build/unix/micropython with the module and the models in it [
 	$(call build_unix,$(BUILD)/unix,)
 
 .PHONY: eval
-eval: eval-data $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA=FOLDER|generated BACKEND=float|integer|engine]
+eval: eval-data $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA=FOLDER|generated BACKEND=float|integer|engine JSON=1]
 	$(DEV_PYTHON) -m rnnpool_training.evaluate --model $(call quoted,$(MODEL)) --data $(call quoted,$(EVAL_DATA)) \
-	    --backend $(call quoted,$(BACKEND))
+	    --backend $(call quoted,$(BACKEND)) $(if $(JSON),--json)
 
 .PHONY: eval-data
 eval-data: $(if $(filter generated,$(DATA)),$(BUILD)/generated/labels.jsonl)

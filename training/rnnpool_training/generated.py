@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from .command import command, integer
+from .files import make_folder, replacing, write_text
+
 
 def picture(random: np.random.Generator, width: int, height: int) -> tuple[Image.Image, list[list[float]]]:
     """A cluttered gray picture and the boxes [x, y, w, h] of the faces drawn in it."""
@@ -38,27 +41,27 @@ def picture(random: np.random.Generator, width: int, height: int) -> tuple[Image
 def write_folder(folder: Path, count: int, seed: int) -> None:
     """A data folder as `data.load` reads it: images/ and labels.jsonl."""
     random = np.random.default_rng(seed)
-    (folder / "images").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "images")
     lines = []
     for i in range(count):
         width, height = ((320, 240), (320, 213), (180, 240))[i % 3]
         image, boxes = picture(random, width, height)
         name = f"images/generated_{i:04d}.png"
-        image.save(folder / name)
+        with replacing(folder / name) as path:
+            image.save(path)
         lines.append(json.dumps({"file": name, "width": width, "height": height, "boxes": boxes, "source": "generated",
                                  "complete": True}))  # fmt: skip
-    (folder / "labels.jsonl").write_text("\n".join(lines) + "\n")
+    write_text(folder / "labels.jsonl", "\n".join(lines) + "\n")
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.generated", description=__doc__)
     p.add_argument("folder", type=Path, help="where to write images/ and labels.jsonl")
-    p.add_argument("--count", type=int, default=100, help="pictures (default: %(default)s)")
-    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--count", type=integer(1), default=100, help="pictures (default: %(default)s)")
+    p.add_argument("--seed", type=integer(0), default=1)
     options = p.parse_args(arguments)
-    if options.count < 1:
-        p.error(f"--count must be at least 1, is {options.count}")
     write_folder(options.folder, options.count, options.seed)
     print(f"{options.count} drawn pictures in {options.folder}")
 
