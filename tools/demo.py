@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from rnnpool_training.files import replacing
 from rnnpool_training.reference import Format
 from rnnpool_training.reference.frame import model_input
 
@@ -157,13 +158,15 @@ def main() -> int:
         frame = as_camera_frame(photo)
         arguments.output_dir.mkdir(parents=True, exist_ok=True)
         frame_path = arguments.output_dir / f"{path.name}.ppm"  # with its suffix: a.jpg and a.png are two photos
-        frame.save(frame_path)
+        with replacing(frame_path) as unfinished:
+            frame.save(unfinished)
         result = detect(arguments.micropython, frame_path)
         faces = in_photo(result["faces"], photo, frame)
         output = arguments.output_dir / f"{path.name}-faces.png"
         board = on_a_board()
         found = f"{len(faces)} face{'' if len(faces) == 1 else 's'} in {path.name}"
-        sheet(photo, faces, seen(frame, MODEL), MODEL, [found, board]).save(output)
+        with replacing(output) as unfinished:
+            sheet(photo, faces, seen(frame, MODEL), MODEL, [found, board]).save(unfinished)
     except (DemoError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

@@ -17,6 +17,7 @@ from pathlib import Path
 import matplotlib.cbook
 from PIL import Image
 
+from rnnpool_training.files import replacing
 from tools.board import frames
 from tools.board.__main__ import size_of
 from tools.board.problem import Problem
@@ -44,7 +45,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         pictures, _ = frames.find(arguments.pictures or [portrait])
         count = 0
-        with arguments.output.open("wb") as file:
+        with replacing(arguments.output) as path, path.open("wb") as file:
             for picture in pictures:
                 image = framed(picture.image, arguments.size)
                 file.write(frames.encode(image, frames.FORMATS[arguments.format]).pixels)

@@ -33,6 +33,7 @@ from rnnpool_training.blob import (
     read,
 )
 from rnnpool_training.engine import Engine, Region
+from rnnpool_training.files import replacing
 from rnnpool_training.planner import Planner
 from rnnpool_training.reference import Format
 
@@ -157,7 +158,8 @@ def draw(blob: bytes, frame: FrameSize | None, path: Path) -> None:
     draw_regions(axes, model, regions, size, lambda region: f"{region_name(model, region)}, {region.size:,}")
     axes.set_ylabel("offset in the arena, bytes")
     axes.set_title(f"{model.name}: {size:,} bytes of arena for {frame_text(frame)}")
-    figure.savefig(path, dpi=120)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
     plt.close(figure)
 
 
@@ -215,7 +217,8 @@ def compare(blob: bytes, frame: FrameSize | None, path: Path) -> str:
         axes.set_title(f"{name}: {plan.arena:,} bytes")
     every[0].set_ylabel("offset in the arena, bytes")
     figure.suptitle(f"{model.name}: the arena for {frame_text(frame)}, a colour an operator")
-    figure.savefig(path, dpi=120)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
     plt.close(figure)
     rows = [
         [name, f"{plan.arena:,}", " ".join(map(str, plan.cuts)) if len(plan.cuts) < len(planner.spine) else "all"]

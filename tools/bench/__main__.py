@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rnnpool_training.files import write_text
+
 from . import network, report
 from .compile import ROOT
 from .machine import BenchError
@@ -118,12 +120,12 @@ def main() -> int:
     if arguments.quick:
         return 0
     data = report.as_json(measurements)
-    arguments.json.write_text(json.dumps(data, indent=2) + "\n")
+    write_text(arguments.json, json.dumps(data, indent=2) + "\n")
     print(f"{arguments.json} written", end="")
     print(f", {arguments.picture} written" if report.draw(data, arguments.picture) else " (no picture: no matplotlib)")
     if arguments.write_docs:
-        DOCS.write_text(report.document(data))
-        COMMITTED.write_text(json.dumps(data, indent=2) + "\n")
+        write_text(DOCS, report.document(data))
+        write_text(COMMITTED, json.dumps(data, indent=2) + "\n")
         print(f"{DOCS} and {COMMITTED.name} written")
     if arguments.check:
         lines = report.grown(data, json.loads(COMMITTED.read_text())) if COMMITTED.exists() else ["nothing committed"]

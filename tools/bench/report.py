@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rnnpool_training.files import replacing
+
 from .compile import compiler_version
 from .network import REST, Result
 
@@ -145,7 +147,8 @@ def draw(data: Json, path: Path) -> bool:
         axis.set_title(f"{name}: {seconds:.2f} s at 168 MHz; baseline {before_seconds:.2f} s")
         axis.legend(loc="lower right")
     figure.tight_layout()
-    figure.savefig(path, dpi=120)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=120)
     plt.close(figure)
     return True
 
