@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from rnnpool_training.data import Sample, load
 from rnnpool_training.errors import InputError
@@ -16,7 +15,6 @@ from rnnpool_training.errors import InputError
 torch = pytest.importorskip("torch")
 
 from rnnpool_training.anchors import decode, grid, iou_matrix, non_maximum_suppression  # noqa: E402
-from rnnpool_training.augment import Views  # noqa: E402
 from rnnpool_training.generated import write_folder  # noqa: E402
 from rnnpool_training.loss import Targets, detection_loss, generalized_iou, match  # noqa: E402
 from rnnpool_training.metrics import average_precision, evaluate  # noqa: E402
@@ -140,34 +138,6 @@ def test_loss_without_any_face() -> None:
     loss, _ = detection_loss(output, anchors, targets([], [0, 0], [], [True, True]))
     loss.backward()
     assert torch.isfinite(loss) and output.grad is not None and torch.isfinite(output.grad).all()
-
-
-def test_views(tmp_path: Path) -> None:
-    write_folder(tmp_path, 12, seed=3)
-    views = Views(load(tmp_path), 1, (240, 320))
-    for height, width, whole in ((192, 192, False), (240, 320, True), (64, 128, False)):
-        x, t = views.batch(8, height, width, whole)
-        assert x.shape == (8, 1, height, width) and x.min() >= -1 and x.max() < 1
-        assert torch.equal(x * 128, (x * 128).round())
-        assert sum(t.counts) == len(t.boxes) == len(t.face) and len(t.counts) == 8
-        assert (t.boxes[:, :2] >= 0).all() and (t.boxes[:, 2] <= width).all() and (t.boxes[:, 3] <= height).all()
-        assert (t.boxes[:, 2:] > t.boxes[:, :2]).all()
-
-
-def test_flip_and_crop_move_boxes_with_the_picture() -> None:
-    pixels: NDArray[np.uint8] = np.full((240, 320), 30, np.uint8)
-    pixels[100:140, 60:100] = 220
-    views = Views([Sample("x", pixels, np.array([[60, 100, 40, 40]], np.float32), "s", True)], 5, (240, 320))
-    seen = 0
-    for _ in range(40):
-        x, boxes, kinds, _ = views.view(192, 192, False)
-        if len(boxes) == 1 and kinds[0] == 1:
-            x0, y0, x1, y1 = boxes[0]
-            bright = x > (x[x != 128].min() + x.max()) / 2
-            area = float(bright[round(y0) : round(y1), round(x0) : round(x1)].mean())
-            assert area > 0.8, (boxes, area)
-            seen += 1
-    assert seen > 20
 
 
 def test_loader(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""Training views: random crops, sizes, flips and light, from samples in memory."""
+"""Training views: random crops, sizes, flips, turns, light and covered faces, from samples in memory."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,11 +12,42 @@ from PIL import Image
 from torch import Tensor
 
 from .data import Sample
+from .light import Light
 from .loss import Targets
 
 FLOAT = NDArray[np.float32]
 MOSAICS = 0.4  # part of the crops that are made of four
 SMALLEST = 6.0  # pixels; smaller faces are neither learned nor punished
+LARGEST = 0.92  # of the shorter side of a view: 220 pixels in a whole frame
+CLOSE = 0.35  # part of the whole frames that are close-ups: crops around a face
+TURNED, TURN = 0.45, 30.0  # part of the views that are turned, and the most degrees
+COVERED = 0.2  # part of the views where faces are covered in part
+
+
+@dataclass
+class View:
+    """Gray levels (height, width), boxes (N, 4) as corners, kinds (N,): 1 face, 2 ignore; whether all are labelled."""
+
+    pixels: NDArray[np.uint8]
+    boxes: FLOAT
+    kinds: NDArray[np.int64]
+    complete: bool
+
+
+def place(boxes: FLOAT, left: float, top: float, scale: float, angle: float, shape: tuple[int, int]) -> FLOAT:
+    """Boxes (N, 4) x, y, w, h of a picture as corners (N, 4) in a view of `shape` (height, width).
+
+    The view begins at left, top of the picture, is scaled, and turned counterclockwise by `angle` degrees about its
+    middle. A face is taken for an ellipse: its turned box is that around the turned ellipse.
+    """
+    sine, cosine = math.sin(math.radians(angle)), math.cos(math.radians(angle))
+    half = boxes[:, 2:] * (scale / 2)
+    x = (boxes[:, 0] - left) * scale + half[:, 0] - shape[1] / 2
+    y = (boxes[:, 1] - top) * scale + half[:, 1] - shape[0] / 2
+    x, y = x * cosine + y * sine + shape[1] / 2, y * cosine - x * sine + shape[0] / 2
+    w = np.hypot(half[:, 0] * cosine, half[:, 1] * sine)
+    h = np.hypot(half[:, 0] * sine, half[:, 1] * cosine)
+    return np.stack([x - w, y - h, x + w, y + h], axis=1).astype(np.float32)
 
 
 class Views:
@@ -31,6 +63,7 @@ class Views:
         self.height, self.width = frame
         self.samples = samples
         self.random = np.random.default_rng(seed)
+        self.light = Light(self.random)
         names = sorted({s.source for s in samples})
         groups = {n: [i for i, s in enumerate(samples) if s.source == n] for n in names}
         weights = np.array([(shares or {}).get(n, len(groups[n]) / len(samples)) for n in names])
@@ -59,54 +92,99 @@ class Views:
         if random.random() < native:
             scale = fit * float(np.exp(random.uniform(math.log(0.75), math.log(1.35))))
         else:
-            scale = float(np.exp(random.uniform(math.log(0.045 * side), math.log(0.88 * side)))) / size
-        return float(np.clip(scale, min(1.0, least), max(2.0, 1.3 * fit))), box
+            scale = float(np.exp(random.uniform(math.log(0.045 * side), math.log(LARGEST * side)))) / size
+        return float(np.clip(scale, min(1.0, least), max(2.5, 1.3 * fit))), box
 
-    def view(self, height: int, width: int, whole: bool) -> tuple[FLOAT, FLOAT, NDArray[np.int64], bool]:
-        """Gray levels (height, width), boxes (N, 4) as corners, their kinds (1 face, 2 ignore), whether complete."""
+    def _window(self, boxes: FLOAT, width: int, height: int, shape: tuple[int, int]) -> tuple[float, float, float]:
+        """Left, top (pixels of a picture of width x height) and scale of a view of `shape` around one of its faces."""
+        random = self.random
+        fit = min(self.height / height, self.width / width)
+        native = 0.5 if self.height // 2 < shape[0] < self.height else 0.2
+        scale, box = self._scale(boxes, max(width, height), fit, native, min(shape))
+        w, h = shape[1] / scale, shape[0] / scale
+        if box is None:
+            left, top = random.uniform(min(0, width - w), max(0, width - w)), random.uniform(
+                min(0, height - h), max(0, height - h))  # fmt: skip
+        else:
+            left = box[0] + box[2] / 2 - w * random.uniform(0.1, 0.9)
+            top = box[1] + box[3] / 2 - h * random.uniform(0.1, 0.9)
+            if random.random() < 0.8:  # mostly within the picture, or with the picture within
+                left = float(np.clip(left, min(0, width - w), max(0, width - w)))
+                top = float(np.clip(top, min(0, height - h), max(0, height - h)))
+        return left, top, scale
+
+    def view(self, height: int, width: int, whole: bool) -> View:
+        """A view of a random picture: a crop, or (`whole`) all of the picture as the device sees it, or a close-up."""
         random = self.random
         number = self._next()
         sample, image = self.samples[number], self.images[number]
         boxes = sample.boxes
         if random.random() < 0.5:
-            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             boxes = boxes.copy()
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             boxes[:, 0] = image.width - boxes[:, 0] - boxes[:, 2]
-        fit = min(self.height / image.height, self.width / image.width)
-        if whole:
+        if whole and random.random() >= CLOSE:
             left = top = 0.0
+            fit = min(self.height / image.height, self.width / image.width)
             scale = fit * (float(np.exp(random.uniform(math.log(0.75), 0.0))) if random.random() < 0.5 else 1.0)
         else:
-            native = 0.5 if height > self.height // 2 else 0.2
-            scale, box = self._scale(boxes, max(image.size), fit, native, min(height, width))
-            w, h = width / scale, height / scale  # the window in the picture's pixels
-            if box is None:
-                left, top = random.uniform(min(0, image.width - w), max(0, image.width - w)), random.uniform(
-                    min(0, image.height - h), max(0, image.height - h))  # fmt: skip
-            else:
-                left = box[0] + box[2] / 2 - w * random.uniform(0.1, 0.9)
-                top = box[1] + box[3] / 2 - h * random.uniform(0.1, 0.9)
-                if random.random() < 0.8:  # mostly within the picture, or with the picture within
-                    left = float(np.clip(left, min(0, image.width - w), max(0, image.width - w)))
-                    top = float(np.clip(top, min(0, image.height - h), max(0, image.height - h)))
+            left, top, scale = self._window(boxes, image.width, image.height, (height, width))
+        angle = random.uniform(-TURN, TURN) if random.random() < TURNED else 0.0
+        out = self._pixels(image, left, top, scale, angle, (height, width))
+        corners = place(boxes, left, top, scale, angle, (height, width))
+        if random.random() < COVERED:
+            self._cover(out, corners)
+        return View(out, *self._kinds(corners, height, width), sample.complete)
+
+    def _pixels(
+        self, image: Image.Image, left: float, top: float, scale: float, angle: float, shape: tuple[int, int]
+    ) -> NDArray[np.uint8]:
+        """A window of an image in other light, turned counterclockwise by `angle` degrees about its middle."""
+        height, width = shape
+        sine, cosine = abs(math.sin(math.radians(angle))), math.cos(math.radians(angle))
+        # What the turned window sees beyond its upright sides.
+        mx = max(0, math.ceil((width * cosine + height * sine - width) / 2)) if angle else 0
+        my = max(0, math.ceil((width * sine + height * cosine - height) / 2)) if angle else 0
+        left, top, width, height = left - mx / scale, top - my / scale, width + 2 * mx, height + 2 * my
         x0, y0 = max(0.0, left), max(0.0, top)
         x1, y1 = min(image.width, left + width / scale), min(image.height, top + height / scale)
-        out = np.full((height, width), 128.0, dtype=np.float32)
+        out = np.full((height, width), 128, dtype=np.uint8)
         if x1 - x0 >= 1 and y1 - y0 >= 1:
             px, py = round((x0 - left) * scale), round((y0 - top) * scale)
             pw = max(1, min(width - px, round((x1 - x0) * scale)))
             ph = max(1, min(height - py, round((y1 - y0) * scale)))
             piece = image.resize((pw, ph), Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
-            out[py : py + ph, px : px + pw] = self._light(np.asarray(piece, dtype=np.float32))
-        boxes, kinds = self._boxes(boxes, left, top, scale, height, width)
-        return out, boxes, kinds, sample.complete
+            out[py : py + ph, px : px + pw] = self.light(piece)
+        if angle:
+            turned = Image.fromarray(out).rotate(angle, Image.Resampling.BILINEAR, fillcolor=128)
+            out = np.array(turned)[my : my + shape[0], mx : mx + shape[1]]
+        return out
+
+    def _cover(self, out: NDArray[np.uint8], corners: FLOAT) -> None:
+        """Cover the lower part, or a side, of each face that is large enough, as masks, hands and cups do."""
+        random = self.random
+        height, width = out.shape
+        for x0, y0, x1, y1 in corners[(corners[:, 2:] - corners[:, :2]).min(axis=1) >= 14]:
+            if random.random() < 0.5:
+                continue
+            w, h = x1 - x0, y1 - y0
+            if random.random() < 0.75:
+                y0, y1 = y0 + h * random.uniform(0.45, 0.7), y1 + h * random.uniform(-0.05, 0.2)
+                x0, x1 = x0 + w * random.uniform(-0.1, 0.15), x1 + w * random.uniform(-0.15, 0.1)
+            elif random.random() < 0.5:
+                x1 = x0 + w * random.uniform(0.2, 0.45)
+            else:
+                x0 = x1 - w * random.uniform(0.2, 0.45)
+            left, top = max(0, round(x0)), max(0, round(y0))
+            right, bottom = min(width, round(x1)), min(height, round(y1))
+            if right > left and bottom > top:
+                slope = np.linspace(-1, 1, bottom - top, dtype=np.float32)[:, None] * random.uniform(-30, 30)
+                patch = random.uniform(10, 245) + slope + self.light.noise((bottom - top, right - left), 4.0)
+                out[top:bottom, left:right] = np.clip(patch, 0, 255).astype(np.uint8)
 
     @staticmethod
-    def _boxes(
-        boxes: FLOAT, left: float, top: float, scale: float, height: int, width: int
-    ) -> tuple[FLOAT, NDArray[np.int64]]:
-        corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-        corners = (corners - np.array([left, top, left, top])) * scale
+    def _kinds(corners: FLOAT, height: int, width: int) -> tuple[FLOAT, NDArray[np.int64]]:
+        """Corners cut to the view and their kinds (View); hardly visible ones are dropped."""
         clipped = np.clip(corners, 0, np.array([width, height, width, height])).astype(np.float32)
         area = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
         seen = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.maximum(area, 1e-6)
@@ -114,32 +192,15 @@ class Views:
         keep = seen > 0.1
         return clipped[keep], kinds[keep]
 
-    def _light(self, piece: FLOAT) -> FLOAT:
-        """Contrast, brightness, gamma, slight blur or noise on a piece of picture (never on the gray around it)."""
-        random = self.random
-        if random.random() < 0.7:
-            gain = float(np.exp(random.uniform(-0.35, 0.35)))
-            mean = float(piece.mean())
-            piece = (piece - mean) * gain + mean + random.uniform(-35, 35)
-            np.clip(piece, 0, 255, out=piece)
-            if random.random() < 0.5:
-                table = 255.0 * (np.arange(256, dtype=np.float32) / 255.0) ** float(np.exp(random.uniform(-0.5, 0.5)))
-                piece = table[piece.astype(np.uint8)]
-        if random.random() < 0.15:
-            piece = np.clip(piece + random.normal(0, random.uniform(1, 8), piece.shape).astype(np.float32), 0, 255)
-        if random.random() < 0.08 and min(piece.shape) > 2:
-            piece = piece.copy()
-            piece[1:-1, 1:-1] = (piece[:-2, 1:-1] + piece[2:, 1:-1] + piece[1:-1, :-2] + piece[1:-1, 2:]) / 4
-        return piece
-
-    def mosaic(self, height: int, width: int) -> tuple[FLOAT, FLOAT, NDArray[np.int64], bool]:
+    def mosaic(self, height: int, width: int) -> View:
         """Four views of half the size in one: more small faces and more pictures for the same work."""
         h, w = height // 2, width // 2
         parts = [self.view(h, w, False) for _ in range(4)]
         shifts = [(0, 0), (w, 0), (0, h), (w, h)]
-        pixels = np.block([[parts[0][0], parts[1][0]], [parts[2][0], parts[3][0]]])
-        boxes = [p[1] + np.array([x, y, x, y], dtype=np.float32) for p, (x, y) in zip(parts, shifts, strict=True)]
-        return pixels, np.concatenate(boxes), np.concatenate([p[2] for p in parts]), all(p[3] for p in parts)
+        pixels = np.block([[parts[0].pixels, parts[1].pixels], [parts[2].pixels, parts[3].pixels]])
+        boxes = [p.boxes + np.array([x, y, x, y], dtype=np.float32) for p, (x, y) in zip(parts, shifts, strict=True)]
+        kinds = np.concatenate([p.kinds for p in parts])
+        return View(pixels, np.concatenate(boxes), kinds, all(p.complete for p in parts))
 
     def batch(self, count: int, height: int, width: int, whole: bool = False) -> tuple[Tensor, Targets]:
         """A batch: pixels (count, 1, height, width) as gray / 128 - 1 on whole gray levels, and its targets."""
@@ -149,7 +210,7 @@ class Views:
             else self.view(height, width, whole)
             for _ in range(count)
         ]
-        pixels = torch.from_numpy(np.stack([v[0] for v in views]))[:, None].round_().sub_(128).div_(128)
-        boxes = torch.from_numpy(np.concatenate([v[1] for v in views]).astype(np.float32))
-        face = torch.from_numpy(np.concatenate([v[2] for v in views]) == 1)
-        return pixels, Targets(boxes, face, [len(v[1]) for v in views], torch.tensor([v[3] for v in views]))
+        pixels = torch.from_numpy(np.stack([v.pixels for v in views]))[:, None].float().sub_(128).div_(128)
+        boxes = torch.from_numpy(np.concatenate([v.boxes for v in views]).astype(np.float32))
+        face = torch.from_numpy(np.concatenate([v.kinds for v in views]) == 1)
+        return pixels, Targets(boxes, face, [len(v.boxes) for v in views], torch.tensor([v.complete for v in views]))

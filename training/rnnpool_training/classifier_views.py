@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from .light import Light
 from .pictures import PERSON_AREA, Picture
 from .reference.frame import GREY, letterbox
 
 FLOAT = NDArray[np.float32]
 CELL = 16  # pixels of the finer of the auxiliary heads' maps
 GRAYED = 0.1  # part of the colour views that lose their colour
+TINT = 0.25  # logarithm of the most by which a channel is multiplied: white balance
 ERASED = 0.25  # part of the views with a rectangle missing
 
 
@@ -75,6 +77,7 @@ class ClassifierViews:
         self.channels, self.whole = channels, whole
         self.flips, self.light, self.balanced = flips, light, balanced
         self.random = np.random.default_rng(seed)
+        self.camera = Light(self.random)
         self.order: list[int] = []
 
     def _window(self, width: int, height: int) -> tuple[float, float, float, float]:
@@ -137,8 +140,8 @@ class ClassifierViews:
             piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             boxes[:, 0] = dw - boxes[:, 0] - boxes[:, 2]
         out = np.full((height, width, self.channels), GREY, np.uint8)
-        piece = self._light(piece) if self.light else piece
-        out[:dh, :dw] = np.asarray(piece).reshape(dh, dw, self.channels)
+        lit = self._light(piece) if self.light else np.asarray(piece)
+        out[:dh, :dw] = lit.reshape(dh, dw, self.channels)
         self._erase(out)
         cover, sides = dense_targets(boxes, height, width)
         known = (
@@ -146,26 +149,16 @@ class ClassifierViews:
         )
         return out, label, weight, cover, sides, known
 
-    def _light(self, piece: Image.Image) -> Image.Image:
-        """Saturation, tint, contrast, brightness, gamma; sometimes gray, blurred or noisy."""
+    def _light(self, piece: Image.Image) -> NDArray[np.uint8]:
+        """Saturation and tint, sometimes gray; then other light, lens and sensor (Light)."""
         random = self.random
         if self.channels == 3 and random.random() < 0.8:
             keep = 0.0 if random.random() < GRAYED / 0.8 else math.exp(random.uniform(-0.7, 0.4))
             luma = np.array([0.299, 0.587, 0.114])
             matrix = keep * np.eye(3) + (1 - keep) * luma[None, :]
-            matrix = np.exp(random.uniform(-0.12, 0.12, 3))[:, None] * matrix
+            matrix = np.exp(random.uniform(-TINT, TINT, 3))[:, None] * matrix
             piece = piece.convert("RGB", tuple(np.concatenate([matrix, np.zeros((3, 1))], 1).ravel().tolist()))
-        if random.random() < 0.8:
-            levels = np.arange(256) / 255.0
-            levels = levels ** math.exp(random.uniform(-0.45, 0.45))
-            gain = math.exp(random.uniform(-0.4, 0.4))
-            levels = (levels - 0.45) * gain + 0.45 + random.uniform(-0.15, 0.15)
-            piece = piece.point(np.clip(255 * levels + 0.5, 0, 255).astype(int).tolist() * self.channels)
-        if random.random() < 0.1 and min(piece.size) > 8:  # out of focus
-            size, factor = piece.size, random.uniform(1.3, 2.5)
-            small = piece.resize((max(1, int(size[0] / factor)), max(1, int(size[1] / factor))))
-            piece = small.resize(size, Image.Resampling.BILINEAR)
-        return piece
+        return self.camera(piece)
 
     def _erase(self, out: NDArray[np.uint8]) -> None:
         random = self.random

@@ -26,7 +26,11 @@ from .trainer import Trainer, add_options
 from .warm_start import warm_start
 
 # Pictures of crowds hold the small faces, pictures without faces the false alarms: both are drawn more often.
-SHARES = {"webfaces": 0.56, "mask853": 0.22, "voc2007": 0.12, "udacity_ytf": 0.06, "caltech101": 0.04}
+# Without the wild sources the others keep their proportions.
+SHARES = {
+    "webfaces": 0.27, "mask853": 0.12, "voc2007": 0.10, "udacity_ytf": 0.03, "caltech101": 0.02,
+    "wider_train": 0.32, "mafa": 0.14,
+}  # fmt: skip
 THRESHOLD = 0.5
 
 
