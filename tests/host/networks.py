@@ -204,7 +204,7 @@ class Builder:
         last = self.rnnpool(last, height, width, 1, 5, 4) if whole else self.pool(last)
         if random_end and rng.random() < 0.3:
             last = self.conv(last, int(rng.integers(1, 20)), int(rng.choice([1, 3])), 1, relu=True)
-        self.dense(last, classes)
+        self.dense(last, classes, int(rng.integers(0, 9)) if random_end else 0)
         return self.model(name, Task.CLASSIFICATION, labels=[f"class {i}" for i in range(classes)])
 
     def model(
@@ -284,8 +284,8 @@ class Builder:
         multiplier = np.array([largest], np.int32)
         return self._add(GlobalAveragePool(input=source, multiplier=multiplier, out_zero_point=out_zero_point))
 
-    def dense(self, source: int, classes: int) -> int:
-        """A classifier's dense layer, on a vector or a map."""
+    def dense(self, source: int, classes: int, shift: int = 0) -> int:
+        """A classifier's dense layer, on a vector or a map. shift: its logits are as many powers of two larger."""
         x, _ = self._input(source)
         weight = self._weights(classes, x.size)
         acc = product(x.reshape(1, 1, -1), weight)
@@ -299,7 +299,6 @@ class Builder:
             multiplier = np.full(classes, min(int(2**24 * 3000 / spread), INT32_MAX), np.int32)
         if x.shape[:2] != (1, 1):
             weight = weight.reshape(classes, *x.shape)
-        shift = int(self.rng.integers(0, 9))
         return self._add(Dense(input=source, weight=weight, bias=bias, multiplier=multiplier, shift=shift))
 
     def block(self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False) -> int:
