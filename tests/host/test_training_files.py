@@ -130,6 +130,15 @@ def test_mistakes_get_a_sentence(
     assert said.startswith(words) and "Traceback" not in said
 
 
+def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from rnnpool_training import planner
+
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(SystemExit):
+        planner.main([str(ROOT / "models" / "person.rnnp")])
+    assert "no C compiler" in capsys.readouterr().err
+
+
 def test_faults_of_ours_keep_their_traceback() -> None:
     @command
     def main(arguments: list[str] | None = None) -> None:

@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,6 +113,39 @@ def test_a_stopped_run_goes_on_with_the_same_bits(
         monkeypatch.undo()
     train.run(options(data, tmp_path, "--resume"), CONFIG)
     assert equal(tmp_path, whole)
+
+
+def test_other_trainings_go_on_with_the_same_bits(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fine-tuning through the rounding, and a classifier with its dropout."""
+    save_float(tmp_path / "float.pt", CONFIG, Detector(CONFIG).state_dict())
+    labelled = tmp_path / "labelled"
+    shutil.copytree(data, labelled)
+    lines = [json.loads(line) for line in (labelled / "labels.jsonl").read_text().splitlines()]
+    text = "\n".join(json.dumps({**line, "label": i % 2}) for i, line in enumerate(lines))
+    (labelled / "labels.jsonl").write_text(text)
+    shared = ["--steps", "4", "--batch", "2", "--threads", "1"]
+    fine = [str(tmp_path / "float.pt"), "--data", str(data), "--crop", "64", "--calibration", "4", *shared]
+    small = ["--data", str(labelled), "--size", "64", "--sizes", "fixed", "--dropout", "0.5", *shared]
+    step = Trainer.train_batch
+
+    def until(self: Trainer[Any], batch: list[Any]) -> dict[str, float]:
+        if self.step == 2:
+            raise Killed
+        self.options.save_minutes = -1 if self.step == 0 else 60
+        return step(self, batch)
+
+    for main, arguments, name in ((finetune.main, fine, "quantized.pt"), (train_classifier.main, small, "float.pt")):
+        found = []
+        for out in (tmp_path / f"{name} whole", tmp_path / f"{name} killed"):
+            if "killed" in out.name:
+                with monkeypatch.context() as patched, pytest.raises(Killed):
+                    patched.setattr(Trainer, "train_batch", until)
+                    main([*arguments, "--out", str(out)])
+            main([*arguments, "--out", str(out), "--resume"])
+            state = torch.load(out / "last.pt", weights_only=True)
+            found.append([*state["model"].values(), *state["ema"].values()])
+            assert (out / name).exists() and state["step"] == 4
+        assert all(torch.equal(a, b) for a, b in zip(*found, strict=True)), name
 
 
 def test_a_diverging_run_stops_and_keeps_the_last_good_checkpoint(

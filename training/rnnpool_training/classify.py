@@ -207,10 +207,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise InputError(f"a class needs two pictures or more, {labels[int(counts.argmin())]} has {counts.min()}")
     listed = ", ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
     say(f"{len(pictures)} pictures of {len(labels)} classes: {listed}")
-    try:
-        build_engine()  # now, not after the training, it is said if there is no compiler
-    except RuntimeError as error:
-        raise InputError(str(error)) from None
+    build_engine()  # now, not after the training, it is said if there is no compiler
     folder: Path = files.make_folder(options.run or options.out.with_suffix(".run"))
     with files.owned(folder):
         return _train(options, pictures, val, found, folder)

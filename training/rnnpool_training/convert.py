@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from . import files
 from .blob import write
 from .compile.from_tflite import lower
 from .compile.tflite_file import read
@@ -24,11 +25,12 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--labels", type=Path, help="a text file with a label a line; without: class 0, class 1, ...")
     options = p.parse_args(arguments)
     try:
+        files.check_output(options.out)
         labels = options.labels.read_text().splitlines() if options.labels else None
         name = options.name or options.model.stem.encode()[:31].decode(errors="ignore")
         model = plan(lower(read(options.model), name, labels))
         data = write(model)
-        options.out.write_bytes(data)
+        files.write_bytes(options.out, data)
     except ModuleNotFoundError as error:
         p.exit(1, f"{p.prog}: {error}: pip install tflite\n")
     except (OSError, ValueError, RuntimeError) as error:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import Kind, Task
+from .errors import InputError
 from .reference import Detection, Format
 
 SOURCES = Path(__file__).resolve().parents[2] / "mp_module" / "engine"
@@ -183,10 +184,10 @@ def _build_folder() -> Path:
 
 
 def build(flags: Sequence[str] = FLAGS) -> Path:
-    """The engine as a shared library, built if it is not there yet. RuntimeError with the compiler's words if not."""
+    """The engine as a shared library, built if it is not there yet. InputError with the compiler's words if not."""
     sources = sorted(SOURCES.rglob("*.c"))
     if not sources:
-        raise RuntimeError(f"no engine sources in {SOURCES}: the engine backend needs the repository")
+        raise InputError(f"no engine sources in {SOURCES}: the engine backend needs the repository")
     compiler = os.environ.get("CC", "cc")
     digest = hashlib.sha256(repr((compiler, tuple(flags))).encode())
     for path in sorted(SOURCES.rglob("*.[ch]")):
@@ -199,9 +200,14 @@ def build(flags: Sequence[str] = FLAGS) -> Path:
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name
         command = [*compiler.split(), *flags, "-o", str(made), *map(str, sources)]
-        result = subprocess.run(command, capture_output=True, text=True)
+        try:
+            result = subprocess.run(command, capture_output=True, text=True)
+        except OSError as error:
+            raise InputError(
+                f"no C compiler, which the engine needs: {compiler}: {error.strerror}; install one, or name it with CC="
+            ) from None
         if result.returncode != 0:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr}")
+            raise InputError(f"{' '.join(command)} failed:\n{result.stderr}")
         made.replace(library)
     return library
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from . import files
 from .blob import Model, write
@@ -33,7 +34,7 @@ STATISTICS = 512
 def batches(pictures: list[Picture], size: tuple[int, int], count: int, seed: int) -> Iterator[torch.Tensor]:
     """Batches (8, C, height, width) of `count` random whole pictures, as the device sees them."""
     chosen = np.random.default_rng(seed).permutation(len(pictures))[:count]
-    for start in range(0, len(chosen), 8):
+    for start in tqdm(range(0, len(chosen), 8), desc="measuring ranges", unit="batch", mininterval=5):
         pixels = np.stack([frame(pictures[i].pixels, *size) for i in chosen[start : start + 8]])
         yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub_(128).div_(128)
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from .data import jsonl
 from .data.load import choose, placed
@@ -60,7 +61,7 @@ def load_labelled(folder: str | Path, channels: int, limit: int = 0) -> list[Pic
     if not lines:
         raise InputError(f"{folder / jsonl.NAME} holds no line")
     result = []
-    for r in lines:
+    for r in tqdm(lines, desc=f"reading {folder}", unit="image", mininterval=5):
         if r.label < 0:
             raise InputError(f"{r.where}: {r.name} has no label 0, 1, ...")
         stored = _stored(r.path, channels, len(lines))
