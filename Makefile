@@ -101,7 +101,7 @@ bench-check: $(VENV)/.stamp $(STAMPS)/packages-m4 ## fail if cycles, RAM or code
 bench-renew: $(VENV)/.stamp $(STAMPS)/packages-m4 ## write the figures of now into docs/benchmarks.md and .json
 	$(DEV_PYTHON) -m tools.bench --write-docs
 
-TEST_PARTS := lint test-micropython fuzz test-m4 bench-check test-host
+TEST_PARTS := lint test-micropython coverage fuzz test-m4 bench-check test-host
 
 .PHONY: test
 test: ## everything that can be tested without hardware; a part that fails does not stop the others
@@ -230,6 +230,28 @@ lint-c: $(VENV)/.stamp $(STAMPS)/packages-test
 .PHONY: lint-spelling
 lint-spelling: $(VENV)/.stamp
 	$(VENV)/bin/codespell
+
+# ---- Coverage ----
+
+# Lines and branches by file, and floors that fail when they fall: of the engine by the fuzzer's seeds, of the binding by the
+# tests in tests/micropython. Floors are what is covered now, less one line or so.
+COVERAGE := $(BUILD)/coverage
+GCOVR := $(VENV)/bin/gcovr --root . --exclude-unreachable-branches --exclude-throw-branches --txt-summary
+
+.PHONY: coverage
+coverage: $(VENV)/.stamp mpy $(BUILD)/test-inputs/.stamp $(BUILD)/fuzz/seeds/.stamp ## lines and branches of engine and binding that tests reach
+	rm -rf $(COVERAGE) && mkdir -p $(COVERAGE)
+	for file in $(ENGINE) tests/fuzz/fuzz_blob.c tests/fuzz/run_seeds.c; do \
+	    gcc -std=c99 -O0 -g --coverage -Imp_module -c $$file -o $(COVERAGE)/$$(echo $$file | tr / _).o; \
+	done
+	gcc --coverage $(COVERAGE)/*.o -o $(COVERAGE)/run_seeds
+	$(COVERAGE)/run_seeds $(BUILD)/fuzz/seeds/*
+	$(GCOVR) --filter mp_module/engine --txt - --fail-under-line 99 --fail-under-branch 93 $(COVERAGE)
+	$(call build_unix,$(BUILD)/unix-coverage,RNNPOOL_CFLAGS=--coverage LDFLAGS_EXTRA=--coverage)
+	find $(BUILD)/unix-coverage -name '*.gcda' -delete
+	tests/micropython/run.sh $(MPY) $(BUILD)/unix-coverage/micropython $(BUILD)/test-inputs $(BUILD)/test-results/coverage
+	$(GCOVR) --filter mp_module/binding --txt - --fail-under-line 99 --fail-under-branch 95 \
+	    --gcov-object-directory $(MPY)/ports/unix $(BUILD)/unix-coverage/mp_module/binding
 
 # ---- Fuzzing ----
 

@@ -31,6 +31,9 @@ typedef struct {
     uint8_t cut; // bytes cut from the end of the blob
 } choice_t;
 
+extern unsigned int fuzz_models;
+unsigned int fuzz_models; // run so far, for run_seeds.c
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(bool ok, const char *what) {
@@ -157,6 +160,47 @@ static uint32_t run_map(const rnnp_model_t *model, uint32_t seed, uint32_t arena
     return crc;
 }
 
+// What the engine must refuse of a run that has not begun, or is not complete.
+static void check_refusals(const rnnp_model_t *model, const rnnp_frame_t *frame, uint8_t *arena, uint32_t arena_size) {
+    rnnp_run_t run;
+    rnnp_error_t error;
+    rnnp_detection_t found[1];
+    uint16_t probabilities[256];
+    uint32_t count;
+    rnnp_region_t region;
+    const uint16_t sides[] = { 0, 5000 };
+    for (uint32_t i = 0; i < 2; i++) {
+        rnnp_frame_t bad = *frame;
+        bad.width = sides[i];
+        check(rnnp_begin(&run, model, &bad, arena, arena_size, 0, &error) == RNNP_ERROR_ARGUMENT, "bad width");
+        check(rnnp_arena_size(model, &bad) == 0 && !rnnp_arena_region(model, &bad, 0, &region), "size of a bad frame");
+        bad = *frame;
+        bad.height = sides[i];
+        check(rnnp_begin(&run, model, &bad, arena, arena_size, 0, &error) == RNNP_ERROR_ARGUMENT, "bad height");
+    }
+    check(rnnp_begin(&run, model, frame, arena + 1, arena_size, 0, &error) == RNNP_ERROR_ALIGNMENT, "odd arena");
+    bool detection = model->task == RNNP_TASK_DETECTION;
+    check(
+        rnnp_begin(&run, model, frame, arena, arena_size, 32768, &error) == (detection ? RNNP_ERROR_ARGUMENT : RNNP_OK),
+        "bad threshold");
+    check(rnnp_begin(&run, model, frame, arena, arena_size, 0, &error) == RNNP_OK, "begin refused");
+    rnnp_status_t early = RNNP_ERROR_STATE, never = RNNP_ERROR_ARGUMENT;
+    check(rnnp_layer_push(&run, arena, arena, &error) == never, "no layer");
+    check(!rnnp_advance(&run, arena), "work before the first row");
+    check(rnnp_detections(&run, arena, 0, found, 1, &count, &error) == (detection ? early : never), "early boxes");
+    check(rnnp_probabilities(&run, arena, probabilities, &error) == (detection ? never : early), "early result");
+    run.done = true;
+    if (detection) {
+        check(rnnp_detections(&run, arena, 32768, found, 1, &count, &error) == never, "bad iou");
+        check(rnnp_detections(&run, arena, 0, found, 0, &count, &error) == never, "no room");
+        check(rnnp_detections(&run, arena, 0, found, 513, &count, &error) == never, "too much room");
+    }
+    uint32_t state = model->golden_seed;
+    uint8_t *row = malloc((size_t)model->width * model->channels);
+    rnnp_golden_row(model, 0, &state, row);
+    free(row);
+}
+
 // Runs one image; returns a checksum of all results.
 static uint32_t run_image(
     const rnnp_model_t *model, const rnnp_frame_t *frame, const choice_t *choice, uint32_t arena_size, int fill) {
@@ -166,6 +210,8 @@ static uint32_t run_image(
     rnnp_error_t error;
     uint16_t threshold = (uint16_t)(choice->threshold << 7);
     check(rnnp_begin(&run, model, frame, arena, arena_size - 1, threshold, &error) == RNNP_ERROR_ARENA, "small arena");
+    check(rnnp_begin(&run, model, frame, arena, arena_size, threshold, &error) == RNNP_OK, "begin refused");
+    check_refusals(model, frame, arena, arena_size);
     check(rnnp_begin(&run, model, frame, arena, arena_size, threshold, &error) == RNNP_OK, "begin refused");
     uint32_t row_bytes = rnnp_frame_row_bytes(frame), state = choice->pixels;
     for (uint32_t y = 0; y < frame->height; y++) {
@@ -207,6 +253,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         bool layer = model.task == RNNP_TASK_LAYER;
         uint32_t arena_size = rnnp_arena_size(&model, layer ? NULL : &frame);
         bool small = inspect(&model, layer ? NULL : &frame, arena_size);
+        fuzz_models += small;
         if (small && layer) {
             uint32_t first = run_map(&model, choice.pixels, arena_size, 0x00);
             check(run_map(&model, choice.pixels, arena_size, 0xff) == first, "results depend on the arena's content");
