@@ -55,7 +55,7 @@ static uint32_t scratch(const rnnp_op_t *op) {
 static void step(const rnnp_step_t *s) {
     const rnnp_op_t *op = s->op;
     const rnnp_window_t *w = rnnp_window(op);
-    const int8_t *base, *outside = rnnp_scratch(s);
+    const int8_t *base = (const int8_t *)s->context->arena, *outside = rnnp_scratch(s);
     uint32_t channels = op->in_channels, *taps = (uint32_t *)rnnp_scratch(s) + rnnp_align(channels, 4) / 4;
     const rnnp_filter_t filter = {
         .weight = rnnp_parameters(s, WEIGHT),
