@@ -296,21 +296,21 @@ class Trainer(Generic[Part]):
         InputError if the training diverges or can't go on; KeyboardInterrupt, after a checkpoint, if it is stopped.
         """
         self._start()
-        with self._signals():
-            self._train()
-        if self.saved != self.step:
-            self.save()
-        return self.validate() if self.options.val else None
-
-    def _train(self) -> None:
-        options = self.options
-        marks = {"save": time.monotonic(), "val": time.monotonic(), "bar": 0.0}
-        sums: dict[str, float] = {}
-        seen = 0
         bar = tqdm(
             total=100, desc="training", unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}",
             initial=round(100 * self.progress, 1),
         )  # fmt: skip
+        with self._signals(), bar:  # closed before anything else is said
+            self._train(bar)
+        if self.saved != self.step:
+            self.save()
+        return self.validate() if self.options.val else None
+
+    def _train(self, bar: Any) -> None:
+        options = self.options
+        marks = {"save": time.monotonic(), "val": time.monotonic(), "bar": 0.0}
+        sums: dict[str, float] = {}
+        seen = 0
         last = time.monotonic()
         batches = self.batches()
         for batch in batches:
@@ -344,7 +344,6 @@ class Trainer(Generic[Part]):
                 marks["val"] = time.monotonic()
                 if not options.count_validation:
                     last = time.monotonic()
-        bar.close()
         batches.close()  # type: ignore[attr-defined]  # a generator
         if self.stop:
             raise KeyboardInterrupt(f"{self.stop} at step {self.step}: the checkpoint is written, --resume goes on")
