@@ -18,10 +18,11 @@ import micropython
 import rnnpool
 from micropython import const
 
+PIXEL_BYTES = {rnnpool.GRAY8: 1, rnnpool.RGB888: 3, rnnpool.BGR888: 3}  # 2 of all others
 MODELS = ("face", "/flash/face.rnnp", "face.rnnp")  # the first that is there: in the firmware or ROMFS, or a file
 
 # docs/serial.md; the computer's side is tools/board/protocol.py.
-_PROTOCOL = const(1)
+_PROTOCOL = const(2)
 _SYNC0 = const(0xF5)
 _SYNC1 = const(0xAC)
 _HEADER = const(10)  # sync, kind, length, frame, index, check
@@ -242,7 +243,7 @@ class Frames:
         try:
             threshold = threshold / 32768 if threshold <= 32768 else None  # None: the model's own
             self.model.begin(width=width, height=height, format=format, threshold=threshold)
-            size = width * {rnnpool.GRAY8: 1, rnnpool.RGB565: 2, rnnpool.RGB888: 3}[format]
+            size = width * PIXEL_BYTES.get(format, 2)
             if len(self.row) != size:
                 self.row = bytearray(size)
         except (ValueError, MemoryError) as error:

@@ -44,6 +44,9 @@ def main(words: list[str] | None = None) -> int:
     portrait = str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     try:
         pictures, _ = frames.find(arguments.pictures or [portrait])
+        output = arguments.output
+        if any(output.exists() and Path(source).exists() and output.samefile(source) for source in arguments.pictures):
+            raise Problem(f"{output} is one of the pictures: choose another name")
         count = 0
         with replacing(arguments.output) as path, path.open("wb") as file:
             for picture in pictures:

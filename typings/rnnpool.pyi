@@ -24,7 +24,12 @@ __version__: str
 
 GRAY8: int
 RGB565: int
+RGB565_BE: int
 RGB888: int
+BGR888: int
+YUYV: int
+UYVY: int
+YUV420: int
 
 class Buffer(Protocol):
     """Any object with the buffer protocol: bytes, bytearray, memoryview, array, framebuf, a file in ROMFS, ...

@@ -8,6 +8,7 @@
 //   run.c         one image through a model                 results.c  detections, probabilities as Python objects
 //   builtin.c     models by name, detect_faces, ...         errors.c   engine errors as exceptions
 //   layer.c       single operators: Conv2D, RNNPool, ...       memory.c  whose memory it is, overlaps, the C stack
+//   kind.c        files that are neither frame nor model
 //
 // What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
 // it and leaves every object usable. Memory of scripts (blob, arena, frame) is looked up again whenever a script may have
@@ -43,6 +44,9 @@
 // Raises the exception that belongs to an engine error; error->status is not RNNP_OK.
 MP_NORETURN void rnnpool_raise(const rnnp_error_t *error);
 
+// The same for a blob: bytes that are known to be something else are called by their name.
+MP_NORETURN void rnnpool_raise_blob(const rnnp_error_t *error, const uint8_t *blob, size_t size);
+
 // Allocates `bytes` bytes on the GC heap at a multiple of RNNP_ALIGNMENT; raises MemoryError("needs .. bytes, .. free ..").
 void *rnnpool_allocate(size_t bytes);
 
@@ -75,6 +79,11 @@ void rnnpool_memory_init(rnnpool_memory_t *memory, mp_obj_t buffer);
 
 // Where the memory is now; it may have become shorter. Raises TypeError if the owner has no such buffer.
 void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *buffer, mp_uint_t flags);
+
+// ---- kind.c
+
+// What these bytes seem to be, "JPEG" say, or NULL.
+const char *rnnpool_file_kind(const uint8_t *bytes, size_t len);
 
 // ---- source.c
 
@@ -131,6 +140,7 @@ typedef struct _rnnpool_model_obj_t {
     rnnp_model_t model; // checked view of the source; `valid` says so
     uint32_t ops_offset; // where the operators' records were in the source when it was checked
     rnnp_run_t run; // the image on its way, if `begun`
+    rnnp_light_t light; // that the last image with gain="auto" asked for
     uint32_t ram; // arena bytes for the largest frame so far
     uint32_t state_offset, state_size; // of the run's state in the arena
     uint32_t image; // number of the last one that was begun
@@ -161,18 +171,38 @@ void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck);
 // Arena bytes for frames of this size, 0 the model's own, in whatever format; raises ValueError for a bad size.
 uint32_t rnnpool_frame_arena_size(const rnnp_model_t *model, mp_int_t width, mp_int_t height);
 
-// Fills `frame`. width and height 0: the model's own. format None: what `bytes` pixels-worth of buffer implies, or with
-// bytes 0 (not known yet) GRAY8 for a model with one channel, RGB888 for one with three. With bytes not 0 they must be
-// the frame's exact length.
-void rnnpool_frame_from_args(
-    rnnp_frame_t *frame, const rnnp_model_t *model, mp_int_t width, mp_int_t height, mp_obj_t format, size_t bytes);
+// The arguments that describe a frame, in the order in which the functions below expect their values.
+#define RNNPOOL_FRAME_ARGS                                                             \
+    { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },                    \
+        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },               \
+        { MP_QSTR_format, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } }, \
+        { MP_QSTR_stride, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },               \
+        { MP_QSTR_roi, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },    \
+        { MP_QSTR_rotate, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },               \
+        { MP_QSTR_mirror, MP_ARG_KW_ONLY | MP_ARG_BOOL, { .u_bool = false } },         \
+        { MP_QSTR_gain, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } }, { \
+        MP_QSTR_offset, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 }                    \
+    }
+#define RNNPOOL_NUM_FRAME_ARGS (9)
+
+// Fills `frame` for rows to come. width and height 0: the model's own; format None: GRAY8 for a model with one channel, else
+// a ValueError, as for anything that takes a whole frame.
+void rnnpool_frame_from_args(rnnp_frame_t *frame, const rnnp_model_t *model, const mp_arg_val_t *vals);
+
+// Fills `frame` for the whole frame that `pixels` is, with its bytes checked. format None: what their number implies, if it
+// implies one.
+void rnnpool_frame_of_pixels(rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, const mp_arg_val_t *vals);
+
+// The model's own input, for the golden check.
+void rnnpool_frame_of_model(rnnp_frame_t *frame, const rnnp_model_t *model);
 
 // The bytes of an object that holds pixels; raises TypeError for str and for arrays of wide items.
 void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info);
 
-// The same for the frame that `pixels` is, with its bytes checked.
-void rnnpool_frame_of_pixels(
-    rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, mp_int_t width, mp_int_t height, mp_obj_t format);
+#define RNNPOOL_MAX_SCALES (4)
+
+// A scale or a tuple of them, in 1/256; None: 1. Returns their number.
+size_t rnnpool_scales_from_arg(mp_obj_t value, uint16_t *scales);
 
 // A score or overlap in 0..1 as Q15, `otherwise` for None; raises TypeError, ValueError.
 uint16_t rnnpool_q15_from_arg(mp_obj_t value, qstr name, uint16_t otherwise);
@@ -189,9 +219,15 @@ void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uin
 void rnnpool_run_check_apart(const rnnpool_model_obj_t *self, const mp_buffer_info_t *buffer, qstr name,
     const mp_buffer_info_t *other, qstr other_name);
 
-// Pushes `count` rows from the start of `pixels`. Handles pending events (Ctrl-C, scheduled functions) after each row. An
-// exception abandons the image.
+// Pushes `count` rows from the start of `pixels`, a frame's stride apart. Handles pending events (Ctrl-C, scheduled
+// functions) after each row. An exception abandons the image.
 void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count);
+
+// The same with all rows of the upright picture, from the whole frame that `pixels` is.
+void rnnpool_run_push_frame(rnnpool_model_obj_t *self, mp_obj_t pixels);
+
+// After that: begins another pass over the same frame, whose detections are added.
+void rnnpool_run_begin_scale(rnnpool_model_obj_t *self, uint16_t scale);
 
 // One step of a layer whose input map was begun: takes a row (buf NULL: none) and writes the next output row, out_bytes long,
 // to `out`. Returns whether there was one; the map ends with the first false after its last row. Raises RuntimeError if a row

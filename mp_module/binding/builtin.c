@@ -83,7 +83,7 @@ static mp_obj_t get_model(size_t index) {
     return *slot;
 }
 
-// detect_faces(frame, *, width=0, height=0, format=None, threshold=None, iou=None, max_faces=0, out=None)
+// detect_faces(frame, *, ...), as Model.detect
 static mp_obj_t detect_faces(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     mp_arg_check_num(n_args, kw_args->used, 0, 1, true);
     mp_obj_t detect_args[2] = { get_model(FACE) };
@@ -94,7 +94,7 @@ static mp_obj_t detect_faces(size_t n_args, const mp_obj_t *args, mp_map_t *kw_a
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_detect_faces_obj, 0, detect_faces);
 
-// person_present(frame, *, width=0, height=0, format=None)
+// person_present(frame, *, ...), as Model.classify without out
 static mp_obj_t person_present(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     mp_arg_check_num(n_args, kw_args->used, 0, 1, true);
     mp_obj_t classify_args[2] = { get_model(PERSON) };

@@ -22,14 +22,14 @@ static void check_detector(const rnnpool_model_obj_t *self, bool wanted) {
     }
 }
 
-// detect(frame, *, width=0, height=0, format=None, threshold=None, iou=None, max_faces=0, out=None)
+// detect(frame, *, <frame>, scale=None, threshold=None, iou=None, max_faces=0, out=None), <frame> as in binding.h
 mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
-    enum { ARG_frame, ARG_width, ARG_height, ARG_format, ARG_threshold, ARG_iou, ARG_max_faces, ARG_out };
+    enum { ARG_frame, ARG_of_frame, ARG_scale = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS, ARG_threshold, ARG_iou };
+    enum { ARG_max_faces = ARG_iou + 1, ARG_out };
     static const mp_arg_t allowed_args[] = {
         { MP_QSTR_frame, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
-        { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
-        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
-        { MP_QSTR_format, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        RNNPOOL_FRAME_ARGS,
+        { MP_QSTR_scale, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_threshold, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_iou, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_max_faces, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
@@ -41,28 +41,39 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
     rnnpool_model_obj_t *self = ready_model(args[0]);
     check_detector(self, true);
     rnnp_frame_t frame;
-    rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, vals[ARG_width].u_int, vals[ARG_height].u_int,
-        vals[ARG_format].u_obj);
+    rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, &vals[ARG_of_frame]);
     uint16_t threshold = rnnpool_q15_from_arg(vals[ARG_threshold].u_obj, MP_QSTR_threshold, self->model.threshold);
     rnnpool_request_t request;
     rnnpool_request_from_args(
         &request, &self->model, vals[ARG_iou].u_obj, vals[ARG_max_faces].u_int, vals[ARG_out].u_obj);
 
+    uint16_t scales[RNNPOOL_MAX_SCALES];
+    size_t passes = rnnpool_scales_from_arg(vals[ARG_scale].u_obj, scales);
+    if (passes > 1) { // the arena must not grow between them
+        rnnpool_model_refresh(self, true); // before its blob is followed
+        for (size_t i = 0; i < passes; i++) {
+            frame.scale = scales[i];
+            rnnpool_arena_reserve(&self->arena, rnnp_arena_size(&self->model, &frame));
+        }
+    }
+    frame.scale = scales[0];
     rnnpool_run_begin(self, &frame, threshold);
     rnnpool_check_out(self, &request.out, vals[ARG_frame].u_obj);
-    rnnpool_run_push(self, vals[ARG_frame].u_obj, frame.height);
+    rnnpool_run_push_frame(self, vals[ARG_frame].u_obj);
+    for (size_t i = 1; i < passes; i++) {
+        rnnpool_run_begin_scale(self, scales[i]);
+        rnnpool_run_push_frame(self, vals[ARG_frame].u_obj);
+    }
     return rnnpool_results(self, &request);
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj, 1, rnnpool_model_detect);
 
 rnnpool_model_obj_t *rnnpool_model_run_classifier(
     size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_memory_t *out) {
-    enum { ARG_frame, ARG_width, ARG_height, ARG_format, ARG_out };
+    enum { ARG_frame, ARG_of_frame, ARG_out = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS };
     static const mp_arg_t allowed_args[] = {
         { MP_QSTR_frame, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
-        { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
-        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
-        { MP_QSTR_format, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        RNNPOOL_FRAME_ARGS,
         { MP_QSTR_out, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
     };
     mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
@@ -74,8 +85,7 @@ rnnpool_model_obj_t *rnnpool_model_run_classifier(
         mp_raise_ValueError(MP_ERROR_TEXT("this model detects, it does not classify"));
     }
     rnnp_frame_t frame;
-    rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, vals[ARG_width].u_int, vals[ARG_height].u_int,
-        vals[ARG_format].u_obj);
+    rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, &vals[ARG_of_frame]);
     if (out != NULL) {
         rnnpool_probabilities_out(out, &self->model, vals[ARG_out].u_obj);
     }
@@ -83,11 +93,11 @@ rnnpool_model_obj_t *rnnpool_model_run_classifier(
     if (out != NULL) {
         rnnpool_check_out(self, out, vals[ARG_frame].u_obj);
     }
-    rnnpool_run_push(self, vals[ARG_frame].u_obj, frame.height);
+    rnnpool_run_push_frame(self, vals[ARG_frame].u_obj);
     return self;
 }
 
-// classify(frame, *, width=0, height=0, format=None, out=None)
+// classify(frame, *, <frame>, out=None)
 static mp_obj_t model_classify(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     rnnpool_memory_t out;
     rnnpool_model_obj_t *self = rnnpool_model_run_classifier(n_args, args, kw_args, &out);
@@ -95,13 +105,12 @@ static mp_obj_t model_classify(size_t n_args, const mp_obj_t *args, mp_map_t *kw
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj, 1, model_classify);
 
-// begin(*, width=0, height=0, format=None, threshold=None)
+// begin(*, <frame>, scale=None, threshold=None)
 static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
-    enum { ARG_width, ARG_height, ARG_format, ARG_threshold };
+    enum { ARG_of_frame, ARG_scale = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS, ARG_threshold };
     static const mp_arg_t allowed_args[] = {
-        { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
-        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
-        { MP_QSTR_format, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
+        RNNPOOL_FRAME_ARGS,
+        { MP_QSTR_scale, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_threshold, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
     };
     mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
@@ -110,8 +119,18 @@ static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_ar
     rnnpool_model_obj_t *self = ready_model(args[0]);
     check_detector(self, vals[ARG_threshold].u_obj != mp_const_none);
     rnnp_frame_t frame;
-    rnnpool_frame_from_args(
-        &frame, &self->model, vals[ARG_width].u_int, vals[ARG_height].u_int, vals[ARG_format].u_obj, 0);
+    rnnpool_frame_from_args(&frame, &self->model, &vals[ARG_of_frame]);
+    if (frame.measure) {
+        if (self->run.measured.gain != 0) {
+            self->light = self->run.measured;
+        }
+        frame.light = self->light;
+    }
+    uint16_t scales[RNNPOOL_MAX_SCALES];
+    if (rnnpool_scales_from_arg(vals[ARG_scale].u_obj, scales) > 1) {
+        mp_raise_ValueError(MP_ERROR_TEXT("several scales want a whole frame"));
+    }
+    frame.scale = scales[0];
     uint16_t threshold = rnnpool_q15_from_arg(vals[ARG_threshold].u_obj, MP_QSTR_threshold, self->model.threshold);
     rnnpool_run_begin(self, &frame, threshold);
     return mp_const_none;
@@ -124,12 +143,13 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
     rnnpool_run_check(self);
     mp_buffer_info_t buffer;
     rnnpool_frame_buffer(rows_in, &buffer);
-    size_t row_bytes = rnnp_frame_row_bytes(&self->run.frame);
-    size_t rows = buffer.len / row_bytes;
-    size_t wanted = (size_t)(self->run.frame.height - self->run.rows_in);
-    if (buffer.len % row_bytes != 0) {
+    // The gap behind the last row may be there or not.
+    size_t row_bytes = rnnp_frame_row_bytes(&self->run.frame), stride = rnnp_frame_stride(&self->run.frame);
+    size_t rows = (buffer.len + stride - row_bytes) / stride, bytes = rows * stride;
+    size_t wanted = (size_t)(self->run.height - self->run.rows_in);
+    if (buffer.len != bytes && (rows == 0 || buffer.len != bytes - stride + row_bytes)) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("rows of %u bytes each wanted, not %u bytes"),
-            (unsigned int)row_bytes, (unsigned int)buffer.len);
+            (unsigned int)stride, (unsigned int)buffer.len);
     }
     if (rows > wanted) {
         mp_raise_msg_varg(
@@ -170,7 +190,7 @@ MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_result_obj, 1, model_result);
 static mp_obj_t model_selftest(mp_obj_t self_in) {
     rnnpool_model_obj_t *self = ready_model(self_in);
     rnnp_frame_t frame;
-    rnnpool_frame_from_args(&frame, &self->model, 0, 0, mp_const_none, 0);
+    rnnpool_frame_of_model(&frame, &self->model);
     size_t row_bytes = rnnp_frame_row_bytes(&frame);
     uint8_t *row = rnnpool_allocate(row_bytes);
     mp_obj_t row_obj = mp_obj_new_bytearray_by_ref(row_bytes, row);

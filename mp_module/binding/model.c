@@ -19,7 +19,7 @@ void rnnpool_model_refresh(rnnpool_model_obj_t *self, bool recheck) {
     self->begun = false;
     rnnp_error_t error;
     if (rnnp_model_init(&self->model, self->source.data, self->source.size, &error) != RNNP_OK) {
-        rnnpool_raise(&error);
+        rnnpool_raise_blob(&error, self->source.data, self->source.size);
     }
     rnnpool_layer_check(self->base.type, &self->model);
     self->ops_offset = (uint32_t)((const uint8_t *)rnnp_op(&self->model, 0) - self->model.blob);

@@ -26,7 +26,7 @@ static mp_obj_t rnnpool_required_ram(size_t n_args, const mp_obj_t *args, mp_map
     rnnp_error_t error;
     rnnp_status_t status = rnnp_model_init(&model, source.data, source.size, &error);
     if (status != RNNP_OK) {
-        rnnpool_raise(&error);
+        rnnpool_raise_blob(&error, source.data, source.size);
     }
     uint32_t ram = rnnpool_frame_arena_size(&model, vals[ARG_width].u_int, vals[ARG_height].u_int);
     if (source.copy != NULL) {
@@ -48,7 +48,12 @@ static const mp_rom_map_elem_t rnnpool_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___version__), MP_ROM_PTR(&version_obj) },
     { MP_ROM_QSTR(MP_QSTR_GRAY8), MP_ROM_INT(RNNP_GRAY8) },
     { MP_ROM_QSTR(MP_QSTR_RGB565), MP_ROM_INT(RNNP_RGB565) },
+    { MP_ROM_QSTR(MP_QSTR_RGB565_BE), MP_ROM_INT(RNNP_RGB565_BE) },
     { MP_ROM_QSTR(MP_QSTR_RGB888), MP_ROM_INT(RNNP_RGB888) },
+    { MP_ROM_QSTR(MP_QSTR_BGR888), MP_ROM_INT(RNNP_BGR888) },
+    { MP_ROM_QSTR(MP_QSTR_YUYV), MP_ROM_INT(RNNP_YUYV) },
+    { MP_ROM_QSTR(MP_QSTR_UYVY), MP_ROM_INT(RNNP_UYVY) },
+    { MP_ROM_QSTR(MP_QSTR_YUV420), MP_ROM_INT(RNNP_YUV420) },
     { MP_ROM_QSTR(MP_QSTR_Model), MP_ROM_PTR(&rnnpool_model_type) },
     { MP_ROM_QSTR(MP_QSTR_Conv2D), MP_ROM_PTR(&rnnpool_conv2d_type) },
     { MP_ROM_QSTR(MP_QSTR_RNNPool), MP_ROM_PTR(&rnnpool_rnnpool_type) },

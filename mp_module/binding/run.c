@@ -198,24 +198,36 @@ static void abandon(void *self_in) {
     self->busy = false;
 }
 
-void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count) {
-    size_t row_bytes = rnnp_frame_row_bytes(&self->run.frame);
+void rnnpool_run_begin_scale(rnnpool_model_obj_t *self, uint16_t scale) {
+    rnnpool_run_check(self);
+    rnnp_error_t error;
+    if (rnnp_begin_scale(&self->run, self->arena.data, self->arena.size, scale, &error) != RNNP_OK) {
+        rnnpool_raise(&error);
+    }
+    self->seal = seal(self);
+}
+
+// Pushes rows of `pixels`, which must have `needed` bytes.
+static void push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count, size_t needed, bool whole) {
     // In some ports Ctrl-C jumps out of anywhere, even of the engine.
     MP_DEFINE_NLR_JUMP_CALLBACK_FUNCTION_1(interrupted, abandon, self);
     nlr_push_jump_callback(&interrupted.callback, mp_call_function_1_from_nlr_jump_callback);
     self->busy = true;
+    size_t stride = rnnp_frame_stride(&self->run.frame);
     for (size_t i = 0; i < count; i++) {
         mp_buffer_info_t buffer;
         rnnpool_frame_buffer(pixels, &buffer);
-        if (buffer.len < row_bytes * count) {
+        if (buffer.len < needed) {
             mp_raise_msg_varg(&mp_type_ValueError,
-                MP_ERROR_TEXT("pixels shrank during inference: need %u bytes, has %u"),
-                (unsigned int)(row_bytes * count), (unsigned int)buffer.len);
+                MP_ERROR_TEXT("pixels shrank during inference: need %u bytes, has %u"), (unsigned int)needed,
+                (unsigned int)buffer.len);
         }
         rnnpool_run_check_apart(self, &buffer, MP_QSTR_frame, NULL, 0);
         rnnp_error_t error;
-        const uint8_t *row = (const uint8_t *)buffer.buf + row_bytes * i;
-        if (rnnp_push(&self->run, self->arena.data, row, &error) != RNNP_OK) {
+        const uint8_t *bytes = buffer.buf;
+        rnnp_status_t status = whole ? rnnp_push_from(&self->run, self->arena.data, bytes, &error)
+                                     : rnnp_push(&self->run, self->arena.data, bytes + stride * i, &error);
+        if (status != RNNP_OK) {
             rnnpool_raise(&error);
         }
         bool more;
@@ -228,4 +240,16 @@ void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count) 
     }
     self->busy = false;
     nlr_pop_jump_callback(false);
+}
+
+void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count) {
+    const rnnp_frame_t *frame = &self->run.frame;
+    size_t needed = count == 0 ? 0 : rnnp_frame_stride(frame) * (count - 1) + rnnp_frame_row_bytes(frame);
+    push(self, pixels, count, needed, false);
+}
+
+void rnnpool_run_push_frame(rnnpool_model_obj_t *self, mp_obj_t pixels) {
+    uint32_t least, most;
+    rnnp_frame_bytes(&self->run.frame, &least, &most);
+    push(self, pixels, self->run.height, least, true);
 }

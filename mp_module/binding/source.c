@@ -25,7 +25,7 @@ static size_t blob_size(const uint8_t *bytes, size_t len, size_t available) {
     rnnp_model_t model;
     rnnp_error_t error;
     if (rnnp_model_init(&model, header, len, &error) != RNNP_ERROR_TRUNCATED) {
-        rnnpool_raise(&error); // a blob is longer than its header
+        rnnpool_raise_blob(&error, header, len); // a blob is longer than its header
     }
     if (error.expected > available) {
         error.given = (uint32_t)available;

@@ -63,7 +63,19 @@ typedef enum {
     RNNP_UPSAMPLE = 13,
 } rnnp_kind_t;
 
-typedef enum { RNNP_GRAY8 = 1, RNNP_RGB565 = 2, RNNP_RGB888 = 3 } rnnp_format_t;
+// Pixel formats. No number is one of MicroPython's framebuf (0..6), so that its constants can't be mistaken for these.
+typedef enum {
+    RNNP_GRAY8 = 16,
+    RNNP_RGB565 = 17, // low byte first
+    RNNP_RGB565_BE = 18, // high byte first, as most sensors deliver it
+    RNNP_RGB888 = 19, // R, G, B in memory
+    RNNP_BGR888 = 20, // B, G, R in memory
+    RNNP_YUYV = 21, // Y U Y V for two pixels
+    RNNP_UYVY = 22, // U Y V Y
+    RNNP_YUV420 = 23, // whole frames for gray models: the Y plane, then the chroma in any order
+} rnnp_format_t;
+#define RNNP_FIRST_FORMAT RNNP_GRAY8
+#define RNNP_LAST_FORMAT RNNP_YUV420
 
 // A model: what the header says plus the operator table, in place. Filled by rnnp_model_init(), then read only.
 typedef struct {
@@ -95,14 +107,35 @@ typedef struct {
 } rnnp_op_info_t;
 void rnnp_model_op_info(const rnnp_model_t *model, uint32_t index, rnnp_op_info_t *info);
 
-// An image to come: rows of `width` pixels, `height` of them, in `format`; 1..4096 each way.
+// What every value of a picture is multiplied by and what is added then; saturated.
 typedef struct {
-    uint16_t width, height;
+    uint16_t gain; // Q8, 1..2048; 0: nothing is done
+    int32_t bias; // Q8, below 2^20
+} rnnp_light_t;
+#define RNNP_MAX_GAIN (2048)
+
+#define RNNP_SCALE_ONE (256)
+
+// An image to come, as it is stored. All fields but the first three may be 0. What comes of it when it is cut, mirrored and
+// turned is the *upright* picture, which is scaled to fit the model's input.
+typedef struct {
+    uint16_t width, height; // pixels, 1..4096; width even where pixels come in pairs
     rnnp_format_t format;
+    uint32_t stride; // bytes from row to row, up to 65536; 0: no gap between rows
+    uint16_t roi_x, roi_y, roi_width, roi_height; // the part that is looked at; all 0: the whole
+    uint16_t rotate; // 0, 90, 180, 270: degrees clockwise by which it must be turned to be upright
+    bool mirror; // it is mirrored left-right (undone before it is turned)
+    bool measure; // find out the light that would suit it
+    uint16_t scale; // 1..256: in 1/256 of the size that fits; 0: all of it
+    rnnp_light_t light;
 } rnnp_frame_t;
 
-// Bytes between the starts of two rows as rnnp_push() expects them (width * bytes per pixel).
+// Bytes of the pixels of a stored row, and from the start of one to that of the next.
 uint32_t rnnp_frame_row_bytes(const rnnp_frame_t *frame);
+uint32_t rnnp_frame_stride(const rnnp_frame_t *frame);
+
+// Bytes that a whole frame has: with a stride, the gap behind its last row may be there or not.
+void rnnp_frame_bytes(const rnnp_frame_t *frame, uint32_t *least, uint32_t *most);
 
 // Bytes of arena that a run needs, planned by the same code that lays the arena out. frame NULL: a frame of the model's own
 // size (no resampling buffers). 0 if the frame is not valid.
@@ -127,7 +160,9 @@ typedef struct {
     const rnnp_model_t *model;
     rnnp_frame_t frame;
     uint32_t arena_size;
-    uint16_t rows_in; // frame rows taken so far
+    uint16_t width, height; // of the upright picture: height rows are to be pushed
+    uint16_t rows_in; // of them taken so far
+    rnnp_light_t measured; // if frame.measure: after the last row, or the first of a whole frame
     bool done; // all rows taken and all results there
     bool working; // a row was taken and rnnp_advance() has not returned false since
     bool ready; // the engine's own: operators may be ready
@@ -143,10 +178,20 @@ typedef struct {
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error);
 
-// Takes the next row of the frame (rnnp_frame_row_bytes() readable bytes, any alignment), which is not read again later.
-// Then rnnp_advance() is called until it returns false. RNNP_ERROR_STATE if the frame is complete already, or work is left.
-// RNNP_ERROR_ARGUMENT for a layer.
+// Takes the next stored row of the frame (rnnp_frame_row_bytes() readable bytes, any alignment), which is not read again later.
+// Then rnnp_advance() is called until it returns false. Rows come from the top and are not kept, so a frame that is to be
+// turned or cut is refused: RNNP_ERROR_ARGUMENT, also for a layer. RNNP_ERROR_STATE if the frame is complete already, or work
+// is left.
 rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error);
+
+// The same with the next row of the upright picture, which is taken from the whole frame at `pixels` (rnnp_frame_bytes()
+// readable bytes). To be called run->height times. With frame.measure the first one measures the frame and sets its light.
+rnnp_status_t rnnp_push_from(rnnp_run_t *run, void *arena, const uint8_t *pixels, rnnp_error_t *error);
+
+// After a complete run of a detector: begins another one over the same picture, at another scale (1..256). The candidates
+// stay, and rnnp_detections() then suppresses all of them together.
+//   arena_size  at least rnnp_arena_size() of the frame with this scale, else RNNP_ERROR_ARENA and the run stays complete
+rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error);
 
 // Runs a part of what the rows so far make possible: at most one step of an operator, which is one row of its output. Returns
 // false when nothing is left. So a caller can look after other things in between: behind the last row there are segments

@@ -245,7 +245,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rnnp_model_t model;
     rnnp_error_t error;
     if (rnnp_model_init(&model, blob, size, &error) == RNNP_OK) {
-        rnnp_frame_t frame = { choice.width, choice.height, (rnnp_format_t)(1 + choice.format % 3) };
+        rnnp_frame_t frame = { .width = choice.width,
+            .height = choice.height,
+            .format = (rnnp_format_t)(RNNP_FIRST_FORMAT + choice.format % 5) };
         if (frame.width == 0 || frame.height == 0) {
             frame.width = model.width;
             frame.height = model.height;

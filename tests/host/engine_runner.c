@@ -124,7 +124,7 @@ static void run_frame(rnnp_run_t *run, void *arena, const uint8_t *frame) {
     uint32_t row_bytes = rnnp_frame_row_bytes(&run->frame);
     rnnp_error_t error;
     run->tap = tap;
-    for (uint32_t y = 0; y < run->frame.height; y++) {
+    for (uint32_t y = 0; y < run->height; y++) {
         uint8_t *row = malloc(row_bytes);
         memcpy(row, frame + y * row_bytes, row_bytes);
         if (rnnp_push(run, arena, row, &error) != RNNP_OK) {
@@ -182,7 +182,7 @@ int main(void) {
         get(&iou) && get(&max)) {
         uint8_t *blob = get_bytes(blob_size);
         uint8_t *pixels = get_bytes(pixels_size);
-        rnnp_frame_t frame = { (uint16_t)width, (uint16_t)height, (rnnp_format_t)format };
+        rnnp_frame_t frame = { .width = (uint16_t)width, .height = (uint16_t)height, .format = (rnnp_format_t)format };
         run_case(blob, blob_size, pixels, pixels_size, &frame, threshold, iou, max);
         free(blob);
         free(pixels);

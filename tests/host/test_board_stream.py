@@ -63,6 +63,8 @@ def test_all_formats_and_sizes(line: FaultyLine) -> None:
             frame_of(320, 240, 1),
             frame_of(97, 61, 2, "rgb565"),
             frame_of(50, 70, 3, "rgb888"),
+            frame_of(51, 60, 6, "rgb565_be"),
+            frame_of(50, 61, 7, "bgr888"),
             frame_of(1, 1, 4),
             frame_of(700, 20, 5),
         ):
@@ -140,7 +142,7 @@ def test_silence_is_a_lost_link(line: FaultyLine) -> None:
         line.spoil = lambda data: b""  # type: ignore[method-assign]
         assert streamer._link is not None
         with pytest.raises(LinkLost, match="no answer for 1 seconds"):
-            streamer._link.send_frame(1, 4, 4, 1, bytes(16))
+            streamer._link.send_frame(1, 4, 4, Format.GRAY8, bytes(16))
 
 
 def test_a_script_that_fails_is_told() -> None:
@@ -157,7 +159,7 @@ def test_a_script_that_fails_is_told() -> None:
             return now
 
     with pytest.raises(ScriptStopped) as stopped:
-        Link(Serial()).send_frame(1, 4, 4, 1, bytes(16))
+        Link(Serial()).send_frame(1, 4, 4, Format.GRAY8, bytes(16))
     said = why_it_stopped(str(stopped.value))
     assert said.startswith(
         "the script stopped on the board: MemoryError: needs 5 bytes (the board has too little memory"
@@ -176,12 +178,12 @@ def test_stop_ends_the_script(line: FaultyLine) -> None:
 def test_what_the_board_refuses(line: FaultyLine) -> None:
     with Streamer(line.url) as streamer:
         with pytest.raises(Problem, match="refuses frames of 5000x1: ValueError"):
-            streamer.detect(Frame(5000, 1, 1, bytes(5000)))
+            streamer.detect(Frame(5000, 1, Format.GRAY8, bytes(5000)))
         assert given(streamer.detect(frame_of(16, 12, 1), LOW / 32768)) == expected(frame_of(16, 12, 1))
 
 
 def test_another_version_is_told() -> None:
-    with pytest.raises(Problem, match="the board speaks version 9 of the protocol, this program 1"):
+    with pytest.raises(Problem, match="the board speaks version 9 of the protocol, this program 2"):
         read_info(b'{"protocol": 9}')
     with pytest.raises(Problem, match=r"not as examples/serial_frames\.py does"):
         read_info(b"{")
@@ -240,7 +242,7 @@ def test_a_board_that_makes_no_sense_is_one_error(
         monkeypatch.setattr(line, "read", lambda size: answer(Packet(DATA, 1, 0)).encode())
         monkeypatch.setattr(Link, "exchange", skip_begin(Link.exchange))
     with pytest.raises(Problem, match=said):
-        Link(line).send_frame(1, 4, 4, 1, bytes(16))
+        Link(line).send_frame(1, 4, 4, Format.GRAY8, bytes(16))
 
 
 def skip_begin(exchange: Callable[..., Packet]) -> Callable[..., Packet]:
@@ -253,5 +255,19 @@ def skip_begin(exchange: Callable[..., Packet]) -> Callable[..., Packet]:
 def test_a_frame_of_too_many_packets_is_refused() -> None:
     line = Answering(lambda packet: Packet(NAK, packet.frame))
     with pytest.raises(Problem, match="69,906 packets, the protocol has 65,534"):
-        Link(line).send_frame(1, 4096, 4096, 1, bytes(4096 * 4096))
+        Link(line).send_frame(1, 4096, 4096, Format.GRAY8, bytes(4096 * 4096))
     assert not line.said
+
+
+def test_answers_beside_the_point_are_no_sign_of_life() -> None:
+    line = Answering(lambda packet: Packet(ACK, packet.frame + 1, 0))
+    with pytest.raises(LinkLost, match="no answer for 5 seconds"):
+        Link(line, silence=5).send_frame(1, 4, 4, Format.GRAY8, bytes(16))
+
+
+def test_an_error_in_the_middle_of_a_frame_is_told() -> None:
+    def answer(packet: Packet) -> Packet:
+        return Packet(ACK, packet.frame, 0) if packet.kind == BEGIN else Packet(ERROR, packet.frame, 0, b"MemoryError")
+
+    with pytest.raises(Problem, match="the board fails at this frame: MemoryError"):
+        Link(Answering(answer)).send_frame(1, 4, 4, Format.GRAY8, bytes(16))

@@ -18,7 +18,11 @@ def random_frame(rng: np.random.Generator, model: Model) -> tuple[int, int, Form
     if rng.random() < 0.3:
         return model.width, model.height, Format.GRAY8 if model.channels == 1 else Format.RGB888
     width, height = (int(n) for n in rng.integers(1, 60, 2))
-    return width, height, Format(rng.integers(1, 4))
+    return (
+        width,
+        height,
+        Format(rng.choice([16, 17, 18, 19, 20])),  # those of any width,
+    )
 
 
 def run(engine: Engine, frame: tuple[int, int, Format], pixels: np.ndarray, fill: int) -> np.ndarray:

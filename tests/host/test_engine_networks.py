@@ -30,7 +30,7 @@ def random_case(rng: np.random.Generator, model: Model) -> Case:
     format = Format.GRAY8 if channels == 1 else Format.RGB888
     if rng.random() < 0.5:
         height, width = (int(n) for n in rng.integers(1, 60, 2))
-        format = Format(rng.integers(1, 4))
+        format = Format(rng.choice([16, 17, 18, 19, 20]))  # those of any width
     size = height * width * format.bytes_per_pixel
     pixels = rng.integers(0, 256, size, np.uint8)
     if rng.random() < 0.5:

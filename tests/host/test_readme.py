@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
@@ -88,3 +89,10 @@ def test_frames_of_odd_pictures_and_sizes(tmp_path: Path) -> None:
     assert done.returncode == 0 and out.stat().st_size == 2 * 64 * 48
     wrong = subprocess.run([*command, "nowhere.jpg", "-o", out], cwd=ROOT, capture_output=True, text=True)
     assert wrong.returncode == 1 and wrong.stderr == "frames: there is no file or folder nowhere.jpg\n"
+    picture = tmp_path / "p.png"
+    Image.new("RGB", (30, 20), "red").save(picture)
+    before = picture.read_bytes(), out.read_bytes()
+    for words in ([picture, "-o", picture], [tmp_path / "bad.jpg", "-o", out]):
+        (tmp_path / "bad.jpg").write_bytes(b"no picture")
+        assert subprocess.run([*command, *words], cwd=ROOT, capture_output=True).returncode == 1
+        assert (picture.read_bytes(), out.read_bytes()) == before

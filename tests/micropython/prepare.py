@@ -71,11 +71,19 @@ def pack(picture: Image.Image, format: Format) -> bytes:
     """The picture's pixels in a format, rows from the top, without padding."""
     if format == Format.GRAY8:
         return picture.convert("L").tobytes()
+    if format.in_pairs:
+        ycc = np.asarray(picture.convert("YCbCr"))
+        chroma = np.stack([ycc[:, ::2, 1], ycc[:, ::2, 2]], -1).reshape(ycc.shape[:2])
+        pair = (ycc[..., 0], chroma) if format == Format.YUYV else (chroma, ycc[..., 0])
+        return np.stack(pair, -1).tobytes()
+    if format == Format.YUV420:
+        return picture.convert("L").tobytes() + bytes(range(256)) * (picture.width * picture.height // 512)
     rgb = np.asarray(picture.convert("RGB"), np.uint16)
-    if format == Format.RGB888:
-        return rgb.astype(np.uint8).tobytes()
+    if format in (Format.RGB888, Format.BGR888):
+        return rgb[..., :: 1 if format == Format.RGB888 else -1].astype(np.uint8).tobytes()
     r, g, b = rgb[..., 0], rgb[..., 1], rgb[..., 2]
-    return (r >> 3 << 11 | g >> 2 << 5 | b >> 3).astype("<u2").tobytes()
+    order = ">u2" if format == Format.RGB565_BE else "<u2"
+    return (r >> 3 << 11 | g >> 2 << 5 | b >> 3).astype(order).tobytes()
 
 
 def make_frame(picture: Image.Image, name: str, width: int, height: int, format: Format) -> Frame:
@@ -99,6 +107,8 @@ def frames_of(model: str, portrait: Image.Image) -> Iterator[Frame]:
         yield make_frame(portrait, "portrait", 32, 24, Format.GRAY8)
         yield make_frame(portrait, "portrait", 32, 24, Format.RGB565)
         yield make_frame(portrait, "portrait", 32, 24, Format.RGB888)
+        for format in (Format.RGB565_BE, Format.BGR888, Format.YUYV, Format.UYVY, Format.YUV420):
+            yield make_frame(portrait, "portrait", 32, 32, format)
         yield make_frame(portrait, "portrait", 64, 48, Format.GRAY8)
         yield make_frame(portrait, "portrait", 53, 61, Format.RGB565)
         yield make_frame(portrait, "portrait", 19, 7, Format.RGB888)
@@ -112,6 +122,8 @@ def frames_of(model: str, portrait: Image.Image) -> Iterator[Frame]:
         yield make_frame(portrait, "portrait", 48, 40, Format.RGB888)
         yield make_frame(portrait, "portrait", 48, 40, Format.RGB565)
         yield make_frame(portrait, "portrait", 48, 40, Format.GRAY8)
+        for format in (Format.RGB565_BE, Format.BGR888, Format.YUYV, Format.UYVY):
+            yield make_frame(portrait, "portrait", 64, 48, format)
         yield make_frame(portrait, "portrait", 64, 48, Format.RGB565)
         yield make_frame(portrait, "portrait", 19, 33, Format.RGB888)
     else:  # 320x240 gray

@@ -3,7 +3,8 @@
 import inputs
 import rnnpool
 
-print([rnnpool.GRAY8, rnnpool.RGB565, rnnpool.RGB888], isinstance(rnnpool.__version__, str))
+formats = ("GRAY8", "RGB565", "RGB565_BE", "RGB888", "BGR888", "YUYV", "UYVY", "YUV420")
+print([getattr(rnnpool, name) for name in formats], isinstance(rnnpool.__version__, str))
 model = rnnpool.Model(inputs.read("tiny.rnnp"))
 print(model.task, model.name, model.labels, model.input_shape, model.size, model.in_place)
 print(model.ram > 0, model.ram == rnnpool.required_ram(inputs.read("tiny.rnnp")))

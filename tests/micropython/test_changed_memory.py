@@ -59,7 +59,8 @@ second = inputs.read("segmented.rnnp")
 source[:] = second
 print(model.input_shape)
 attempt(model.detect, bytes(40 * 32 * 3 + 1))
-print(model.detect(bytes(40 * 32 * 3)) == rnnpool.Model(second).detect(bytes(40 * 32 * 3)))
+rgb = {"format": rnnpool.RGB888}
+print(model.detect(bytes(40 * 32 * 3), **rgb) == rnnpool.Model(second).detect(bytes(40 * 32 * 3), **rgb))
 source[:] = blob
 attempt(model.detect, pixels)
 
@@ -114,13 +115,13 @@ guest = rnnpool.Model(second, arena=arena)
 rgb = inputs.cases("segmented")[0]
 for _ in range(2):
     attempt(model.detect, pixels)
-    print(guest.detect(inputs.pixels(rgb)) == inputs.expected(rgb))
+    print(guest.detect(inputs.pixels(rgb), format=rnnpool.RGB888) == inputs.expected(rgb))
 model.begin()
 model.feed(pixels[:320])
-guest.detect(inputs.pixels(rgb))
+guest.detect(inputs.pixels(rgb), format=rnnpool.RGB888)
 attempt(model.feed, pixels[320:])
 attempt(model.detect, pixels)
-print(guest.detect(inputs.pixels(rgb)) == inputs.expected(rgb))
+print(guest.detect(inputs.pixels(rgb), format=rnnpool.RGB888) == inputs.expected(rgb))
 attempt(model.result)
 
 print("shared memory")

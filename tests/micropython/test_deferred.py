@@ -10,7 +10,7 @@ blob = inputs.read("classifier.rnnp")
 pixels = inputs.pixels(case)
 last = len(pixels) - len(pixels) // case["height"]
 model = rnnpool.Model(blob)
-model.begin()
+model.begin(format=rnnpool.RGB888)
 model.feed(pixels)
 expected = model.result()
 print(len(expected))
@@ -32,7 +32,7 @@ def nothing(_):
 def feed_last_row(model):
     # Returns what feed() says; `count` becomes the number of events that were handled during it.
     global again, count
-    model.begin()
+    model.begin(format=rnnpool.RGB888)
     model.feed(pixels[:last])
     count = 0
     again = tick
@@ -54,7 +54,7 @@ outcome = []
 def meddle(_):
     again_later = micropython.schedule
     try:
-        model.begin()
+        model.begin(format=rnnpool.RGB888)
     except RuntimeError:
         outcome.append(count)
     again_later(again, 0)
@@ -84,7 +84,7 @@ def begin_another(_):
 
 
 def steal(_):
-    guest.begin()
+    guest.begin(format=rnnpool.RGB888)
 
 
 outcome.clear()

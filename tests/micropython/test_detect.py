@@ -27,12 +27,17 @@ scores = [score for x, y, w, h, score in results]
 print(scores == sorted(scores, reverse=True), all(isinstance(s, float) and 0 <= s < 1 for s in scores))
 print(all(0 <= x < x + w <= 32 and 0 <= y < y + h <= 24 for x, y, w, h, _ in results))
 
-# The format follows from the length; so does nothing else.
+# The format follows from the length where only one has it; else it must be said.
 for case in inputs.cases("tiny"):
     given = inputs.arguments(case)
     del given["format"]
-    if model.detect(inputs.pixels(case), **given) != inputs.expected(case):
+    try:
+        right = model.detect(inputs.pixels(case), **given) == inputs.expected(case)
+    except ValueError:
+        right = case["format"] != rnnpool.GRAY8
+    if not right:
         print("wrong without format:", case["name"])
+case = inputs.cases("tiny")[0]
 
 # max_faces cuts the list (and then boxes that lie outside the frame are dropped).
 few = model.detect(inputs.pixels(case), max_faces=3, **inputs.arguments(case))

@@ -17,13 +17,13 @@ for name in ("tiny", "segmented", "face_m4"):
     out = array("h", bytes(64 * 10))
 
     micropython.heap_lock()
-    count = model.detect(pixels, threshold=0.5, out=out)
+    count = model.detect(pixels, format=case["format"], threshold=0.5, out=out)
     micropython.heap_unlock()
     print(name, list(out[: 5 * count]) == expected)
 
     out = array("h", bytes(64 * 10))
     micropython.heap_lock()
-    model.begin(threshold=0.5)
+    model.begin(format=case["format"], threshold=0.5)
     for r in rows:
         model.feed(r)
     count = model.result(out=out)
@@ -34,7 +34,7 @@ for name in ("tiny", "segmented", "face_m4"):
     gc.collect()
     before = gc.mem_alloc()
     for _ in range(3):
-        model.detect(pixels, out=out)
+        model.detect(pixels, format=case["format"], out=out)
     print(gc.mem_alloc() - before < 200)
 
 # The collector between any two calls, with nothing but the model to keep its memory.

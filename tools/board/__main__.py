@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.board.problem import Problem, command
 
 try:
-    from tools.board import commands, flash, ports
+    from tools.board import commands, flash, frames, ports
     from tools.board.protocol import MAX_BOXES
 except ModuleNotFoundError as missing:
     print(
@@ -134,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
         "--size", type=size_of, default=(320, 240), metavar="WxH", help="frames fit this (default: 320x240)"
     )
     stream.add_argument(
-        "--format", choices=("gray8", "rgb565", "rgb888"), default="gray8", help="of the frames (default: gray8)"
+        "--format", choices=sorted(frames.FORMATS), default="gray8", help="of the frames (default: gray8)"
     )
     stream.add_argument("--threshold", type=fraction, help="least score of a box, 0 to 1 (default: the model's own)")
     stream.add_argument(

@@ -12,9 +12,12 @@ from types import ModuleType
 import numpy as np
 from PIL import Image, ImageOps
 
+from rnnpool_training.reference import Format
 from tools.board.problem import Problem
 
-FORMATS = {"gray8": 1, "rgb565": 2, "rgb888": 3}  # numbers of rnnpool.GRAY8 ...; also bytes a pixel
+# The numbers of rnnpool.GRAY8 ... by name, of the formats that are made here.
+MADE = (Format.GRAY8, Format.RGB565, Format.RGB565_BE, Format.RGB888, Format.BGR888)
+FORMATS = {format.name.lower(): int(format) for format in MADE}
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".pgm", ".ppm", ".gif", ".webp", ".tif", ".tiff")
 
 
@@ -57,16 +60,15 @@ def shrink(image: Image.Image, width: int, height: int) -> Image.Image:
 
 def encode(image: Image.Image, format: int) -> Frame:
     """The bytes of a frame; gray is ITU-R 601's, as Pillow makes it."""
-    if format == FORMATS["gray8"]:
+    rgb = np.asarray(image.convert("RGB"))
+    if format == Format.GRAY8:
         pixels = image.convert("L").tobytes()
+    elif format in (Format.RGB565, Format.RGB565_BE):
+        red, green, blue = (rgb[..., c].astype(np.uint16) for c in range(3))
+        words = red >> 3 << 11 | green >> 2 << 5 | blue >> 3
+        pixels = words.astype("<u2" if format == Format.RGB565 else ">u2").tobytes()
     else:
-        rgb = np.asarray(image.convert("RGB"))
-        if format == FORMATS["rgb565"]:
-            red, green, blue = (rgb[..., c].astype(np.uint16) for c in range(3))
-            words = red >> 3 << 11 | green >> 2 << 5 | blue >> 3
-            pixels = words.astype("<u2").tobytes()
-        else:
-            pixels = rgb.tobytes()
+        pixels = rgb[..., :: 1 if format == Format.RGB888 else -1].tobytes()
     return Frame(image.width, image.height, format, pixels)
 
 

@@ -145,7 +145,7 @@ class Link:
             arrived = self._read()
             now = time.monotonic()
             verdict = judge(arrived) if arrived is not None else Verdict.NOTHING
-            if arrived is not None:
+            if verdict is not Verdict.NOTHING:  # what belongs to something else is no sign of life
                 heard = now
             if verdict is Verdict.ANSWER:
                 assert arrived is not None
@@ -237,6 +237,8 @@ class Link:
                     raise FrameLost
                 if arrived.frame != number:
                     return Verdict.NOTHING
+                if arrived.kind == ERROR:
+                    raise Problem(f"the board fails at this frame: {arrived.payload.decode(errors='replace')}")
                 if arrived.kind == RESULT:
                     return Verdict.ANSWER if last else Verdict.NOTHING
                 if arrived.kind not in (ACK, NAK):

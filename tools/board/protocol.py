@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-PROTOCOL = 1
+PROTOCOL = 2
 SYNC0, SYNC1 = 0xF5, 0xAC  # neither 0xF5 nor what follows it can be in a text in UTF-8
 HEADER = 10  # bytes: sync (2), kind, length, frame (2), index (2), check (2)
 CRC = 4

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from .light import Light
 from .pictures import PERSON_AREA, Picture
-from .reference.frame import GREY, letterbox
+from .reference.frame import GREY
+from .reference.geometry import letterbox
 
 FLOAT = NDArray[np.float32]
 CELL = 16  # pixels of the finer of the auxiliary heads' maps

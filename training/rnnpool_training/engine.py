@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 
 from .blob import Kind, Task
 from .errors import InputError
-from .reference import Detection, Format
+from .reference import Detection, Format, Light, View
+from .reference.formats import FrameBytes, stored_rows
+from .reference.geometry import WHOLE
 
 SOURCES = Path(__file__).resolve().parents[2] / "mp_module" / "engine"
 FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-Wl,-z,defs")
@@ -39,6 +41,7 @@ STATUS = (
 )  # rnnp_status_t
 
 Frame = NDArray[np.uint8] | NDArray[np.uint16]
+FrameSize = tuple[int, int, Format]  # width, height, format
 
 
 class EngineError(ValueError):
@@ -119,8 +122,38 @@ class _OpInfo(ctypes.Structure):
     )
 
 
+class _Light(ctypes.Structure):
+    _fields_ = (("gain", ctypes.c_uint16), ("bias", ctypes.c_int32))
+
+
 class _Frame(ctypes.Structure):
-    _fields_ = (("width", ctypes.c_uint16), ("height", ctypes.c_uint16), ("format", ctypes.c_int))
+    _fields_ = (
+        ("width", ctypes.c_uint16),
+        ("height", ctypes.c_uint16),
+        ("format", ctypes.c_int),
+        ("stride", ctypes.c_uint32),
+        ("roi_x", ctypes.c_uint16),
+        ("roi_y", ctypes.c_uint16),
+        ("roi_width", ctypes.c_uint16),
+        ("roi_height", ctypes.c_uint16),
+        ("rotate", ctypes.c_uint16),
+        ("mirror", ctypes.c_bool),
+        ("measure", ctypes.c_bool),
+        ("scale", ctypes.c_uint16),
+        ("light", _Light),
+    )
+
+
+def _new_frame(
+    frame: FrameSize | None, view: View = WHOLE, light: Light | None = None, measure: bool = False
+) -> _Frame | None:
+    # None: the model's own size, or a layer's map.
+    if frame is None:
+        return None
+    given = _Frame(*frame, view.stride, *(view.roi or (0, 0, 0, 0)), view.rotate, view.mirror, measure, view.scale)
+    if light is not None:
+        given.light = _Light(*light)
+    return given
 
 
 class _Region(ctypes.Structure):
@@ -142,7 +175,10 @@ class _Run(ctypes.Structure):
         ("model", ctypes.POINTER(_Model)),
         ("frame", _Frame),
         ("arena_size", ctypes.c_uint32),
+        ("width", ctypes.c_uint16),
+        ("height", ctypes.c_uint16),
         ("rows_in", ctypes.c_uint16),
+        ("measured", _Light),
         ("done", ctypes.c_bool),
         ("working", ctypes.c_bool),
         ("ready", ctypes.c_bool),
@@ -169,6 +205,7 @@ STRUCTURES = {
     "rnnp_model_t": _Model,
     "rnnp_error_t": _Error,
     "rnnp_op_info_t": _OpInfo,
+    "rnnp_light_t": _Light,
     "rnnp_frame_t": _Frame,
     "rnnp_region_t": _Region,
     "rnnp_run_t": _Run,
@@ -229,6 +266,8 @@ def load(path: Path) -> ctypes.CDLL:
         "rnnp_arena_region": (ctypes.c_bool, [model, frame, u32, ctypes.POINTER(_Region)]),
         "rnnp_begin": (ctypes.c_int, [run, model, frame, pointer, ctypes.c_size_t, ctypes.c_uint16, error]),
         "rnnp_push": (ctypes.c_int, [run, pointer, pointer, error]),
+        "rnnp_push_from": (ctypes.c_int, [run, pointer, pointer, error]),
+        "rnnp_begin_scale": (ctypes.c_int, [run, pointer, ctypes.c_size_t, ctypes.c_uint16, error]),
         "rnnp_advance": (ctypes.c_bool, [run, pointer]),
         "rnnp_layer_push": (ctypes.c_int, [run, pointer, pointer, error]),
         "rnnp_layer_pull": (pointer, [run, pointer]),
@@ -286,9 +325,9 @@ class Engine:
         self.iou = self.model.iou
         self.task = Task(self.model.task)
 
-    def arena_size(self, frame: tuple[int, int, Format] | None = None) -> int:
+    def arena_size(self, frame: FrameSize | None = None, view: View = WHOLE, measure: bool = False) -> int:
         """Bytes of arena for a frame (width, height, format); None: of the model's own size. 0 if it is not valid."""
-        return int(self.library.rnnp_arena_size(self.model, None if frame is None else _Frame(*frame)))
+        return int(self.library.rnnp_arena_size(self.model, _new_frame(frame, view, None, measure)))
 
     def ops(self) -> list[OpInfo]:
         """All operators."""
@@ -299,11 +338,11 @@ class Engine:
             found.append(OpInfo(info.kind, (info.height, info.width, info.channels), info.arena, info.macs))
         return found
 
-    def regions(self, frame: tuple[int, int, Format] | None = None) -> list[Region]:
+    def regions(self, frame: FrameSize | None = None) -> list[Region]:
         """The arena's plan."""
         found: list[Region] = []
-        region = _Region()
-        while self.library.rnnp_arena_region(self.model, None if frame is None else _Frame(*frame), len(found), region):
+        region, given = _Region(), _new_frame(frame)
+        while self.library.rnnp_arena_region(self.model, given, len(found), region):
             r = region
             found.append(Region(r.what.decode(), r.op, r.segment_first, r.segment_last, r.offset, r.size))
         return found
@@ -316,9 +355,44 @@ class Engine:
         threshold: int | None = None,
         arena: NDArray[np.uint8] | None = None,
         taps: bool = False,
+        view: View = WHOLE,
+        light: Light | None = None,
+        measure: bool = False,
     ) -> "Run":
-        """Starts an image. threshold: Q15, None for the model's own. arena: None for one of the right size."""
-        return Run(self, (width, height, format), self.threshold if threshold is None else threshold, arena, taps)
+        """Starts an image. threshold: Q15, None for the model's own. arena: None for one of the right size.
+
+        measure: find out the light; frames that are pushed whole get it, for others see Run.measured.
+        """
+        limit = self.threshold if threshold is None else threshold
+        return Run(self, (width, height, format), limit, arena, taps, view, light, measure)
+
+    def run_bytes(
+        self,
+        frame: FrameBytes,
+        width: int,
+        height: int,
+        format: Format,
+        threshold: int | None = None,
+        view: View = WHOLE,
+        light: Light | None = None,
+        measure: bool = False,
+        scales: Sequence[int] = (),
+        taps: bool = False,
+    ) -> "Run":
+        """A whole frame as a camera stores it, complete: rnnpool_training.reference's arguments.
+
+        measure: gain="auto". ValueError if the bytes are not the frame's.
+        """
+        stored_rows(frame, width, height, format, view.stride)
+        data: NDArray[np.uint8] = np.ascontiguousarray(np.frombuffer(frame, np.uint8))
+        views = [replace(view, scale=scale) for scale in scales] or [view]
+        size = max(self.arena_size((width, height, format), v, measure) for v in views)
+        run = self.begin(width, height, format, threshold, aligned(size), taps, views[0], light, measure)
+        run.push_frame(data)
+        for v in views[1:]:
+            run.begin_scale(v.scale)
+            run.push_frame(data)
+        return run
 
     def run(self, frame: Frame, threshold: int | None = None, taps: bool = False) -> "Run":
         """A whole frame (see frame_format), complete."""
@@ -359,7 +433,7 @@ class Engine:
 
     def begin_layer(self) -> "Run":
         """Starts an input map of a layer."""
-        return Run(self, None, 0, None, False)
+        return Run(self, None, 0, None, False, WHOLE, None, False)
 
     def golden_check(self) -> bool:
         """Whether the engine gives the blob's golden value."""
@@ -393,18 +467,21 @@ class Run:
     def __init__(
         self,
         engine: Engine,
-        frame: tuple[int, int, Format] | None,  # None: a layer's map
+        frame: FrameSize | None,  # None: a layer's map
         threshold: int,
         arena: NDArray[np.uint8] | None,
         taps: bool,
+        view: View,
+        light: Light | None,
+        measure: bool,
     ) -> None:
         self.engine = engine
-        self.arena = aligned(engine.arena_size(frame)) if arena is None else arena
+        self.arena = aligned(engine.arena_size(frame, view, measure)) if arena is None else arena
         self.state = _Run()
         error = _Error()
         begin = engine.library.rnnp_begin
         address, size = self.arena.ctypes.data, self.arena.size
-        given = None if frame is None else _Frame(*frame)
+        given = _new_frame(frame, view, light, measure)
         _check(begin(self.state, engine.model, given, address, size, threshold, error), error)
         _, width, channels = engine.input_shape
         self.row_bytes = width * channels if frame is None else frame[0] * frame[2].bytes_per_pixel
@@ -424,6 +501,26 @@ class Run:
         _check(library.rnnp_push(self.state, arena, data.ctypes.data, error), error)
         while library.rnnp_advance(self.state, arena):
             pass
+
+    def push_frame(self, pixels: NDArray[np.uint8]) -> None:
+        """All rows of the whole frame at once: its stored bytes, contiguous. EngineError if it is complete."""
+        error = _Error()
+        for _ in range(self.state.height):
+            library, arena = self.engine.library, self.arena.ctypes.data
+            _check(library.rnnp_push_from(self.state, arena, pixels.ctypes.data, error), error)
+            while library.rnnp_advance(self.state, arena):
+                pass
+
+    def begin_scale(self, scale: int) -> None:
+        """Another pass over the same frame. EngineError if this one is not complete."""
+        error = _Error()
+        call = self.engine.library.rnnp_begin_scale
+        _check(call(self.state, self.arena.ctypes.data, self.arena.size, scale, error), error)
+
+    @property
+    def measured(self) -> Light:
+        """The light that suits the rows pushed, of a complete run with measure."""
+        return Light(self.state.measured.gain, self.state.measured.bias)
 
     def push_row(self, row: NDArray[Any]) -> None:
         """Takes a layer's next input row. ValueError for the wrong number of bytes, EngineError if it must wait."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from .errors import InputError
-from .reference.frame import MAX_FRAME_SIDE, colour
+from .reference.formats import MAX_FRAME_SIDE, colour
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
 UNREAD = (".heic", ".heif")  # what phones write by default, and Pillow can't read

@@ -16,7 +16,8 @@ from .data import jsonl
 from .data.load import choose, placed
 from .errors import InputError
 from .images import SUFFIXES, read
-from .reference.frame import Format, model_input
+from .reference.formats import Format
+from .reference.frame import model_input
 
 PERSON_AREA = 0.005  # Visual Wake Words (Chowdhery et al. 2019): a person's box covers this part of the picture
 IN_MEMORY = 20_000  # pictures; a decoded one of 256x192 takes 147 KB

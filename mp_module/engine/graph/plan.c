@@ -1,7 +1,7 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 #include "plan.h"
 
-#include "../frame.h"
+#include "../frame/frame.h"
 #include "../numeric.h"
 #include "../operators/head.h"
 
@@ -38,7 +38,7 @@ static uint32_t tensor_work(const rnnp_model_t *model, uint32_t tensor) {
 }
 
 static uint32_t resample_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
-    return frame == NULL ? 0 : rnnp_align(rnnp_frame_resample_bytes(model, frame), RNNP_ALIGNMENT);
+    return frame == NULL ? 0 : rnnp_align(rnnp_frame_work_bytes(model, frame), RNNP_ALIGNMENT);
 }
 
 static uint32_t state_bytes(const rnnp_model_t *model) {
@@ -142,7 +142,8 @@ uint32_t rnnp_plan_op_arena(const rnnp_model_t *model, uint32_t index) {
 }
 
 uint32_t rnnp_arena_size(const rnnp_model_t *model, const rnnp_frame_t *frame) {
-    if (frame != NULL && !rnnp_frame_valid(frame)) {
+    rnnp_error_t error;
+    if (frame != NULL && !rnnp_frame_check(model, frame, &error)) {
         return 0;
     }
     return (uint32_t)rnnp_plan_size(model, frame);
@@ -170,7 +171,8 @@ static bool found(
 }
 
 bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region) {
-    if (frame != NULL && !rnnp_frame_valid(frame)) {
+    rnnp_error_t error;
+    if (frame != NULL && !rnnp_frame_check(model, frame, &error)) {
         return false;
     }
     rnnp_plan_t plan;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../blob/crc32.h"
-#include "../frame.h"
+#include "../frame/frame.h"
 #include "../results/results.h"
 #include "plan.h"
 
@@ -159,15 +159,11 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     const rnnp_format_t input = model->channels == 1 ? RNNP_GRAY8 : RNNP_RGB888;
-    const rnnp_frame_t own = { model->width, model->height, input };
+    const rnnp_frame_t own = { .width = model->width, .height = model->height, .format = input };
     if (model->task == RNNP_TASK_LAYER) {
         frame = &own;
-    } else if (!rnnp_frame_valid(frame)) {
-        bool format = frame->format < RNNP_GRAY8 || frame->format > RNNP_RGB888;
-        bool width = frame->width < 1 || frame->width > RNNP_MAX_FRAME_SIDE;
-        uint32_t given = format ? (uint32_t)frame->format : width ? frame->width : frame->height;
-        uint32_t limit = format ? RNNP_RGB888 : given < 1 ? 1 : RNNP_MAX_FRAME_SIDE;
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, format ? "format" : width ? "width" : "height", limit, given);
+    } else if (!rnnp_frame_check(model, frame, error)) {
+        return error->status;
     }
     bool detection = model->task == RNNP_TASK_DETECTION;
     if (detection && threshold_q15 > 32767) {
@@ -183,26 +179,104 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
         return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan.size, (uint32_t)arena_size);
     }
     *run = (rnnp_run_t){ .model = model, .frame = *frame, .arena_size = (uint32_t)plan.size };
+    rnnp_frame_size(frame, &run->width, &run->height);
     rnnp_context_t c = get_context(run, arena);
     set_up(&c, &plan);
     c.state->logit_min = detection ? rnnp_detect_logit_min(threshold_q15) : 0;
+    if (frame->measure) {
+        rnnp_frame_measure_start(&c);
+    }
     start_segment(&c, 0);
     return RNNP_OK;
 }
 
-rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error) {
+rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error) {
+    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    if (run->model->task != RNNP_TASK_DETECTION) {
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
+    }
+    if (!run->done) {
+        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
+    }
+    rnnp_frame_t frame = run->frame;
+    frame.scale = scale;
+    frame.measure = false; // it has its light
+    if (!rnnp_frame_check(run->model, &frame, error)) {
+        return error->status;
+    }
+    rnnp_plan_t plan;
+    rnnp_plan(&plan, run->model, &frame);
+    if (arena_size < plan.size) {
+        return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan.size, (uint32_t)arena_size);
+    }
+    rnnp_context_t c = get_context(run, arena);
+    rnnp_state_t before = *c.state;
+    run->frame = frame;
+    run->arena_size = (uint32_t)plan.size;
+    run->rows_in = 0;
+    run->done = false;
+    set_up(&c, &plan);
+    c.state->num_candidates = before.num_candidates;
+    rnnp_detect_rescale(&c, before.scaled_width, before.scaled_height);
+    start_segment(&c, 0);
+    return RNNP_OK;
+}
+
+// A row of the upright picture has come, or an error.
+static rnnp_status_t check_push(const rnnp_run_t *run, bool whole, rnnp_error_t *error) {
+    const rnnp_frame_t *frame = &run->frame;
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     if (run->model->task == RNNP_TASK_LAYER) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, RNNP_TASK_LAYER);
     }
-    if (run->rows_in >= run->frame.height || run->working) {
-        const char *what = run->working ? "work" : "rows";
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, what, run->frame.height, run->rows_in + 1u);
+    if (!whole && (frame->rotate != 0 || frame->roi_width != 0)) {
+        bool turned = frame->rotate != 0;
+        uint32_t given = turned ? frame->rotate : frame->roi_width;
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, turned ? "rotate" : "roi", 0, given);
     }
-    rnnp_context_t c = get_context(run, arena);
-    rnnp_frame_take_row(&c, row);
+    if (run->rows_in >= run->height || run->working) {
+        const char *what = run->working ? "work" : "rows";
+        return rnnp_fail(error, RNNP_ERROR_STATE, -1, what, run->height, run->rows_in + 1u);
+    }
+    return RNNP_OK;
+}
+
+static void take_row(rnnp_run_t *run, const rnnp_context_t *c, const rnnp_line_t *line) {
+    rnnp_frame_take_row(c, line);
     run->working = true;
     run->ready = false; // all that could be done was done before
+}
+
+rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_error_t *error) {
+    if (check_push(run, false, error) != RNNP_OK) {
+        return error->status;
+    }
+    rnnp_context_t c = get_context(run, arena);
+    rnnp_line_t line = rnnp_frame_streamed_line(&run->frame, row);
+    if (run->frame.measure) {
+        rnnp_frame_measure_row(&c, run->rows_in, &line);
+        if (run->rows_in + 1u == run->height) {
+            run->measured = rnnp_frame_measured(&c);
+        }
+    }
+    take_row(run, &c, &line);
+    return RNNP_OK;
+}
+
+rnnp_status_t rnnp_push_from(rnnp_run_t *run, void *arena, const uint8_t *pixels, rnnp_error_t *error) {
+    if (check_push(run, true, error) != RNNP_OK) {
+        return error->status;
+    }
+    rnnp_context_t c = get_context(run, arena);
+    if (run->frame.measure && run->rows_in == 0) {
+        for (uint32_t y = 0; y < run->height; y++) {
+            rnnp_line_t line = rnnp_frame_line(&run->frame, pixels, y);
+            rnnp_frame_measure_row(&c, y, &line);
+        }
+        run->measured = run->frame.light = rnnp_frame_measured(&c);
+    }
+    rnnp_line_t line = rnnp_frame_line(&run->frame, pixels, run->rows_in);
+    take_row(run, &c, &line);
     return RNNP_OK;
 }
 
@@ -221,7 +295,7 @@ bool rnnp_advance(rnnp_run_t *run, void *arena) {
         }
         run->rows_in++;
     }
-    bool complete = run->rows_in == run->frame.height;
+    bool complete = run->rows_in == run->height;
     if (complete && c.state->segment + 1u < c.state->num_segments) {
         c.state->segment++;
         start_segment(&c, c.state->segment);
@@ -248,7 +322,8 @@ rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnn
         return rnnp_fail(error, RNNP_ERROR_STATE, -1, waiting ? "pulled" : "rows", waiting ? 0 : model->height, given);
     }
     if (rnnp_reads_pixels(model)) {
-        rnnp_frame_take_row(&c, row);
+        rnnp_line_t line = rnnp_frame_streamed_line(&run->frame, row);
+        rnnp_frame_take_row(&c, &line);
     } else {
         memcpy(rnnp_ring_row(&c, &c.nodes[0], run->rows_in), row, (uint32_t)model->width * model->channels);
     }

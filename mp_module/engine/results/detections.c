@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../blob/check.h"
+#include "../frame/frame.h"
 #include "../kernels/tables.h"
 #include "../numeric.h"
 #include "../operators/head.h"
@@ -53,20 +54,33 @@ static int32_t to_frame(int32_t edge, int32_t size, int32_t scaled) {
     return rnnp_clamp(rnnp_floor_div(edge * size + 8 * scaled, 16 * scaled), 0, size);
 }
 
+void rnnp_detect_rescale(const rnnp_context_t *c, uint16_t width, uint16_t height) {
+    rnnp_candidate_t *list = (void *)(c->arena + c->state->candidates);
+    const int32_t old[] = { width, height }, new[] = { c->state->scaled_width, c->state->scaled_height };
+    for (uint32_t i = 0; i < c->state->num_candidates; i++) {
+        for (uint32_t k = 0; k < 4; k++) {
+            int32_t edge = list[i].box[k] * new[k % 2] + old[k % 2] / 2;
+            list[i].box[k] = rnnp_sat16(rnnp_floor_div(edge, old[k % 2]));
+        }
+    }
+}
+
 // False if nothing of the box is within the frame.
 static bool to_detection(
     const rnnp_run_t *run, const rnnp_state_t *state, const rnnp_candidate_t *c, rnnp_detection_t *d) {
-    int32_t width = run->frame.width, height = run->frame.height;
+    int32_t width = run->width, height = run->height;
     int32_t x1 = to_frame(c->box[0], width, state->scaled_width), x2 = to_frame(c->box[2], width, state->scaled_width);
     int32_t y1 = to_frame(c->box[1], height, state->scaled_height),
             y2 = to_frame(c->box[3], height, state->scaled_height);
     if (x1 >= x2 || y1 >= y2) {
         return false;
     }
-    d->x = (int16_t)x1;
-    d->y = (int16_t)y1;
-    d->w = (int16_t)(x2 - x1);
-    d->h = (int16_t)(y2 - y1);
+    int32_t box[] = { x1, y1, x2, y2 };
+    rnnp_frame_stored_box(&run->frame, box);
+    d->x = (int16_t)box[0];
+    d->y = (int16_t)box[1];
+    d->w = (int16_t)(box[2] - box[0]);
+    d->h = (int16_t)(box[3] - box[1]);
     d->score = (uint16_t)rnnp_sigmoid15(c->logit);
     memcpy(d->raw, c->box, sizeof(d->raw));
     d->anchor = c->anchor;
@@ -80,7 +94,7 @@ rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
     }
     if (!run->done) {
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->frame.height, run->rows_in);
+        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
     }
     if (iou_q15 > 32767) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "iou", 32767, iou_q15);

@@ -21,7 +21,7 @@ rnnp_status_t rnnp_probabilities(const rnnp_run_t *run, const void *arena, uint1
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, model->task);
     }
     if (!run->done) {
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->frame.height, run->rows_in);
+        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
     }
     const rnnp_node_t *nodes = (const void *)((const uint8_t *)arena + sizeof(rnnp_state_t));
     const int16_t *logits = (const void *)((const uint8_t *)arena + nodes[model->num_ops].ring);

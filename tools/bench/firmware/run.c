@@ -94,7 +94,9 @@ int main(void) {
     if (rnnp_model_init(&model, bench_blob, (size_t)(bench_blob_end - bench_blob), &error) != RNNP_OK) {
         return failed(&error);
     }
-    const rnnp_frame_t frame = { BENCH_WIDTH, BENCH_HEIGHT, model.channels == 1 ? RNNP_GRAY8 : RNNP_RGB888 };
+    const rnnp_frame_t frame = { .width = BENCH_WIDTH,
+        .height = BENCH_HEIGHT,
+        .format = model.channels == 1 ? RNNP_GRAY8 : RNNP_RGB888 };
     uint32_t row_bytes = rnnp_frame_row_bytes(&frame);
     uint32_t count = 0;
     rnnp_run_t run;

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reference.frame import Format, letterbox, model_input
+from ..reference.formats import Format
+from ..reference.frame import model_input
+from ..reference.geometry import letterbox
 
 
 @dataclass

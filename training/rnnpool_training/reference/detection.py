@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..blob.model import DetectHead, Int16
-from .frame import letterbox
+from .geometry import WHOLE, View, letterbox
 from .integer import Integers, sat16
 from .tables import exp2_14, sigmoid15
 
@@ -83,9 +83,19 @@ def suppress(boxes: NDArray[np.int64], iou: int) -> list[int]:
     return kept
 
 
-def to_frame(raw: Sequence[int], width: int, height: int, in_width: int, in_height: int) -> tuple[int, int, int, int]:
-    """A box in 1/16 pixel of the model's input as (x, y, w, h) in pixels of the width x height frame, clipped to it."""
-    dw, dh = letterbox(width, height, in_width, in_height)
-    x1, x2 = (min(max((x * width + 8 * dw) // (16 * dw), 0), width) for x in (raw[0], raw[2]))
-    y1, y2 = (min(max((y * height + 8 * dh) // (16 * dh), 0), height) for y in (raw[1], raw[3]))
+def rescale(boxes: NDArray[np.int64], size: tuple[int, int], new_size: tuple[int, int]) -> NDArray[np.int64]:
+    """Boxes [n, 4] of an input that a picture filled as `size` (dw, dh), for one that it fills as `new_size`."""
+    old, new = np.array([*size, *size]), np.array([*new_size, *new_size])
+    return sat16((boxes * new + old // 2) // old)
+
+
+def to_frame(
+    raw: Sequence[int], width: int, height: int, in_width: int, in_height: int, view: View = WHOLE
+) -> tuple[int, int, int, int]:
+    """A box in 1/16 pixel of the model's input as (x, y, w, h) in pixels of the width x height frame, clipped."""
+    up_width, up_height = view.size(width, height)
+    dw, dh = letterbox(up_width, up_height, in_width, in_height, view.scale)
+    x1, x2 = (min(max((x * up_width + 8 * dw) // (16 * dw), 0), up_width) for x in (raw[0], raw[2]))
+    y1, y2 = (min(max((y * up_height + 8 * dh) // (16 * dh), 0), up_height) for y in (raw[1], raw[3]))
+    x1, y1, x2, y2 = view.stored_box(x1, y1, x2, y2, width, height)
     return x1, y1, x2 - x1, y2 - y1

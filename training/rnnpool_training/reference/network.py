@@ -1,6 +1,7 @@
 """Whole networks: a frame in, every operator's output or detections out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,10 +12,13 @@ from .conv import conv
 from .dense import dense
 from .depthwise import depthwise
 from .elementwise import add, concat, lookup, mul
-from .frame import Format, Pixels, model_input, sign
+from .formats import Format, FrameBytes, Pixels
+from .frame import model_input, sign
+from .geometry import WHOLE, View, letterbox
 from .head import head
 from .integer import Integers
 from .inverted_residual import inverted_residual
+from .light import Light
 from .pool import pool
 from .rnnpool import rnnpool
 from .upsample import upsample
@@ -60,29 +64,40 @@ def run_input(model: Model, pixels: Pixels) -> list[Integers]:
 
 
 def run(
-    model: Model, frame: bytes | bytearray | memoryview | Pixels, width: int, height: int, format: Format
+    model: Model,
+    frame: FrameBytes,
+    width: int,
+    height: int,
+    format: Format,
+    view: View = WHOLE,
+    light: Light | None = None,
 ) -> list[Integers]:
     """Every operator's output, in order, for a frame of any size and format. ValueError if sides or bytes are wrong."""
-    return run_input(model, model_input(frame, width, height, format, model.input_shape))
+    return run_input(model, model_input(frame, width, height, format, model.input_shape, view, light))
 
 
 def detect(
     model: Model,
-    frame: bytes | bytearray | memoryview | Pixels,
+    frame: FrameBytes,
     width: int,
     height: int,
     format: Format,
     threshold: int | None = None,
     iou: int | None = None,
     max_detections: int = 512,
+    view: View = WHOLE,
+    light: Light | None = None,
+    scales: Sequence[int] = (),
 ) -> list[detection.Detection]:
     """Detections in a frame, best first. threshold and iou: Q15, None for the model's own.
 
+    scales: looks at the frame once at each, instead of at the view's own, and suppresses all that it found together.
     ValueError as in `run`, or if the model is no detector.
     """
     _check_task(model, Task.DETECTION)
-    outputs = run(model, frame, width, height, format)
-    return detect_outputs(model, outputs, width, height, threshold, iou, max_detections)
+    views = [replace(view, scale=scale) for scale in scales] or [view]
+    passes = [run(model, frame, width, height, format, v, light) for v in views]
+    return detect_passes(model, passes, views, width, height, threshold, iou, max_detections)
 
 
 def detect_outputs(
@@ -98,28 +113,54 @@ def detect_outputs(
 
     threshold and iou: Q15, None for the model's own. ValueError if the model is no detector.
     """
+    return detect_passes(model, [outputs], [WHOLE], width, height, threshold, iou, max_detections)
+
+
+def detect_passes(
+    model: Model,
+    passes: Sequence[Sequence[Integers]],
+    views: Sequence[View],
+    width: int,
+    height: int,
+    threshold: int | None = None,
+    iou: int | None = None,
+    max_detections: int = 512,
+) -> list[detection.Detection]:
+    """The same of several passes over one frame, in views that differ in their scale only."""
     _check_task(model, Task.DETECTION)
     heads = [op for op in model.ops if isinstance(op, DetectHead)]
     threshold = model.threshold if threshold is None else threshold
-    logits, boxes, anchors = detection.candidates(
-        heads, [outputs[i] for i in model.results()], threshold, model.max_candidates
-    )
+    logits, boxes, anchors = np.zeros(0, np.int64), np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
+    size = (1, 1)
+    for outputs, view in zip(passes, views, strict=True):
+        new = letterbox(*view.size(width, height), model.width, model.height, view.scale)
+        found = detection.candidates(heads, [outputs[i] for i in model.results()], threshold, model.max_candidates)
+        logits, anchors = (np.concatenate(pair) for pair in ((logits, found[0]), (anchors, found[2])))
+        boxes = np.concatenate([detection.rescale(boxes, size, new), found[1]])
+        order = np.lexsort((anchors, -logits))[: model.max_candidates]  # stable: an earlier pass comes first
+        logits, boxes, anchors, size = logits[order], boxes[order], anchors[order], new
     scores = detection.sigmoid15(logits)
-    found = []
+    result = []
     for i in detection.suppress(boxes, model.iou if iou is None else iou):
         raw = tuple(boxes[i].tolist())
-        x, y, w, h = detection.to_frame(raw, width, height, model.width, model.height)
+        x, y, w, h = detection.to_frame(raw, width, height, model.width, model.height, views[-1])
         if w > 0 and h > 0:
-            found.append(detection.Detection(x, y, w, h, int(scores[i]), raw, int(anchors[i])))
-    return found[:max_detections]
+            result.append(detection.Detection(x, y, w, h, int(scores[i]), raw, int(anchors[i])))
+    return result[:max_detections]
 
 
 def classify(
-    model: Model, frame: bytes | bytearray | memoryview | Pixels, width: int, height: int, format: Format
+    model: Model,
+    frame: FrameBytes,
+    width: int,
+    height: int,
+    format: Format,
+    view: View = WHOLE,
+    light: Light | None = None,
 ) -> list[int]:
     """The probability of each label for a frame, Q15, 0..32767. ValueError as in `run`, or if it is no classifier."""
     _check_task(model, Task.CLASSIFICATION)
-    return classify_outputs(model, run(model, frame, width, height, format))
+    return classify_outputs(model, run(model, frame, width, height, format, view, light))
 
 
 def classify_outputs(model: Model, outputs: Sequence[Integers]) -> list[int]:

@@ -1,0 +1,42 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// What bytes are that should be pixels or a model: known by how such files start. Only asked when they are wrong anyhow, since
+// pixels may start like anything.
+
+#include <string.h>
+
+#include "binding/binding.h"
+
+typedef struct {
+    const char *name;
+    uint8_t at, len; // where the mark is, and its length
+    uint8_t mark[6];
+} kind_t;
+
+static const kind_t kinds[] = {
+    { "JPEG", 0, 3, { 0xff, 0xd8, 0xff } },
+    { "PNG", 0, 4, { 0x89, 'P', 'N', 'G' } },
+    { "GIF", 0, 4, { 'G', 'I', 'F', '8' } },
+    { "BMP", 0, 2, { 'B', 'M' } },
+    { "PGM", 0, 3, { 'P', '5', '\n' } },
+    { "PPM", 0, 3, { 'P', '6', '\n' } },
+    { "TFLite", 4, 4, { 'T', 'F', 'L', '3' } },
+    { "zip or PyTorch", 0, 4, { 'P', 'K', 3, 4 } },
+    { "pickle or old PyTorch", 0, 2, { 0x80, 2 } },
+    { "HDF5 (Keras)", 0, 4, { 0x89, 'H', 'D', 'F' } },
+    { "NumPy", 0, 6, { 0x93, 'N', 'U', 'M', 'P', 'Y' } },
+    { "ONNX", 0, 1, { 8 } }, // ir_version: one more byte, and the producer's name or the graph
+};
+
+const char *rnnpool_file_kind(const uint8_t *bytes, size_t len) {
+    for (size_t i = 0; i < MP_ARRAY_SIZE(kinds); i++) {
+        const kind_t *kind = &kinds[i];
+        if (len >= (size_t)kind->at + kind->len && memcmp(bytes + kind->at, kind->mark, kind->len) == 0) {
+            bool onnx = kind->len == 1;
+            if (!onnx || (len >= 3 && bytes[1] >= 3 && bytes[1] <= 20 && (bytes[2] == 0x12 || bytes[2] == 0x3a))) {
+                return kind->name;
+            }
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,133 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+#include "../blob/check.h"
+#include "../numeric.h"
+#include "frame.h"
+#include "rows.h"
+
+// The window of the stored picture that is looked at.
+typedef struct {
+    int32_t x, y, width, height;
+} window_t;
+
+static window_t window_of(const rnnp_frame_t *frame) {
+    if (frame->roi_width == 0) {
+        return (window_t){ 0, 0, frame->width, frame->height };
+    }
+    return (window_t){ frame->roi_x, frame->roi_y, frame->roi_width, frame->roi_height };
+}
+
+static bool on_its_side(const rnnp_frame_t *frame) {
+    return frame->rotate == 90 || frame->rotate == 270;
+}
+
+static bool in_range(const char *what, uint32_t value, uint32_t low, uint32_t high, rnnp_error_t *error) {
+    if (value < low || value > high) {
+        rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, what, value < low ? low : high, value);
+        return false;
+    }
+    return true;
+}
+
+bool rnnp_frame_check(const rnnp_model_t *model, const rnnp_frame_t *frame, rnnp_error_t *error) {
+    if (!in_range("format", frame->format, RNNP_FIRST_FORMAT, RNNP_LAST_FORMAT, error) ||
+        !in_range("width", frame->width, 1, RNNP_MAX_FRAME_SIDE, error) ||
+        !in_range("height", frame->height, 1, RNNP_MAX_FRAME_SIDE, error)) {
+        return false;
+    }
+    if (rnnp_format_in_pairs(frame->format) && !in_range("odd width", frame->width % 2, 0, 0, error)) {
+        return false;
+    }
+    if (frame->format == RNNP_YUV420 && !in_range("channels", model->channels, 1, 1, error)) {
+        return false;
+    }
+    bool window = frame->roi_width != 0 || frame->roi_height != 0 || frame->roi_x != 0 || frame->roi_y != 0;
+    uint32_t row_bytes = rnnp_frame_row_bytes(frame), bias = (uint32_t)(frame->light.bias + RNNP_MAX_BIAS);
+    return (!window ||
+               (in_range("roi width", frame->roi_width, 1, frame->width, error) &&
+                   in_range("roi height", frame->roi_height, 1, frame->height, error) &&
+                   in_range("roi x", frame->roi_x, 0, (uint32_t)(frame->width - frame->roi_width), error) &&
+                   in_range("roi y", frame->roi_y, 0, (uint32_t)(frame->height - frame->roi_height), error))) &&
+        in_range("rotate", frame->rotate, 0, 270, error) && in_range("rotate", frame->rotate % 90, 0, 0, error) &&
+        (frame->stride == 0 || in_range("stride", frame->stride, row_bytes, RNNP_MAX_STRIDE, error)) &&
+        in_range("scale", frame->scale, 0, RNNP_SCALE_ONE, error) &&
+        in_range("gain", frame->light.gain, 0, RNNP_MAX_GAIN, error) &&
+        in_range("bias", bias, 0, 2 * RNNP_MAX_BIAS, error);
+}
+
+uint32_t rnnp_frame_row_bytes(const rnnp_frame_t *frame) {
+    return frame->width * rnnp_bytes_per_pixel(frame->format);
+}
+
+uint32_t rnnp_frame_stride(const rnnp_frame_t *frame) {
+    return frame->stride != 0 ? frame->stride : rnnp_frame_row_bytes(frame);
+}
+
+void rnnp_frame_bytes(const rnnp_frame_t *frame, uint32_t *least, uint32_t *most) {
+    uint32_t stride = rnnp_frame_stride(frame);
+    bool planes = frame->format == RNNP_YUV420;
+    *most = stride * frame->height + (planes ? 2 * ((stride + 1) / 2) * ((frame->height + 1u) / 2) : 0);
+    *least = frame->stride == 0 ? *most : stride * (frame->height - 1u) + rnnp_frame_row_bytes(frame);
+}
+
+void rnnp_frame_size(const rnnp_frame_t *frame, uint16_t *width, uint16_t *height) {
+    window_t w = window_of(frame);
+    bool side = on_its_side(frame);
+    *width = (uint16_t)(side ? w.height : w.width);
+    *height = (uint16_t)(side ? w.width : w.height);
+}
+
+void rnnp_frame_letterbox(const rnnp_model_t *model, const rnnp_frame_t *frame, uint16_t *width, uint16_t *height) {
+    uint16_t up_width, up_height;
+    rnnp_frame_size(frame, &up_width, &up_height);
+    uint32_t w = up_width, h = up_height, full_width = model->width, full_height = model->height;
+    uint32_t scaled_width = full_width, scaled_height = full_height;
+    if (w * full_height >= h * full_width) {
+        scaled_height = rnnp_max_u32(1, (2 * h * full_width + w) / (2 * w));
+    } else {
+        scaled_width = rnnp_max_u32(1, (2 * w * full_height + h) / (2 * h));
+    }
+    uint32_t scale = frame->scale == 0 ? RNNP_SCALE_ONE : frame->scale;
+    scaled_width = rnnp_min_u32(scaled_width, full_width) * scale + RNNP_SCALE_ONE / 2;
+    scaled_height = rnnp_min_u32(scaled_height, full_height) * scale + RNNP_SCALE_ONE / 2;
+    *width = (uint16_t)rnnp_max_u32(1, scaled_width / RNNP_SCALE_ONE);
+    *height = (uint16_t)rnnp_max_u32(1, scaled_height / RNNP_SCALE_ONE);
+}
+
+rnnp_line_t rnnp_frame_line(const rnnp_frame_t *frame, const uint8_t *pixels, uint32_t y) {
+    window_t w = window_of(frame);
+    ptrdiff_t stride = (ptrdiff_t)rnnp_frame_stride(frame);
+    int32_t row = (int32_t)y;
+    if (on_its_side(frame)) { // a column: upwards, or downwards
+        bool up = frame->rotate == 90, from_right = up == frame->mirror;
+        const uint8_t *first = pixels + (up ? w.y + w.height - 1 : w.y) * stride;
+        uint32_t x = (uint32_t)(w.x + (from_right ? w.width - 1 - row : row));
+        return (rnnp_line_t){ first, x, up ? -stride : stride, false };
+    }
+    bool over = frame->rotate == 180, reversed = over != frame->mirror;
+    const uint8_t *at = pixels + (w.y + (over ? w.height - 1 - row : row)) * stride;
+    return (rnnp_line_t){ at, (uint32_t)(w.x + (reversed ? w.width - 1 : 0)), 0, reversed };
+}
+
+rnnp_line_t rnnp_frame_streamed_line(const rnnp_frame_t *frame, const uint8_t *row) {
+    return (rnnp_line_t){ row, frame->mirror ? frame->width - 1u : 0u, 0, frame->mirror };
+}
+
+void rnnp_frame_stored_box(const rnnp_frame_t *frame, int32_t *box) {
+    window_t w = window_of(frame);
+    int32_t x1 = box[0], y1 = box[1], x2 = box[2], y2 = box[3];
+    if (frame->rotate == 90) {
+        box[0] = y1, box[1] = w.height - x2, box[2] = y2, box[3] = w.height - x1;
+    } else if (frame->rotate == 180) {
+        box[0] = w.width - x2, box[1] = w.height - y2, box[2] = w.width - x1, box[3] = w.height - y1;
+    } else if (frame->rotate == 270) {
+        box[0] = w.width - y2, box[1] = x1, box[2] = w.width - y1, box[3] = x2;
+    }
+    if (frame->mirror) {
+        int32_t left = box[0];
+        box[0] = w.width - box[2];
+        box[2] = w.width - left;
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        box[i] += i % 2 == 0 ? w.x : w.y;
+    }
+}

@@ -1,0 +1,108 @@
+# Frames as cameras store them: padded, cut, turned, mirrored, dark, of other formats. Boxes are in the pixels of those.
+
+import framebuf
+import inputs
+import rnnpool
+
+W, H = 32, 24
+case = inputs.cases("tiny")[0]
+upright = bytes(inputs.pixels(case))
+model = rnnpool.Model(inputs.read("tiny.rnnp"), width=64, height=64)
+LOW = 1000 / 32768
+plain = model.detect(upright, threshold=LOW)
+print(len(plain) > 3)
+
+
+def stored(at, width, height):
+    """A picture whose pixel (x, y) is pixel at(x, y) of the upright one."""
+    out = bytearray(width * height)
+    for y in range(height):
+        for x in range(width):
+            i, j = at(x, y)
+            out[y * width + x] = upright[j * W + i]
+    return bytes(out)
+
+
+# The stored picture for each turn that makes it upright, and where a box of the upright one lies in it.
+views = {
+    0: (stored(lambda x, y: (x, y), W, H), W, H, lambda x, y, w, h: (x, y, w, h)),
+    90: (stored(lambda x, y: (W - 1 - y, x), H, W), H, W, lambda x, y, w, h: (y, W - x - w, h, w)),
+    180: (stored(lambda x, y: (W - 1 - x, H - 1 - y), W, H), W, H, lambda x, y, w, h: (W - x - w, H - y - h, w, h)),
+    270: (stored(lambda x, y: (y, H - 1 - x), H, W), H, W, lambda x, y, w, h: (H - y - h, x, h, w)),
+}
+for rotate, (pixels, width, height, place) in views.items():
+    right = [place(*box[:4]) + box[4:] for box in plain]
+    given = {"width": width, "height": height, "threshold": LOW}
+    print(rotate, model.detect(pixels, rotate=rotate, **given) == right)
+    mirrored = bytearray(len(pixels))
+    for y in range(height):
+        for x in range(width):
+            mirrored[y * width + x] = pixels[y * width + width - 1 - x]
+    right = [(width - x - w, y, w, h, score) for x, y, w, h, score in right]
+    print(rotate, model.detect(mirrored, rotate=rotate, mirror=True, **given) == right)
+    if rotate == 0:
+        model.begin(mirror=True, threshold=LOW)
+        model.feed(mirrored)
+        print(model.result() == right)
+
+# A window of a larger frame, whose rows have gaps between them.
+large = bytearray(b"\xaa" * (50 * 40))
+for y in range(H):
+    large[50 * (y + 7) + 9 : 50 * (y + 7) + 9 + W] = upright[W * y : W * y + W]
+moved = [(x + 9, y + 7, w, h, score) for x, y, w, h, score in plain]
+print(model.detect(large, width=45, height=40, stride=50, roi=(9, 7, W, H), threshold=LOW) == moved)
+print(model.detect(memoryview(large)[:-5], width=45, height=40, stride=50, roi=(9, 7, W, H), threshold=LOW) == moved)
+model.begin(stride=50, threshold=LOW)
+for y in range(H):
+    model.feed(memoryview(large)[50 * (y + 7) + 9 : 50 * (y + 8) + 9])
+print(model.result() == plain)
+
+# Darker pictures with the gain that makes up for it; scales; automatic light changes no good picture much.
+dark = bytes(v // 2 for v in upright)
+even = bytes(v // 2 * 2 for v in upright)
+print(model.detect(dark, gain=2, threshold=LOW) == model.detect(even, threshold=LOW))
+print(model.detect(bytes(v + 20 for v in dark), gain=2, offset=-40, threshold=LOW) == model.detect(even, threshold=LOW))
+auto = model.detect(dark, gain="auto", threshold=LOW)
+fresh = rnnpool.Model(inputs.read("tiny.rnnp"))
+for right in (model.detect(dark, threshold=LOW), auto):  # rows take the light of the image before: first there is none
+    fresh.begin(gain="auto", threshold=LOW)
+    fresh.feed(dark)
+    print(fresh.result() == right)
+half = model.detect(upright, scale=0.5, threshold=LOW)
+both = model.detect(upright, scale=(1, 0.5), threshold=LOW, iou=1.0, max_faces=64)
+scores = [box[4] for box in both]  # coordinates may be rounded otherwise by a pixel
+print(len(half) > 0, half != plain, all(box[4] in scores for box in half[:3]))
+print(model.detect(upright, scale=(1,), threshold=LOW) == plain)
+
+
+def attempt(what, *args, **kwargs):
+    try:
+        print(what(*args, **kwargs))
+    except Exception as error:
+        print(type(error).__name__, "framebuf" in str(error), "JPEG" in str(error))
+
+
+print("refused")
+for name in ("RGB565", "GS8", "MONO_HLSB", "GS4_HMSB"):
+    attempt(model.detect, upright, format=getattr(framebuf, name))
+    attempt(model.begin, format=getattr(framebuf, name))
+attempt(model.detect, upright + upright)  # RGB565 or its like
+attempt(model.detect, upright * 3)
+attempt(model.detect, b"\xff\xd8\xff\xe0" + bytes(996))
+attempt(rnnpool.Model, b"\xff\xd8\xff\xe0" + bytes(996))
+attempt(model.detect, bytes(31 * 24 * 2), width=31, format=rnnpool.YUYV)
+for given in (
+    {"rotate": 45}, {"rotate": -90}, {"stride": 31}, {"stride": -1}, {"stride": 1 << 20},
+    {"roi": (0, 0, 33, 1)},
+    {"roi": (0, 0, 0, 1)}, {"roi": (-1, 0, 3, 1)}, {"roi": (1, 2)}, {"roi": 5}, {"gain": 0}, {"gain": 9},
+    {"gain": "high"},
+    {"gain": float("nan")}, {"offset": 1000}, {"gain": "auto", "offset": 1}, {"scale": 0}, {"scale": 1.5},
+    {"scale": ()},
+    {"scale": (1,) * 5}, {"scale": "x"}, {"mirror": True, "rotate": 91}, {"format": 99}, {"format": rnnpool.YUV420},
+):  # fmt: skip
+    attempt(model.detect, upright, **given)
+attempt(model.begin, rotate=180)
+attempt(model.begin, roi=(0, 0, 4, 4))
+attempt(model.begin, scale=(1, 0.5))
+attempt(model.begin, format=rnnpool.YUV420)
+print(model.detect(upright, threshold=LOW) == plain)
