@@ -220,7 +220,11 @@ void rnnpool_frame_of_pixels(
     set_size(frame, model, vals[ARG_width].u_int, vals[ARG_height].u_int);
     set_view(frame, model, vals);
     mp_obj_t format = vals[ARG_format].u_obj;
-    frame->format = format == mp_const_none ? format_of_bytes(frame, &buffer) : format_from_arg(format);
+    if (frame->stride != 0 && frame->stride < frame->width) { // too small for any format
+        frame->format = RNNP_GRAY8;
+    } else {
+        frame->format = format == mp_const_none ? format_of_bytes(frame, &buffer) : format_from_arg(format);
+    }
     check_format(frame, model);
     check_bytes(frame, &buffer);
 }

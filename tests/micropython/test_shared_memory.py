@@ -21,7 +21,7 @@ case = inputs.cases("tiny")[0]
 pixels = inputs.pixels(case)
 expected = inputs.expected(case)
 row = len(pixels) // case["height"]
-rgb = inputs.cases("classifier")[0]
+rgb = next(c for c in inputs.cases("classifier") if c["format"] == rnnpool.GRAY8)  # of the model's own size
 picture = inputs.pixels(rgb)
 chances = rnnpool.Model(inputs.read("classifier.rnnp")).classify(picture)
 
@@ -182,7 +182,7 @@ def on_event(call):
     state = [10]
 
     def scheduled(_):
-        if attempt(model.begin) == "RuntimeError" or attempt(classifier.begin) == "RuntimeError":
+        if attempt(model.begin) == "RuntimeError" or attempt(classifier.begin, format=rnnpool.GRAY8) == "RuntimeError":
             call()
         elif state[0]:
             state[0] -= 1
