@@ -29,6 +29,7 @@ CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 # The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
 $(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -Os $(RNNPOOL_WITHOUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
 $(RNNPOOL_OBJ)/engine/arch/%.o: CFLAGS += -O2
+$(RNNPOOL_OBJ)/engine/frame/%.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/engine/kernels/portable.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
 

@@ -20,60 +20,50 @@ static void gray8_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t
     }
 }
 
-// ---- 16-bit words
+// ---- two bytes: RRRRRGGG GGGBBBBB, of which `high` and `low` say the places
 
-static inline uint32_t red(uint32_t word) {
-    return (word >> 8 & 0xf8) | word >> 13;
+static inline uint32_t red(uint32_t first) {
+    return (first & 0xf8) | first >> 5;
 }
 
-static inline uint32_t green(uint32_t word) {
-    return (word >> 3 & 0xfc) | (word >> 9 & 3);
+static inline uint32_t green(uint32_t first, uint32_t second) {
+    return (first << 5 & 0xe0) | (second >> 3 & 0x1c) | (first >> 1 & 3);
 }
 
-static inline uint32_t blue(uint32_t word) {
-    return (word << 3 & 0xf8) | (word >> 2 & 7);
+static inline uint32_t blue(uint32_t second) {
+    return (second << 3 & 0xf8) | (second >> 2 & 7);
 }
 
-static inline uint32_t swapped(uint32_t word) {
-    return word >> 8 | (word << 8 & 0xff00);
+static inline void words_to_gray(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
+    for (; count > 0; count--, row += 2) {
+        uint32_t first = row[high], second = row[low];
+        *out++ = luma(red(first), green(first, second), blue(second));
+    }
 }
 
-static inline uint32_t word_at(const uint8_t *at) {
-    uint16_t word; // may lie anywhere
-    memcpy(&word, at, sizeof(word));
-    return word;
-}
-
-static inline void put_rgb565(uint8_t *out, uint32_t word) {
-    out[0] = (uint8_t)red(word);
-    out[1] = (uint8_t)green(word);
-    out[2] = (uint8_t)blue(word);
+static inline void words_to_rgb(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
+    for (; count > 0; count--, row += 2, out += 3) {
+        uint32_t first = row[high], second = row[low];
+        out[0] = (uint8_t)red(first);
+        out[1] = (uint8_t)green(first, second);
+        out[2] = (uint8_t)blue(second);
+    }
 }
 
 static void rgb565_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    for (row += 2 * x; count > 0; count--, row += 2) {
-        uint32_t word = word_at(row);
-        *out++ = luma(red(word), green(word), blue(word));
-    }
+    words_to_gray(row + 2 * x, count, out, 1, 0);
 }
 
 static void rgb565_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    for (row += 2 * x; count > 0; count--, row += 2, out += 3) {
-        put_rgb565(out, word_at(row));
-    }
+    words_to_rgb(row + 2 * x, count, out, 1, 0);
 }
 
 static void rgb565_be_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    for (row += 2 * x; count > 0; count--, row += 2) {
-        uint32_t word = swapped(word_at(row));
-        *out++ = luma(red(word), green(word), blue(word));
-    }
+    words_to_gray(row + 2 * x, count, out, 0, 1);
 }
 
 static void rgb565_be_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    for (row += 2 * x; count > 0; count--, row += 2, out += 3) {
-        put_rgb565(out, swapped(word_at(row)));
-    }
+    words_to_rgb(row + 2 * x, count, out, 0, 1);
 }
 
 // ---- three bytes
@@ -114,20 +104,37 @@ static void uyvy_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t
     yuyv_to_gray(row + 1, x, count, out);
 }
 
+// What the colour of a pair adds to its Y.
+typedef struct {
+    int32_t r, g, b;
+} chroma_t;
+
+static inline chroma_t chroma(int32_t u, int32_t v) {
+    return (chroma_t){ (359 * v + 128) >> 8, -((88 * u + 183 * v + 128) >> 8), (454 * u + 128) >> 8 };
+}
+
+static inline void put_pixel(uint8_t *out, int32_t y, chroma_t c) {
+    out[0] = (uint8_t)RNNP_UNSIGNED(y + c.r, 8);
+    out[1] = (uint8_t)RNNP_UNSIGNED(y + c.g, 8);
+    out[2] = (uint8_t)RNNP_UNSIGNED(y + c.b, 8);
+}
+
 // Pixels of a pair have their Y at `y` and `y + 2`, their U and V at `u` and `u + 2`.
 static inline void yuv_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out, uint32_t y, uint32_t u) {
     const uint8_t *pair = row + 2 * (x & ~1u);
-    for (uint32_t half = x & 1; count > 0; half = 0, pair += 4) {
-        int32_t blueness = pair[u] - 128, redness = pair[u + 2] - 128;
-        int32_t r = (359 * redness + 128) >> 8;
-        int32_t g = (88 * blueness + 183 * redness + 128) >> 8;
-        int32_t b = (454 * blueness + 128) >> 8;
-        for (; half < 2 && count > 0; half++, count--, out += 3) {
-            int32_t light = pair[y + 2 * half];
-            out[0] = (uint8_t)RNNP_UNSIGNED(light + r, 8);
-            out[1] = (uint8_t)RNNP_UNSIGNED(light - g, 8);
-            out[2] = (uint8_t)RNNP_UNSIGNED(light + b, 8);
-        }
+    if (x % 2 != 0 && count > 0) { // the second of a pair
+        put_pixel(out, pair[y + 2], chroma(pair[u] - 128, pair[u + 2] - 128));
+        pair += 4;
+        out += 3;
+        count--;
+    }
+    for (; count >= 2; count -= 2, pair += 4, out += 6) {
+        chroma_t c = chroma(pair[u] - 128, pair[u + 2] - 128);
+        put_pixel(out, pair[y], c);
+        put_pixel(out + 3, pair[y + 2], c);
+    }
+    if (count > 0) { // the first of a pair
+        put_pixel(out, pair[y], chroma(pair[u] - 128, pair[u + 2] - 128));
     }
 }
 

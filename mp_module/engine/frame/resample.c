@@ -25,30 +25,35 @@ void rnnp_resample_start(rnnp_resampler_t *r, uint32_t n, uint32_t m, uint32_t c
     r->channels = channels;
     r->reciprocal = reciprocal_of(m < n ? n : 2 * m);
     r->left = n;
+    r->sum[0] = r->sum[1] = r->sum[2] = n / 2;
     r->position = (int32_t)n - (int32_t)m;
     r->out = out;
     r->end = out + m * channels;
 }
 
-// Area mean. A source pixel has m units, a destination n of them, so a source pixel ends one destination at most.
+// One instruction of an Armv7E-M (SMLABB) if the compiler sees that both factors have 16 bits.
+static inline uint32_t add_product(uint32_t sum, uint32_t a, uint32_t b) {
+    return sum + (uint32_t)((int16_t)a * (int16_t)b);
+}
+
+// Area mean. A source pixel has m units, a destination n of them, so a source pixel ends one destination at most. Sums start
+// with n / 2, for rounding, and with what the last pixel had left.
 static void shrink_gray(rnnp_resampler_t *r, const uint8_t *in, uint32_t pixels) {
-    uint32_t n = r->n, m = r->m, reciprocal = r->reciprocal, left = r->left, carry = r->carry[0], sum = r->sum[0];
+    uint32_t n = r->n, m = r->m, reciprocal = r->reciprocal, left = r->left, sum = r->sum[0];
     uint8_t *out = r->out;
     for (const uint8_t *end = in + pixels; in != end;) {
         uint32_t value = *in++;
         if (left > m) {
-            sum += value;
+            sum = add_product(sum, value, m);
             left -= m;
             continue;
         }
         uint32_t rest = m - left;
-        *out++ = quotient(carry + m * sum + left * value + n / 2, reciprocal);
-        carry = rest * value;
-        sum = 0;
+        *out++ = quotient(add_product(sum, value, left), reciprocal);
+        sum = add_product(n / 2, value, rest);
         left = n - rest;
     }
     r->left = left;
-    r->carry[0] = carry;
     r->sum[0] = sum;
     r->out = out;
 }
@@ -60,21 +65,20 @@ static void shrink_rgb(rnnp_resampler_t *r, const uint8_t *in, uint32_t pixels) 
     for (const uint8_t *end = in + 3 * pixels; in != end; in += 3) {
         uint32_t v0 = in[0], v1 = in[1], v2 = in[2];
         if (left > m) {
-            sum0 += v0;
-            sum1 += v1;
-            sum2 += v2;
+            sum0 = add_product(sum0, v0, m);
+            sum1 = add_product(sum1, v1, m);
+            sum2 = add_product(sum2, v2, m);
             left -= m;
             continue;
         }
         uint32_t rest = m - left;
-        out[0] = quotient(r->carry[0] + m * sum0 + left * v0 + n / 2, reciprocal);
-        out[1] = quotient(r->carry[1] + m * sum1 + left * v1 + n / 2, reciprocal);
-        out[2] = quotient(r->carry[2] + m * sum2 + left * v2 + n / 2, reciprocal);
+        out[0] = quotient(add_product(sum0, v0, left), reciprocal);
+        out[1] = quotient(add_product(sum1, v1, left), reciprocal);
+        out[2] = quotient(add_product(sum2, v2, left), reciprocal);
         out += 3;
-        r->carry[0] = rest * v0;
-        r->carry[1] = rest * v1;
-        r->carry[2] = rest * v2;
-        sum0 = sum1 = sum2 = 0;
+        sum0 = add_product(n / 2, v0, rest);
+        sum1 = add_product(n / 2, v1, rest);
+        sum2 = add_product(n / 2, v2, rest);
         left = n - rest;
     }
     r->left = left;
@@ -94,12 +98,12 @@ static void stretch_to(rnnp_resampler_t *r, const uint8_t *next) {
     for (; position < whole && r->out != r->end; position += 2 * (int32_t)r->n) {
         uint32_t f = position < 0 ? 0 : (uint32_t)position;
         for (uint32_t i = 0; i < r->channels; i++) {
-            *r->out++ = mixed(r->carry[i], next[i], f, r->m, r->reciprocal);
+            *r->out++ = mixed(r->last[i], next[i], f, r->m, r->reciprocal);
         }
     }
     r->position = position - whole;
     for (uint32_t i = 0; i < r->channels; i++) {
-        r->carry[i] = next[i];
+        r->last[i] = next[i];
     }
 }
 
@@ -119,7 +123,7 @@ void rnnp_resample(rnnp_resampler_t *r, const uint8_t *in, uint32_t pixels) {
         }
         r->begun = true;
         for (uint32_t i = 0; i < r->channels; i++) {
-            r->carry[i] = in[i];
+            r->last[i] = in[i];
         }
     }
 }
@@ -127,29 +131,69 @@ void rnnp_resample(rnnp_resampler_t *r, const uint8_t *in, uint32_t pixels) {
 void rnnp_resample_end(rnnp_resampler_t *r) {
     while (r->out != r->end) { // beyond the middle of the last pixel there is only that; shrinking is done already
         for (uint32_t i = 0; i < r->channels; i++) {
-            *r->out++ = (uint8_t)r->carry[i];
+            *r->out++ = (uint8_t)r->last[i];
         }
+    }
+}
+
+// A row's values whose sums go on. Four at a time: their sums are the greater part of the work.
+static void add_values(uint32_t m, uint32_t *sums, const uint8_t *values, uint32_t count) {
+    for (; count >= 4; count -= 4, values += 4, sums += 4) {
+        uint32_t word;
+        memcpy(&word, values, sizeof(word));
+        uint32_t s0 = sums[0], s1 = sums[1], s2 = sums[2], s3 = sums[3];
+        sums[0] = add_product(s0, word & 255, m);
+        sums[1] = add_product(s1, word >> 8 & 255, m);
+        sums[2] = add_product(s2, word >> 16 & 255, m);
+        sums[3] = add_product(s3, word >> 24, m);
+    }
+    for (; count > 0; count--) {
+        *sums = add_product(*sums, *values++, m);
+        sums++;
+    }
+}
+
+// What ends the sums of a row, and starts those of the next.
+typedef struct {
+    uint32_t last, next; // weights
+    uint32_t half, reciprocal;
+} end_t;
+
+static inline uint32_t end_sum(const end_t *e, uint32_t *sum, uint32_t value) {
+    uint32_t mean = quotient(add_product(*sum, value, e->last), e->reciprocal);
+    *sum = add_product(e->half, value, e->next);
+    return mean;
+}
+
+static void end_values(const end_t *e, uint32_t *sums, uint8_t *values, uint32_t count) {
+    for (; count >= 4; count -= 4, values += 4, sums += 4) {
+        uint32_t word;
+        memcpy(&word, values, sizeof(word));
+        uint32_t means = end_sum(e, sums, word & 255);
+        means |= end_sum(e, sums + 1, word >> 8 & 255) << 8;
+        means |= end_sum(e, sums + 2, word >> 16 & 255) << 16;
+        means |= end_sum(e, sums + 3, word >> 24) << 24;
+        means ^= SIGN * 0x01010101u;
+        memcpy(values, &means, sizeof(means));
+    }
+    for (; count > 0; count--, values++, sums++) {
+        *values = (uint8_t)(end_sum(e, sums, *values) ^ SIGN);
     }
 }
 
 void rnnp_resample_add_row(
     uint32_t i, uint32_t n, uint32_t y, uint32_t m, uint32_t *sums, uint8_t *values, uint32_t count) {
     uint32_t end = (i + 1) * m, boundary = (y + 1) * n; // in units of 1/m of a source row
-    const uint8_t *last = values + count;
     if (i == 0) {
-        memset(sums, 0, count * sizeof(sums[0]));
+        for (uint32_t k = 0; k < count; k++) {
+            sums[k] = n / 2; // for rounding
+        }
     }
     if (end < boundary) {
-        for (; values != last; values++) {
-            *sums++ += m * *values;
-        }
-        return;
-    }
-    uint32_t rest = end - boundary, reciprocal = reciprocal_of(n);
-    for (; values != last; values++, sums++) {
-        uint32_t value = *values;
-        *values = quotient(*sums + (m - rest) * value + n / 2, reciprocal) ^ SIGN;
-        *sums = rest * value;
+        add_values(m, sums, values, count);
+    } else {
+        const end_t e = { m - (end - boundary), end - boundary, n / 2, reciprocal_of(n) };
+        end_values(&e, sums, values, count);
     }
 }
 

@@ -30,8 +30,8 @@ typedef struct {
     uint32_t reciprocal; // of the divisor
     uint32_t left; // shrinking: units that the next destination lacks
     int32_t position; // stretching: of the next destination behind `last`, in 1/(2 m) of a source pixel
-    uint32_t carry[3]; // shrinking: its units so far; stretching: the last source pixel
-    uint32_t sum[3]; // shrinking: whole source pixels in it
+    uint32_t sum[3]; // shrinking: its sums so far
+    uint32_t last[3]; // stretching: the last source pixel
     bool begun; // stretching: there is a last source pixel
     uint8_t *out, *end;
 } rnnp_resampler_t;
