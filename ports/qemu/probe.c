@@ -44,6 +44,8 @@ static mp_obj_t probe_run(size_t n_args, const mp_obj_t *args) {
     check(rnnp_begin(&run, &model, &frame, arena.buf, arena.len, model.threshold, &error), &error);
     for (size_t y = 0; y < frame.height; ++y) {
         check(rnnp_push(&run, arena.buf, (const uint8_t *)pixels.buf + y * row_bytes, &error), &error);
+        while (rnnp_advance(&run, arena.buf)) {
+        }
     }
     uint32_t ticks = mp_hal_ticks_cpu() - start;
     mp_obj_t result[2] = {

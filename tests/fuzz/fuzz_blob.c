@@ -7,7 +7,7 @@
 //     python tests/fuzz/make_seeds.py build/fuzz/seeds
 //     build/fuzz/fuzz_blob -max_total_time=60 build/fuzz/corpus build/fuzz/seeds        (corpus: an empty folder)
 //
-// Input: 8 bytes that choose frame and thresholds (choice_t), then the blob. The blob's checksum is made right, so that
+// Input: 16 bytes that choose frame, view and thresholds (choice_t), then the blob. The blob's checksum is made right, so that
 // the fuzzer gets past it. Blob, rows and arena are blocks of exactly their size. Each image is run twice, in arenas of
 // different content: the results must be the same, so nothing is read that was not written.
 #include <stdio.h>
@@ -24,11 +24,16 @@
 
 typedef struct {
     uint8_t width, height; // of the frame; 0: the model's own
-    uint8_t format; // taken modulo 3
+    uint8_t format; // taken modulo the number of formats
     uint8_t threshold, iou; // high bytes of the Q15 values
     uint8_t max; // of detections; 0: 512
     uint8_t pixels; // seed of the frame's pixels
     uint8_t cut; // bytes cut from the end of the blob
+    uint8_t view; // bits 0, 1: quarter turns; 2: mirrored; 3: light measured; 4: a whole frame, not rows
+    uint8_t roi_x, roi_y, roi_width, roi_height; // of a whole frame; 0, 0, 0, 0: all of it
+    uint8_t gain; // in 1/16
+    uint8_t gap; // bytes between rows
+    uint8_t scale; // of a second pass over a whole frame; 0: none
 } choice_t;
 
 extern unsigned int fuzz_models;
@@ -201,6 +206,27 @@ static void check_refusals(const rnnp_model_t *model, const rnnp_frame_t *frame,
     free(row);
 }
 
+// All rows of a whole frame, or with pixels NULL rows that are made as they are wanted.
+static void push_all(
+    rnnp_run_t *run, uint8_t *arena, const rnnp_frame_t *frame, const uint8_t *pixels, uint32_t *state) {
+    rnnp_error_t error;
+    for (uint32_t y = 0; y < run->height; y++) {
+        check(!run->done, "done too early");
+        if (pixels != NULL) {
+            check(rnnp_push_from(run, arena, pixels, &error) == RNNP_OK, "row refused");
+        } else {
+            uint8_t *row = make_row(rnnp_frame_row_bytes(frame), state);
+            check(rnnp_push(run, arena, row, &error) == RNNP_OK, "row refused");
+            free(row);
+        }
+        check(rnnp_push_from(run, arena, arena, &error) == RNNP_ERROR_STATE, "a row is taken while work is left");
+        while (rnnp_advance(run, arena)) {
+            check(!run->done, "done, but work is left");
+        }
+    }
+    check(run->done && rnnp_push_from(run, arena, arena, &error) == RNNP_ERROR_STATE, "not done after the last row");
+}
+
 // Runs one image; returns a checksum of all results.
 static uint32_t run_image(
     const rnnp_model_t *model, const rnnp_frame_t *frame, const choice_t *choice, uint32_t arena_size, int fill) {
@@ -213,23 +239,56 @@ static uint32_t run_image(
     check(rnnp_begin(&run, model, frame, arena, arena_size, threshold, &error) == RNNP_OK, "begin refused");
     check_refusals(model, frame, arena, arena_size);
     check(rnnp_begin(&run, model, frame, arena, arena_size, threshold, &error) == RNNP_OK, "begin refused");
-    uint32_t row_bytes = rnnp_frame_row_bytes(frame), state = choice->pixels;
-    for (uint32_t y = 0; y < frame->height; y++) {
-        check(!run.done, "done too early");
-        uint8_t *row = make_row(row_bytes, &state);
-        check(rnnp_push(&run, arena, row, &error) == RNNP_OK, "row refused");
-        free(row);
-        check(rnnp_push(&run, arena, arena, &error) == RNNP_ERROR_STATE, "a row is taken while work is left");
-        while (rnnp_advance(&run, arena)) {
-            check(!run.done, "done, but work is left");
+    uint32_t state = choice->pixels, least, most;
+    bool whole = (choice->view & 16) != 0;
+    rnnp_frame_bytes(frame, &least, &most);
+    check(least <= most, "more bytes at least than at most");
+    uint8_t *pixels = whole ? make_row(least, &state) : NULL;
+    push_all(&run, arena, frame, pixels, &state);
+    uint32_t crc = rnnp_result_crc(&run, arena);
+    if (whole && choice->scale != 0) {
+        rnnp_status_t begun = rnnp_begin_scale(&run, arena, arena_size, choice->scale, &error);
+        check(
+            begun == (model->task == RNNP_TASK_DETECTION ? RNNP_OK : RNNP_ERROR_ARGUMENT) || begun == RNNP_ERROR_ARENA,
+            "second pass refused");
+        if (begun == RNNP_OK) {
+            rnnp_run_t early = run;
+            check(rnnp_begin_scale(&early, arena, arena_size, 1, &error) == RNNP_ERROR_STATE, "a pass within another");
+            push_all(&run, arena, frame, pixels, &state);
+            check(rnnp_begin_scale(&run, arena, arena_size, 257, &error) == RNNP_ERROR_ARGUMENT, "bad scale");
+            check(rnnp_begin_scale(&run, arena, 64, choice->scale, &error) == RNNP_ERROR_ARENA, "small arena");
         }
     }
-    check(run.done && rnnp_push(&run, arena, arena, &error) == RNNP_ERROR_STATE, "not done after the last row");
-    uint32_t crc = rnnp_result_crc(&run, arena);
+    free(pixels);
     check_detections(&run, arena, choice, &crc);
     check_probabilities(&run, arena, &crc);
     free(arena);
     return crc;
+}
+
+static rnnp_frame_t choose_frame(const rnnp_model_t *model, const choice_t *choice) {
+    uint32_t formats = RNNP_LAST_FORMAT - RNNP_FIRST_FORMAT + 1;
+    rnnp_frame_t frame = { .width = choice->width,
+        .height = choice->height,
+        .format = (rnnp_format_t)(RNNP_FIRST_FORMAT + choice->format % formats),
+        .mirror = (choice->view & 4) != 0,
+        .measure = (choice->view & 8) != 0 };
+    if (frame.width == 0 || frame.height == 0) {
+        frame.width = model->width;
+        frame.height = model->height;
+    }
+    frame.light.gain = (uint16_t)(choice->gain * 16);
+    if (choice->gap != 0) {
+        frame.stride = rnnp_frame_row_bytes(&frame) + choice->gap;
+    }
+    if ((choice->view & 16) != 0) {
+        frame.rotate = (uint16_t)((choice->view & 3) * 90);
+        frame.roi_x = choice->roi_x;
+        frame.roi_y = choice->roi_y;
+        frame.roi_width = choice->roi_width;
+        frame.roi_height = choice->roi_height;
+    }
+    return frame;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -245,15 +304,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     rnnp_model_t model;
     rnnp_error_t error;
     if (rnnp_model_init(&model, blob, size, &error) == RNNP_OK) {
-        rnnp_frame_t frame = { .width = choice.width,
-            .height = choice.height,
-            .format = (rnnp_format_t)(RNNP_FIRST_FORMAT + choice.format % 5) };
-        if (frame.width == 0 || frame.height == 0) {
-            frame.width = model.width;
-            frame.height = model.height;
-        }
+        rnnp_frame_t frame = choose_frame(&model, &choice);
         bool layer = model.task == RNNP_TASK_LAYER;
         uint32_t arena_size = rnnp_arena_size(&model, layer ? NULL : &frame);
+        if (arena_size == 0) { // a frame that can't be
+            rnnp_run_t run;
+            check(rnnp_begin(&run, &model, &frame, blob, 8, 0, &error) == RNNP_ERROR_ARGUMENT, "bad frame");
+            free(blob);
+            return 0;
+        }
         bool small = inspect(&model, layer ? NULL : &frame, arena_size);
         fuzz_models += small;
         if (small && layer) {

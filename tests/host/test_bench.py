@@ -64,7 +64,7 @@ def test_command(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "b.json").read_text())
     assert set(data) == {"models"}
     model = data["models"]["face"]
-    assert set(model) == {"cycles", "instructions", "gap", "arena", "code", "baseline_cycles", "operators"}
+    assert set(model) == {"cycles", "instructions", "gap", "arena", "code", "baseline_cycles", "operators", "frames"}
     for key in ("cycles", "instructions", "baseline_cycles"):
         total = sum(op[key] for op in model["operators"])
         assert total == model[key] > 0, key
@@ -84,6 +84,9 @@ def test_growth_is_told() -> None:
         "face: gap 102, committed 100 (+2.0%)",
         "face: arena 203, committed 200 (+1.5%)",
     ]
+    dearer = {"models": {"face": {**same["models"]["face"], "frames": {"8x8 GRAY8": 30_000}}}}
+    before["models"]["face"]["frames"] = {"8x8 GRAY8": 19_000}
+    assert report.grown(dearer, before) == ["face: a frame of 8x8 GRAY8 30,000 cycles, committed 19,000"]
     assert report.grown({"models": {}}, before) == ["face is not measured any more"]
 
 

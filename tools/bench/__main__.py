@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from rnnpool_training.files import write_text
 
-from . import network, report
+from . import frames, network, report
 from .compile import ROOT
 from .machine import BenchError
 
@@ -120,6 +120,8 @@ def main() -> int:
     if arguments.quick:
         return 0
     data = report.as_json(measurements)
+    for name, blob in find_models(arguments.model).items():
+        data["models"][name]["frames"] = frames.measure(blob, arguments.build / f"{name}-frames")
     write_text(arguments.json, json.dumps(data, indent=2) + "\n")
     print(f"{arguments.json} written", end="")
     print(f", {arguments.picture} written" if report.draw(data, arguments.picture) else " (no picture: no matplotlib)")

@@ -91,8 +91,13 @@ def run(
     baseline: bool = False,
     dsp: bool = True,
     flash_model: bool = False,
+    format: int = 0,
+    height: int = 0,
 ) -> Result:
     """Runs the engine on `image`, (height, width) grey or (height, width, 3) RGB.
+
+    format    of rnnp_format_t: the image is (height, width, bytes a pixel)
+    height    of the frame, if the image's rows are to be repeated (a large one does not fit the emulated flash)
 
     baseline  plain C kernels, and RNNPool patch by patch (firmware/baseline.c) in place of the engine's
     dsp       the kernels of arch/; else plain C
@@ -107,7 +112,7 @@ def run(
     sources = engine_sources()
     if baseline:
         sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
-    kernels = [s for s in sources if s.name == "portable.c" or s.parent.name == "arch"]
+    kernels = [s for s in sources if s.name == "portable.c" or s.parent.name in ("arch", "frame")]
     objects = compile_objects(build, kernels, [SPEED, *flags])
     objects += compile_objects(build, [s for s in sources if s not in kernels], [SIZE, *flags])
     code = section_sizes(objects, [".text", ".rodata"])
@@ -116,7 +121,9 @@ def run(
         "BENCH_MODEL": f'"{model}"',
         "BENCH_IMAGE": f'"{pixels}"',
         "BENCH_WIDTH": image.shape[1],
-        "BENCH_HEIGHT": image.shape[0],
+        "BENCH_HEIGHT": height or image.shape[0],
+        "BENCH_ROWS": image.shape[0],
+        "BENCH_FORMAT": format,
     }
     main = [SPEED, *flags, *(f"-D{name}={value}" for name, value in definitions.items())]
     objects += compile_objects(build, [FIRMWARE / "run.c", FIRMWARE / "start.c"], main)

@@ -24,6 +24,9 @@ class Measurement:
     baseline: Result | None
 
 
+LEAST_FRAME = 10_000  # cycles a frame's cost may grow by whatever it is: some cost nothing
+
+
 def _flash_cycles(result: Result) -> int:
     return sum(op.counts.flash_cycles for op in result.operators)
 
@@ -117,6 +120,10 @@ def grown(data: Json, committed: Json, limit: float = 0.01) -> list[str]:
             if now[key] > before.get(key, now[key]) * (1 + limit):
                 share = now[key] / before[key] - 1
                 lines.append(f"{name}: {key} {now[key]:,}, committed {before[key]:,} (+{share:.1%})")
+        for frame, cycles in before.get("frames", {}).items():
+            cost = now.get("frames", {}).get(frame, cycles)
+            if cost > cycles * (1 + limit) + LEAST_FRAME:
+                lines.append(f"{name}: a frame of {frame} {cost:,} cycles, committed {cycles:,}")
     return lines
 
 
@@ -185,4 +192,12 @@ def document(data: Json) -> str:
             cells = [op["name"], f"{op['macs']:,}", f"{op['cycles']:,}", rate]
             cells += [f"{op['flash_cycles']:,}", f"{op['baseline_cycles']:,}", f"{op['arena']:,}"]
             lines += ["| " + " | ".join(cells) + " |"]
+    lines += ["", "## Frames of other sizes and formats", ""]
+    lines += [
+        "Cycles beside the network, beyond those of a frame of the model's own size (`python -m tools.bench.frames`):"
+    ]
+    names = list(data["models"])
+    lines += ["", "| frame | " + " | ".join(names) + " |", "|---|" + "--:|" * len(names)]
+    for frame in data["models"][names[0]]["frames"]:
+        lines += [f"| {frame} | " + " | ".join(f"{data['models'][name]['frames'][frame]:,}" for name in names) + " |"]
     return "\n".join(lines) + "\n"

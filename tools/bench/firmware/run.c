@@ -96,7 +96,7 @@ int main(void) {
     }
     const rnnp_frame_t frame = { .width = BENCH_WIDTH,
         .height = BENCH_HEIGHT,
-        .format = model.channels == 1 ? RNNP_GRAY8 : RNNP_RGB888 };
+        .format = BENCH_FORMAT != 0 ? BENCH_FORMAT : model.channels == 1 ? RNNP_GRAY8 : RNNP_RGB888 };
     uint32_t row_bytes = rnnp_frame_row_bytes(&frame);
     uint32_t count = 0;
     rnnp_run_t run;
@@ -110,7 +110,7 @@ int main(void) {
         status = run_layer(&run, &error);
     }
     for (uint32_t y = 0; y < frame.height && status == RNNP_OK && !layer; y++) {
-        status = rnnp_push(&run, arena, bench_image + y * row_bytes, &error);
+        status = rnnp_push(&run, arena, bench_image + y % BENCH_ROWS * row_bytes, &error);
         while (rnnp_advance(&run, arena)) {
             mark_event(); // where the binding looks after them
         }
