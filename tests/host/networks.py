@@ -110,9 +110,9 @@ def others(seed: int) -> Model:
     vector = net.pool(skip)
     join = net.sum([skip, look, stem], Concat)
     larger = net.upsample(net.mul(skip, vector), 2)
-    net.head(join, 1, [(16, 16)], 4)
-    net.head(larger, 1, [(16, 16)], 4)
-    return net.model(f"others {seed}", max_candidates=4)
+    net.head(join, 1, [(48, 48)], 1)
+    net.head(larger, 1, [(32, 32)], 1)
+    return net.model(f"others {seed}", max_candidates=16)
 
 
 def wake_words(seed: int, size: int = 224, channels: int = 3) -> Model:
