@@ -84,7 +84,7 @@ def segmented(seed: int) -> Model:
     net.ops[last - 1].materialize = True  # type: ignore[misc]
     deep = net.conv(last, 10, 1, 1)
     net.head(deep, 1, [(200, 200), (300, 300)], 8)
-    return net.model(f"segmented {seed}", max_candidates=16)
+    return net.model(f"segmented {seed}", max_candidates=32)
 
 
 def classifier(seed: int) -> Model:
@@ -110,9 +110,9 @@ def others(seed: int) -> Model:
     vector = net.pool(skip)
     join = net.sum([skip, look, stem], Concat)
     larger = net.upsample(net.mul(skip, vector), 2)
-    net.head(join, 1, [(48, 48)], 1)
-    net.head(larger, 1, [(32, 32)], 1)
-    return net.model(f"others {seed}", max_candidates=16)
+    net.head(join, 1, [(24, 24)], 1)
+    net.head(larger, 1, [(16, 16)], 1)
+    return net.model(f"others {seed}", max_candidates=32)
 
 
 def wake_words(seed: int, size: int = 224, channels: int = 3) -> Model:
