@@ -2,14 +2,28 @@
 
 This file is the contract of the module's functions. A test holds it against the module (tests/micropython).
 
-Frames are bytes: rows from the top, pixels from the left, without padding. Three formats:
+Frames are bytes: rows from the top, pixels from the left. Formats (docs/cameras.md says what sensors deliver):
 
-    GRAY8    1 byte a pixel, 0 black .. 255 white
-    RGB565   2 bytes a pixel, a little-endian word with red in the top 5 bits (as in framebuf and most cameras)
-    RGB888   3 bytes a pixel: red, green, blue
+    GRAY8             1 byte a pixel, 0 black .. 255 white; rows of a Y plane
+    RGB565            2 bytes a pixel, low byte first, red in the top 5 bits (as in framebuf)
+    RGB565_BE         the same, high byte first (as most sensors deliver it)
+    RGB888, BGR888    3 bytes a pixel: red, green, blue; blue, green, red
+    YUYV, UYVY        4 bytes for two pixels, Y U Y V or U Y V Y; the width is even
+    YUV420            1.5 bytes a pixel: a whole frame that begins with its Y plane (I420, NV12, NV21), for gray models
 
 A frame may have any size from 1x1 to 4096x4096: it is scaled to the model's input row by row, with its aspect kept, and
-boxes come back in the frame's own pixels.
+boxes come back in the pixels of the frame as it is stored. What describes a frame is the same for all that take one:
+
+    width, height     pixels; 0: the model's own
+    format            None: what the length tells, if it tells one (GRAY8, YUV420); else a ValueError names the choice
+    stride            bytes from row to row; 0: no gap. The gap behind the last row may be missing
+    roi               (x, y, w, h): the part to look at. Whole frames only
+    rotate            0, 90, 180, 270: degrees clockwise by which the picture must be turned to be upright. Whole frames
+                      only
+    mirror            True: the picture is mirrored left-right
+    gain              what brightness is multiplied by, 1/256..8, or "auto": stretches what is there (of a whole frame;
+                      of rows: what was there in the last image) to the full range; 1,024 bytes more of arena
+    offset            what is added then, -255..255
 
 Errors: TypeError, ValueError, OSError and MemoryError carry the numbers, e.g. `MemoryError: needs 57344 bytes, 40112
 free, largest block 39000`. RuntimeError: calls in the wrong order. After any of them, and after Ctrl-C (which works
@@ -52,7 +66,8 @@ def required_ram(source: str | Buffer, *, width: int = 0, height: int = 0) -> in
     """Bytes of arena that a model needs, before anything is allocated for it.
 
     source          as for Model. A model that can't be used in place is read into the heap while it is looked at.
-    width, height   of the frames to come, 1..4096; 0: the model's own. Enough for all three formats. Smaller frames,
+    width, height   of the frames to come, 1..4096; 0: the model's own. The format makes no
+                    difference; gain="auto" takes 1,024 bytes more. Smaller frames,
                     and larger ones of another aspect, may need more; 4096x2 needs as much as any.
     Errors          ValueError for what is no model or no size, OSError, MemoryError.
     """
@@ -115,6 +130,13 @@ class Model:
         width: int = 0,
         height: int = 0,
         format: int | None = None,
+        stride: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+        rotate: Literal[0, 90, 180, 270] = 0,
+        mirror: bool = False,
+        gain: float | Literal["auto"] | None = None,
+        offset: int = 0,
+        scale: float | tuple[float, ...] | None = None,
         threshold: float | None = None,
         iou: float | None = None,
         max_faces: int = 0,
@@ -128,6 +150,13 @@ class Model:
         width: int = 0,
         height: int = 0,
         format: int | None = None,
+        stride: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+        rotate: Literal[0, 90, 180, 270] = 0,
+        mirror: bool = False,
+        gain: float | Literal["auto"] | None = None,
+        offset: int = 0,
+        scale: float | tuple[float, ...] | None = None,
         threshold: float | None = None,
         iou: float | None = None,
         max_faces: int = 0,
@@ -136,8 +165,10 @@ class Model:
         """What is in a frame, best first.
 
         frame           exactly width * height pixels: bytes, or 16-bit words for RGB565. Must not overlap the arena.
-        width, height   1..4096; 0: the model's own
-        format          GRAY8, RGB565 or RGB888; None: the one whose length the frame has, which is never ambiguous
+        width ... offset    see the top of this file
+        scale           of the size that fits the model's input, above 0 and at most 1: 0.5 finds faces twice as large.
+                        Up to four, (1, 0.5) say: a pass over the frame for each, so that much more time; what they find
+                        is suppressed together. None: 1
         threshold       least score, 0..1; None: the model's own
         iou             boxes that overlap a better one by more than this (intersection over union) are dropped, 0..1;
                         None: the model's own
@@ -157,7 +188,19 @@ class Model:
 
     @overload
     def classify(
-        self, frame: Buffer, *, width: int = 0, height: int = 0, format: int | None = None, out: None = None
+        self,
+        frame: Buffer,
+        *,
+        width: int = 0,
+        height: int = 0,
+        format: int | None = None,
+        stride: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+        rotate: Literal[0, 90, 180, 270] = 0,
+        mirror: bool = False,
+        gain: float | Literal["auto"] | None = None,
+        offset: int = 0,
+        out: None = None,
     ) -> tuple[float, ...]: ...
     @overload
     def classify(
@@ -167,11 +210,17 @@ class Model:
         width: int = 0,
         height: int = 0,
         format: int | None = None,
+        stride: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+        rotate: Literal[0, 90, 180, 270] = 0,
+        mirror: bool = False,
+        gain: float | Literal["auto"] | None = None,
+        offset: int = 0,
         out: bytearray | memoryview | array[int],
     ) -> int:
         """The probability of each of the model's labels, 0..1, in their order; together they make 1, nearly.
 
-        frame, width, height, format    as for detect(): frames are scaled with their aspect kept, nothing is cut off
+        frame, width ... offset    as for detect(): frames are scaled with their aspect kept, nothing is cut off
         out             None: returns a tuple. An array('h') or a bytearray with room for one int16 a label: gets the
                         probabilities in 1/32768, and their number is returned; then nothing is allocated.
 
@@ -179,18 +228,33 @@ class Model:
         """
 
     def begin(
-        self, *, width: int = 0, height: int = 0, format: int | None = None, threshold: float | None = None
+        self,
+        *,
+        width: int = 0,
+        height: int = 0,
+        format: int | None = None,
+        stride: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+        rotate: Literal[0, 90, 180, 270] = 0,
+        mirror: bool = False,
+        gain: float | Literal["auto"] | None = None,
+        offset: int = 0,
+        scale: float | None = None,
+        threshold: float | None = None,
     ) -> None:
         """Begins an image whose rows come later. Abandons one that was begun before.
 
         Arguments and errors as for detect(), but there is no frame yet to tell the format by: None is GRAY8 for a model
-        with one channel, RGB888 for one with three. A threshold is for models that detect only.
+        with one channel, and a ValueError for one with three. Rows come from the top and are not kept, so roi= and
+        rotate= are refused, and so are several scales; YUV420's Y plane is fed as GRAY8. A threshold is for models that
+        detect only.
         """
 
     def feed(self, rows: Buffer) -> int:
         """Takes the next rows, any number of them, and computes what it can. Returns how many are still wanted.
 
-        rows            a whole number of rows, not more than are wanted; may be empty
+        rows            a whole number of rows, not more than are wanted; may be empty. With stride= of begin(), rows so
+                        far apart; the gap behind the last one may be missing
 
         Errors: ValueError for bytes that are no whole number of rows or too many, TypeError: nothing was taken.
         RuntimeError: no image was begun, it was interrupted (Ctrl-C), or its source or arena has changed: begin().
@@ -228,6 +292,13 @@ def detect_faces(
     width: int = 0,
     height: int = 0,
     format: int | None = None,
+    stride: int = 0,
+    roi: tuple[int, int, int, int] | None = None,
+    rotate: Literal[0, 90, 180, 270] = 0,
+    mirror: bool = False,
+    gain: float | Literal["auto"] | None = None,
+    offset: int = 0,
+    scale: float | tuple[float, ...] | None = None,
     threshold: float | None = None,
     iou: float | None = None,
     max_faces: int = 0,
@@ -240,6 +311,13 @@ def detect_faces(
     width: int = 0,
     height: int = 0,
     format: int | None = None,
+    stride: int = 0,
+    roi: tuple[int, int, int, int] | None = None,
+    rotate: Literal[0, 90, 180, 270] = 0,
+    mirror: bool = False,
+    gain: float | Literal["auto"] | None = None,
+    offset: int = 0,
+    scale: float | tuple[float, ...] | None = None,
     threshold: float | None = None,
     iou: float | None = None,
     max_faces: int = 0,
@@ -252,7 +330,19 @@ def detect_faces(
     Model.detect(), with 320x240 the model's own size.
     """
 
-def person_present(frame: Buffer, *, width: int = 0, height: int = 0, format: int | None = None) -> float:
+def person_present(
+    frame: Buffer,
+    *,
+    width: int = 0,
+    height: int = 0,
+    format: int | None = None,
+    stride: int = 0,
+    roi: tuple[int, int, int, int] | None = None,
+    rotate: Literal[0, 90, 180, 270] = 0,
+    mirror: bool = False,
+    gain: float | Literal["auto"] | None = None,
+    offset: int = 0,
+) -> float:
     """The probability that there is a person in the frame, 0..1: Model.classify() of the person model in the firmware.
 
     It is Model("person"), made when first called and kept, with errors as for detect_faces(). The probability is that

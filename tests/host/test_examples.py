@@ -73,3 +73,31 @@ def test_case(name: str, tmp_path: Path) -> None:
     start = f"import vfs\nvfs.mount(vfs.VfsPosix({str(rom)!r}), '/rom')\n"
     command = [str(MICROPYTHON), "-c", start + case.source]
     case.check(subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=1200).stdout)
+
+
+@pytest.mark.parametrize(
+    ("format", "rotate"), [(Format.RGB565_BE, 0), (Format.UYVY, 0), (Format.GRAY8, 90), (Format.RGB565, 180)]
+)
+def test_which_format_tells_what_the_camera_does(format: Format, rotate: int, tmp_path: Path) -> None:
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        portrait = ImageOps.fit(Image.open(file).convert("L"), (200, 240))
+    gray = np.ascontiguousarray(np.rot90(np.asarray(portrait), rotate // 90))
+    height, width = gray.shape
+    if format == Format.UYVY:
+        data = np.stack([np.full_like(gray, 128), gray], -1).tobytes()
+    elif format == Format.GRAY8:
+        data = gray.tobytes()
+    else:
+        v = gray.astype(np.uint16)
+        words = v >> 3 << 11 | v >> 2 << 5 | v >> 3
+        data = words.astype(">u2" if format == Format.RGB565_BE else "<u2").tobytes()
+    (tmp_path / "frame.raw").write_bytes(data)
+    first, *_, last = run("which_format.py", tmp_path / "frame.raw", width, height, ROOT / "models" / "face.rnnp")
+    assert f"format=rnnpool.{format.name}, rotate={rotate}" in first
+    assert last == "the first is most likely it"
+
+
+def test_which_format_of_no_face(tmp_path: Path) -> None:
+    (tmp_path / "frame.raw").write_bytes(bytes(64 * 48))
+    lines = run("which_format.py", tmp_path / "frame.raw", 64, 48, ROOT / "models" / "face.rnnp")
+    assert lines == ["no face found: more light, a larger face, another width?"]

@@ -1,0 +1,45 @@
+# Which format does this camera deliver, and which way round? Takes one raw frame with a face in it, the larger the
+# better, and tries everything that fits its length: what finds the face with the highest score is it.
+#
+#     micropython which_format.py FRAME.raw WIDTH HEIGHT [MODEL]
+import sys
+
+import rnnpool
+
+NAMES = ("GRAY8", "RGB565", "RGB565_BE", "RGB888", "BGR888", "YUYV", "UYVY", "YUV420")
+
+
+def step(frame, first):
+    """How much the bytes first, first + 4, ... differ from one to the next, on average."""
+    steps = [abs(frame[i] - frame[i + 4]) for i in range(first, len(frame) - 4, 100)]
+    return sum(steps) / max(1, len(steps))
+
+
+def tries(model, frame, width, height):
+    """Yields (score, box, format, rotate, mirror) of the best face for each way that is possible."""
+    # One may see a face in YUV that is read as RGB565, and the reverse. But the low byte of RGB565 jumps from pixel to
+    # pixel, and all of YUV is as smooth as the picture.
+    is_yuv = max(step(frame, first) for first in range(4)) < 25
+    for name in NAMES:
+        if (name in ("YUYV", "UYVY") and not is_yuv) or (name in ("RGB565", "RGB565_BE") and is_yuv):
+            continue
+        for rotate in (0, 90, 180, 270):
+            for mirror in (False, True):
+                options = {"format": getattr(rnnpool, name), "rotate": rotate, "mirror": mirror}
+                try:
+                    found = model.detect(frame, width=width, height=height, gain="auto", max_faces=1, **options)
+                except ValueError:
+                    break  # its length does not fit, or it has no such colours
+                for *box, score in found:
+                    yield score, tuple(box), name, rotate, mirror
+
+
+path, width, height = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+with open(path, "rb") as file:
+    frame = file.read()
+model = rnnpool.Model(sys.argv[4] if len(sys.argv) > 4 else "face")
+# A face is a face in a mirror, too: what needs no mirror comes first.
+found = sorted(tries(model, frame, width, height), key=lambda way: 0.1 * way[4] - way[0])
+for score, box, name, rotate, mirror in found[:4]:
+    print("%.2f format=rnnpool.%s, rotate=%d, mirror=%s  %s" % (score, name, rotate, mirror, box))
+print("the first is most likely it" if found else "no face found: more light, a larger face, another width?")
