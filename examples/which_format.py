@@ -34,6 +34,9 @@ def tries(model, frame, width, height):
                     yield score, tuple(box), name, rotate, mirror
 
 
+if len(sys.argv) < 4:
+    print("usage: micropython examples/which_format.py frame.raw width height [model]")
+    sys.exit(2)
 path, width, height = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with open(path, "rb") as file:
     frame = file.read()
