@@ -17,19 +17,22 @@ def step(frame, first):
 
 def tries(model, frame, width, height):
     """Yields (score, box, format, rotate, mirror) of the best face for each way that is possible."""
-    # One may see a face in YUV that is read as RGB565, and the reverse. But the low byte of RGB565 jumps from pixel to
-    # pixel, and all of YUV is as smooth as the picture.
-    is_yuv = max(step(frame, first) for first in range(4)) < 25
+    # The high byte of RGB565 passes for Y, and the reverse. The other byte tells: colour differences are smooth, low
+    # bytes of RGB565 jump from pixel to pixel.
+    smooth = [max(step(frame, first), step(frame, first + 2)) < 10 for first in (0, 1)]
+    doubtful = {"YUYV": not smooth[1], "RGB565_BE": smooth[1], "UYVY": not smooth[0], "RGB565": smooth[0]}
     for name in NAMES:
-        if (name in ("YUYV", "UYVY") and not is_yuv) or (name in ("RGB565", "RGB565_BE") and is_yuv):
+        if doubtful.get(name):
             continue
         for rotate in (0, 90, 180, 270):
             for mirror in (False, True):
                 options = {"format": getattr(rnnpool, name), "rotate": rotate, "mirror": mirror}
                 try:
                     found = model.detect(frame, width=width, height=height, gain="auto", max_faces=1, **options)
-                except ValueError:
-                    break  # its length does not fit, or it has no such colours
+                except ValueError as error:  # its length does not fit, or it has no such colours
+                    reasons.append(error)
+                    break
+                fitting.add(name)
                 for *box, score in found:
                     yield score, tuple(box), name, rotate, mirror
 
@@ -40,9 +43,13 @@ if len(sys.argv) < 4:
 path, width, height = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with open(path, "rb") as file:
     frame = file.read()
+fitting, reasons = set(), []
 model = rnnpool.Model(sys.argv[4] if len(sys.argv) > 4 else "face")
 # A face is a face in a mirror, too: what needs no mirror comes first.
 found = sorted(tries(model, frame, width, height), key=lambda way: 0.1 * way[4] - way[0])
+if not fitting:  # no format has so many bytes, or this is a JPEG, say
+    print(reasons[-1])
+    sys.exit(1)
 for score, box, name, rotate, mirror in found[:4]:
     print("%.2f format=rnnpool.%s, rotate=%d, mirror=%s  %s" % (score, name, rotate, mirror, box))
 print("the first is most likely it" if found else "no face found: more light, a larger face, another width?")

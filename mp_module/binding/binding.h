@@ -53,7 +53,7 @@ void *rnnpool_allocate(size_t bytes);
 // ---- memory.c
 
 // What a call may need of the C stack below the point where it checks, with a margin; the engine's functions do not check for
-// themselves. Measured: docs/design.md.
+// themselves.
 #ifndef RNNPOOL_STACK_BYTES
 #ifdef __SANITIZE_ADDRESS__
 #define RNNPOOL_STACK_BYTES (16 * 1024) // frames are padded

@@ -8,6 +8,9 @@ static rnnpool_model_obj_t *ready_model(mp_obj_t self_in) {
     rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
     rnnpool_run_check_idle(self);
     rnnpool_model_refresh(self, false);
+    if (self->run.measured.gain != 0) { // before another image, which may measure nothing, takes its place
+        self->light = self->run.measured;
+    }
     return self;
 }
 
@@ -121,9 +124,6 @@ static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_ar
     rnnp_frame_t frame;
     rnnpool_frame_from_args(&frame, &self->model, &vals[ARG_of_frame]);
     if (frame.measure) {
-        if (self->run.measured.gain != 0) {
-            self->light = self->run.measured;
-        }
         frame.light = self->light;
     }
     uint16_t scales[RNNPOOL_MAX_SCALES];

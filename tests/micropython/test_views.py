@@ -68,6 +68,11 @@ for right in (model.detect(dark, threshold=LOW), auto):  # rows take the light o
     fresh.begin(gain="auto", threshold=LOW)
     fresh.feed(dark)
     print(fresh.result() == right)
+# An image without it in between changes nothing.
+fresh.detect(bytes(W * H))
+fresh.begin(gain="auto", threshold=LOW)
+fresh.feed(dark)
+print(fresh.result() == auto)
 half = model.detect(upright, scale=0.5, threshold=LOW)
 both = model.detect(upright, scale=(1, 0.5), threshold=LOW, iou=1.0, max_faces=64)
 scores = [box[4] for box in both]  # coordinates may be rounded otherwise by a pixel
@@ -99,6 +104,36 @@ for given in (
     {"gain": float("nan")}, {"offset": 1000}, {"gain": "auto", "offset": 1}, {"scale": 0}, {"scale": 1.5},
     {"scale": ()},
     {"scale": (1,) * 5}, {"scale": "x"}, {"mirror": True, "rotate": 91}, {"format": 99}, {"format": rnnpool.YUV420},
+):  # fmt: skip
+    attempt(model.detect, upright, **given)
+colour = rnnpool.Model(inputs.read("classifier.rnnp"))
+attempt(colour.classify, bytes(48 * 40 * 3 // 2), format=rnnpool.YUV420)
+attempt(colour.classify, bytes(48 * 40 * 3 // 2))
+attempt(colour.begin)
+attempt(colour.begin, format=rnnpool.YUYV, width=47)
+attempt(model.detect, bytes(W * H + W * H // 2), stride=48)  # gray with gaps, or planes
+attempt(model.detect, bytes(3 * W * H), stride=3 * W)  # gray, words or triples, with gaps or without
+attempt(model.detect, bytes(2 * W * H), stride=2 * W)
+attempt(model.detect, bytes(W * H * 3 // 2 + 1))
+attempt(model.detect, b"RIFF" + bytes(100))
+attempt(model.detect, b"\x89PNG" + bytes(100), format=rnnpool.GRAY8)
+for kind in (
+    b"GIF89a",
+    b"BM",
+    b"PK\x03\x04",
+    b"abcdTFL3",
+    b"\x08\x07\x12\x07pytorch",
+    b"\x08\x07\x99",
+    b"\x80\x02",
+    b"",
+):
+    attempt(rnnpool.Model, kind + bytes(200))
+    attempt(rnnpool.required_ram, kind + bytes(200))
+for given in (
+    {"width": 4097}, {"height": -1}, {"roi": (0, 0, 4, 25)}, {"roi": (0, -1, 4, 4)}, {"roi": (30, 20, 3, 5)},
+    {"roi": (0, 0, 4, 0)}, {"roi": (0, 0, 4, "x")}, {"roi": [0, 0, 4, 4]}, {"format": "GRAY8"}, {"format": 7},
+    {"gain": -1}, {"gain": 0.001}, {"gain": ()}, {"offset": -1000}, {"scale": [1, 0.5]}, {"scale": (0.5, "x")},
+    {"scale": (0.5, 2)}, {"stride": 33, "format": rnnpool.RGB565}, {"iou": 2}, {"threshold": -1},
 ):  # fmt: skip
     attempt(model.detect, upright, **given)
 attempt(model.begin, rotate=180)
