@@ -142,3 +142,20 @@ def test_more_anchors_than_a_candidate_can_name_are_refused() -> None:
         assert (caught.value.what, caught.value.expected, caught.value.given) == ("anchors", 65536, 256 * width)
         with pytest.raises(blob.BlobError, match="anchors"):
             blob.read(sealed)
+
+
+def test_the_gap_behind_an_odd_number_of_outputs_is_0() -> None:
+    model = networks.tiny(1)
+    data = bytearray(blob.write(model))
+    (index,) = [i for i, op in enumerate(model.ops) if op.kind == blob.Kind.DETECT_HEAD and len(op.anchors) == 1]
+    outputs, kernel, _, channels = model.ops[index].weight.shape
+    assert outputs % 2 == 1
+    inputs = layout.align(kernel * kernel * channels)  # in pairs of outputs, blocks of 16 inputs
+    gap = vectors._array_offset(bytes(data), index, "weight") + (outputs // 2 * inputs + 3) * 2 + 1
+    assert data[gap] == 0 and data[gap - 1] != 0
+    data[gap] = 1
+    broken = seal(data)
+    with pytest.raises(EngineError, match=f"format error: operator {index}: weight: expected 0, given 1"):
+        Engine(broken)
+    with pytest.raises(BlobError):
+        blob.read(broken)

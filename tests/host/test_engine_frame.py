@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from rnnpool_training import engine as engine_module
 from rnnpool_training import reference
-from rnnpool_training.blob import Conv, Dense, GlobalAveragePool, Model, Task, write
+from rnnpool_training.blob import Conv, Dense, DetectHead, GlobalAveragePool, Model, Task, write
 from rnnpool_training.engine import Engine, EngineError
 from rnnpool_training.reference import Format, Light, View, measure_light
 from rnnpool_training.reference.frame import model_input, sign
@@ -330,3 +330,16 @@ def test_a_pass_that_can_not_begin_leaves_the_run_complete() -> None:
     with pytest.raises(EngineError, match="argument error: scale: expected 256, given 257"):
         run.begin_scale(257)
     assert run.done and run.detections() == found
+
+
+def test_boxes_are_a_sixteenth_of_a_pixel_at_least() -> None:
+    model = networks.tiny(1)
+    for op in model.ops:
+        if isinstance(op, DetectHead):
+            op.anchors[:] = 1  # 1/16 pixel
+            op.bias[3::5] = op.bias[4::5] = -(2**28)  # and a hundredth of that
+    width, height = 16 * model.width, 16 * model.height  # where 1/16 pixel of the model is one of the frame
+    pixels = np.random.default_rng(5).integers(0, 256, (height, width), np.uint8)
+    right = reference.detect(model, pixels.tobytes(), width, height, Format.GRAY8, 1000)
+    assert right and all(d.raw[2] - d.raw[0] == 1 and d.raw[3] - d.raw[1] == 1 for d in right)
+    assert Engine(write(model)).detect(pixels, 1000) == right
