@@ -82,7 +82,8 @@ print(model.detect(upright, scale=(1,), threshold=LOW) == plain)
 
 def attempt(what, *args, **kwargs):
     try:
-        print(what(*args, **kwargs))
+        what(*args, **kwargs)
+        print("answers")  # not what: scores have other digits where floats are single
     except Exception as error:
         print(type(error).__name__, "framebuf" in str(error), "JPEG" in str(error))
 
