@@ -289,7 +289,7 @@ def test_views_keep_what_the_boxes_say() -> None:
     views._erase = lambda out: None  # type: ignore[method-assign]
     seen = set()
     for _ in range(200):
-        pixels, label, weight, cover, _, known = views.view(96, 96)
+        pixels, label, weight, cover, _, known, _ = views.view(96, 96)
         bright = (pixels[:, :, 0] > 128) & (pixels[:, :, 0] != 128)
         part = bright.reshape(6, 16, 6, 16).mean((1, 3))
         assert np.abs(part - cover).mean() < 0.03 and known.min() == 1 and weight == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from .light import Light
 from .pictures import PERSON_AREA, Picture
 from .reference.frame import GREY
 from .reference.geometry import letterbox
+from .teacher import Teacher
 
 FLOAT = NDArray[np.float32]
 CELL = 16  # pixels of the finer of the auxiliary heads' maps
@@ -29,7 +31,8 @@ class Part:
 
     pixels (N, C, H, W), u / 128 - 1 on whole levels; labels (N,); weights (N,), 0 where the label is doubtful; cover
     (N, H / 16, W / 16): part of a cell on objects; sides (N, 4, H / 16, W / 16): distances from a cell's centre to
-    the box around it, in frames; known (N, H / 16, W / 16): 1 where cover is known.
+    the box around it, in frames; known (N, H / 16, W / 16): 1 where cover is known; soft (N,): a teacher's
+    probability of label 1, None without a teacher.
     """
 
     pixels: Tensor
@@ -38,6 +41,19 @@ class Part:
     cover: Tensor
     sides: Tensor
     known: Tensor
+    soft: Tensor | None = None
+
+
+class View(NamedTuple):
+    """One view: pixels uint8 (height, width, C), and what Part says of it."""
+
+    pixels: NDArray[np.uint8]
+    label: float
+    weight: float
+    cover: FLOAT
+    sides: FLOAT
+    known: FLOAT
+    soft: float | None
 
 
 def visible(boxes: FLOAT, window: tuple[float, float, float, float]) -> tuple[FLOAT, FLOAT]:
@@ -68,13 +84,17 @@ class ClassifierViews:
     def __init__(
         self, pictures: list[Picture], seed: int, channels: int, whole: float = 0.35,
         flips: bool = True, light: bool = True, balanced: bool = False,
+        plain: float = 0.0, teacher: Teacher | None = None, unlabelled: float = 0.0,
     ) -> None:  # fmt: skip
         """`whole`: part of the views that show all of their picture.
 
         `flips`: half of them are mirrored; `light`: colours, contrast and brightness vary; `balanced`: pictures of
-        small classes come as often as those of the largest.
+        small classes come as often as those of the largest; `plain`: part of the views with neither other light nor a
+        rectangle missing; `teacher`: gives soft labels; `unlabelled`: part of the views that are of pictures without a
+        label (those with a label below 0), if there are any.
         """
         self.pictures = pictures
+        self.plain, self.teacher, self.unlabelled = plain, teacher, unlabelled
         self.channels, self.whole = channels, whole
         self.flips, self.light, self.balanced = flips, light, balanced
         self.random = np.random.default_rng(seed)
@@ -95,6 +115,8 @@ class ClassifierViews:
         everything = (0.0, 0.0, float(width), float(height))
         if self.random.random() < self.whole:
             return everything, picture.label, 1.0
+        if picture.label < 0:  # the teacher says what the window shows
+            return self._window(width, height), picture.label, 1.0
         if picture.boxes is None:  # what a window shows is only known to be likely the same
             x, y, w, h = self._window(width, height)
             grow = self.random.uniform(0.5, 1.0)  # of the way to the whole picture
@@ -110,20 +132,23 @@ class ClassifierViews:
         return everything, picture.label, 1.0
 
     def _next_order(self) -> list[int]:
-        if not self.balanced:
-            return list(self.random.permutation(len(self.pictures)))
         labels = np.array([p.label for p in self.pictures])
-        classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        most = max(map(len, classes))
-        each = [self.random.permutation(np.resize(self.random.permutation(those), most)) for those in classes]
-        return list(self.random.permutation(np.concatenate(each)))
+        chosen = np.flatnonzero(labels >= 0)
+        if self.balanced and len(chosen):
+            classes = [np.flatnonzero(labels == label) for label in np.unique(labels[chosen])]
+            most = max(map(len, classes))
+            each = [self.random.permutation(np.resize(self.random.permutation(those), most)) for those in classes]
+            chosen = np.concatenate(each)
+        others = np.flatnonzero(labels < 0)
+        if len(others):
+            count = round(len(chosen) * self.unlabelled / (1 - self.unlabelled))
+            chosen = np.concatenate([chosen, np.resize(self.random.permutation(others), count)])
+        return list(self.random.permutation(chosen))
 
-    def view(
-        self, height: int, width: int, index: int | None = None
-    ) -> tuple[NDArray[np.uint8], float, float, FLOAT, FLOAT, FLOAT]:
-        """Pixels (height, width, C), label, its weight, and cover, sides and known of Part, of a picture or the next.
+    def view(self, height: int, width: int, index: int | None = None) -> View:
+        """A view of height x width pixels of a picture or the next.
 
-        All pictures come once, in random order, before the first comes again.
+        All labelled pictures come once, in random order, before the first comes again.
         """
         if not self.order:
             self.order = self._next_order()
@@ -140,15 +165,20 @@ class ClassifierViews:
         if self.flips and self.random.random() < 0.5:
             piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             boxes[:, 0] = dw - boxes[:, 0] - boxes[:, 2]
+        soft = self.teacher(piece) if self.teacher else None  # of what is there, not of how it is lit
+        plain = self.plain > 0 and self.random.random() < self.plain
         out = np.full((height, width, self.channels), GREY, np.uint8)
-        lit = self._light(piece) if self.light else np.asarray(piece)
+        lit = self._light(piece) if self.light and not plain else np.asarray(piece)
         out[:dh, :dw] = lit.reshape(dh, dw, self.channels)
-        self._erase(out)
+        if not plain:
+            self._erase(out)
         cover, sides = dense_targets(boxes, height, width)
         known = (
             np.ones_like(cover) if picture.boxes is not None and picture.complete else (cover > 0.99).astype(np.float32)
         )
-        return out, label, weight, cover, sides, known
+        if label < 0:
+            label, weight = 0.0, 0.0
+        return View(out, label, weight, cover, sides, known, soft)
 
     def _light(self, piece: Image.Image) -> NDArray[np.uint8]:
         """Saturation and tint, sometimes gray; then other light, lens and sensor (Light)."""
@@ -175,10 +205,12 @@ class ClassifierViews:
     def batch(self, count: int, height: int, width: int) -> Part:
         """`count` views of (height, width) pixels."""
         views = [self.view(height, width) for _ in range(count)]
-        pixels = torch.from_numpy(np.stack([v[0] for v in views])).permute(0, 3, 1, 2).float().sub_(128).div_(128)
-        cover, sides, known = (torch.from_numpy(np.stack([v[i] for v in views])) for i in (3, 4, 5))
-        labels = torch.tensor([int(v[1]) for v in views])
-        return Part(pixels, labels, torch.tensor([v[2] for v in views]), cover, sides, known)
+        pixels = torch.from_numpy(np.stack([v.pixels for v in views])).permute(0, 3, 1, 2).float().sub_(128).div_(128)
+        maps = zip(*((v.cover, v.sides, v.known) for v in views), strict=True)
+        cover, sides, known = (torch.from_numpy(np.stack(each)) for each in maps)
+        labels = torch.tensor([int(v.label) for v in views])
+        soft = torch.tensor([v.soft for v in views]) if self.teacher else None
+        return Part(pixels, labels, torch.tensor([v.weight for v in views]), cover, sides, known, soft)
 
 
 def _overlap(low: FLOAT, high: FLOAT, cells: int) -> FLOAT:

@@ -62,11 +62,16 @@ def _rfb(path: Path) -> DetectorFunction:
     return detect
 
 
-def _tflite(path: Path) -> PersonFunction:
-    """A classifier of two labels, float or int8, on the picture squashed to its input; RGB."""
+def tflite(path: Path) -> PersonFunction:
+    """A classifier of RGB pictures, squashed to its input, float or int8, of two labels. ValueError if it is none."""
     interpreter = importlib.import_module("ai_edge_litert.interpreter").Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
     inputs, outputs = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    shapes = inputs["shape"].tolist(), outputs["shape"].tolist()
+    if len(shapes[0]) != 4 or shapes[0][::3] != [1, 3] or shapes[1] != [1, 2]:
+        raise ValueError(
+            f"its input has the shape {shapes[0]}, not [1, H, W, 3], or its output {shapes[1]}, not [1, 2]"
+        )
     side = (int(inputs["shape"][2]), int(inputs["shape"][1]))
 
     def score(pixels: NDArray[np.uint8]) -> float:
@@ -92,8 +97,8 @@ FACES: dict[str, tuple[str, str, Callable[[Path], DetectorFunction]]] = {
     "version-RFB-320.onnx": ("Ultra-Light RFB-320", "onnxruntime", _rfb),
 }
 PERSONS: dict[str, tuple[str, str, Callable[[Path], PersonFunction]]] = {
-    "mcunet_vww.tflite": ("MCUNet VWW", "ai-edge-litert", _tflite),
-    "vww_96_int8.tflite": ("MLPerf Tiny VWW", "ai-edge-litert", _tflite),
+    "mcunet_vww.tflite": ("MCUNet VWW", "ai-edge-litert", tflite),
+    "vww_96_int8.tflite": ("MLPerf Tiny VWW", "ai-edge-litert", tflite),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,16 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from .data import jsonl
 from .data.load import choose, placed
 from .errors import InputError
-from .images import SUFFIXES, read
+from .images import BROKEN, SUFFIXES, read
 from .reference.formats import Format
 from .reference.frame import model_input
 
 PERSON_AREA = 0.005  # Visual Wake Words (Chowdhery et al. 2019): a person's box covers this part of the picture
+UNLABELLED_SIDE = 400  # pixels
 IN_MEMORY = 20_000  # pictures; a decoded one of 256x192 takes 147 KB
 SPLIT = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}  # names of parts, not of classes
 
@@ -28,8 +31,8 @@ SPLIT = {"train", "training", "val", "valid", "validation", "test", "testing", "
 class Picture:
     """One picture: uint8 (H, W, 3 or 1), its class, and where boxes are known, those (N, 4) of objects x, y, w, h.
 
-    `stored`: the pixels, or a function that reads them, for sets that do not fit into memory. `boxes` is None where
-    nobody drew any; `complete`: every object has its box.
+    `label`: -1 where it is unknown. `stored`: the pixels, or a function that reads them, for sets that do not fit
+    into memory. `boxes` is None where nobody drew any; `complete`: every object has its box.
     """
 
     name: str
@@ -73,6 +76,29 @@ def load_labelled(folder: str | Path, channels: int, limit: int = 0) -> list[Pic
             boxes = placed(r, *r.size)
         result.append(Picture(r.name, stored, r.label, boxes, r.complete, r.source))
     return result
+
+
+def load_unlabelled(folder: str | Path, channels: int, limit: int = 0) -> list[Picture]:
+    """All pictures in a folder and those below it, or an even selection of `limit`, with the label -1.
+
+    They are read, and reduced to UNLABELLED_SIDE, when they are used. What is no picture is left out and said on
+    stderr. InputError if there is none.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder")
+    files = [path for path in _files(folder) if path.suffix.lower() in SUFFIXES]
+    files = choose(files, limit)
+    good = []
+    for path in tqdm(files, desc=f"looking through {folder}", unit="image", mininterval=5):
+        try:
+            with Image.open(path):  # reads the header alone
+                good.append(path)
+        except BROKEN as error:
+            tqdm.write(f"{path} is left out: {error}", file=sys.stderr)
+    if not good:
+        raise InputError(f"{folder} holds no picture ({' '.join(SUFFIXES)})")
+    return [Picture(str(path.relative_to(folder)), partial(read, path, channels, UNLABELLED_SIDE), -1) for path in good]
 
 
 class Folders(NamedTuple):

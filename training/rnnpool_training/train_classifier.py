@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,14 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from . import checkpoint
 from .classification_metrics import summary
 from .classifier import CLASSIFIERS, Classifier, Supervised, configure, load_classifier, save_classifier, warm_start
 from .classifier_views import ClassifierViews, Part
 from .command import command, real
+from .errors import InputError
 from .files import owned
-from .pictures import Picture, frame, load_labelled
+from .pictures import Picture, frame, load_labelled, load_unlabelled
+from .teacher import Teacher
 from .train import side
 from .trainer import Trainer, add_options
 
@@ -65,6 +69,12 @@ class ClassifierTrainer(Trainer[Part]):
         self, options: argparse.Namespace, model: Supervised, train: list[Picture], val: list[Picture]
     ) -> None:
         self.train, self.val = train, val
+        self.teacher = Teacher(options.teacher) if options.teacher else None
+        if self.teacher:
+            right = self.teacher.calibrate(train)
+            slope, offset = self.teacher.slope, self.teacher.offset
+            said = f"--teacher {options.teacher}: {100 * right:.1f} % right on the labelled pictures"
+            tqdm.write(f"{said}, logits times {slope:.3f} plus {offset:.3f}", file=sys.stderr)
         super().__init__(options, model, lambda path, m: save_classifier(path, m.model), "float.pt")
 
     def network(self) -> dict[str, Any]:
@@ -92,17 +102,25 @@ class ClassifierTrainer(Trainer[Part]):
         """Random views of the pictures."""
         options = self.options
         channels = self.model.model.config.channels
-        return ClassifierViews(self.train, options.seed, channels, options.whole, balanced=options.balanced)
+        return ClassifierViews(
+            self.train, options.seed, channels, options.whole, balanced=options.balanced, plain=options.plain,
+            teacher=self.teacher, unlabelled=options.unlabelled_part,
+        )  # fmt: skip
 
     def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
-        """Cross entropy with smoothed labels and the auxiliary heads' loss."""
+        """Cross entropy with smoothed labels and with the teacher's soft ones, and the auxiliary heads' loss."""
         logits, heads = self.model(part.pixels)
         each = F.cross_entropy(logits, part.labels, reduction="none", label_smoothing=self.options.smoothing)
         label = (each * part.weights).sum() / part.weights.sum().clamp(min=1)
         dense = dense_loss(heads, part)
-        right = float((logits.argmax(1) == part.labels).float().mean())
-        values = {"label": label.item(), "dense": dense.item(), "right": right}
-        return label + self.options.dense * dense, values, len(part.pixels)
+        right = ((logits.argmax(1) == part.labels) * part.weights).sum() / part.weights.sum().clamp(min=1)
+        values = {"label": label.item(), "dense": dense.item(), "right": right.item()}
+        total = label + self.options.dense * dense
+        if part.soft is not None:
+            distil = F.cross_entropy(logits, torch.stack([1 - part.soft, part.soft], 1))
+            values["distil"] = distil.item()
+            total = total + self.options.distil * distil
+        return total, values, len(part.pixels)
 
     def validate(self) -> dict[str, Any]:
         """Accuracy and AUC of the averaged weights, at the deployed size and, in a progressive run, at others."""
@@ -133,6 +151,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--sizes", type=sides, default="progressive", help="sides of the views: 'progressive' (96 to 224 "
                    "pixels, small ones first), 'fixed' (the deployed size), or some, as 160,192,224")  # fmt: skip
     p.add_argument("--whole", type=real(0, 1), default=0.35, help="part of the views that show their whole picture")
+    p.add_argument("--plain", type=real(0, 1), default=0.0, help="part of the views in the light they were taken in, "
+                   "with no part missing")  # fmt: skip
+    p.add_argument("--teacher", help="a .tflite classifier of the same two labels that gives every view a soft label")
+    p.add_argument("--distil", type=real(0), default=1.0, help="weight of the cross entropy with the teacher's labels")
+    p.add_argument("--unlabelled", nargs="+", default=[], help="folders of pictures without labels, for the teacher's")
+    p.add_argument("--unlabelled-part", type=real(0, 0.9), default=0.4, help="part of the views that are of those")
     p.add_argument("--balanced", action="store_true", help="draw pictures of all classes alike")
     p.add_argument("--smoothing", type=real(0, 1), default=0.1, help="label smoothing")
     p.add_argument("--dense", type=real(0), default=1.0, help="weight of the auxiliary heads' loss")
@@ -171,11 +195,14 @@ def fit(
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
     """Train a float classifier as the command line asks. Errors as of train.run."""
+    if options.unlabelled and not options.teacher:
+        raise InputError("--unlabelled needs a --teacher: pictures without labels have nothing else to learn from")
     with owned(options.out):
         torch.manual_seed(options.seed)
         config = configure(options.size, options.gray, last_pool=options.last_pool, network=options.network)
         val = load_labelled(options.val, config.channels) if options.val else []
         train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit)]
+        train += [p for folder in options.unlabelled for p in load_unlabelled(folder, config.channels, options.limit)]
         return fit(options, Classifier(config), train, val)
 
 

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +17,7 @@ from . import coco, jsonl, voc, yolo
 from .boxes import fit
 from .sample import Record, Sample
 
+Item = TypeVar("Item")
 KNOWN = (
     "labels.jsonl; YOLO's images/ and labels/; Pascal VOC's Annotations/*.xml and JPEGImages/; a COCO .json file "
     "(docs/training.md)"
@@ -93,7 +95,7 @@ def records(folder: str | Path) -> list[Record]:
     return _records(Path(folder))[1]
 
 
-def choose(found: list[Record], limit: int) -> list[Record]:
+def choose(found: list[Item], limit: int) -> list[Item]:
     """All, or an even selection of `limit`."""
     if limit and limit < len(found):
         return [found[i * len(found) // limit] for i in range(limit)]
