@@ -77,16 +77,26 @@ __attribute__((naked)) void rnnp_armv7em_widen(UNUSED const int8_t *const *in, U
 
 RNNP_SMALL_C
 
-// Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second).
-__attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *arguments) {
+// Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second). With three pixels r7
+// is for their inputs, which are loaded at once, and r11 for the end of x.
+__attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *arguments, UNUSED uint32_t pixels) {
     __asm__ volatile(".p2align 2\n" // for adr
                      "push {r4-r11, lr}\n"
                      "vldmia r0!, {s0-s12}\n"
+                     "cmp r1, #3\n"
                      "ldr r1, [r0]\n"
-                     // Where the loop is entered: the code of a pair is 15 instructions of 4 bytes.
                      "vmov r2, s12\n"
+                     "beq.w 8f\n"
+
+                     ".macro rnnp_tile pixels\n"
+                     // Where the loop is entered: the code of a pair is 15 instructions of 4 bytes, or 12.
                      "adr.w r12, 2f + 1\n" // 1: Thumb
+                     ".if \\pixels == 4\n"
                      "rsb r3, r2, r2, lsl #4\n"
+                     ".else\n"
+                     "add r3, r2, r2, lsl #1\n"
+                     "lsls r3, r3, #2\n"
+                     ".endif\n"
                      "add r12, r12, r3, lsl #2\n"
                      "vmov s12, r12\n"
                      "add r2, r2, #1\n"
@@ -103,12 +113,19 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                      ".endif\n"
                      "ldr r12, [r0, #16 * \\pair + 4]\n"
                      "ldr lr, [r0, #16 * \\pair + 8]\n"
+                     ".if \\pixels == 3\n"
+                     "ldr.w r7, [r0, #16 * \\pair + 12]\n"
+                     ".endif\n"
                      "sxtb16 r3, r2, ror #8\n"
                      "sxtb16 r2, r2\n"
                      "smlad r4, r12, r2, r4\n"
                      "smlad r8, r12, r3, r8\n"
                      "smlad r5, lr, r2, r5\n"
                      "smlad r9, lr, r3, r9\n"
+                     ".if \\pixels == 3\n"
+                     "smlad r6, r7, r2, r6\n"
+                     "smlad r10, r7, r3, r10\n"
+                     ".else\n"
                      "ldr r12, [r0, #16 * \\pair + 12]\n"
                      ".if \\pair == 7\n"
                      "ldr lr, [r0, #128]!\n"
@@ -119,9 +136,15 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                      "smlad r10, r12, r3, r10\n"
                      "smlad r7, lr, r2, r7\n"
                      "smlad r11, lr, r3, r11\n"
+                     ".endif\n"
                      ".endr\n"
+                     ".if \\pixels == 3\n"
+                     "adds r0, #128\n"
+                     "cmp r0, r11\n"
+                     ".else\n"
                      "vmov r2, s1\n"
                      "cmp r0, r2\n"
+                     ".endif\n"
                      "bne.w 2b\n"
 
                      "vmov r2, s4\n"
@@ -133,22 +156,31 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                      "ldrd r2, r3, [r0], #8\n"
                      "vmov s3, r0\n"
                      "vmov r12, s10\n"
-                     ".irp acc, 4, 5, 6, 7\n"
-                     "smmlar r\\acc, r\\acc, r2, r12\n"
-                     "ssat r\\acc, #8, r\\acc\n"
+                     ".macro rnnp_requantize acc, multiplier\n"
+                     "smmlar \\acc, \\acc, \\multiplier, r12\n"
+                     "ssat \\acc, #8, \\acc\n"
+                     ".endm\n"
+                     ".irp acc, r4, r5, r6\n"
+                     "rnnp_requantize \\acc, r2\n"
                      ".endr\n"
-                     ".irp acc, 8, 9, 10, 11\n"
-                     "smmlar r\\acc, r\\acc, r3, r12\n"
-                     "ssat r\\acc, #8, r\\acc\n"
+                     ".irp acc, r8, r9, r10\n"
+                     "rnnp_requantize \\acc, r3\n"
                      ".endr\n"
+                     ".if \\pixels == 4\n"
+                     "rnnp_requantize r7, r2\n"
+                     "rnnp_requantize r11, r3\n"
+                     ".endif\n"
+                     ".purgem rnnp_requantize\n"
                      // The second channel and the last pixel first: with steps of 0 the first ones stay.
                      "vmov r0, s6\n"
                      "vmov r2, s7\n"
                      "vmov r3, s8\n"
-                     "add r12, r2, r2, lsl #1\n"
                      "add lr, r0, r3\n"
+                     ".if \\pixels == 4\n"
+                     "add r12, r2, r2, lsl #1\n"
                      "strb r11, [lr, r12]\n"
                      "strb r7, [r0, r12]\n"
+                     ".endif\n"
                      "strb r10, [lr, r2, lsl #1]\n"
                      "strb r6, [r0, r2, lsl #1]\n"
                      "strb r9, [lr, r2]\n"
@@ -170,10 +202,14 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                      "vmov r2, s12\n"
                      "mov r5, r4\n"
                      "mov r6, r4\n"
-                     "mov r7, r4\n"
                      "mov r9, r8\n"
                      "mov r10, r8\n"
+                     ".if \\pixels == 3\n"
+                     "vmov r11, s1\n"
+                     ".else\n"
+                     "mov r7, r4\n"
                      "mov r11, r8\n"
+                     ".endif\n"
                      "bx r2\n"
                      "7:\n"
                      "pop {r4-r11, pc}\n"
@@ -194,9 +230,11 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                      "mla \\a, lr, \\weight, \\a\n"
                      "mla \\b, r1, \\weight, \\b\n"
                      "ldrsb lr, [r12]\n"
+                     ".if \\pixels == 4\n"
                      "ldrsb r1, [r12, r2]\n"
-                     "mla \\c, lr, \\weight, \\c\n"
                      "mla \\d, r1, \\weight, \\d\n"
+                     ".endif\n"
+                     "mla \\c, lr, \\weight, \\c\n"
                      ".endm\n"
                      "rnnp_residual r0, r4, r5, r6, r7\n"
                      "vmov r12, s5\n"
@@ -213,7 +251,13 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                      "vmov r0, s6\n"
                      "stmia r0!, {r4-r11}\n"
                      "vmov s6, r0\n"
-                     "b 4b\n");
+                     "b 4b\n"
+                     ".endm\n"
+
+                     "rnnp_tile 4\n"
+                     "8:\n"
+                     "rnnp_tile 3\n"
+                     ".purgem rnnp_tile\n");
 }
 
 void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize, uint32_t inputs, void *x) {
@@ -242,18 +286,18 @@ __attribute__((noinline)) static void last_output(const rnnp_tile_t *t, uint32_t
     last.skip += whole * t->channel_step;
     last.out = (int8_t *)t->out + whole * t->channel_step;
     last.channel_step = 0;
-    tile(&last);
+    tile(&last, t->pixels);
 }
 
 void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t outputs) {
     uint32_t pairs = t->raw ? (outputs + 1) / 2 : outputs / 2;
     t->weight_end = (uintptr_t)(t->weight + pairs * t->pair) - 4 * (t->left_out + 1);
     if (2 * pairs >= outputs) {
-        tile(t);
+        tile(t, t->pixels);
         return;
     }
     if (pairs != 0) {
-        tile(t);
+        tile(t, t->pixels);
     }
     last_output(t, 2 * pairs);
 }
