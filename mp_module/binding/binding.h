@@ -36,8 +36,7 @@
 // as long as the longest text in the firmware, without room for the NUL. Its own longest one has 56 in every build.
 #define RNNPOOL_MAX_TEXT (55)
 
-#define RNNPOOL_MAX_RESULTS (64) // detections that one call can return; they pass through the C stack
-#define RNNPOOL_MAX_LABELS (256) // of a classifier, by mp_module/SPEC.md; as many probabilities do, too
+#define RNNPOOL_MAX_RESULTS (64) // detections that one call can return
 
 // ---- errors.c
 
@@ -260,8 +259,8 @@ void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnp_model_t *mod
 // Raises ValueError if `out` (not None) shares memory with the model or the frame. To be called once the arena is known.
 void rnnpool_check_out(const rnnpool_model_obj_t *self, const rnnpool_memory_t *out, mp_obj_t pixels);
 
-// Probabilities of the finished image: `values` has room for num_labels of them. Raises RuntimeError if rows are missing.
-void rnnpool_get_probabilities(const rnnpool_model_obj_t *self, uint16_t *values);
+// For probabilities of the finished image. Raises RuntimeError if rows are missing.
+void rnnpool_softmax(const rnnpool_model_obj_t *self, rnnp_softmax_t *softmax);
 
 // The same as a tuple of floats, or as int16 in Q15 in the buffer `out`, then their number.
 mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t *out);

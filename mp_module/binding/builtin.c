@@ -102,8 +102,9 @@ static mp_obj_t person_present(size_t n_args, const mp_obj_t *args, mp_map_t *kw
         classify_args[1] = args[0];
     }
     rnnpool_model_obj_t *model = rnnpool_model_run_classifier(1 + n_args, classify_args, kw_args, NULL);
-    uint16_t probabilities[RNNPOOL_MAX_LABELS];
-    rnnpool_get_probabilities(model, probabilities);
-    return rnnpool_float_from_q15(probabilities[model->model.num_labels - 1]); // of the last label
+    rnnp_softmax_t softmax;
+    rnnpool_softmax(model, &softmax);
+    uint32_t last = model->model.num_labels - 1u;
+    return rnnpool_float_from_q15(rnnp_probability(&softmax, model->arena.data, last));
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_person_present_obj, 0, person_present);

@@ -66,13 +66,15 @@ void rnnpool_request_from_args(
     }
 }
 
-static mp_obj_t new_list(const rnnp_detection_t *detections, uint32_t count) {
+static mp_obj_t new_list(rnnp_detections_t *found, const void *arena, uint32_t count) {
     mp_obj_list_t *list = MP_OBJ_TO_PTR(mp_obj_new_list(count, NULL));
     for (uint32_t i = 0; i < count; i++) {
         list->items[i] = mp_const_none; // the collector may run while the list is filled
     }
     for (uint32_t i = 0; i < count; i++) {
-        list->items[i] = new_result(&detections[i]);
+        rnnp_detection_t detection;
+        rnnp_detections_next(found, arena, &detection);
+        list->items[i] = new_result(&detection);
     }
     return MP_OBJ_FROM_PTR(list);
 }
@@ -85,21 +87,24 @@ mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *req
         rnnpool_run_check_apart(self, &buffer, MP_QSTR_out, NULL, 0); // a callback may have moved it
     }
 
-    rnnp_detection_t detections[RNNPOOL_MAX_RESULTS];
+    rnnp_detections_t found;
     uint32_t count;
     rnnp_error_t error;
     self->begun = false; // unless it gets to its end, see rnnpool_run_push()
-    rnnp_status_t status = rnnp_detections(&self->run, self->arena.data, request->iou, detections, max, &count, &error);
+    rnnp_status_t status = rnnp_detections_begin(
+        &found, &self->run, self->arena.data, request->iou, max, &count, &error);
     self->begun = true;
     if (status != RNNP_OK) {
         rnnpool_raise(&error);
     }
 
     if (request->out.owner == mp_const_none) {
-        return new_list(detections, count);
+        return new_list(&found, self->arena.data, count);
     }
     for (uint32_t i = 0; i < count; i++) {
-        put_record((uint8_t *)buffer.buf + i * RECORD_BYTES, &detections[i]);
+        rnnp_detection_t detection;
+        rnnp_detections_next(&found, self->arena.data, &detection);
+        put_record((uint8_t *)buffer.buf + i * RECORD_BYTES, &detection);
     }
     return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
 }
@@ -131,22 +136,26 @@ void rnnpool_check_out(const rnnpool_model_obj_t *self, const rnnpool_memory_t *
     }
 }
 
-void rnnpool_get_probabilities(const rnnpool_model_obj_t *self, uint16_t *values) {
+void rnnpool_softmax(const rnnpool_model_obj_t *self, rnnp_softmax_t *softmax) {
     rnnp_error_t error;
-    if (rnnp_probabilities(&self->run, self->arena.data, values, &error) != RNNP_OK) {
+    if (rnnp_softmax(softmax, &self->run, self->arena.data, &error) != RNNP_OK) {
         rnnpool_raise(&error);
     }
 }
 
 mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t *out) {
-    uint16_t values[RNNPOOL_MAX_LABELS];
+    rnnp_softmax_t softmax;
+    const void *arena = self->arena.data;
     size_t count = self->model.num_labels;
-    rnnpool_get_probabilities(self, values);
+    rnnpool_softmax(self, &softmax);
     if (out->owner != mp_const_none) {
         mp_buffer_info_t buffer;
         get_probabilities_buffer(out, &self->model, &buffer); // a callback may have made it smaller
         rnnpool_run_check_apart(self, &buffer, MP_QSTR_out, NULL, 0);
-        memcpy(buffer.buf, values, count * sizeof(values[0]));
+        for (size_t i = 0; i < count; i++) {
+            uint16_t value = rnnp_probability(&softmax, arena, i);
+            memcpy((uint8_t *)buffer.buf + i * sizeof(value), &value, sizeof(value)); // a bytearray may lie anywhere
+        }
         return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
     }
     mp_obj_tuple_t *tuple = MP_OBJ_TO_PTR(mp_obj_new_tuple(count, NULL));
@@ -154,7 +163,7 @@ mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t
         tuple->items[i] = mp_const_none; // the collector may run while the tuple is filled
     }
     for (size_t i = 0; i < count; i++) {
-        tuple->items[i] = rnnpool_float_from_q15(values[i]);
+        tuple->items[i] = rnnpool_float_from_q15(rnnp_probability(&softmax, arena, i));
     }
     return MP_OBJ_FROM_PTR(tuple);
 }

@@ -9,7 +9,7 @@
 // - A run (rnnp_run_t) is one image on its way through a model, in an arena of the caller's.
 //   The arena holds only offsets, so its size and content are the same on every platform, and it may be moved
 //   between calls (pass the current address to each call).
-// - Stack: below 2 KB on a Cortex-M4, for any model (rnnp_begin() needs most); nothing recurses.
+// - Stack: below 2 KB on a Cortex-M4, for any model (a convolution needs most); nothing recurses.
 // - The arithmetic is docs/arithmetic.md, the blob SPEC.md. Functions that can fail return an rnnp_status_t and
 //   describe it in an rnnp_error_t; they never leave a half-made object.
 #ifndef RNNP_H
@@ -23,6 +23,7 @@
 #define RNNP_BLOB_VERSION (3)
 #define RNNP_ALIGNMENT (8) // of a blob and of an arena, in bytes
 #define RNNP_MAX_OPS (64)
+#define RNNP_MAX_CANDIDATES (512) // of a detector
 
 typedef enum {
     RNNP_OK = 0,
@@ -214,15 +215,43 @@ typedef struct {
     uint32_t anchor; // index of the anchor, docs/arithmetic.md section 4
 } rnnp_detection_t;
 
-// Detections of a complete run, best first. May be called again with other arguments (candidates stay as they are).
-//   iou_q15  limit of the suppression, 0..32767      max  capacity of out, 1..512
+// The detections of a complete run, one after the other: no memory for all of them is needed.
+typedef struct {
+    const rnnp_run_t *run;
+    uint32_t next; // candidate
+    uint8_t kept[RNNP_MAX_CANDIDATES / 8]; // a bit for each
+} rnnp_detections_t;
+
+// Non-maximum suppression. May be called again with other arguments: candidates stay as they are.
+//   iou_q15  its limit, 0..32767      max  how many are wanted, 1..RNNP_MAX_CANDIDATES
 // Returns their number in *count. RNNP_ERROR_STATE before the last row, RNNP_ERROR_ARGUMENT for a classifier.
+rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *run, const void *arena,
+    uint16_t iou_q15, uint32_t max, uint32_t *count, rnnp_error_t *error);
+
+// The next one, best first; false after the last.
+bool rnnp_detections_next(rnnp_detections_t *found, const void *arena, rnnp_detection_t *out);
+
+// All of them at once: the same errors.
+//   out  room for max
 rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out, uint32_t max,
     uint32_t *count, rnnp_error_t *error);
 
-// Probabilities of a complete run: one a label, in the labels' order, Q15 (0..32767), which sum to about 32768.
-//   out  num_labels values
+// Probabilities of a complete run, by the softmax of its logits: one a label, in the labels' order.
+typedef struct {
+    uint32_t logits; // offset in the arena
+    int32_t largest;
+    uint32_t sum;
+    uint32_t shift;
+} rnnp_softmax_t;
+
 // RNNP_ERROR_STATE before the last row, RNNP_ERROR_ARGUMENT for a detector.
+rnnp_status_t rnnp_softmax(rnnp_softmax_t *softmax, const rnnp_run_t *run, const void *arena, rnnp_error_t *error);
+
+// Of label `index`, in Q15 (0..32767); all of them sum to about 32768.
+uint16_t rnnp_probability(const rnnp_softmax_t *softmax, const void *arena, uint32_t index);
+
+// All of them at once: the same errors.
+//   out  num_labels values
 rnnp_status_t rnnp_probabilities(const rnnp_run_t *run, const void *arena, uint16_t *out, rnnp_error_t *error);
 
 // CRC of the run's raw results (docs/arithmetic.md, section 5). Only after a complete run, without skip_crc.

@@ -37,10 +37,6 @@ static uint32_t tensor_work(const rnnp_model_t *model, uint32_t tensor) {
     return none ? 0 : rnnp_align(operator->work(rnnp_op(model, tensor - 1)), RNNP_ALIGNMENT);
 }
 
-static uint32_t resample_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
-    return frame == NULL ? 0 : rnnp_align(rnnp_frame_work_bytes(model, frame), RNNP_ALIGNMENT);
-}
-
 static uint32_t state_bytes(const rnnp_model_t *model) {
     return rnnp_align(
         (uint32_t)sizeof(rnnp_state_t) + (model->num_ops + 1u) * (uint32_t)sizeof(rnnp_node_t), RNNP_ALIGNMENT);
@@ -71,61 +67,65 @@ static uint32_t segment_scratch(const rnnp_plan_t *plan, const rnnp_model_t *mod
     return rnnp_align(bytes, RNNP_ALIGNMENT);
 }
 
-// Lays out what segment `segment` works with, from offset `start` on, and returns the end. Offsets are only written if
-// `place`.
-static uint64_t lay_out_segment(
-    rnnp_plan_t *plan, const rnnp_model_t *model, uint32_t resample, uint32_t segment, uint64_t start, bool place) {
-    uint64_t end = start;
+// Where the next thing lies, and who is told of it (NULL: nobody).
+typedef struct {
+    rnnp_visit_t visit;
+    void *context;
+    uint64_t end;
+} layout_t;
+
+static void put(layout_t *l, rnnp_place_t place, uint32_t of, uint64_t bytes) {
+    if (l->visit != NULL) {
+        l->visit(l->context, place, of, (uint32_t)l->end, (uint32_t)bytes);
+    }
+    l->end += bytes;
+}
+
+// What a segment works with, but for maps.
+static void lay_out_segment(layout_t *l, const rnnp_plan_t *plan, const rnnp_model_t *model, uint32_t segment) {
     if (segment == 0) {
-        if (place) {
-            plan->resample = (uint32_t)end;
-        }
-        end += resample;
+        put(l, RNNP_PLACE_RESAMPLE, 0, plan->resample_bytes);
     }
-    if (place) {
-        plan->scratch[segment] = (uint32_t)end;
-    }
-    end += segment_scratch(plan, model, segment);
+    put(l, RNNP_PLACE_SCRATCH, segment, segment_scratch(plan, model, segment));
     for (uint32_t t = 0; t <= model->num_ops; t++) {
-        if (plan->segment[t] != segment) {
-            continue;
-        }
-        if (place) {
-            plan->work[t] = (uint32_t)end;
-        }
-        end += tensor_work(model, t);
-        if (!rnnp_graph_materialized(model, t)) {
-            if (place) {
-                plan->ring[t] = (uint32_t)end;
+        if (plan->segment[t] == segment) {
+            put(l, RNNP_PLACE_WORK, t, tensor_work(model, t));
+            if (!rnnp_graph_materialized(model, t)) {
+                put(l, RNNP_PLACE_RING, t, ring_bytes(model, t));
             }
-            end += ring_bytes(model, t);
         }
     }
-    return end;
+}
+
+static uint32_t base_of(const rnnp_plan_t *plan, const rnnp_model_t *model) {
+    return plan->candidates + candidate_bytes(model);
 }
 
 void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t *frame) {
-    uint32_t resample = resample_bytes(model, frame);
+    plan->resample_bytes = frame == NULL ? 0 : rnnp_align(rnnp_frame_work_bytes(model, frame), RNNP_ALIGNMENT);
     plan->num_segments = (uint8_t)rnnp_graph_segments(model, plan->segment);
     plan->candidates = state_bytes(model);
-    uint32_t base = plan->candidates + candidate_bytes(model);
-    plan->size = base;
+    plan->size = base_of(plan, model);
     for (uint32_t s = 0; s < plan->num_segments; s++) {
-        uint64_t maps = map_bytes(plan, model, (int32_t)s - 1) + map_bytes(plan, model, (int32_t)s);
-        uint64_t end = lay_out_segment(plan, model, resample, s, base, false) + maps;
-        plan->size = end > plan->size ? end : plan->size;
+        layout_t l = { NULL, NULL, base_of(plan, model) };
+        lay_out_segment(&l, plan, model, s);
+        l.end += map_bytes(plan, model, (int32_t)s - 1) + map_bytes(plan, model, (int32_t)s);
+        plan->size = l.end > plan->size ? l.end : plan->size;
     }
-    if (plan->size > INT32_MAX) {
-        return;
-    }
+}
+
+void rnnp_plan_visit(const rnnp_plan_t *plan, const rnnp_model_t *model, rnnp_visit_t visit, void *context) {
+    uint32_t base = base_of(plan, model);
     for (uint32_t s = 0; s < plan->num_segments; s++) {
         // Segment s writes its map at the base if s is even, at the top if it is odd; it reads the other one.
-        uint64_t low = map_bytes(plan, model, (int32_t)(s % 2 == 0 ? s : s - 1));
-        lay_out_segment(plan, model, resample, s, base + low, true);
+        layout_t l = { visit, context, base + map_bytes(plan, model, (int32_t)(s % 2 == 0 ? s : s - 1)) };
+        lay_out_segment(&l, plan, model, s);
     }
     for (uint32_t t = 1; t <= model->num_ops; t++) {
         if (rnnp_graph_materialized(model, t)) {
-            plan->ring[t] = plan->segment[t] % 2 == 0 ? base : (uint32_t)(plan->size - ring_bytes(model, t));
+            uint64_t bytes = ring_bytes(model, t);
+            uint32_t offset = plan->segment[t] % 2 == 0 ? base : (uint32_t)(plan->size - bytes);
+            visit(context, RNNP_PLACE_RING, t, offset, (uint32_t)bytes);
         }
     }
 }
@@ -149,25 +149,44 @@ uint32_t rnnp_arena_size(const rnnp_model_t *model, const rnnp_frame_t *frame) {
     return (uint32_t)rnnp_plan_size(model, frame);
 }
 
-// Enumerates regions: counts the ones that are not empty until it is the wanted one's turn.
+// Counts the regions that are not empty until it is the wanted one's turn.
 typedef struct {
+    const rnnp_model_t *model;
+    const rnnp_plan_t *plan;
     rnnp_region_t *region;
     uint32_t wanted;
-    uint8_t last_segment;
+    bool found;
 } search_t;
 
-static bool found(
-    search_t *search, const char *what, int32_t op, uint32_t first, uint32_t last, uint32_t offset, uint64_t size) {
+static void look_at(
+    search_t *search, const char *what, int32_t op, uint32_t first, uint32_t last, uint32_t offset, uint32_t size) {
     if (size == 0 || search->wanted-- != 0) {
-        return false;
+        return;
     }
-    search->region->what = what;
-    search->region->op = (int16_t)op;
-    search->region->segment_first = (uint8_t)first;
-    search->region->segment_last = (uint8_t)rnnp_min_u32(last, search->last_segment);
-    search->region->offset = offset;
-    search->region->size = (uint32_t)size;
-    return true;
+    *search->region = (rnnp_region_t){
+        .what = what,
+        .op = (int16_t)op,
+        .segment_first = (uint8_t)first,
+        .segment_last = (uint8_t)last,
+        .offset = offset,
+        .size = size,
+    };
+    search->found = true;
+}
+
+static void look_at_place(void *context, rnnp_place_t place, uint32_t of, uint32_t offset, uint32_t bytes) {
+    search_t *search = context;
+    bool whole = place == RNNP_PLACE_RESAMPLE || place == RNNP_PLACE_SCRATCH; // of a segment
+    uint32_t first = whole ? of : search->plan->segment[of], last = first;
+    const char *what = place == RNNP_PLACE_RESAMPLE ? "resampling" : "scratch";
+    if (place == RNNP_PLACE_WORK) {
+        what = of == 0 ? NULL : maker(search->model, of)->work_name;
+    } else if (place == RNNP_PLACE_RING) {
+        what = of == 0 ? "input" : "output";
+        last += rnnp_graph_materialized(search->model, of);
+        last = rnnp_min_u32(last, search->plan->num_segments - 1u);
+    }
+    look_at(search, what, whole ? -1 : (int32_t)of - 1, first, last, offset, bytes);
 }
 
 bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region) {
@@ -177,25 +196,9 @@ bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uin
     }
     rnnp_plan_t plan;
     rnnp_plan(&plan, model, frame);
-    search_t search = { region, index, (uint8_t)(plan.num_segments - 1) };
-    if (found(&search, "run", -1, 0, UINT32_MAX, 0, state_bytes(model)) ||
-        found(&search, "candidates", -1, 0, UINT32_MAX, plan.candidates, candidate_bytes(model)) ||
-        found(&search, "resampling", -1, 0, 0, plan.resample, resample_bytes(model, frame))) {
-        return true;
-    }
-    for (uint32_t t = 0; t <= model->num_ops; t++) {
-        int32_t op = (int32_t)t - 1;
-        uint32_t s = plan.segment[t];
-        if (found(&search, t == 0 ? NULL : maker(model, t)->work_name, op, s, s, plan.work[t], tensor_work(model, t)) ||
-            found(&search, t == 0 ? "input" : "output", op, s, s + rnnp_graph_materialized(model, t), plan.ring[t],
-                ring_bytes(model, t))) {
-            return true;
-        }
-    }
-    for (uint32_t s = 0; s < plan.num_segments; s++) {
-        if (found(&search, "scratch", -1, s, s, plan.scratch[s], segment_scratch(&plan, model, s))) {
-            return true;
-        }
-    }
-    return false;
+    search_t search = { model, &plan, region, index, false };
+    look_at(&search, "run", -1, 0, plan.num_segments - 1u, 0, state_bytes(model));
+    look_at(&search, "candidates", -1, 0, plan.num_segments - 1u, plan.candidates, candidate_bytes(model));
+    rnnp_plan_visit(&plan, model, look_at_place, &search);
+    return search.found;
 }

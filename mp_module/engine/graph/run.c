@@ -126,12 +126,29 @@ static void start_segment(const rnnp_context_t *c, uint32_t segment) {
 
 // ------------------------------------------------------------------------------------------------ a run
 
+static void set_place(void *context, rnnp_place_t place, uint32_t of, uint32_t offset, uint32_t bytes) {
+    const rnnp_context_t *c = context;
+    (void)bytes;
+    if (place == RNNP_PLACE_RESAMPLE) {
+        c->state->resample = offset;
+    } else if (place == RNNP_PLACE_WORK) {
+        c->nodes[of].work = offset;
+    } else if (place == RNNP_PLACE_RING) {
+        c->nodes[of].ring = offset;
+    } else {
+        for (uint32_t t = 0; t <= c->model->num_ops; t++) {
+            if (c->nodes[t].segment == of) {
+                c->nodes[t].scratch = offset;
+            }
+        }
+    }
+}
+
 // Fills in the state and the nodes from the plan.
-static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
+static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
     const rnnp_model_t *model = c->model;
     c->state->candidates = plan->candidates;
     c->state->num_candidates = 0;
-    c->state->resample = plan->resample;
     c->state->segment = 0;
     c->state->stamp = 0;
     c->state->num_segments = plan->num_segments;
@@ -139,10 +156,7 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
     for (uint32_t t = 0; t <= model->num_ops; t++) {
         rnnp_node_t *node = &c->nodes[t];
         *node = (rnnp_node_t){
-            .ring = plan->ring[t],
             .row_bytes = rnnp_plan_row_bytes(model, t),
-            .work = plan->work[t],
-            .scratch = plan->scratch[plan->segment[t]],
             .ring_rows = model->ring_rows[t],
             .height = model->height,
             .segment = plan->segment[t],
@@ -153,6 +167,7 @@ static void set_up(const rnnp_context_t *c, const rnnp_plan_t *plan) {
             set_timing(op, node);
         }
     }
+    rnnp_plan_visit(plan, model, set_place, c);
 }
 
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,

@@ -38,11 +38,15 @@ static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15) {
     return inter * 32768 > iou_q15 * (area(a) + area(b) - inter);
 }
 
+static bool is_kept(const uint8_t *kept, uint32_t i) {
+    return (kept[i / 8] >> i % 8 & 1) != 0;
+}
+
 // Is candidate i not suppressed by a kept one before it? Greedy, best first: all before it are decided.
 //   kept  a bit for each candidate
 static bool survives(const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15) {
     for (uint32_t j = 0; j < i; j++) {
-        if ((kept[j / 8] >> j % 8 & 1) != 0 && suppresses(list[j].box, list[i].box, iou_q15)) {
+        if (is_kept(kept, j) && suppresses(list[j].box, list[i].box, iou_q15)) {
             return false;
         }
     }
@@ -87,8 +91,13 @@ static bool to_detection(
     return true;
 }
 
-rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out, uint32_t max,
-    uint32_t *count, rnnp_error_t *error) {
+static const rnnp_candidate_t *candidates(const void *arena) {
+    const rnnp_state_t *state = arena;
+    return (const void *)((const uint8_t *)arena + state->candidates);
+}
+
+rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *run, const void *arena,
+    uint16_t iou_q15, uint32_t max, uint32_t *count, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     if (run->model->task != RNNP_TASK_DETECTION) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
@@ -99,18 +108,42 @@ rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q
     if (iou_q15 > 32767) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "iou", 32767, iou_q15);
     }
-    if (max < 1 || max > 512) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "max", max < 1 ? 1 : 512, max);
+    if (max < 1 || max > RNNP_MAX_CANDIDATES) {
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "max", max < 1 ? 1 : RNNP_MAX_CANDIDATES, max);
     }
-    rnnp_state_t *state = arena;
-    const rnnp_candidate_t *list = (const void *)((const uint8_t *)arena + state->candidates);
-    uint8_t kept[RNNP_MAX_CANDIDATES / 8] = { 0 };
+    const rnnp_state_t *state = arena;
+    const rnnp_candidate_t *list = candidates(arena);
+    *found = (rnnp_detections_t){ .run = run };
     *count = 0;
     for (uint32_t i = 0; i < state->num_candidates && *count < max; i++) {
-        if (survives(list, kept, i, iou_q15)) {
-            kept[i / 8] |= (uint8_t)(1u << i % 8);
-            *count += to_detection(run, state, &list[i], &out[*count]);
+        if (survives(list, found->kept, i, iou_q15)) {
+            rnnp_detection_t unused;
+            found->kept[i / 8] |= (uint8_t)(1u << i % 8);
+            *count += to_detection(run, state, &list[i], &unused);
         }
     }
     return RNNP_OK;
+}
+
+bool rnnp_detections_next(rnnp_detections_t *found, const void *arena, rnnp_detection_t *out) {
+    const rnnp_state_t *state = arena;
+    const rnnp_candidate_t *list = candidates(arena);
+    while (found->next < state->num_candidates) {
+        uint32_t i = found->next++;
+        if (is_kept(found->kept, i) && to_detection(found->run, state, &list[i], out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+rnnp_status_t rnnp_detections(const rnnp_run_t *run, void *arena, uint16_t iou_q15, rnnp_detection_t *out, uint32_t max,
+    uint32_t *count, rnnp_error_t *error) {
+    rnnp_detections_t found;
+    if (rnnp_detections_begin(&found, run, arena, iou_q15, max, count, error) == RNNP_OK) {
+        for (uint32_t i = 0; i < *count; i++) {
+            rnnp_detections_next(&found, arena, &out[i]);
+        }
+    }
+    return error->status;
 }

@@ -14,7 +14,15 @@ static uint32_t exponential(int32_t below, uint32_t shift) {
     return (uint32_t)rnnp_exp2_mantissa(t & 4095) << 2 >> -(t >> 12);
 }
 
-rnnp_status_t rnnp_probabilities(const rnnp_run_t *run, const void *arena, uint16_t *out, rnnp_error_t *error) {
+static const int16_t *logits(const rnnp_softmax_t *softmax, const void *arena) {
+    return (const void *)((const uint8_t *)arena + softmax->logits);
+}
+
+static uint32_t term(const rnnp_softmax_t *softmax, const void *arena, uint32_t index) {
+    return exponential(softmax->largest - logits(softmax, arena)[index], softmax->shift);
+}
+
+rnnp_status_t rnnp_softmax(rnnp_softmax_t *softmax, const rnnp_run_t *run, const void *arena, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     const rnnp_model_t *model = run->model;
     if (model->task != RNNP_TASK_CLASSIFICATION) {
@@ -24,18 +32,30 @@ rnnp_status_t rnnp_probabilities(const rnnp_run_t *run, const void *arena, uint1
         return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
     }
     const rnnp_node_t *nodes = (const void *)((const uint8_t *)arena + sizeof(rnnp_state_t));
-    const int16_t *logits = (const void *)((const uint8_t *)arena + nodes[model->num_ops].ring);
-    uint32_t shift = rnnp_op(model, model->num_ops - 1u)->shift;
-    int32_t largest = INT16_MIN;
+    softmax->logits = nodes[model->num_ops].ring;
+    softmax->shift = rnnp_op(model, model->num_ops - 1u)->shift;
+    softmax->largest = INT16_MIN;
     for (uint32_t i = 0; i < model->num_labels; i++) {
-        largest = rnnp_clamp(largest, logits[i], INT16_MAX);
+        softmax->largest = rnnp_clamp(softmax->largest, logits(softmax, arena)[i], INT16_MAX);
     }
-    uint32_t sum = 0;
+    softmax->sum = 0;
     for (uint32_t i = 0; i < model->num_labels; i++) {
-        sum += exponential(largest - logits[i], shift);
-    }
-    for (uint32_t i = 0; i < model->num_labels; i++) {
-        out[i] = (uint16_t)rnnp_min_u32(((exponential(largest - logits[i], shift) << 15) + sum / 2) / sum, 32767);
+        softmax->sum += term(softmax, arena, i);
     }
     return RNNP_OK;
+}
+
+uint16_t rnnp_probability(const rnnp_softmax_t *softmax, const void *arena, uint32_t index) {
+    uint32_t value = ((term(softmax, arena, index) << 15) + softmax->sum / 2) / softmax->sum;
+    return (uint16_t)rnnp_min_u32(value, 32767);
+}
+
+rnnp_status_t rnnp_probabilities(const rnnp_run_t *run, const void *arena, uint16_t *out, rnnp_error_t *error) {
+    rnnp_softmax_t softmax;
+    if (rnnp_softmax(&softmax, run, arena, error) == RNNP_OK) {
+        for (uint32_t i = 0; i < run->model->num_labels; i++) {
+            out[i] = rnnp_probability(&softmax, arena, i);
+        }
+    }
+    return error->status;
 }
