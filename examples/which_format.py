@@ -15,6 +15,18 @@ def step(frame, first):
     return sum(steps) / max(1, len(steps))
 
 
+def swapped(frame, width, box):
+    """Whether three-byte pixels must be BGR: a face has more red than blue."""
+    x, y, w, h = box
+    first = third = 0
+    for row in range(y + h // 4, y + 3 * h // 4):
+        for column in range(x + w // 4, x + 3 * w // 4):
+            at = 3 * (row * width + column)
+            first += frame[at]
+            third += frame[at + 2]
+    return third > first
+
+
 def tries(model, frame, width, height):
     """Yields (score, box, format, rotate, mirror) of the best face for each way that is possible."""
     # The high byte of RGB565 passes for Y, and the reverse. The other byte tells: colour differences are smooth, low
@@ -34,7 +46,8 @@ def tries(model, frame, width, height):
                     break
                 fitting.add(name)
                 for *box, score in found:
-                    yield score, tuple(box), name, rotate, mirror
+                    if name not in ("RGB888", "BGR888") or (name == "BGR888") == swapped(frame, width, box):
+                        yield score, tuple(box), name, rotate, mirror
 
 
 if len(sys.argv) < 4:

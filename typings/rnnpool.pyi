@@ -62,14 +62,27 @@ A name for this file only.
 def builtin_models() -> tuple[str, ...]:
     """Names of the models in the firmware, any of which Model() takes."""
 
-def required_ram(source: str | Buffer, *, width: int = 0, height: int = 0) -> int:
+def required_ram(
+    source: str | Buffer,
+    *,
+    width: int = 0,
+    height: int = 0,
+    format: int | None = None,
+    stride: int = 0,
+    roi: tuple[int, int, int, int] | None = None,
+    rotate: int = 0,
+    mirror: bool = False,
+    gain: float | Literal["auto"] | None = None,
+    offset: int = 0,
+    scale: float | tuple[float, ...] | None = None,
+) -> int:
     """Bytes of arena that a model needs, before anything is allocated for it.
 
     source          as for Model. A model that can't be used in place is read into the heap while it is looked at.
-    width, height   of the frames to come, 1..4096; 0: the model's own. The format makes no
-                    difference; gain="auto" takes 1,024 bytes more. Smaller frames,
-                    and larger ones of another aspect, may need more; 4096x2 needs as much as any.
-    Errors          ValueError for what is no model or no size, OSError, MemoryError.
+    width ... scale of the frames to come, as for Model.detect(); width and height 0: the model's own. Format, stride
+                    and mirror make no difference; gain="auto" takes 1,024 bytes. Smaller frames, and larger ones
+                    of another aspect, may need more; 4096x2 needs as much as any without gain="auto" and scale.
+    Errors          ValueError for what is no model, size or option, OSError, MemoryError.
     """
 
 class Model:

@@ -188,6 +188,10 @@ uint32_t rnnpool_frame_arena_size(const rnnp_model_t *model, mp_int_t width, mp_
 // a ValueError, as for anything that takes a whole frame.
 void rnnpool_frame_from_args(rnnp_frame_t *frame, const rnnp_model_t *model, const mp_arg_val_t *vals);
 
+// Arena bytes for such frames, of whole ones or rows, whichever of `passes` scales needs most.
+uint32_t rnnpool_frame_required_ram(
+    const rnnp_model_t *model, const mp_arg_val_t *vals, const uint16_t *scales, size_t passes);
+
 // Fills `frame` for the whole frame that `pixels` is, with its bytes checked. format None: what their number implies, if it
 // implies one.
 void rnnpool_frame_of_pixels(rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, const mp_arg_val_t *vals);

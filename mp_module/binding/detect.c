@@ -54,9 +54,11 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
     size_t passes = rnnpool_scales_from_arg(vals[ARG_scale].u_obj, scales);
     if (passes > 1) { // the arena must not grow between them
         rnnpool_model_refresh(self, true); // before its blob is followed
+        rnnp_frame_t pass = frame;
         for (size_t i = 0; i < passes; i++) {
-            frame.scale = scales[i];
-            rnnpool_arena_reserve(&self->arena, rnnp_arena_size(&self->model, &frame));
+            pass.scale = scales[i];
+            rnnpool_arena_reserve(&self->arena, rnnp_arena_size(&self->model, &pass));
+            pass.measure = false; // the first pass has found the light
         }
     }
     frame.scale = scales[0];

@@ -210,6 +210,25 @@ void rnnpool_frame_from_args(rnnp_frame_t *frame, const rnnp_model_t *model, con
     check_format(frame, model);
 }
 
+uint32_t rnnpool_frame_required_ram(
+    const rnnp_model_t *model, const mp_arg_val_t *vals, const uint16_t *scales, size_t passes) {
+    rnnp_frame_t frame;
+    set_size(&frame, model, vals[ARG_width].u_int, vals[ARG_height].u_int);
+    set_view(&frame, model, vals);
+    if (vals[ARG_format].u_obj != mp_const_none) {
+        frame.format = format_from_arg(vals[ARG_format].u_obj);
+        check_format(&frame, model);
+    }
+    frame.stride = 0; // no matter in what format
+    uint32_t ram = 0;
+    for (size_t i = 0; i < passes; i++) {
+        frame.scale = scales[i];
+        ram = MAX(ram, rnnp_arena_size(model, &frame));
+        frame.measure = false; // the first pass has found the light
+    }
+    return ram;
+}
+
 void rnnpool_frame_of_pixels(
     rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, const mp_arg_val_t *vals) {
     mp_buffer_info_t buffer;

@@ -8,13 +8,13 @@
 
 static const MP_DEFINE_STR_OBJ(version_obj, RNNP_VERSION_STRING);
 
-// required_ram(source, *, width=0, height=0)
+// required_ram(source, *, <frame>, scale=None), <frame> as in binding.h
 static mp_obj_t rnnpool_required_ram(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
-    enum { ARG_source, ARG_width, ARG_height };
+    enum { ARG_source, ARG_of_frame, ARG_scale = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS };
     static const mp_arg_t allowed_args[] = {
         { MP_QSTR_source, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
-        { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
-        { MP_QSTR_height, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
+        RNNPOOL_FRAME_ARGS,
+        { MP_QSTR_scale, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
     };
     mp_arg_val_t vals[MP_ARRAY_SIZE(allowed_args)];
     mp_arg_parse_all(n_args, args, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
@@ -28,7 +28,9 @@ static mp_obj_t rnnpool_required_ram(size_t n_args, const mp_obj_t *args, mp_map
     if (status != RNNP_OK) {
         rnnpool_raise_blob(&error, source.data, source.size);
     }
-    uint32_t ram = rnnpool_frame_arena_size(&model, vals[ARG_width].u_int, vals[ARG_height].u_int);
+    uint16_t scales[RNNPOOL_MAX_SCALES];
+    size_t passes = rnnpool_scales_from_arg(vals[ARG_scale].u_obj, scales);
+    uint32_t ram = rnnpool_frame_required_ram(&model, &vals[ARG_of_frame], scales, passes);
     if (source.copy != NULL) {
         m_del(uint8_t, source.copy, source.size);
     }

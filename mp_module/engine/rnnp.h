@@ -167,6 +167,7 @@ typedef struct {
     bool done; // all rows taken and all results there
     bool working; // a row was taken and rnnp_advance() has not returned false since
     bool ready; // the engine's own: operators may be ready
+    bool merged; // the engine's own: the candidates are those of several passes
     rnnp_tap_t tap; // NULL after rnnp_begin(); set it before the first row
     void *tap_context;
     bool skip_crc; // false after rnnp_begin(); set before the first row it saves 17 cycles a byte of results
@@ -190,7 +191,8 @@ rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_e
 rnnp_status_t rnnp_push_from(rnnp_run_t *run, void *arena, const uint8_t *pixels, rnnp_error_t *error);
 
 // After a complete run of a detector: begins another one over the same picture, at another scale (1..256). The candidates
-// stay, and rnnp_detections() then suppresses all of them together.
+// stay, and rnnp_detections() then suppresses all of them together, also those of which a better one covers 7/8: at a large
+// scale a face that fills the frame is found in pieces.
 //   arena_size  at least rnnp_arena_size() of the frame with this scale, else RNNP_ERROR_ARENA and the run stays complete
 rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error);
 

@@ -97,6 +97,15 @@ def test_which_format_tells_what_the_camera_does(format: Format, rotate: int, tm
     assert last == "the first is most likely it"
 
 
+@pytest.mark.parametrize("format", [Format.RGB888, Format.BGR888])
+def test_which_format_tells_red_from_blue(format: Format, tmp_path: Path) -> None:
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        pixels = np.asarray(ImageOps.fit(Image.open(file).convert("RGB"), (200, 240)))
+    (tmp_path / "frame.raw").write_bytes(pixels[:, :, :: 1 if format == Format.RGB888 else -1].tobytes())
+    first, *_ = run("which_format.py", tmp_path / "frame.raw", 200, 240, ROOT / "models" / "face.rnnp")
+    assert f"format=rnnpool.{format.name}, rotate=0" in first
+
+
 def test_which_format_of_no_face(tmp_path: Path) -> None:
     (tmp_path / "frame.raw").write_bytes(bytes(64 * 48))
     lines = run("which_format.py", tmp_path / "frame.raw", 64, 48, ROOT / "models" / "face.rnnp")

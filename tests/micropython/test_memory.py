@@ -5,6 +5,7 @@ import gc
 import inputs
 import micropython
 import rnnpool
+import uctypes
 
 blob = inputs.read("tiny.rnnp")
 case = inputs.cases("tiny")[0]
@@ -126,3 +127,31 @@ except MemoryError:
     full = True
 micropython.heap_unlock()
 print(refused, full, model.detect(pixels) == inputs.expected(case))
+
+# All options of frames: what is required is enough, and a byte less is not.
+for given in (
+    {},
+    {"gain": "auto"},
+    {"scale": 0.5},
+    {"scale": (1, 0.5), "gain": "auto"},
+    {"rotate": 90},
+    {"roi": (3, 2, 9, 5)},
+):
+    ram = rnnpool.required_ram(blob, width=32, height=24, **given)
+    model = rnnpool.Model(blob, arena=bytearray(ram + 7))
+    model.detect(bytes(32 * 24), width=32, height=24, **given)
+    print(model.ram == ram)
+    arena = bytearray(ram + 7)
+    shift = -uctypes.addressof(arena) % 8  # an aligned arena of exactly so many bytes, less one
+    try:
+        rnnpool.Model(blob, arena=memoryview(arena)[shift : shift + ram - 1]).detect(
+            bytes(32 * 24), width=32, height=24, **given
+        )
+        print("too small an arena is taken")
+    except MemoryError:
+        print("refused")
+for given in ({"gain": 9}, {"roi": (0, 0, 33, 1)}, {"scale": 2}, {"rotate": 5}, {"format": 1}, {"stride": -1}):
+    try:
+        print(rnnpool.required_ram(blob, width=32, height=24, **given))
+    except ValueError:
+        print("refused")

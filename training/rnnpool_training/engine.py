@@ -182,6 +182,7 @@ class _Run(ctypes.Structure):
         ("done", ctypes.c_bool),
         ("working", ctypes.c_bool),
         ("ready", ctypes.c_bool),
+        ("merged", ctypes.c_bool),
         ("tap", _Tap),
         ("tap_context", ctypes.c_void_p),
         ("skip_crc", ctypes.c_bool),

@@ -230,6 +230,7 @@ rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, 
     run->arena_size = (uint32_t)plan.size;
     run->rows_in = 0;
     run->done = false;
+    run->merged = true;
     set_up(&c, &plan);
     c.state->num_candidates = before.num_candidates;
     rnnp_detect_rescale(&c, before.scaled_width, before.scaled_height);

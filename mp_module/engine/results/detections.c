@@ -33,9 +33,11 @@ static int64_t area(const int16_t *box) {
     return (int64_t)(box[2] - box[0]) * (box[3] - box[1]);
 }
 
-static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15) {
+// Whether box a, which is the better one, leaves no room for b.
+//   merged  they may be of passes of several scales: the finer one finds pieces of what fills the frame
+static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15, bool merged) {
     int64_t inter = overlap(a[0], a[2], b[0], b[2]) * overlap(a[1], a[3], b[1], b[3]);
-    return inter * 32768 > iou_q15 * (area(a) + area(b) - inter);
+    return inter * 32768 > iou_q15 * (area(a) + area(b) - inter) || (merged && inter * 8 > area(b) * 7);
 }
 
 static bool is_kept(const uint8_t *kept, uint32_t i) {
@@ -44,9 +46,10 @@ static bool is_kept(const uint8_t *kept, uint32_t i) {
 
 // Is candidate i not suppressed by a kept one before it? Greedy, best first: all before it are decided.
 //   kept  a bit for each candidate
-static bool survives(const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15) {
+static bool survives(
+    const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15, bool merged) {
     for (uint32_t j = 0; j < i; j++) {
-        if (is_kept(kept, j) && suppresses(list[j].box, list[i].box, iou_q15)) {
+        if (is_kept(kept, j) && suppresses(list[j].box, list[i].box, iou_q15, merged)) {
             return false;
         }
     }
@@ -116,7 +119,7 @@ rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *
     *found = (rnnp_detections_t){ .run = run };
     *count = 0;
     for (uint32_t i = 0; i < state->num_candidates && *count < max; i++) {
-        if (survives(list, found->kept, i, iou_q15)) {
+        if (survives(list, found->kept, i, iou_q15, run->merged)) {
             rnnp_detection_t unused;
             found->kept[i / 8] |= (uint8_t)(1u << i % 8);
             *count += to_detection(run, state, &list[i], &unused);

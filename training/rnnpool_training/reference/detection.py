@@ -68,15 +68,19 @@ def candidates(
     return logits[index], boxes[index], index
 
 
-def suppress(boxes: NDArray[np.int64], iou: int) -> list[int]:
-    """Indices of the boxes [n, 4] (x1, y1, x2, y2; best first) that non-maximum suppression keeps. iou: limit, Q15."""
+def suppress(boxes: NDArray[np.int64], iou: int, merged: bool = False) -> list[int]:
+    """Indices of the boxes [n, 4] (x1, y1, x2, y2; best first) that non-maximum suppression keeps. iou: limit, Q15.
+
+    merged: they are of several passes, and those of which a better one covers 7/8 are pieces of it.
+    """
     kept: list[int] = []
     for i, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
         area = (x2 - x1) * (y2 - y1)
         for k in kept:
             kx1, ky1, kx2, ky2 = boxes[k].tolist()
             inter = max(0, min(x2, kx2) - max(x1, kx1)) * max(0, min(y2, ky2) - max(y1, ky1))
-            if inter * 32768 > iou * (area + (kx2 - kx1) * (ky2 - ky1) - inter):
+            piece = merged and inter * 8 > area * 7
+            if piece or inter * 32768 > iou * (area + (kx2 - kx1) * (ky2 - ky1) - inter):
                 break
         else:
             kept.append(i)

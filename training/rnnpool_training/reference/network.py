@@ -141,7 +141,7 @@ def detect_passes(
         logits, boxes, anchors, size = logits[order], boxes[order], anchors[order], new
     scores = detection.sigmoid15(logits)
     result = []
-    for i in detection.suppress(boxes, model.iou if iou is None else iou):
+    for i in detection.suppress(boxes, model.iou if iou is None else iou, merged=len(passes) > 1):
         raw = tuple(boxes[i].tolist())
         x, y, w, h = detection.to_frame(raw, width, height, model.width, model.height, views[-1])
         if w > 0 and h > 0:
