@@ -46,8 +46,7 @@ static bool is_kept(const uint8_t *kept, uint32_t i) {
 
 // Is candidate i not suppressed by a kept one before it? Greedy, best first: all before it are decided.
 //   kept  a bit for each candidate
-static bool survives(
-    const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15, bool merged) {
+static bool survives(const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15, bool merged) {
     for (uint32_t j = 0; j < i; j++) {
         if (is_kept(kept, j) && suppresses(list[j].box, list[i].box, iou_q15, merged)) {
             return false;
