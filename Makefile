@@ -66,6 +66,10 @@ demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in M
 unix: mpy ## build build/unix/micropython with the module and the models in it [MODELS=face,person]
 	$(call build_unix,$(BUILD)/unix,)
 
+.PHONY: web
+web: $(STAMPS)/packages-web ## build build/web/index.html: the engine and the models in a page for any browser [MODELS=face,person]
+	$(PYTHON) web/build.py $(BUILD)/web/index.html --models $(subst $(comma), ,$(MODELS))
+
 .PHONY: eval
 eval: eval-data $(VENV)/.stamp ## measure a model on labelled images [MODEL= DATA=FOLDER|generated BACKEND=float|integer|engine JSON=1]
 	$(DEV_PYTHON) -m rnnpool_training.evaluate --model $(call quoted,$(MODEL)) --data $(call quoted,$(EVAL_DATA)) \
@@ -211,7 +215,7 @@ SANITIZERS := DEBUG=1 STRIP= CFLAGS_EXTRA="-fsanitize=address" LDFLAGS_EXTRA="-f
 
 # ---- Lint ----
 
-C_FILES := find mp_module ports tests training -name '*.[ch]' -print0 -o -name '*.cpp' -print0
+C_FILES := find mp_module ports tests training web -name '*.[ch]' -print0 -o -name '*.cpp' -print0
 ENGINE := $(wildcard mp_module/engine/*.c mp_module/engine/*/*.c)
 ENGINE_WARNINGS := -std=c99 -pedantic -Wall -Wextra -Werror -Wdouble-promotion -Wfloat-conversion -Wshadow \
     -Wstrict-prototypes -Wmissing-prototypes -Wundef
