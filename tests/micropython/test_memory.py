@@ -150,6 +150,10 @@ for given in (
         print("too small an arena is taken")
     except MemoryError:
         print("refused")
+print(
+    rnnpool.required_ram(blob, width=32, height=24, format=rnnpool.RGB565, stride=64)
+    == rnnpool.required_ram(blob, width=32, height=24)
+)
 for given in ({"gain": 9}, {"roi": (0, 0, 33, 1)}, {"scale": 2}, {"rotate": 5}, {"format": 1}, {"stride": -1}):
     try:
         print(rnnpool.required_ram(blob, width=32, height=24, **given))
