@@ -4,7 +4,7 @@
 #    them into a folder for each class: shelf/empty/, shelf/stocked/.
 # 2. On the desktop (make venv sets it up), a few minutes:
 #
-#        python -m rnnpool_training.classify shelf -o mine.rnnp
+#        rnnpool classify shelf -o mine.rnnp
 #
 #    says at the end how often it is right, shows which pictures it got wrong, and how much memory the model needs
 #    (docs/classify.md).

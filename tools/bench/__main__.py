@@ -90,7 +90,7 @@ def measure(blob: Path, image: npt.NDArray[np.uint8], build: Path, *, quick: boo
     return report.Measurement(fast, flash, baseline)
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Runs the benchmark. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", action="append", default=[], metavar="NAME=PATH", help="default: all of models/")
@@ -102,7 +102,7 @@ def main() -> int:
     parser.add_argument("--functions", type=int, default=0, metavar="N", help="also the N most expensive functions")
     parser.add_argument("--write-docs", action="store_true", help=f"renew {DOCS.relative_to(ROOT)}")
     parser.add_argument("--check", action="store_true", help=f"compare with {COMMITTED.relative_to(ROOT)}")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     measurements: dict[str, report.Measurement] = {}
     begun = time.monotonic()
     try:

@@ -24,7 +24,7 @@ from . import files
 from .blob import layout, write
 from .classifier import Classifier, configure, load_classifier, save_classifier, warm_start
 from .classify_report import Measured, confusion_picture, mistakes_picture, what_next
-from .command import command, integer, real
+from .command import command, integer, program, real
 from .engine import Engine
 from .engine import build as build_engine
 from .errors import InputError
@@ -100,7 +100,7 @@ def without_copies(found: Folders) -> tuple[list[Picture], list[str]]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m rnnpool_training.classify", description=__doc__.split("\n")[0])
+    p = argparse.ArgumentParser(prog=program("rnnpool_training.classify"), description=__doc__.split("\n")[0])
     p.add_argument("folder", type=Path, help="folder with a folder of pictures for each class")
     p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
     p.add_argument("--replace", action="store_true", help="write over it if it exists")

@@ -7,6 +7,7 @@ import functools
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from .blob import BlobError
 from .errors import InputError
@@ -39,6 +40,12 @@ def _name(main: Callable[..., None]) -> str:
     # The module's short name; run with -m it calls itself __main__.
     spec = sys.modules[main.__module__].__spec__
     return (spec.name if spec else main.__module__).rsplit(".", 1)[-1]
+
+
+def program(module: str) -> str:
+    """How a command line is called, for its usage: by the one command `rnnpool` (cli.py), or as a module."""
+    called = sys.argv[0].rpartition(" ")[0]
+    return sys.argv[0] if Path(called).name == "rnnpool" else f"python -m {module}"
 
 
 def sentence(error: Exception) -> str:

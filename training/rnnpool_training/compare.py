@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import read as read_blob
+from .command import program
 from .compile.tflite_file import TFLiteError, read
 from .engine import Engine
 
@@ -90,7 +91,7 @@ def agreement(path: Path, blob: bytes, pixels: NDArray[np.uint8]) -> Agreement:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    p = argparse.ArgumentParser(prog="python -m rnnpool_training.compare", description=(__doc__ or "").split("\n")[0])
+    p = argparse.ArgumentParser(prog=program("rnnpool_training.compare"), description=(__doc__ or "").split("\n")[0])
     p.add_argument("tflite", type=Path, help="the TFLite file")
     p.add_argument("model", type=Path, help="the blob that was made of it")
     p.add_argument("--inputs", type=Path, help="a .npy file, uint8 [n, h, w, c]; without: random ones")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from .blob import BlobError
-from .command import command, integer, names, real
+from .command import command, integer, names, program, real
 from .data import Sample, load
 from .errors import InputError
 from .evaluate_classifier import evaluate_classifier, load_pictures, open_classifier
@@ -145,7 +145,7 @@ def table(values: dict[str, Any], model: Path) -> str:
 @command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    p = argparse.ArgumentParser(prog="python -m rnnpool_training.evaluate", description=__doc__.split("\n")[0])
+    p = argparse.ArgumentParser(prog=program("rnnpool_training.evaluate"), description=__doc__.split("\n")[0])
     p.add_argument("--model", type=Path, required=True, help="a .rnnp blob; float backend: a checkpoint")
     p.add_argument("--data", required=True, help="folder of labelled pictures, or a folder for each class")
     p.add_argument("--backend", choices=sorted(BACKENDS), default="integer")

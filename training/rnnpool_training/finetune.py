@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from .command import command, integer
+from .command import command, integer, program
 from .data import Sample, frame
 from .detector import load_float, torch_detector
 from .files import owned
@@ -42,7 +42,7 @@ def write_quantized(path: Path, model: Network) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line: that of training with a checkpoint to start from and other defaults."""
     p = train_parser()
-    p.prog, p.description = "python -m rnnpool_training.finetune", __doc__
+    p.prog, p.description = program("rnnpool_training.finetune"), __doc__
     p.add_argument("checkpoint", help="float checkpoint to quantize")
     p.add_argument("--calibrate-only", action="store_true", help="choose the ranges, write OUT/quantized.pt, and stop")
     p.add_argument("--calibration", type=integer(1), default=256, help="pictures to choose the ranges with")

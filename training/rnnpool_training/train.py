@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .anchors import grid
 from .augment import Views
-from .command import command, integer, names, real
+from .command import command, integer, names, program, real
 from .data import Sample, load
 from .detector import load_float, save_float, torch_detector
 from .errors import InputError
@@ -107,7 +107,7 @@ class Smoke(argparse.Action):
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser(prog="python -m rnnpool_training.train", description=__doc__)
+    p = argparse.ArgumentParser(prog=program("rnnpool_training.train"), description=__doc__)
     p.add_argument(
         "--smoke", action=Smoke, nargs=0, help="run the whole chain on generated pictures (a minute), then exit"
     )

@@ -1,0 +1,128 @@
+"""The one command: its words, its help, what it says when something is wrong; and `rnnpool detect`."""
+
+import json
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from load_tool import ROOT
+from PIL import Image
+
+from rnnpool_training import cli, generated, reference
+from rnnpool_training.blob import load
+from rnnpool_training.reference import Format
+
+# The documents that people paste from.
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "models").glob("*.md"))]
+
+
+def run(*arguments: object, code: str = "") -> subprocess.CompletedProcess[str]:
+    start = "from rnnpool_training.cli import main; sys.argv[0] = 'rnnpool'; sys.exit(main())"
+    command = [sys.executable, "-c", f"import sys; {code}{start}", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_help_has_an_example_of_each_and_comes_at_once() -> None:
+    # Of the modules that take long to import, it imports none.
+    heavy = (
+        "import atexit; atexit.register(lambda: print(sorted({'torch', 'numpy', 'PIL', 'argparse'} & {*sys.modules})));"
+    )
+    done = run("--help", code=heavy)
+    assert done.returncode == 0 and done.stderr == ""
+    *text, imported = done.stdout.splitlines()
+    assert imported == "[]"
+    for word in cli.COMMANDS:
+        assert any(line.startswith(f"  rnnpool {word} ") for line in text), word
+    assert max(map(len, text)) <= 140
+    assert run().stdout == run("help").stdout == "\n".join([*text, ""])
+
+
+def test_each_word_leads_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    makefile = "".join(p.read_text() for p in (ROOT / "Makefile", ROOT / "ports" / "stm32" / "stm32.mk"))
+    for word, command in cli.COMMANDS.items():
+        if command.target:
+            assert f"\n.PHONY: {command.target}\n" in makefile, word
+        else:
+            assert find_spec(command.where), word
+
+
+@pytest.mark.parametrize(
+    "word", ["detect", "show", "eval", "convert", "compare", "bench", "board", "stream", "demo", "firmware"]
+)
+def test_help_of_a_word(word: str) -> None:
+    done = run(word, "--help")
+    assert done.returncode == 0, done.stderr
+    called = "board stream" if word == "stream" else word
+    if word != "convert":
+        assert done.stdout.startswith(f"usage: rnnpool {called}")
+
+
+def test_documents_use_words_that_there_are() -> None:
+    used = set()
+    for document in DOCUMENTS:
+        text = document.read_text()
+        blocks = [line for line in text.splitlines() if line.startswith("    ")]
+        for line in [*blocks, *re.findall(r"`([^`\n]+)`", text)]:
+            if found := re.match(r"\s*(?:build/venv(?:-demo)?/bin/)?rnnpool ([a-z]+)\b", line):
+                used.add(found[1])
+                assert found[1] in cli.COMMANDS, (document.name, line)
+    assert used >= {"train", "finetune", "export", "eval", "classify", "convert", "show", "stream", "board", "detect"}
+
+
+def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
+    for arguments, sentence in (
+        (["detekt"], "rnnpool: there is no command 'detekt': did you mean detect?"),
+        (["xyz"], "rnnpool: there is no command 'xyz': there are demo, detect, "),
+        (["web", "face"], "rnnpool: web takes variables of make, as MODELS=face, not 'face'"),
+        (["detect", tmp_path / "no.jpg"], f"detect: {tmp_path / 'no.jpg'} can't be read as an image: it is not there"),
+        (
+            ["detect", "x.png", "--model", "dog"],
+            "detect: there is no model 'dog': name a .rnnp file, or one of ours (face, ",
+        ),
+        (["detect", "x.png", "--model", "dog.rnnp"], "detect: dog.rnnp: No such file"),
+        (
+            ["detect", "x.png", "y.png", "-o", tmp_path / "z.png"],
+            "detect: -o is for one picture and a model that detects",
+        ),
+        (["detect", "x.png", "--threshold", "2"], "--threshold: must be 0 or more and at most 1, not 2"),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_missing_package_is_named() -> None:
+    missing = "sys.modules['torch'] = None;"
+    done = run("train", "--help", code=missing)
+    assert done.returncode == 2
+    assert "train needs the package torch" in done.stderr and "pip install 'rnnpool[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    for word in ("detect", "show", "eval"):
+        assert run(word, "--help", code=missing).returncode == 0, word
+
+
+def test_detect_says_what_the_reference_says(tmp_path: Path) -> None:
+    pixels = np.asarray(generated.picture(np.random.default_rng(3), 320, 240)[0].convert("RGB"))
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    out = tmp_path / "found.png"
+    done = run("detect", tmp_path / "a.png", "--json", "--threshold", "0.05", "-o", out)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout.splitlines()[0])
+    face = load(ROOT / "models" / "face.rnnp")
+    want = reference.detect(face, pixels.tobytes(), 320, 240, Format.RGB888, round(0.05 * 32768))
+    assert want
+    assert result["detections"] == [[d.x, d.y, d.w, d.h, round(d.score / 32768, 4)] for d in want]
+    with Image.open(out) as drawn:
+        assert drawn.size == (320, 240)
+        assert np.any(np.asarray(drawn) != pixels)
+    text = run("detect", tmp_path / "a.png", "--model", "person").stdout
+    person = load(ROOT / "models" / "person.rnnp")
+    chances = reference.classify(person, pixels.tobytes(), 320, 240, Format.RGB888)
+    assert [line.split(None, 1)[::-1] for line in text.splitlines()[1:]] == [
+        [label, f"{chance / 32768:.3f}"] for label, chance in zip(person.labels, chances, strict=True)
+    ]

@@ -1,0 +1,113 @@
+"""What a model finds on pictures: rnnpool detect photo.jpg [MORE ...] [--model mine.rnnp] [-o found.png].
+
+By the numpy reference, so to the bit what a board finds in the same frame: the picture, upright, reduced to what a
+camera would deliver. Needs neither a compiler nor PyTorch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from . import files, reference
+from .blob import Model, Task, load
+from .command import command, integer, program, real
+from .errors import InputError
+from .images import read
+from .reference import Format
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+CAMERA = 640  # pixels of the frame's longer side
+YELLOW = (255, 212, 59)
+
+
+def find_model(text: str) -> Model:
+    """A path, or the name of one of ours."""
+    path = Path(text)
+    if not path.exists() and "/" not in text and not path.suffix:
+        path = MODELS / f"{text}.rnnp"
+        if not path.exists():
+            ours = ", ".join(sorted(p.stem for p in MODELS.glob("*.rnnp"))) or "none are here"
+            raise InputError(f"there is no model {text!r}: name a .rnnp file, or one of ours ({ours})")
+    return load(path)
+
+
+def look(model: Model, path: Path, side: int, threshold: float | None, iou: float | None) -> dict[str, object]:
+    """What it finds, with boxes in pixels of the frame: as JSON has it."""
+    pixels = read(path, 3, side)
+    height, width = pixels.shape[:2]
+    frame = pixels.tobytes()
+    result: dict[str, object] = {"file": str(path), "width": width, "height": height}
+    if model.task == Task.CLASSIFICATION:
+        chances = reference.classify(model, frame, width, height, Format.RGB888)
+        return result | {"probabilities": {k: v / 32768 for k, v in zip(model.labels, chances, strict=True)}}
+    found = reference.detect(model, frame, width, height, Format.RGB888, q15(threshold), q15(iou))
+    return result | {"detections": [[d.x, d.y, d.w, d.h, round(d.score / 32768, 4)] for d in found]}
+
+
+def q15(value: float | None) -> int | None:
+    """A limit as the engine takes it."""
+    return None if value is None else min(round(value * 32768), 32767)
+
+
+def draw(pixels: NDArray[np.uint8], detections: list[list[float]]) -> Image.Image:
+    """The frame with the boxes and their scores."""
+    image = Image.fromarray(pixels)
+    pen = ImageDraw.Draw(image)
+    for x, y, w, h, score in detections:
+        pen.rectangle((x, y, x + w, y + h), outline=YELLOW, width=3)
+        pen.text((x + 4, y + 4), f"{score:.2f}", fill=YELLOW, stroke_width=2, stroke_fill=(0, 0, 0))
+    return image
+
+
+def lines(result: dict[str, object]) -> list[str]:
+    """A result for people."""
+    title = f"{result['file']} as a frame of {result['width']}x{result['height']}:"
+    if isinstance(chances := result.get("probabilities"), dict):
+        return [title, *(f"    {value:6.3f}  {label}" for label, value in chances.items())]
+    boxes = result["detections"]
+    assert isinstance(boxes, list)
+    return [f"{title} {len(boxes)} found", *(f"    {w}x{h} at {x}, {y}: {score:.2f}" for x, y, w, h, score in boxes)]
+
+
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    p = argparse.ArgumentParser(prog=program("rnnpool_training.detect"), description=(__doc__ or "").split("\n")[0])
+    p.add_argument("pictures", type=Path, nargs="+", help="picture files")
+    p.add_argument("--model", default="face", help="a .rnnp file, face or person (default: %(default)s)")
+    p.add_argument(
+        "--side", type=integer(1, 4096), default=CAMERA, help="the frame's longer side (default: %(default)s)"
+    )
+    p.add_argument("--threshold", type=real(0, 1), help="least score (default: the model's)")
+    p.add_argument(
+        "--iou", type=real(0, 1), help="overlap from which the weaker of two boxes goes (default: the model's)"
+    )
+    p.add_argument("-o", "--out", type=Path, help="one picture: where to write it with its boxes")
+    p.add_argument("--json", action="store_true", help="print a JSON object a picture")
+    options = p.parse_args(arguments)
+    model = find_model(options.model)
+    if model.task == Task.LAYER:
+        raise InputError(f"{options.model} is a single operator, which takes no picture")
+    if options.out:
+        if len(options.pictures) > 1 or model.task != Task.DETECTION:
+            raise InputError("-o is for one picture and a model that detects")
+        files.check_output(options.out)
+    for path in options.pictures:
+        result = look(model, path, options.side, options.threshold, options.iou)
+        print(json.dumps(result) if options.json else "\n".join(lines(result)))
+        if options.out:
+            boxes = result["detections"]
+            assert isinstance(boxes, list)
+            with files.replacing(options.out) as unfinished:
+                draw(read(path, 3, options.side), boxes).save(unfinished)
+            print(f"picture: {options.out}")
+
+
+if __name__ == "__main__":
+    main()
