@@ -3,8 +3,9 @@
 python -m tools.camera_recall --model models/face.rnnp --data FOLDER
 
 Each picture of the labelled folder is made into such a frame and given to the engine twice: without saying so (as the
-format and the way round that the frame seems to have) and with the option for it. Prints a table in Markdown: recall
-and false detections on a completely labelled picture, at the model's threshold; of a classifier its accuracy.
+format and the way round that the frame seems to have) and with the option for it, if there is one. Prints a table in
+Markdown: recall and false detections on a completely labelled picture, at the model's threshold; of a classifier its
+accuracy.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from rnnpool_training.blob import Task
 from rnnpool_training.command import command
@@ -55,6 +57,7 @@ class Condition:
     name: str
     option: str
     view: View = UPRIGHT  # how the picture is stored, undone by the option
+    tilt: float = 0  # degrees by which the camera was held askew, which no option undoes
     light: Callable[[Gray], Gray] = lambda gray: gray
     pack: Callable[[Gray], bytes] = lambda gray: gray.tobytes()
     format: Format = Format.GRAY8
@@ -82,10 +85,25 @@ CONDITIONS = (
     Condition("YUYV", "format=YUYV", pack=yuyv, format=Format.YUYV, seen=WORDS),
     *(Condition(f"turned by {360 - r} degrees", f"rotate={r}", View(rotate=r)) for r in (90, 180, 270)),
     Condition("mirrored", "mirror=True", View(mirror=True)),
+    *(Condition(f"tilted by {angle} degrees", "", tilt=angle) for angle in (20, -20)),
     Condition("brightness x0.25", 'gain="auto"', light=scaled(0.25), arguments=AUTO),
     Condition("contrast x0.25", 'gain="auto"', light=scaled(0.25, 128), arguments=AUTO),
     Condition("overexposed x2", 'gain="auto"', light=scaled(2), arguments=AUTO),
 )
+
+
+def tilted(sample: Sample, angle: float) -> Sample:
+    """A picture turned counterclockwise by `angle` degrees about its middle, cut to its size, mid grey beyond it.
+
+    A face is taken for an ellipse (augment.place); of faces that leave the picture, the boxes are cut.
+    """
+    from rnnpool_training.augment import place  # which needs PyTorch
+
+    height, width = sample.pixels.shape
+    image = Image.fromarray(sample.pixels).rotate(angle, Image.Resampling.BILINEAR, fillcolor=128)
+    corners = np.clip(place(sample.boxes, 0, 0, 1, angle, (height, width)), 0, [width, height, width, height])
+    boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
+    return replace(sample, pixels=np.array(image), boxes=boxes[boxes[:, 2:].min(axis=1) > 1].astype(np.float32))
 
 
 def stored(samples: list[Sample], condition: Condition) -> Iterator[Sample]:
@@ -93,6 +111,8 @@ def stored(samples: list[Sample], condition: Condition) -> Iterator[Sample]:
     view = condition.view
     back = View(rotate=(360 - view.rotate) % 360)
     for sample in samples:
+        if condition.tilt:
+            sample = tilted(sample, condition.tilt)
         pixels = condition.light(even(sample.pixels))
         made = np.ascontiguousarray(back.upright(pixels)[:, :: -1 if view.mirror else 1])
         edges = [
@@ -178,7 +198,11 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--model", type=Path, required=True, help="a .rnnp blob: gray detector or colour classifier")
     p.add_argument("--data", required=True, help="folder of labelled pictures")
     p.add_argument("--limit", type=int, default=0, help="only so many pictures, evenly chosen")
+    p.add_argument("--only", default="", help="only detectors' frames with this in their name, as tilted")
     options = p.parse_args(arguments)
+    conditions = [c for c in CONDITIONS if options.only in c.name]
+    if not conditions:
+        p.error(f"--only {options.only}: frames are {', '.join(sorted({c.name for c in CONDITIONS}))}")
     engine = Engine(options.model.read_bytes())
     if engine.task == Task.CLASSIFICATION:
         classify_all(engine, options.data, options.limit)
@@ -188,12 +212,15 @@ def main(arguments: list[str] | None = None) -> None:
         f"{len(samples)} pictures, {sum(len(s.boxes) for s in samples)} faces, threshold {engine.threshold / 32768:.3f}"
     )
     print("| frames | recall | false alarms | with | recall | false alarms |\n|---|--:|--:|---|--:|--:|")
-    for condition in CONDITIONS:
+    for condition in conditions:
         cells = []
         for option in (False, True):
+            if option and not condition.option:
+                cells += ["", "", ""]
+                continue
             found = measure(engine, samples, condition, option)
+            cells += [f"`{condition.option}`"] if option else []
             cells += [f"{found['recall']:.3f}", f"{found['false_per_image_complete']:.3f}"]
-            cells += [] if option else [f"`{condition.option}`"]
         print(f"| {condition.name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from rnnpool_training.data import Sample
 from rnnpool_training.engine import Engine
@@ -15,7 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 GRAY = np.random.default_rng(0).integers(0, 256, (24, 32), np.uint8)
 
 
-@pytest.mark.parametrize("condition", camera_recall.CONDITIONS, ids=lambda c: f"{c.name} {c.option}")
+UNDONE = [c for c in camera_recall.CONDITIONS if c.option]
+
+
+@pytest.mark.parametrize("condition", UNDONE, ids=lambda c: f"{c.name} {c.option}")
 def test_frames_are_what_the_option_undoes(condition: camera_recall.Condition) -> None:
     boxes = np.array([[3, 5, 10, 8]], np.float32)
     (made,) = camera_recall.stored([Sample("", GRAY, boxes, "", True)], condition)
@@ -29,6 +33,29 @@ def test_frames_are_what_the_option_undoes(condition: camera_recall.Condition) -
     np.testing.assert_array_equal(part, wanted[5:13, 3:13])
 
 
+@pytest.mark.parametrize("angle", [20, -20])
+def test_boxes_of_a_tilted_picture_hold_what_they_held(angle: int) -> None:
+    pytest.importorskip("torch")
+    image = Image.new("L", (200, 160))
+    ImageDraw.Draw(image).ellipse((60, 20, 99, 79), fill=255)
+    ImageDraw.Draw(image).ellipse((-30, 140, 9, 159), fill=255)  # leaves the picture at one of the angles
+    boxes = np.array([[60, 20, 40, 60], [0, 140, 10, 20]], np.float32)
+    made = camera_recall.tilted(Sample("", np.array(image), boxes, "", True), angle)
+    assert made.pixels.shape == (160, 200) and made.pixels[0, 0] == 128
+    x, y, w, h = made.boxes[0]
+    rows, columns = np.nonzero((made.pixels > 140)[:120, 20:])
+    seen = columns.min() + 20, rows.min(), columns.max() + 21, rows.max() + 1
+    assert np.allclose(seen, (x, y, x + w, y + h), atol=2)
+    assert abs(y - 20) > 3 and (made.boxes[:, :2] >= 0).all()  # the sky has moved
+    assert (made.boxes[:, 2:] > 1).all() and (made.boxes[:, :2] + made.boxes[:, 2:] <= [200, 160]).all()
+
+
+def test_kinds_of_frames_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        camera_recall.main(["--model", str(ROOT / "models/face.rnnp"), "--data", "none", "--only", "upside"])
+    assert "--only upside: frames are RGB565, high byte first, YUYV, " in capsys.readouterr().err
+
+
 def test_colours_of_a_classifier() -> None:
     rgb = np.random.default_rng(1).integers(0, 256, (4, 6, 3), np.uint8)
     for pack, format in ((camera_recall.colour_words, Format.RGB565_BE), (camera_recall.swapped, Format.BGR888)):
@@ -38,7 +65,7 @@ def test_colours_of_a_classifier() -> None:
 
 def test_the_option_finds_the_face_that_is_lost_without_it() -> None:
     from matplotlib import cbook
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         gray = np.asarray(ImageOps.fit(Image.open(file).convert("L"), (200, 240)))
