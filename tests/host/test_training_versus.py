@@ -108,3 +108,6 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = (tmp_path / "out/table.md").read_text()
     assert table.startswith("| | face |") and "AP, all faces" in table and ".." in table
     assert capsys.readouterr().out == table and (tmp_path / "out/curves.png").stat().st_size > 1000
+    both = [str(ROOT / "models" / name) for name in ("face.rnnp", "face.pt")]
+    versus.main([*both, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "both"), "--bootstrap", "0"])
+    assert (tmp_path / "both/table.md").read_text().startswith(f"| | {both[0]} | {both[1]} |\n")

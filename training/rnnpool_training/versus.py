@@ -24,8 +24,8 @@ from .classification_metrics import area_under_curve
 from .command import command, integer
 from .data import Sample, load
 from .errors import InputError
-from .evaluate import engine_detector
-from .evaluate_classifier import open_blob
+from .evaluate import engine_detector, float_detector
+from .evaluate_classifier import open_classifier
 from .metrics import DetectorFunction, average_precision
 from .pictures import Picture, load_labelled
 
@@ -245,8 +245,24 @@ def compare_persons(models: dict[str, peers.PersonFunction], pictures: list[Pict
     return _table({name: persons(scores, pictures, draws) for name, scores in found.items()})
 
 
+def _is_detector(path: Path) -> bool:
+    if path.suffix == ".pt":
+        from . import checkpoint
+
+        kinds = checkpoint.FLOAT_DETECTOR, checkpoint.FLOAT_CLASSIFIER
+        return checkpoint.load(path, *kinds)[0] == checkpoint.FLOAT_DETECTOR
+    try:
+        return blob.load(path).task != blob.Task.CLASSIFICATION
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _face(path: Path) -> DetectorFunction:
+    return (float_detector if path.suffix == ".pt" else engine_detector)(path)[0]
+
+
 def _person(path: Path) -> peers.PersonFunction:
-    classifier = open_blob(path, "engine")
+    classifier = open_classifier(path, "float" if path.suffix == ".pt" else "engine")
     if classifier is None or len(classifier.labels) != 2 or classifier.channels != 3:
         raise InputError(f"{path}: pictures with labels are for classifiers of colour pictures with two labels")
     return lambda pixels: float(classifier.run(pixels)[1])
@@ -255,7 +271,8 @@ def _person(path: Path) -> peers.PersonFunction:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.versus", description=__doc__.split("\n")[0])
-    p.add_argument("models", nargs="+", type=Path, help=".rnnp files: detectors, or classifiers with two labels")
+    p.add_argument("models", nargs="+", type=Path, help="detectors, or classifiers with two labels: .rnnp files, "
+                   "which the engine runs, and float checkpoints (.pt)")  # fmt: skip
     p.add_argument("--data", required=True, help="folder with labels.jsonl; for classifiers every line has a label")
     p.add_argument("--teachers", type=Path, help="folder with the models of others (docs/training.md names them)")
     p.add_argument("--out", type=Path, required=True, help="folder for table.md and curves.png")
@@ -268,27 +285,22 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = parser().parse_args(arguments)
-    tasks = {}
-    for path in options.models:
-        try:
-            tasks[path] = blob.load(path).task
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from None
-    if len(set(tasks.values())) != 1:
+    kinds = {path: _is_detector(path) for path in options.models}
+    if len(set(kinds.values())) != 1:
         raise InputError("detectors and classifiers can't be in one table: one kind a call")
-    detection = next(iter(tasks.values())) != blob.Task.CLASSIFICATION
+    detection = next(iter(kinds.values()))
     others: dict[str, Any] = {}
     if options.teachers:
         others, missing = peers.open_all(options.teachers, peers.FACES if detection else peers.PERSONS)
         for sentence in missing:
             print(sentence, file=sys.stderr)
-    names = {path: path.stem if [p.stem for p in tasks].count(path.stem) == 1 else str(path) for path in tasks}
+    names = {path: path.stem if [p.stem for p in kinds].count(path.stem) == 1 else str(path) for path in kinds}
     options.out.mkdir(parents=True, exist_ok=True)
     if detection:
-        own = {names[path]: engine_detector(path)[0] for path in tasks}
+        own = {names[path]: _face(path) for path in kinds}
         table = compare_faces({**own, **others}, load(options.data, options.limit), options.bootstrap, options.out)
     else:
-        classifiers = {names[path]: _person(path) for path in tasks}
+        classifiers = {names[path]: _person(path) for path in kinds}
         pictures = load_labelled(options.data, 3, options.limit)
         if not {p.label for p in pictures} <= {0, 1}:
             raise InputError(f"{options.data}: labels must be 0 and 1")
