@@ -103,7 +103,7 @@ def tilted(sample: Sample, angle: float) -> Sample:
     image = Image.fromarray(sample.pixels).rotate(angle, Image.Resampling.BILINEAR, fillcolor=128)
     corners = np.clip(place(sample.boxes, 0, 0, 1, angle, (height, width)), 0, [width, height, width, height])
     boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    return replace(sample, pixels=np.array(image), boxes=boxes[boxes[:, 2:].min(axis=1) > 1].astype(np.float32))
+    return replace(sample, stored=np.array(image), boxes=boxes[boxes[:, 2:].min(axis=1) > 1].astype(np.float32))
 
 
 def stored(samples: list[Sample], condition: Condition) -> Iterator[Sample]:
@@ -120,7 +120,7 @@ def stored(samples: list[Sample], condition: Condition) -> Iterator[Sample]:
             for x, y, w, h in sample.boxes[:, :4].tolist()
         ]
         boxes = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in edges]
-        yield replace(sample, pixels=made, boxes=np.array(boxes, np.float32).reshape(-1, 4))
+        yield replace(sample, stored=made, boxes=np.array(boxes, np.float32).reshape(-1, 4))
 
 
 def measure(engine: Engine, samples: list[Sample], condition: Condition, option: bool) -> dict[str, Any]:

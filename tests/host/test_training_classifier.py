@@ -460,7 +460,7 @@ def test_coco(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_large_sets_are_read_when_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folders(tmp_path / "x", 3, 1)
     kept = load_folders(tmp_path / "x", 3)[0]
-    monkeypatch.setattr("rnnpool_training.pictures.IN_MEMORY", 2)
+    monkeypatch.setattr("rnnpool_training.streaming.DEFAULT", 1e-9)  # one picture
     read = load_folders(tmp_path / "x", 3)[0]
-    assert callable(read[0].stored) and not callable(kept[0].stored)
+    assert [callable(p.stored) for p in read] == [False] + 5 * [True] and not any(callable(p.stored) for p in kept)
     assert all((a.pixels == b.pixels).all() for a, b in zip(kept, read, strict=True))

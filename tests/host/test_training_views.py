@@ -48,7 +48,7 @@ def test_boxes_turn_with_the_picture(angle: float) -> None:
     views = Views([Sample("x", pixels, boxes, "s", True)], 5, (240, 320))
     views.light = np.asarray  # type: ignore[assignment]
     for left, top, scale in ((0.0, 0.0, 1.0), (30.0, -20.0, 1.3), (-40.0, 10.0, 0.6)):
-        seen = views._pixels(views.images[0], left, top, scale, angle, (200, 260))
+        seen = views._pixels(Image.fromarray(pixels), left, top, scale, angle, (200, 260))
         assert seen.shape == (200, 260)
         corners = place(boxes, left, top, scale, angle, (200, 260))[0]
         assert np.abs(around(seen > 165) - np.clip(corners, 0, [260, 200, 260, 200])).max() < 2

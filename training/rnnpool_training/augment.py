@@ -14,6 +14,7 @@ from torch import Tensor
 from .data import Sample
 from .light import Light
 from .loss import Targets
+from .streaming import Ahead
 
 FLOAT = NDArray[np.float32]
 MOSAICS = 0.4  # part of the crops that are made of four
@@ -54,12 +55,14 @@ class Views:
     """An endless source of batches of random views.
 
     `frame` is the deployed height and width: pictures are scaled to fit it (letterbox), views vary around that scale.
-    Sources of pictures are drawn by `shares` (source name to weight; unnamed sources count by their size).
+    Sources of pictures are drawn by `shares` (source name to weight; unnamed sources count by their size). `workers`
+    threads decode the pictures that are not in memory.
     """
 
     def __init__(
-        self, samples: list[Sample], seed: int, frame: tuple[int, int], shares: dict[str, float] | None = None
-    ) -> None:
+        self, samples: list[Sample], seed: int, frame: tuple[int, int], shares: dict[str, float] | None = None,
+        workers: int = 0,
+    ) -> None:  # fmt: skip
         self.height, self.width = frame
         self.samples = samples
         self.random = np.random.default_rng(seed)
@@ -69,13 +72,14 @@ class Views:
         weights = np.array([(shares or {}).get(n, len(groups[n]) / len(samples)) for n in names])
         self.groups = [groups[n] for n in names]
         self.weights = weights / weights.sum()
-        self.images = [Image.fromarray(s.pixels) for s in samples]
+        self.pictures = Ahead([s.stored for s in samples], workers)
         self.order: list[list[int]] = [[] for _ in names]
 
     def _next(self) -> int:
         group = int(self.random.choice(len(self.groups), p=self.weights))
         if not self.order[group]:  # every picture of a source once before any twice
             self.order[group] = list(self.random.permutation(self.groups[group]))
+        self.pictures.want(self.order[group])
         return self.order[group].pop()
 
     def _scale(self, boxes: FLOAT, longest: int, fit: float, native: float, side: int) -> tuple[float, FLOAT | None]:
@@ -117,7 +121,7 @@ class Views:
         """A view of a random picture: a crop, or (`whole`) all of the picture as the device sees it, or a close-up."""
         random = self.random
         number = self._next()
-        sample, image = self.samples[number], self.images[number]
+        sample, image = self.samples[number], Image.fromarray(self.pictures[number])
         boxes = sample.boxes
         if random.random() < 0.5:
             boxes = boxes.copy()

@@ -16,6 +16,7 @@ from .light import Light
 from .pictures import PERSON_AREA, Picture
 from .reference.frame import GREY
 from .reference.geometry import letterbox
+from .streaming import Ahead
 from .teacher import Teacher
 
 FLOAT = NDArray[np.float32]
@@ -85,15 +86,17 @@ class ClassifierViews:
         self, pictures: list[Picture], seed: int, channels: int, whole: float = 0.35,
         flips: bool = True, light: bool = True, balanced: bool = False,
         plain: float = 0.0, teacher: Teacher | None = None, unlabelled: float = 0.0,
+        workers: int = 0,
     ) -> None:  # fmt: skip
         """`whole`: part of the views that show all of their picture.
 
         `flips`: half of them are mirrored; `light`: colours, contrast and brightness vary; `balanced`: pictures of
         small classes come as often as those of the largest; `plain`: part of the views with neither other light nor a
         rectangle missing; `teacher`: gives soft labels; `unlabelled`: part of the views that are of pictures without a
-        label (those with a label below 0), if there are any.
+        label (those with a label below 0), if there are any; `workers`: threads that decode pictures not in memory.
         """
         self.pictures = pictures
+        self.ahead = Ahead([p.stored for p in pictures], workers)
         self.plain, self.teacher, self.unlabelled = plain, teacher, unlabelled
         self.channels, self.whole = channels, whole
         self.flips, self.light, self.balanced = flips, light, balanced
@@ -152,8 +155,10 @@ class ClassifierViews:
         """
         if not self.order:
             self.order = self._next_order()
-        picture = self.pictures[self.order.pop() if index is None else index]
-        pixels = picture.pixels
+        if index is None:
+            self.ahead.want(self.order)
+            index = self.order.pop()
+        picture, pixels = self.pictures[index], self.ahead[index]
         image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
         (x, y, w, h), label, weight = self._choose(picture, image.width, image.height)
         dw, dh = letterbox(max(1, round(w)), max(1, round(h)), width, height)

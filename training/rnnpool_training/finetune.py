@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .command import command, integer, program
 from .data import Sample, frame
 from .detector import load_float, torch_detector
-from .files import owned
+from .distributed import Group
 from .metrics import Evaluation, evaluate
 from .network import NetworkConfig
 from .quantize import QuantizedDetector, save_quantized
@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> Evaluation | None:
     """Quantize, report, fine-tune as the command line asks. Errors as of train.run."""
-    with owned(Path(options.out)):
+    with Group().owned(Path(options.out)):
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         model = QuantizedDetector(load_float(options.checkpoint))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,16 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from . import streaming
 from .data import jsonl
 from .data.load import choose, placed
 from .errors import InputError
 from .images import BROKEN, SUFFIXES, read
 from .reference.formats import Format
 from .reference.frame import model_input
+from .streaming import Memory, Stored
 
 PERSON_AREA = 0.005  # Visual Wake Words (Chowdhery et al. 2019): a person's box covers this part of the picture
 UNLABELLED_SIDE = 400  # pixels
-IN_MEMORY = 20_000  # pictures; a decoded one of 256x192 takes 147 KB
 SPLIT = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}  # names of parts, not of classes
 
 
@@ -36,7 +36,7 @@ class Picture:
     """
 
     name: str
-    stored: NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]
+    stored: Stored
     label: int
     boxes: NDArray[np.float32] | None = None
     complete: bool = False
@@ -45,7 +45,7 @@ class Picture:
     @property
     def pixels(self) -> NDArray[np.uint8]:
         """uint8 (H, W, 3 or 1)."""
-        return self.stored() if callable(self.stored) else self.stored
+        return streaming.pixels(self.stored)
 
 
 def frame(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -55,26 +55,25 @@ def frame(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint
     return model_input(np.ascontiguousarray(pixels), w, h, format, (height, width, channels))
 
 
-def load_labelled(folder: str | Path, channels: int, limit: int = 0) -> list[Picture]:
+def load_labelled(folder: str | Path, channels: int, limit: int = 0, memory: Memory | None = None) -> list[Picture]:
     """Read a folder with labels.jsonl whose lines have `label` (0, 1, ...), with `boxes` if there are any.
 
-    Of more than IN_MEMORY pictures, each is read when it is used.
+    What does not fit into `memory` is read when it is used, with None what exceeds streaming.DEFAULT.
     """
     folder = Path(folder)
     lines = choose(jsonl.read(folder), limit)
     if not lines:
         raise InputError(f"{folder / jsonl.NAME} holds no line")
     result = []
+    memory = memory or Memory(streaming.DEFAULT)
+    before = memory.streamed
     for r in tqdm(lines, desc=f"reading {folder}", unit="image", mininterval=5):
         if r.label < 0:
             raise InputError(f"{r.where}: {r.name} has no label 0, 1, ...")
-        stored = _stored(r.path, channels, len(lines))
-        boxes = r.boxes
-        if isinstance(stored, np.ndarray):
-            boxes = placed(r, stored.shape[1], stored.shape[0])
-        elif r.size:
-            boxes = placed(r, *r.size)
-        result.append(Picture(r.name, stored, r.label, boxes, r.complete, r.source))
+        stored, width, height = memory.take(r.path, partial(read, r.path, channels))
+        result.append(Picture(r.name, stored, r.label, placed(r, width, height), r.complete, r.source))
+    if memory.streamed > before:
+        tqdm.write(f"{folder}: {len(lines)} pictures{memory.said(before)}", file=sys.stderr)
     return result
 
 
@@ -131,6 +130,7 @@ def load_folders(folder: str | Path, channels: int, most: int = 0) -> Folders:
         raise InputError(f"{folder} must hold a folder of pictures for each of two or more classes, has {names}")
     pictures: list[Picture] = []
     skipped: list[tuple[str, str]] = []
+    memory = Memory(streaming.DEFAULT)
     files = [(path, label) for label, name in enumerate(names) for path in _files(folder / name)]
     for path, label in files:
         name = str(path.relative_to(folder))
@@ -142,8 +142,7 @@ def load_folders(folder: str | Path, channels: int, most: int = 0) -> Folders:
         except InputError as error:
             skipped.append((name, str(error).removeprefix(f"{path} ")))
             continue
-        kept = pixels if len(files) <= IN_MEMORY else partial(read, path, channels, most)
-        pictures.append(Picture(name, kept, label))
+        pictures.append(Picture(name, memory.keep(pixels, partial(read, path, channels, most)), label))
     for label, name in enumerate(names):
         if not any(picture.label == label for picture in pictures):
             why = [f"{file} {reason}" for file, reason in skipped if Path(file).parts[0] == name]
@@ -159,10 +158,6 @@ def _files(folder: Path) -> list[Path]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
-
-
-def _stored(path: Path, channels: int, count: int) -> NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]:
-    return read(path, channels) if count <= IN_MEMORY else partial(read, path, channels)
 
 
 def split(pictures: list[Picture], part: float, seed: int) -> tuple[list[Picture], list[Picture]]:

@@ -16,12 +16,13 @@ from .augment import Views
 from .command import command, integer, names, program, real
 from .data import Sample, load
 from .detector import load_float, save_float, torch_detector
+from .distributed import Group
 from .errors import InputError
-from .files import owned
 from .loss import Targets, detection_loss
 from .metrics import Evaluation, evaluate
 from .network import NETWORKS, Detector, NetworkConfig
 from .quantize import QuantizedDetector
+from .streaming import Memory
 from .trainer import Trainer, add_options
 from .warm_start import warm_start
 
@@ -60,8 +61,8 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
         return self.model.config.to_dict()
 
     def pictures(self) -> Iterator[str]:
-        """Names, sizes and boxes."""
-        return (f"{s.name} {s.pixels.shape} {s.boxes.tolist()} {s.complete}" for s in self.train)
+        """Names and boxes."""
+        return (f"{s.name} {s.boxes.tolist()} {s.complete}" for s in self.train)
 
     def plan(self, progress: float, chance: np.random.Generator) -> tuple[int, int, int, bool]:
         """Crops, and towards the end ever more whole frames as the device sees them."""
@@ -73,7 +74,8 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
     def views(self) -> Views:
         """Random views of the pictures."""
         config = self.model.config
-        return Views(self.train, self.options.seed, (config.height, config.width), SHARES)
+        options = self.options
+        return Views(self.train, self.seed, (config.height, config.width), SHARES, options.workers)
 
     def loss(self, part: tuple[torch.Tensor, Targets]) -> tuple[torch.Tensor, dict[str, float], int]:
         """Loss of the boxes and classes of one part."""
@@ -133,8 +135,9 @@ def side(text: str) -> int:
 
 def read_data(options: argparse.Namespace) -> tuple[list[Sample], list[Sample]]:
     """The pictures to train on, and those to validate on. InputError if there are none, or no box to learn from."""
-    val = load(options.val, options.limit, options.classes) if options.val else []
-    train = [sample for folder in options.data for sample in load(folder, options.limit, options.classes)]
+    memory = Memory(options.memory)
+    val = load(options.val, options.limit, options.classes, memory) if options.val else []
+    train = [sample for folder in options.data for sample in load(folder, options.limit, options.classes, memory)]
     if not any(len(sample.boxes) for sample in train):
         raise InputError(f"{', '.join(options.data)}: no box in {len(train)} pictures, nothing to learn from")
     return train, val
@@ -150,7 +153,7 @@ def run(options: argparse.Namespace, config: NetworkConfig | None = None) -> Eva
 
     InputError, OSError: what the user named can't be used. KeyboardInterrupt: stopped, with a checkpoint.
     """
-    with owned(Path(options.out)):
+    with Group().owned(Path(options.out)):
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         model = Detector(config or NETWORKS[options.network])

@@ -19,9 +19,10 @@ from .classification_metrics import summary
 from .classifier import CLASSIFIERS, Classifier, Supervised, configure, load_classifier, save_classifier, warm_start
 from .classifier_views import ClassifierViews, Part
 from .command import command, real
+from .distributed import Group
 from .errors import InputError
-from .files import owned
 from .pictures import Picture, frame, load_labelled, load_unlabelled
+from .streaming import Memory
 from .teacher import Teacher
 from .train import side
 from .trainer import Trainer, add_options
@@ -103,8 +104,8 @@ class ClassifierTrainer(Trainer[Part]):
         options = self.options
         channels = self.model.model.config.channels
         return ClassifierViews(
-            self.train, options.seed, channels, options.whole, balanced=options.balanced, plain=options.plain,
-            teacher=self.teacher, unlabelled=options.unlabelled_part,
+            self.train, self.seed, channels, options.whole, balanced=options.balanced, plain=options.plain,
+            teacher=self.teacher, unlabelled=options.unlabelled_part, workers=options.workers,
         )  # fmt: skip
 
     def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
@@ -197,11 +198,12 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     """Train a float classifier as the command line asks. Errors as of train.run."""
     if options.unlabelled and not options.teacher:
         raise InputError("--unlabelled needs a --teacher: pictures without labels have nothing else to learn from")
-    with owned(options.out):
+    with Group().owned(options.out):
         torch.manual_seed(options.seed)
         config = configure(options.size, options.gray, last_pool=options.last_pool, network=options.network)
-        val = load_labelled(options.val, config.channels) if options.val else []
-        train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit)]
+        memory = Memory(options.memory)
+        val = load_labelled(options.val, config.channels, memory=memory) if options.val else []
+        train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit, memory)]
         train += [p for folder in options.unlabelled for p in load_unlabelled(folder, config.channels, options.limit)]
         return fit(options, Classifier(config), train, val)
 

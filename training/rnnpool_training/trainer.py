@@ -27,12 +27,17 @@ from tqdm import tqdm
 
 from . import checkpoint, files
 from .command import integer, real
+from .distributed import Group
 from .errors import InputError
 from .prefetch import Batch, Views, pack, prefetch, restore
+from .streaming import DEFAULT
 
 Part = TypeVar("Part")
 # What may differ when a run goes on without changing what it learns, or is said in another way.
-FREE = {"resume", "out", "network", "data", "val", "log_every", "save_minutes", "val_minutes", "count_validation"}
+FREE = {
+    "resume", "out", "network", "data", "val", "log_every", "save_minutes", "val_minutes", "count_validation", "memory",
+    "workers",
+}  # fmt: skip
 WARM_UP = 300  # steps, or a tenth of the budget where that is less
 
 
@@ -49,6 +54,9 @@ def add_options(p: argparse.ArgumentParser, **defaults: Any) -> None:
     p.add_argument("--seed", type=integer(0, 2**31), default=1)
     p.add_argument("--threads", type=integer(1, 256), default=2)
     p.add_argument("--limit", type=integer(0), default=0, help="use only so many pictures of each folder")
+    p.add_argument("--memory", type=real(0), default=DEFAULT, help="GiB of decoded pictures that are kept; what does "
+                   "not fit is read when it is used (default: %(default)s)")  # fmt: skip
+    p.add_argument("--workers", type=integer(0, 256), default=2, help="threads that decode what does not fit")
     p.add_argument("--log-every", type=integer(1), default=50)
     p.add_argument("--save-minutes", type=real(0), default=2)
     p.add_argument("--val-minutes", type=real(0))
@@ -79,6 +87,9 @@ class Trainer(Generic[Part]):
     `write` saves the averaged weights as `result` in the folder. A batch is a list of parts, one for each thread.
     What is trained on which data is said by `views`, `plan`, `loss` and `validate` of a subclass. With a budget in
     steps and one thread, a run that was interrupted and resumed ends with the same bits as one that was not.
+
+    Of several processes (torchrun) each makes its own views, and a step takes the mean of their gradients: as if one
+    process had all of their parts. The first one alone writes and validates.
     """
 
     LEAST = 1  # views of a part
@@ -87,6 +98,8 @@ class Trainer(Generic[Part]):
         self, options: argparse.Namespace, model: nn.Module, write: Callable[[Path, Any], None], result: str
     ) -> None:
         self.options = options
+        self.group = Group()
+        self.seed = options.seed + (self.group.rank << 32)  # of this process' views
         self.out = files.make_folder(options.out)
         self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.write, self.result = write, result
@@ -102,7 +115,7 @@ class Trainer(Generic[Part]):
         self.stop = ""  # name of the signal that asks to end
 
     def views(self) -> Views:
-        """The source of the batches' parts, seeded by options.seed."""
+        """The source of the batches' parts, seeded by self.seed."""
         raise NotImplementedError
 
     def plan(self, progress: float, chance: np.random.Generator) -> tuple[Any, ...]:
@@ -132,6 +145,21 @@ class Trainer(Generic[Part]):
         return {**values, "pictures": digest, "network": json.dumps(self.network(), sort_keys=True, default=str)}
 
     def _start(self) -> None:
+        # As the first process does, which may be the only one on the machine that has the folder.
+        if self.group.first:
+            self._restore()
+        names = ("step", "elapsed", "views_seen", "saved")
+        whole = {n: getattr(self, n) for n in names}, self.model.state_dict(), self.average.model.state_dict()
+        values, weights, average, optimizer = self.group.share((*whole, self.optimizer.state_dict()))
+        if not self.group.first:
+            for name, value in values.items():
+                setattr(self, name, value)
+            self.model.load_state_dict(weights)
+            self.average.model.load_state_dict(average)
+            self.optimizer.load_state_dict(optimizer)
+            torch.manual_seed(self.seed + self.step)
+
+    def _restore(self) -> None:
         """Restore the last checkpoint with --resume, and say what is different from then."""
         path = self.out / "last.pt"
         if not path.exists():
@@ -181,6 +209,8 @@ class Trainer(Generic[Part]):
 
     def save(self) -> None:
         """Write last.pt and the result, each whole or not at all. InputError if a weight is not finite."""
+        if not self.group.first:
+            return
         if not (checkpoint.finite(self.model.state_dict()) and checkpoint.finite(self.average.model.state_dict())):
             self._diverged("a weight is not finite")
         state = {
@@ -231,7 +261,7 @@ class Trainer(Generic[Part]):
         if self.state:
             restore(views, self.state)
         elif self.step:  # other pictures than before: other views of them, too
-            views.random.bit_generator.state = np.random.default_rng((self.options.seed, self.step)).bit_generator.state
+            views.random.bit_generator.state = np.random.default_rng((self.seed, self.step)).bit_generator.state
         return prefetch(views, self._plans(), self.options.threads, self.LEAST)
 
     def _gradients(self, part: Part) -> tuple[dict[str, float], int]:
@@ -253,6 +283,14 @@ class Trainer(Generic[Part]):
         self.optimizer.zero_grad(set_to_none=False)
         results = list(self.pool.map(self._gradients, batch))
         mean = {k: sum(r[k] for r, _ in results) / len(results) for k in results[0][0]}
+        views = sum(count for _, count in results)
+        if self.group.size > 1:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            statistics = [b for b in self.model.buffers() if b.dtype.is_floating_point]
+            self.group.mean([*gradients, *statistics])
+            *sums, total = self.group.sums([*mean.values(), views])
+            mean = {k: v / self.group.size for k, v in zip(mean, sums, strict=True)}
+            views = round(total)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), 4.0))
         for name, value in (("loss", mean["loss"]), ("norm of the gradients", norm)):
             if not math.isfinite(value):
@@ -260,7 +298,7 @@ class Trainer(Generic[Part]):
         self.optimizer.step()
         self.average.update(self.model, self.step)
         self.step += 1
-        self.views_seen += sum(count for _, count in results)
+        self.views_seen += views
         return {**mean, "norm": norm, "lr": self._rate()}
 
     @torch.no_grad()
@@ -298,10 +336,12 @@ class Trainer(Generic[Part]):
         self._start()
         bar = tqdm(
             total=100, desc="training", unit="%", bar_format="{l_bar}{bar}| {elapsed}{postfix}",
-            initial=round(100 * self.progress, 1),
+            initial=round(100 * self.progress, 1), disable=not self.group.first,
         )  # fmt: skip
         with self._signals(), bar:  # closed before anything else is said
             self._train(bar)
+        if not self.group.first:
+            return None
         if self.saved != self.step:
             self.save()
         return self.validate() if self.options.val else None
@@ -317,7 +357,7 @@ class Trainer(Generic[Part]):
             parts = self.train_batch(batch.parts)
             self.state = batch.state
             now = time.monotonic()
-            self.elapsed += now - last
+            self._agree(now - last)
             last = now
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + value
@@ -332,7 +372,7 @@ class Trainer(Generic[Part]):
                 bar.n = round(100 * self.progress, 1)
                 bar.set_postfix({"step": self.step, **{k: f"{v:.4g}" for k, v in parts.items() if k != "norm"}})
                 marks["bar"] = now
-            validates = options.val and now - marks["val"] > 60 * options.val_minutes
+            validates = options.val and self.group.first and now - marks["val"] > 60 * options.val_minutes
             if ends or validates or now - marks["save"] > 60 * options.save_minutes:
                 self._check(batch.parts)
                 self.save()
@@ -348,6 +388,14 @@ class Trainer(Generic[Part]):
         if self.stop:
             raise KeyboardInterrupt(f"{self.stop} at step {self.step}: the checkpoint is written, --resume goes on")
 
+    def _agree(self, seconds: float) -> None:
+        # All processes end at the same step: when the first one's time is over, or one of them was asked to.
+        elapsed = self.elapsed + seconds
+        if self.group.size > 1:
+            elapsed, stops = self.group.sums([elapsed if self.group.first else 0.0, float(bool(self.stop))])
+            self.stop = self.stop or ("a signal to another process" if stops else "")
+        self.elapsed = elapsed
+
     def report(self, summary: dict[str, Any]) -> None:
         """Add a line to val.csv and print it."""
         self.log("val.csv", {"step": self.step, "views": self.views_seen, "elapsed": round(self.elapsed, 1), **summary})
@@ -355,6 +403,8 @@ class Trainer(Generic[Part]):
 
     def log(self, name: str, row: dict[str, Any]) -> None:
         """Add a line to a CSV file of the run."""
+        if not self.group.first:
+            return
         path = self.out / name
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import InputError
 from ..images import read
+from ..streaming import Memory
 from . import coco, jsonl, voc, yolo
 from .boxes import fit
 from .sample import Record, Sample
@@ -24,11 +28,14 @@ KNOWN = (
 )
 
 
-def load(folder: str | Path, limit: int = 0, classes: Sequence[str] | None = None) -> list[Sample]:
+def load(
+    folder: str | Path, limit: int = 0, classes: Sequence[str] | None = None, memory: Memory | None = None
+) -> list[Sample]:
     """Read all pictures of a data set, or an even selection of `limit`, with the boxes of `classes` (None: of all).
 
-    Colour becomes gray as on the device (docs/arithmetic.md, section 1). Says what was read on stderr. InputError, with
-    the line or the picture, for what is no label, no picture that a device could take, and for no picture at all.
+    What does not fit into `memory` (None: all does) is read when it is used. Colour becomes gray as on the device
+    (docs/arithmetic.md, section 1). Says what was read on stderr. InputError, with the line or the picture, for what is
+    no label, no picture that a device could take, and for no picture at all.
     """
     folder = Path(folder)
     kind, found = _records(folder)
@@ -41,9 +48,11 @@ def load(folder: str | Path, limit: int = 0, classes: Sequence[str] | None = Non
             has = f"the classes {', '.join(sorted(known))}" if known else "no classes"
             raise InputError(f"{folder} ({kind}) has {has}, not {name!r}")
     samples, broken = [], []
+    memory = memory or Memory(math.inf)
+    before = memory.streamed
     for record in tqdm(found, desc=f"reading {folder}", unit="image", mininterval=5):
         try:
-            samples.append(_sample(record, classes))
+            samples.append(_sample(record, classes, memory))
         except InputError as error:
             broken.append(str(error))
     if broken:
@@ -54,21 +63,26 @@ def load(folder: str | Path, limit: int = 0, classes: Sequence[str] | None = Non
     partly = sum(not sample.complete for sample in samples)
     print(
         f"{folder} ({kind}): {len(samples)} pictures, {boxes or 'no'} boxes" + (f" ({taken})" if taken else "")
-        + (f", {partly} pictures not completely labelled" if partly else ""),
+        + (f", {partly} pictures not completely labelled" if partly else "")
+        + memory.said(before),
         file=sys.stderr,
     )  # fmt: skip
     return samples
 
 
-def _sample(record: Record, classes: Sequence[str] | None) -> Sample:
+def _gray(path: Path) -> NDArray[np.uint8]:
+    return read(path, 1)[:, :, 0]
+
+
+def _sample(record: Record, classes: Sequence[str] | None, memory: Memory) -> Sample:
     try:
-        pixels = read(record.path, 1)[:, :, 0]
+        stored, width, height = memory.take(record.path, partial(_gray, record.path))
     except InputError as error:
         raise InputError(f"{record.where}: {error}") from None
-    boxes = placed(record, pixels.shape[1], pixels.shape[0])
+    boxes = placed(record, width, height)
     if classes is not None:
         boxes = boxes[np.array([name in classes for name in record.classes], dtype=bool)]
-    return Sample(record.name, pixels, boxes, record.source, record.complete)
+    return Sample(record.name, stored, boxes, record.source, record.complete)
 
 
 def placed(record: Record, width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..reference.formats import Format
 from ..reference.frame import model_input
 from ..reference.geometry import letterbox
+from ..streaming import Stored, pixels
 
 
 @dataclass
@@ -39,13 +40,21 @@ class Record:
 
 @dataclass
 class Sample:
-    """One picture: gray uint8 (H, W), boxes float32 (N, 4) x, y, w, h in pixels, and where it comes from."""
+    """One picture: gray uint8 (H, W), boxes float32 (N, 4) x, y, w, h in pixels, and where it comes from.
+
+    `stored`: the pixels, or a function that reads them, for sets that do not fit into memory.
+    """
 
     name: str
-    pixels: NDArray[np.uint8]
+    stored: Stored
     boxes: NDArray[np.float32]
     source: str
     complete: bool
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """uint8 (H, W)."""
+        return pixels(self.stored)
 
 
 def frame(pixels: NDArray[np.uint8], height: int, width: int) -> tuple[NDArray[np.uint8], float, float]:
