@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Shows a model: header, operators with shapes and multiply-adds, and where everything lies in the arena.
 
-    tools/show_model.py models/face.rnnp
-    tools/show_model.py models/face.rnnp --frame 640x480 --format RGB888 --picture arena.png
-    tools/show_model.py models/person.rnnp --compare docs/person_arena.png
+    rnnpool show models/face.rnnp
+    rnnpool show models/face.rnnp --html face.html
+    rnnpool show models/face.rnnp --frame 640x480 --format RGB888 --picture arena.png
+    rnnpool show models/person.rnnp --compare docs/person_arena.png
 
 Costs and the arena's plan are what the engine itself says, built for this machine (needs a C compiler).
 """
@@ -17,21 +18,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from rnnpool_training.blob import (
-    Conv,
-    Depthwise,
-    DetectHead,
-    InvertedResidual,
-    Model,
-    Op,
-    Pool,
-    RNNPool,
-    Task,
-    Upsample,
-    read,
-)
+from rnnpool_training import model_page
+from rnnpool_training.blob import Model, Task, read
+from rnnpool_training.describe import attributes, parameter_bytes, region_name, shape_text
 from rnnpool_training.engine import Engine, Region
 from rnnpool_training.files import replacing
 from rnnpool_training.planner import Planner
@@ -41,44 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FrameSize = tuple[int, int, Format]  # width, height, format
-
-
-def shape_text(shape: Sequence[int]) -> str:
-    """(240, 320, 1) as 240x320x1: height, width, channels."""
-    return "x".join(map(str, shape))
-
-
-def attributes(op: Op) -> str:
-    """What sets an operator apart from others of its kind."""
-    if isinstance(op, (Conv, Depthwise, Pool)):
-        found = ["x".join(map(str, op.window)), "stride " + "x".join(map(str, dict.fromkeys(op.strides)))]
-        found += ["padded " + " ".join(map(str, op.pads))] if op.padding else []
-        found += ["mean" if op.mean else "largest"] if isinstance(op, Pool) else []
-    elif isinstance(op, Upsample):
-        found = [f"by {op.factor}"]
-    elif isinstance(op, RNNPool):
-        found = [
-            f"patch {op.patch_height}x{op.patch_width}",
-            f"stride {op.stride}",
-            f"h1 {len(op.w1)}",
-            f"h2 {len(op.w2)}",
-        ]
-        found += ["smooth" if op.smooth else "hard"]
-        found += [f"padded {op.pad_bottom} down, {op.pad_right} right"] if op.pad_bottom or op.pad_right else []
-    elif isinstance(op, InvertedResidual):
-        found = [f"mid {len(op.expand_weight)}", f"stride {op.stride}"]
-        found += ["residual"] if op.residual is not None else []
-    elif isinstance(op, DetectHead):
-        sides = ", ".join(f"{w / 16:g}x{h / 16:g}" for w, h in op.anchors.tolist())
-        found = [f"{op.weight.shape[1]}x{op.weight.shape[2]}", f"step {op.step}", f"anchors {sides}"]
-    else:
-        found = []
-    return ", ".join(found + (["materialized"] if op.materialize else []))
-
-
-def parameter_bytes(op: Op) -> int:
-    """Bytes of an operator's arrays, without padding."""
-    return sum(value.nbytes for value in vars(op).values() if isinstance(value, np.ndarray))
 
 
 def header_lines(model: Model, size: int, engine: Engine, frame: FrameSize | None) -> Iterator[str]:
@@ -119,11 +70,6 @@ def operator_lines(model: Model, engine: Engine) -> Iterator[str]:
         rows.append([str(i), op.kind.name.lower(), source, shape_text(info.shape), *sizes, attributes(op)])
     titles = ["op", "kind", "input", "output", "weights", "multiply-adds", "arena", "attributes"]
     yield from table(titles, rows, ["kind", "attributes"])
-
-
-def region_name(model: Model, region: Region) -> str:
-    """What a part of the arena is for."""
-    return region.what if region.op < 0 else f"{region.op} {model.ops[region.op].kind.name.lower()}: {region.what}"
 
 
 def arena_lines(model: Model, regions: Sequence[Region]) -> Iterator[str]:
@@ -247,6 +193,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--compare", type=Path, help="also write a picture of three plans: layer by layer, streaming, planned"
     )
+    parser.add_argument("--html", type=Path, help="also write a page: graph, shapes, arena and work over time, cycles")
+    parser.add_argument(
+        "--bench", type=Path, help="of the page: cycles that `rnnpool bench` counted (without: docs/benchmarks.json)"
+    )
     args = parser.parse_args(arguments)
     frame = (*args.frame, Format[args.format]) if args.frame else None
     try:
@@ -257,6 +207,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"\npicture: {args.picture}")
         if args.compare:
             print(f"\n{compare(blob, frame, args.compare)}\n\npicture: {args.compare}")
+        if args.html:
+            model_page.write(blob, frame, args.html, args.bench)
+            print(f"\npage: {args.html}")
     except (OSError, ValueError, RuntimeError) as error:
         print(f"show_model: {args.model}: {error}", file=sys.stderr)
         return 1

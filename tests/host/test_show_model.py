@@ -1,15 +1,17 @@
 """tools/show_model.py: what it says of a blob is what the blob and the engine say."""
 
+import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import networks
 import numpy as np
 import pytest
-from load_tool import load_tool
+from load_tool import ROOT, load_tool
 from PIL import Image
 
-from rnnpool_training import blob
+from rnnpool_training import blob, model_page
 from rnnpool_training.engine import Engine
 from rnnpool_training.reference import Format
 
@@ -106,3 +108,59 @@ def test_comparison_of_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     }
     with Image.open(picture) as image:
         assert image.width > 1000 and len(image.convert("RGB").getcolors(1 << 24)) > 10
+
+
+def page_of(model: blob.Model, tmp_path: Path, *arguments: object) -> str:
+    file, page = tmp_path / "shown.rnnp", tmp_path / "page.html"
+    blob.save(model, file)
+    assert show_model.main([str(file), "--html", str(page), *map(str, arguments)]) == 0
+    return page.read_text()
+
+
+@pytest.mark.parametrize("make", [networks.tiny, networks.segmented, networks.classifier, networks.others])
+def test_page_of_any_model(tmp_path: Path, make) -> None:
+    model = make(1)
+    page = page_of(model, tmp_path)
+    ElementTree.fromstring(re.sub(r"<(meta[^>]*)>", r"<\1/>", page.removeprefix("<!doctype html>")))  # well formed
+    engine = Engine(blob.write(model))
+    assert f"{engine.arena_size():,} bytes for frames of its own size" in page
+    assert "estimated" in page or "not counted" in page
+    for region in engine.regions():
+        assert f"{region.what}: {region.size:,} bytes at {region.offset:,}" in page
+    for i, (op, info) in enumerate(zip(model.ops, engine.ops(), strict=True)):
+        assert f'<td class="left">{i} {op.kind.name.lower()}</td><td>{"x".join(map(str, info.shape))}</td>' in page
+        assert page.count('<path class="edge"') == sum(len(op.reads) for op in model.ops)
+
+
+def test_page_has_the_cycles_that_were_counted(tmp_path: Path) -> None:
+    model = blob.load(ROOT / "models" / "face.rnnp")
+    figures = json.loads((ROOT / "docs" / "benchmarks.json").read_text())["models"]["face"]
+    page = page_of(model, tmp_path)
+    assert f"{figures['cycles'] / 1e6:.1f} M cycles, {figures['cycles'] / 168e6:.2f} s at 168 MHz (counted" in page
+    for op in figures["operators"][:-1]:
+        assert f"</span>{op['cycles']:,}</td>" in page
+    # Those of a file of one's own, found by the operators and not by a name.
+    for op in figures["operators"]:
+        op["cycles"] *= 2
+    figures["cycles"] *= 2
+    own = tmp_path / "own.json"
+    own.write_text(json.dumps({"models": {"x": figures}}))
+    assert f"{figures['cycles'] / 1e6:.1f} M cycles" in page_of(model, tmp_path, "--bench", own)
+
+
+def test_page_refuses_figures_of_another_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, page = tmp_path / "shown.rnnp", tmp_path / "page.html"
+    blob.save(networks.tiny(1), file)
+    for content, sentence in (("{}", "is no file of figures"), ('{"models": {}}', "has no figures of this model")):
+        (tmp_path / "own.json").write_text(content)
+        assert show_model.main([str(file), "--html", str(page), "--bench", str(tmp_path / "own.json")]) == 1
+        assert sentence in capsys.readouterr().err
+        assert not page.exists()
+
+
+def test_rows_over_time_are_the_rows_of_the_schedule() -> None:
+    model = networks.segmented(1)
+    made = model_page.rows_over_time(Engine(blob.write(model)))
+    assert made.shape == (model.height, len(model.ops))
+    assert (np.diff(made, axis=0) >= 0).all()
+    assert list(made[-1]) == [info.shape[0] for info in Engine(blob.write(model)).ops()]

@@ -546,6 +546,10 @@ class Run:
         """All rows taken, all results there."""
         return bool(self.state.done)
 
+    def rows(self) -> list[list[bytes]]:
+        """The rows that each operator has made so far. Only of a run with taps."""
+        return self._rows.rows
+
     def outputs(self) -> list[NDArray[Any]]:
         """Every operator's output so far, [rows, width, channels], int8 (results: int16). Only of a run with taps."""
         found = []
