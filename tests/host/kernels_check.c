@@ -176,6 +176,44 @@ static void check_filter(void) {
     end_case("filter", f.channels, f.taps, f.requantize.shift);
 }
 
+// A row against the kernel of a pixel.
+static void check_filter3x3(void) {
+    rnnp_filter3x3_t f = {
+        .weight = weight8, .channels = (uint16_t)(4 * between(1, 7)), .stride = (uint8_t)between(1, 2)
+    };
+    uint32_t right = next() % 2, channels = f.channels, taps[9];
+    f.left = (uint8_t)(next() % 2);
+    do {
+        f.in_width = (uint16_t)between(2, 14);
+    } while (f.in_width + f.left + right < 3);
+    f.out_width = (uint16_t)((f.in_width + f.left + right - 3) / f.stride + 1);
+    f.pad = (int8_t)between(-128, 127);
+    const int8_t *rows[3];
+    int8_t pixel[4 * 7];
+    uint32_t inside = (uint32_t)ONE_OF(7, 7, 6, 3, 2);
+    for (uint32_t y = 0; y < 3; y++) {
+        fill8(in8[y], f.in_width * channels);
+        rows[y] = inside >> y & 1 ? in8[y] : NULL;
+    }
+    for (uint32_t i = 0; i < 9 * channels; i++) {
+        put_weight(i);
+    }
+    fill_requantize(&f.requantize, channels);
+    memset(pixel, f.pad, sizeof(pixel));
+    start_case();
+    rnnp_kernel_filter3x3(&f, rows, (int8_t *)fast);
+    const rnnp_filter_t plain_filter = { f.weight, channels, 9, f.requantize };
+    for (uint32_t x = 0; x < f.out_width; x++) {
+        for (uint32_t t = 0; t < 9; t++) {
+            uint32_t column = x * f.stride + t % 3 - f.left;
+            bool there = rows[t / 3] != NULL && column < f.in_width;
+            taps[t] = (uint32_t)((there ? rows[t / 3] + column * channels : pixel) - in8[0]);
+        }
+        rnnp_kernel_filter_c(&plain_filter, in8[0], taps, (int8_t *)plain + x * channels);
+    }
+    end_case("filter3x3", f.in_width, f.stride, f.out_width);
+}
+
 static void check_conv(bool head) {
     rnnp_conv_t c = { .weight = weight8, .tile = tile };
     bool usual = next() % 4 != 0; // else any window and padding
@@ -326,6 +364,7 @@ int main(void) {
     for (uint32_t i = 0; i < CASES; i++) {
         check_pointwise();
         check_filter();
+        check_filter3x3();
         check_depthwise();
         check_conv(false);
         check_conv(true);
@@ -335,7 +374,7 @@ int main(void) {
         check_cell_sweep();
     }
     print("cases ");
-    print_number(8 * CASES);
+    print_number(10 * CASES);
     print(", failures ");
     print_number(failures);
     print("\n");

@@ -50,9 +50,9 @@ def test_limits_and_golden_check(path: Path) -> None:
 def test_cost_on_a_cortex_m4(name: str, cycles: int) -> None:
     measured = json.loads((ROOT / "docs" / "benchmarks.json").read_text())["models"][name]
     assert measured["cycles"] <= cycles
-    # All kinds of operators and all formats of frames; a firmware may leave kinds out (RNNPOOL_WITHOUT). Six kinds
-    # and a frame stage of one loop took 24,294.
-    assert measured["code"] <= 36_864
+    # All kinds of operators and all formats of frames; a firmware may leave kinds out (RNNPOOL_WITHOUT), and their
+    # kernels with them. Six kinds and a frame stage of one loop took 24,294.
+    assert measured["code"] <= 40_960
     assert measured["baseline_cycles"] >= 8 * measured["cycles"]
 
 

@@ -113,6 +113,22 @@ typedef struct {
 //   out   `channels` values
 void rnnp_kernel_filter(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out);
 
+#if RNNP_ARMV7EM
+// A row of a depthwise 3x3 convolution; shift 0.
+typedef struct {
+    const int8_t *weight; // [3][3][channels]
+    uint16_t channels; // a multiple of 4
+    uint16_t in_width, out_width; // at least 2; at most one column of padding on the right
+    uint8_t stride, left; // along the row: 1 or 2; 0 or 1 column of padding on the left
+    int8_t pad; // value of pixels outside of the input
+    rnnp_requantize_t requantize;
+} rnnp_filter3x3_t;
+
+//   rows  three; NULL where a row is outside of the input, not all
+//   out   out_width * channels values
+void rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *rows, int8_t *out);
+#endif
+
 // ---- The recurrent cell ----
 //
 // Vectors are handled RNNP_LANES at a time. In a *tile* of int16 vectors, and in a map of products W v, elements 2 i and

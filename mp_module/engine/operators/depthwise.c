@@ -52,7 +52,45 @@ static uint32_t scratch(const rnnp_op_t *op) {
     return rnnp_align(op->in_channels, 4) + rnnp_window_taps(op) * (uint32_t)sizeof(uint32_t);
 }
 
+#if RNNP_ARMV7EM
+// Whether there is a kernel for the whole row, which then made it.
+static bool make_row(const rnnp_step_t *s) {
+    const rnnp_op_t *op = s->op;
+    const rnnp_window_t *w = rnnp_window(op);
+    if (w->height != 3 || w->width != 3 || w->stride_w > 2 || w->left > 1 || w->right > 1 || op->in_width < 2 ||
+        op->in_channels % 4 != 0 || op->shift != 0) {
+        return false;
+    }
+    const rnnp_filter3x3_t filter = {
+        .weight = rnnp_parameters(s, WEIGHT),
+        .channels = op->in_channels,
+        .in_width = op->in_width,
+        .out_width = op->out_width,
+        .stride = w->stride_w,
+        .left = w->left,
+        .pad = op->in_zero_point,
+        .requantize = { rnnp_parameters(s, BIAS), rnnp_parameters(s, MULTIPLIER), op->out_zero_point, op->act_min,
+            op->act_max, 0 },
+    };
+    const int8_t *rows[3];
+    uint32_t y = (uint32_t)s->node->rows_made * w->stride_h - w->top; // wraps to a huge number above the input
+    for (uint32_t i = 0; i < 3; i++, y++) {
+        rows[i] = y < op->in_height ? rnnp_input_row(s, 0, y) : NULL;
+    }
+    rnnp_kernel_filter3x3(&filter, rows, s->out);
+    return true;
+}
+#else
+static bool make_row(const rnnp_step_t *s) {
+    (void)s;
+    return false;
+}
+#endif
+
 static void step(const rnnp_step_t *s) {
+    if (make_row(s)) {
+        return;
+    }
     const rnnp_op_t *op = s->op;
     const rnnp_window_t *w = rnnp_window(op);
     const int8_t *base = (const int8_t *)s->context->arena, *outside = rnnp_scratch(s);
