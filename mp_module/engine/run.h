@@ -35,7 +35,7 @@ typedef struct {
     int32_t logit_min; // Q12; 32768: no logit reaches the threshold
     uint32_t resample; // offset of the resampling buffers
     uint16_t scaled_width, scaled_height; // part of the model's input that the frame fills
-    uint8_t segment, num_segments; // the one that runs; all
+    uint8_t segment, end; // the one that runs; behind its last operator
     uint16_t stamp; // the caller's; not read
 } rnnp_state_t;
 

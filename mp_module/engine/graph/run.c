@@ -81,7 +81,7 @@ static bool is_ready(const rnnp_context_t *c, const rnnp_op_t *op, uint32_t need
 
 // Finds the ready operator of a segment that stands last in the table; false if none is ready.
 static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *index) {
-    for (uint32_t i = c->model->num_ops; i-- > 0;) {
+    for (uint32_t i = c->state->end; i-- > 0;) {
         const rnnp_node_t *node = &c->nodes[i + 1];
         if (node->segment == segment && node->rows_made < node->height &&
             is_ready(c, rnnp_op(c->model, i), node->need)) {
@@ -112,16 +112,25 @@ static bool run_step(const rnnp_context_t *c, uint32_t segment) {
     return true;
 }
 
-// Prepares the operators of a segment. Only now: their memory was another segment's before.
-static void start_segment(const rnnp_context_t *c, uint32_t segment) {
+// Prepares the operators of a segment. Only now: their memory was another segment's before. False if there is none.
+static bool start_segment(const rnnp_context_t *c, uint32_t segment) {
+    uint32_t end = 0;
     for (uint32_t i = 0; i < c->model->num_ops; i++) {
-        rnnp_step_t s;
-        get_step(c, i, &s);
-        const rnnp_operator_t *operator = rnnp_operator(s.op);
-        if (s.node->segment == segment && operator->start != NULL) {
-            operator->start(&s);
+        if (c->nodes[i + 1].segment == segment) {
+            rnnp_step_t s;
+            get_step(c, i, &s);
+            const rnnp_operator_t *operator = rnnp_operator(s.op);
+            if (operator->start != NULL) {
+                operator->start(&s);
+            }
+            end = i + 1;
         }
     }
+    if (end != 0) {
+        c->state->segment = (uint8_t)segment;
+        c->state->end = (uint8_t)end;
+    }
+    return end != 0;
 }
 
 // ------------------------------------------------------------------------------------------------ a run
@@ -149,9 +158,7 @@ static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
     const rnnp_model_t *model = c->model;
     c->state->candidates = plan->candidates;
     c->state->num_candidates = 0;
-    c->state->segment = 0;
     c->state->stamp = 0;
-    c->state->num_segments = plan->num_segments;
     rnnp_frame_letterbox(model, &c->run->frame, &c->state->scaled_width, &c->state->scaled_height);
     for (uint32_t t = 0; t <= model->num_ops; t++) {
         rnnp_node_t *node = &c->nodes[t];
@@ -312,9 +319,7 @@ bool rnnp_advance(rnnp_run_t *run, void *arena) {
         run->rows_in++;
     }
     bool complete = run->rows_in == run->height;
-    if (complete && c.state->segment + 1u < c.state->num_segments) {
-        c.state->segment++;
-        start_segment(&c, c.state->segment);
+    if (complete && start_segment(&c, c.state->segment + 1u)) {
         run->ready = true;
         return true;
     }
