@@ -13,7 +13,9 @@ from . import files
 from .blob import write
 from .compile.from_tflite import lower
 from .compile.tflite_file import read
+from .compile.unused_channels import remove_unused_channels
 from .planner import plan
+from .reference import golden_check
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,12 +25,18 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
     p.add_argument("--name", help="the model's name; without: the file's")
     p.add_argument("--labels", type=Path, help="a text file with a label a line; without: class 0, class 1, ...")
+    p.add_argument("--all-channels", action="store_true", help="keep those that are constant or have no use")
     options = p.parse_args(arguments)
     try:
         files.check_output(options.out)
         labels = options.labels.read_text().splitlines() if options.labels else None
         name = options.name or options.model.stem.encode()[:31].decode(errors="ignore")
-        model = plan(lower(read(options.model), name, labels))
+        model, removed = lower(read(options.model), name, labels), 0
+        if not options.all_channels:
+            model, removed = remove_unused_channels(model)
+            if not golden_check(model):
+                raise RuntimeError("the results differ without the constant channels: report it, use --all-channels")
+        model = plan(model)
         data = write(model)
         files.write_bytes(options.out, data)
     except ModuleNotFoundError as error:
@@ -37,6 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
         p.exit(1, f"{p.prog}: {error}\n")
     shape = " x ".join(map(str, model.input_shape))
     print(f"{options.out}: {len(model.ops)} operators, {shape} to {len(model.labels)} labels, {len(data):,} bytes")
+    if removed:
+        print(f"{removed} channels that are constant or have no use are left out; the results are the same")
 
 
 if __name__ == "__main__":
