@@ -157,6 +157,16 @@ class Board:
             "the board died: " + output.decode(errors="replace")[-500:] + (f"\nQEMU: {said}" if said else "")
         )
 
+    def _enter_raw_repl(self, soft_reset: bool) -> None:
+        # A board that is still starting loses what is sent to it: it is asked again.
+        for left in range(PATIENCE - 1, -1, -1):
+            try:
+                self._transport.enter_raw_repl(soft_reset=soft_reset)
+                return
+            except TransportError:
+                if left == 0 or self._process is None or self._process.poll() is not None:
+                    raise
+
     def exec(
         self, script: bytes | str, timeout: float = 60, soft_reset: bool = True, interrupt_after: bytes | None = None
     ) -> tuple[bytes, bytes]:
@@ -168,7 +178,7 @@ class Board:
         self.start()
         output = bytearray()
         try:
-            self._transport.enter_raw_repl(soft_reset=soft_reset)
+            self._enter_raw_repl(soft_reset)
             self._transport.exec_raw_no_follow(script.encode() if isinstance(script, str) else script)
             limit = time.monotonic() + timeout * PATIENCE
             parts = [bytearray(), bytearray()]
