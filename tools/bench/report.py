@@ -101,6 +101,7 @@ def as_json(measurements: dict[str, Measurement]) -> Json:
             "instructions": sum(op.counts.instructions for op in fast.operators),
             "gap": fast.gap,
             "arena": fast.arena,
+            "stack": fast.stack,
             "code": fast.code,
             "baseline_cycles": baseline.cycles,
             "operators": operators,
@@ -116,7 +117,7 @@ def grown(data: Json, committed: Json, limit: float = 0.01) -> list[str]:
         if now is None:
             lines.append(f"{name} is not measured any more")
             continue
-        for key in ("cycles", "gap", "arena", "code"):
+        for key in ("cycles", "gap", "arena", "stack", "code"):
             if now[key] > before.get(key, now[key]) * (1 + limit):
                 share = now[key] / before[key] - 1
                 lines.append(f"{name}: {key} {now[key]:,}, committed {before[key]:,} (+{share:.1%})")
@@ -184,6 +185,7 @@ def document(data: Json) -> str:
         gap = f"{model['gap']:,} ({1000 * model['gap'] / CLOCK_HZ:.1f} ms)"
         lines += [f"| longest time without handling events (Ctrl-C, scheduled functions), cycles | {gap} |"]
         lines += [f"| arena, bytes | {model['arena']:,} |"]
+        lines += [f"| C stack, deepest, bytes | {model['stack']:,} |"]
         lines += [f"| engine's code and tables, bytes | {model['code']:,} |"]
         lines += ["", "| operator | multiply-adds | cycles | MAC/cycle | F4 flash | baseline | arena |"]
         lines += ["|---|--:|--:|--:|--:|--:|--:|"]
