@@ -10,6 +10,8 @@ MPY_DIR ?=
 PYTHON ?= python3
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 FUZZ_SECONDS ?= 60
+# make bench: another core than the Cortex-M4
+CORE ?=
 # make eval
 MODEL ?= models/face.rnnp
 DATA ?= ../shared/data/faces/val
@@ -92,8 +94,8 @@ clean: ## remove build/ (the download of MicroPython stays in the cache)
 	rm -rf $(BUILD)
 
 .PHONY: bench
-bench: $(VENV)/.stamp $(STAMPS)/packages-m4 ## cycles, RAM and code size on a Cortex-M4, without a board [IMAGE=me.jpg]
-	$(DEV_PYTHON) -m tools.bench $(if $(value IMAGE),--image=$(call quoted,$(value IMAGE)))
+bench: $(VENV)/.stamp $(STAMPS)/packages-$(if $(filter rv32,$(CORE)),rv32,m4) ## cycles, RAM and code size on a Cortex-M4, or instructions on another core, without a board [IMAGE=me.jpg CORE=m0plus|m3|m33|m33nofp|m7|rv32]
+	$(DEV_PYTHON) -m tools.bench$(if $(CORE),.cores --core=$(call quoted,$(CORE))) $(if $(value IMAGE),--image=$(call quoted,$(value IMAGE)))
 
 ##@ For developers
 

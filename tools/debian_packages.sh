@@ -7,11 +7,12 @@
 #     tools/debian_packages.sh stm32     what `make BOARD=... firmware` needs
 #     tools/debian_packages.sh m4        what `make bench` and the emulated Cortex-M4 need
 #     tools/debian_packages.sh web       what `make web` needs: the page for browsers
+#     tools/debian_packages.sh rv32      what `make bench CORE=rv32` needs
 #     tools/debian_packages.sh test      what `make test` needs: all of these and more
 #
 # PYTHON: the interpreter that virtual environments are made with (python3).
 set -eu
-group=${1:?build, train, stm32, m4, web or test}
+group=${1:?build, train, stm32, m4, rv32, web or test}
 python=${PYTHON:-python3}
 
 has_cc() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x c -o /dev/null -; }
@@ -28,6 +29,11 @@ has_arm() { printf '#include <string.h>\n' | arm-none-eabi-gcc -mcpu=cortex-m4 -
 has_qemu() { qemu-system-arm --version; }
 has_wasm() { printf 'int one(void) { return 1; }\n' | clang --target=wasm32 -nostdlib -Wl,--no-entry -x c -o /dev/null -; }
 has_chromium() { command -v chromium; }
+has_riscv() {
+    printf '#include <string.h>\n' |
+        riscv64-unknown-elf-gcc -march=rv32imc -mabi=ilp32 --specs=picolibc.specs -x c -c -o /dev/null -
+}
+has_qemu_riscv() { qemu-system-riscv32 --version; }
 has_git() { git --version; }
 
 # The run-time library of clang's sanitizers is versioned, and only recommended by clang itself.
@@ -55,12 +61,14 @@ need() { # check, package, groups that need it
 }
 look() {
     missing=
-    need cc "gcc libc6-dev" "build train stm32 m4 test"
-    need python python3 "build train stm32 m4 web test"
-    need venv python3-venv "build train stm32 m4 test"
+    need cc "gcc libc6-dev" "build train stm32 m4 rv32 test"
+    need python python3 "build train stm32 m4 rv32 web test"
+    need venv python3-venv "build train stm32 m4 rv32 test"
     need cxx g++ "train test"
     need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi" "stm32 m4 test"
     need qemu qemu-system-arm "m4 test"
+    need riscv "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf" "rv32 test"
+    need qemu_riscv qemu-system-misc "rv32 test"
     need git git "stm32 test"
     need m32 gcc-multilib "test"
     need clang clang "test"
@@ -69,7 +77,7 @@ look() {
     need fuzzer "$(fuzzer_package)" "test"
 }
 
-case $group in build | train | stm32 | m4 | web | test) ;; *) echo "debian_packages.sh: build, train, stm32, m4, web or test, not $group" >&2; exit 2 ;; esac
+case $group in build | train | stm32 | m4 | rv32 | web | test) ;; *) echo "debian_packages.sh: build, train, stm32, m4, rv32, web or test, not $group" >&2; exit 2 ;; esac
 check_python_version
 look
 [ -n "$missing" ] || exit 0

@@ -19,7 +19,8 @@ from rnnpool_training.evaluate_classifier import evaluate_classifier, load_pictu
 from rnnpool_training.export_classifier import export_at
 from rnnpool_training.pictures import load_labelled
 
-from .bench.__main__ import load_image, measure
+from .bench.__main__ import measure
+from .bench.inputs import load_image
 from .bench.network import read_shape
 
 HEADER = """| input | accuracy | AUC | multiply-adds | M cycles | arena, bytes | blob, bytes |

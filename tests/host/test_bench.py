@@ -19,8 +19,8 @@ import networks
 from rnnpool_training.blob import write
 from rnnpool_training.engine import Engine
 from tools.bench import network, report
-from tools.bench.__main__ import golden_image
 from tools.bench.compile import ROOT
+from tools.bench.inputs import golden_image
 
 if not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)

@@ -18,8 +18,8 @@ import numpy as np
 from rnnpool_training import blob, layers, reference
 
 from . import network
-from .__main__ import load_image
 from .compile import ROOT
+from .inputs import load_image
 from .machine import BenchError
 
 # Functions of engine/frame.c that make the input's rows of the frame's.

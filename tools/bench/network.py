@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from rnnpool_training.blob import Kind
 
-from .compile import ENGINE, FIRMWARE, ROOT, WARNINGS, compile_objects, link, section_sizes
+from .compile import ENGINE, FIRMWARE, M4, ROOT, WARNINGS, Target, compile_objects, link, section_sizes
 from .machine import BenchError, Counts, Machine, Program
 
 SPEED, SIZE = "-O2", "-Os"  # kernels, and all else: as in mp_module/micropython.mk
@@ -82,6 +82,72 @@ def _content_named(build: Path, data: bytes) -> Path:
     return path
 
 
+def build_program(
+    blob: Path,
+    image: npt.NDArray[np.uint8],
+    build: Path,
+    *,
+    target: Target = M4,
+    tick: int = 0,
+    arena: int = 96 * 1024,
+    baseline: bool = False,
+    dsp: bool = True,
+    format: int = 0,
+    height: int = 0,
+) -> tuple[Path, int]:
+    """Compiles the engine with a model and an image for a core; arguments as those of run().
+
+    tick  instructions of a tick of the core's clock, where no cycle model counts them (cores.py)
+    Returns the ELF file, and the bytes of code and constant tables of the engine's objects.
+    """
+    build.mkdir(parents=True, exist_ok=True)
+    model, pixels = (_content_named(build, data) for data in (blob.read_bytes(), image.tobytes()))
+    # The markers around each step are 40 bytes of the engine's code and a cycle each.
+    flags = [*WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", "-include", str(FIRMWARE / "mark.h")]
+    flags += [] if dsp and not baseline else ["-DRNNP_NO_DSP"]
+    flags += [f"-DBENCH_TICK={tick}"] if tick else []
+    sources = engine_sources()
+    if baseline:
+        sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
+    kernels = [s for s in sources if s.parent.name in ("arch", "frame", "kernels")]
+    objects = compile_objects(build, kernels, [SPEED, *flags], target)
+    objects += compile_objects(build, [s for s in sources if s not in kernels], [SIZE, *flags], target)
+    code = section_sizes(objects, [".text", ".rodata", ".srodata"])
+    definitions = {
+        "BENCH_ARENA": arena,
+        "BENCH_MODEL": f'"{model}"',
+        "BENCH_IMAGE": f'"{pixels}"',
+        "BENCH_WIDTH": image.shape[1],
+        "BENCH_HEIGHT": height or image.shape[0],
+        "BENCH_ROWS": image.shape[0],
+        "BENCH_FORMAT": format,
+    }
+    main = [SPEED, *flags, *(f"-D{name}={value}" for name, value in definitions.items())]
+    firmware = [FIRMWARE / "run.c", FIRMWARE / "start.c"]
+    firmware += [FIRMWARE / "count.c"] if tick else []
+    objects += compile_objects(build, firmware, main, target)
+    return link(build, "run", objects, target), code
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the program printed (firmware/run.c)."""
+
+    single: dict[str, int]
+    lists: dict[str, list[int]]
+
+
+def read_output(output: str, shape: Shape) -> Said:
+    """Reads what the program printed. Raises BenchError if there is not a line for each operator."""
+    values = [(name, int(value)) for name, value in re.findall(r"^(\w+) (\d+)$", output, re.MULTILINE)]
+    lists: dict[str, list[int]] = {"macs": [], "bytes": [], "probability": []}
+    for name, value in values:
+        lists.setdefault(name, []).append(value)
+    if len(lists["macs"]) != len(shape.kinds):
+        raise BenchError(f"{len(lists['macs'])} of {len(shape.kinds)} operators reported: {output!r}")
+    return Said(dict(values), lists)
+
+
 def run(
     blob: Path,
     image: npt.NDArray[np.uint8],
@@ -104,37 +170,11 @@ def run(
     Raises BenchError if anything fails on the emulated board.
     """
     shape = read_shape(blob.read_bytes())
-    build.mkdir(parents=True, exist_ok=True)
-    model, pixels = (_content_named(build, data) for data in (blob.read_bytes(), image.tobytes()))
-    # The markers around each step are 40 bytes of the engine's code and a cycle each.
-    flags = [*WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", "-include", str(FIRMWARE / "mark.h")]
-    flags += [] if dsp and not baseline else ["-DRNNP_NO_DSP"]
-    sources = engine_sources()
-    if baseline:
-        sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
-    kernels = [s for s in sources if s.name == "portable.c" or s.parent.name in ("arch", "frame")]
-    objects = compile_objects(build, kernels, [SPEED, *flags])
-    objects += compile_objects(build, [s for s in sources if s not in kernels], [SIZE, *flags])
-    code = section_sizes(objects, [".text", ".rodata"])
-    definitions = {
-        "BENCH_ARENA": arena,
-        "BENCH_MODEL": f'"{model}"',
-        "BENCH_IMAGE": f'"{pixels}"',
-        "BENCH_WIDTH": image.shape[1],
-        "BENCH_HEIGHT": height or image.shape[0],
-        "BENCH_ROWS": image.shape[0],
-        "BENCH_FORMAT": format,
-    }
-    main = [SPEED, *flags, *(f"-D{name}={value}" for name, value in definitions.items())]
-    objects += compile_objects(build, [FIRMWARE / "run.c", FIRMWARE / "start.c"], main)
-    machine = Machine(Program(link(build, "run", objects)), build, flash_model=flash_model)
+    elf, code = build_program(blob, image, build, arena=arena, baseline=baseline, dsp=dsp, format=format, height=height)
+    machine = Machine(Program(elf), build, flash_model=flash_model)
     machine.run()
-    values = [(name, int(value)) for name, value in re.findall(r"^(\w+) (\d+)$", machine.output, re.MULTILINE)]
-    single = dict(values)
-    macs = [value for name, value in values if name == "macs"]
-    arenas = [value for name, value in values if name == "bytes"]
-    if len(macs) != len(shape.kinds):
-        raise BenchError(f"{len(macs)} of {len(shape.kinds)} operators reported: {machine.output!r}")
+    said = read_output(machine.output, shape)
+    single, macs, arenas = said.single, said.lists["macs"], said.lists["bytes"]
     operators = [
         Operator(f"{index} {kind}", kind, macs[index], arenas[index], machine.counts(2 + index))
         for index, kind in enumerate(shape.kinds)
@@ -152,7 +192,7 @@ def run(
         stack=single["stack"],
         gap=machine.longest_gap,
         detections=single["detections"],
-        probabilities=[value / 32768 for name, value in values if name == "probability"],
+        probabilities=[value / 32768 for value in said.lists["probability"]],
         code=code,
         operators=operators,
         functions=dict(sorted(functions.items(), key=lambda item: -item[1])),

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnpool_training.files import replacing
 
+from . import cores
 from .compile import compiler_version
 from .network import REST, Result
 
@@ -202,4 +203,6 @@ def document(data: Json) -> str:
     lines += ["", "| frame | " + " | ".join(names) + " |", "|---|" + "--:|" * len(names)]
     for frame in data["models"][names[0]]["frames"]:
         lines += [f"| {frame} | " + " | ".join(f"{data['models'][name]['frames'][frame]:,}" for name in names) + " |"]
+    if data.get("cores"):
+        lines += ["", *cores.document(data["cores"], names)]
     return "\n".join(lines) + "\n"

@@ -96,7 +96,9 @@ int main(void) {
     }
     const rnnp_frame_t frame = { .width = BENCH_WIDTH,
         .height = BENCH_HEIGHT,
-        .format = BENCH_FORMAT != 0 ? BENCH_FORMAT : model.channels == 1 ? RNNP_GRAY8 : RNNP_RGB888 };
+        .format = BENCH_FORMAT != 0 ? BENCH_FORMAT
+            : model.channels == 1   ? RNNP_GRAY8
+                                    : RNNP_RGB888 };
     uint32_t row_bytes = rnnp_frame_row_bytes(&frame);
     uint32_t count = 0;
     rnnp_run_t run;
@@ -140,5 +142,11 @@ int main(void) {
         print_value("macs", info.macs);
         print_value("bytes", info.arena);
     }
+#if defined(BENCH_TICK)
+    for (uint32_t i = MARK_RUN; i < (uint32_t)MARK_OP(model.num_ops); i++) {
+        print_value("kilo", (uint32_t)(mark_instructions(i) / 1000));
+        print_value("instructions", (uint32_t)(mark_instructions(i) % 1000));
+    }
+#endif
     return 0;
 }
