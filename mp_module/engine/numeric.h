@@ -22,13 +22,23 @@ static inline int32_t rnnp_clamp(int32_t v, int32_t low, int32_t high) {
     return v < low ? low : v > high ? high : v;
 }
 
-// One instruction where there is one, which compilers do not find by themselves.
+// Clamps to int`bits`, and to uint`bits`, for a constant number of bits: one instruction where there is one, which compilers
+// do not find by themselves; else a comparison that nearly always goes the same way, instead of two with constants.
 #if defined(__ARM_FEATURE_SAT)
 #define RNNP_SIGNED(v, bits) __ssat(v, bits)
 #define RNNP_UNSIGNED(v, bits) __usat(v, bits)
 #else
-#define RNNP_SIGNED(v, bits) rnnp_clamp(v, -(1 << ((bits) - 1)), (1 << ((bits) - 1)) - 1)
-#define RNNP_UNSIGNED(v, bits) rnnp_clamp(v, 0, (1 << (bits)) - 1)
+#define RNNP_SIGNED(v, bits) rnnp_signed(v, bits)
+#define RNNP_UNSIGNED(v, bits) rnnp_unsigned(v, bits)
+
+static inline int32_t rnnp_signed(int32_t v, uint32_t bits) {
+    int32_t low = (int32_t)((uint32_t)v << (32 - bits)) >> (32 - bits);
+    return low == v ? v : (v >> 31) ^ (int32_t)((1u << (bits - 1)) - 1);
+}
+
+static inline int32_t rnnp_unsigned(int32_t v, uint32_t bits) {
+    return (uint32_t)v >> bits == 0 ? v : ~(v >> 31) & (int32_t)((1u << bits) - 1);
+}
 #endif
 
 static inline int16_t rnnp_sat16(int32_t v) {

@@ -27,10 +27,9 @@ def build(folder: Path, seed: int, optimize: str = "-O2") -> Path:
     sources = [
         HERE / "kernels_check.c",
         firmware / "start.c",
-        engine / "kernels" / "portable.c",
-        engine / "kernels" / "tables.c",
+        *sorted((engine / "kernels").glob("*.c")),
     ]
-    sources += [engine / "kernels" / "functions.c", *sorted((engine / "arch").glob("*.c"))]
+    sources += sorted((engine / "arch").glob("*.c"))
     flags = [optimize, *bench_compile.WARNINGS, f"-I{bench_compile.ROOT / 'mp_module'}", f"-I{firmware}"]
     flags += [f"-DSEED={seed}u", f"-DCASES={CASES}", "-DRNNP_TWINS"]
     return bench_compile.link(folder, "kernels", bench_compile.compile_objects(folder, sources, flags))

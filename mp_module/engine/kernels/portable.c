@@ -1,219 +1,351 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The kernels in plain C (kernels.h): the reference of all others.
+// The kernels of convolutions in plain C (kernels.h), the reference of all others, for cores that multiply 32-bit words.
+//
+// Dense layers do two multiply-adds with one multiplication: two pixels are packed into a word, x0 + 2^16 x1, once for all
+// outputs. A weight times that word is w x0 + 2^16 w x1. The products of two inputs are added before the halves are taken
+// apart: w x0 + v y0 is -32512 .. 32768, so that with LIFT neither half is negative nor longer than 16 bits. The lower
+// halves need not be taken at all: they are what is left of the sum of all words, modulo 2^32, without the upper ones.
 #include "kernels.h"
 
 #include "../numeric.h"
-#include "tables.h"
 
 #include <string.h>
 
-#if RNNP_ARMV7EM && defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("Os") // for shapes only that arch/ is not made for
+// Sums are to stay grouped as they are written: then each multiplication adds to one.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-reassoc", "no-schedule-insns") // and few values are to be alive at a time
 #endif
 
 #if !RNNP_ARMV7EM || defined(RNNP_TWINS) // arch/ has all of these for any shape
 
-// acc * multiplier / 2^shift, rounded to nearest (halves up).
-static int64_t scale(int32_t acc, int32_t multiplier, uint32_t shift) {
-    return ((int64_t)acc * multiplier + (INT64_C(1) << (shift - 1))) >> shift;
+#define LIFT (32512u * 0x10001u)
+
+// Thumb-1 multiplies 32 bits by 32 to 32 bits, and long multiplications are calls.
+#if defined(__thumb__) && !defined(__thumb2__)
+#define NARROW (1)
+#else
+#define NARROW (0)
+#endif
+
+// (acc * multiplier + 2^31) >> 32, for multipliers that are not negative.
+static inline int32_t scale(int32_t acc, int32_t multiplier) {
+#if NARROW
+    uint32_t low = (uint16_t)acc, m_low = (uint16_t)multiplier, m_high = (uint32_t)multiplier >> 16;
+    int32_t high = acc >> 16;
+    int32_t middle = high * (int32_t)m_low + (int32_t)((low * m_low) >> 16);
+    uint32_t rounded = low * m_high + (uint16_t)middle + 0x8000;
+    return high * (int32_t)m_high + (middle >> 16) + (int32_t)(rounded >> 16);
+#else
+    int64_t product = (int64_t)acc * multiplier;
+    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
+#endif
 }
 
-static int8_t requantize(const rnnp_requantize_t *r, uint32_t channel, int32_t acc) {
-    int32_t y = r->zero_point + (int32_t)scale(acc * (1 << r->shift), r->multiplier[channel], 32);
-    return (int8_t)rnnp_clamp(y, r->min, r->max);
+// What requantizing needs beside bias and multiplier, where the compiler knows that no output is written over it.
+typedef struct {
+    int32_t zero_point, min; // the former less min
+    uint32_t range, shift;
+} output_t;
+
+static inline output_t get_output(const rnnp_requantize_t *r) {
+    return (output_t){ r->zero_point - r->min, r->min, (uint32_t)(r->max - r->min), r->shift };
 }
 
-void rnnp_kernel_filter_c(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out) {
-    for (uint32_t c = 0; c < filter->channels; c++) {
-        const int8_t *weight = filter->weight + c;
-        int32_t acc = filter->requantize.bias[c];
-        for (uint32_t t = 0; t < filter->taps; t++, weight += filter->channels) {
-            acc += *weight * in[taps[t] + c];
+static inline int8_t requantize(const output_t *o, int32_t acc, int32_t multiplier) {
+    int32_t y = o->zero_point + scale((int32_t)((uint32_t)acc << o->shift), multiplier);
+    if ((uint32_t)y > o->range) {
+        y = y < 0 ? 0 : (int32_t)o->range;
+    }
+    return (int8_t)(y + o->min);
+}
+
+// ------------------------------------------------------------------------------------------------ dense layers
+//
+// RNNP_TILE pixels at a time, of which the last may be the same one again. In the tile inputs are behind each other, each
+// two words: pixels 0 and 1, 2 and 3.
+
+static inline uint32_t pack(int32_t low, int32_t high) {
+    return (uint32_t)low + ((uint32_t)high << 16);
+}
+
+// `count` inputs (at least one) of four pixels, side by side. Returns where the next go.
+static uint32_t *widen(const int8_t *const *in, uint32_t count, uint32_t *x) {
+    const int8_t *a = in[0], *b = in[1], *c = in[2], *d = in[3];
+    for (const int8_t *end = a + count; a < end; x += 2) {
+        x[0] = pack(*a++, *b++);
+        x[1] = pack(*c++, *d++);
+    }
+    return x;
+}
+
+// Pixel p of the tile that starts at the first of `count` more pixels.
+static inline uint32_t pixel_of(uint32_t p, uint32_t count) {
+    return rnnp_min_u32(p, count - 1);
+}
+
+// A dense layer's tile.
+typedef struct {
+    const uint32_t *x, *end; // inputs: a multiple of four, which the gaps in the weights allow
+    uint32_t lift; // what the sum of all lower, or upper, halves is too large by
+    uint32_t next_pair; // bytes of the weights of two outputs
+} dense_t;
+
+static dense_t get_dense(uint32_t inputs, const void *tile) {
+    uint32_t whole = rnnp_align(inputs, 4);
+    return (
+        dense_t){ tile, (const uint32_t *)tile + 2 * whole, whole / 2 * (LIFT >> 16), rnnp_weight_index(inputs, 2, 0) };
+}
+
+// The weights of an output, which stand two apart, times four pixels.
+static inline void multiply(const dense_t *d, const int8_t *weight, int32_t bias, int32_t *acc) {
+    uint32_t all01 = 0, all23 = 0, high01 = 0, high23 = 0, lift = LIFT;
+    __asm__("" : "+r"(lift)); // in a register, to which a multiplication adds
+    for (const uint32_t *x = d->x, *end = d->end; x != end; x += 8, weight += 8) {
+        uint32_t v = (uint32_t)weight[0], w = (uint32_t)weight[2], sum = lift + x[0] * v;
+        sum += x[2] * w;
+        all01 += sum;
+        high01 += sum >> 16;
+        sum = lift + x[1] * v;
+        sum += x[3] * w;
+        all23 += sum;
+        high23 += sum >> 16;
+        v = (uint32_t)weight[4];
+        w = (uint32_t)weight[6];
+        sum = lift + x[4] * v;
+        sum += x[6] * w;
+        all01 += sum;
+        high01 += sum >> 16;
+        sum = lift + x[5] * v;
+        sum += x[7] * w;
+        all23 += sum;
+        high23 += sum >> 16;
+    }
+    acc[0] = bias + (int32_t)(all01 - (high01 << 16) - d->lift);
+    acc[1] = bias + (int32_t)(high01 - d->lift);
+    acc[2] = bias + (int32_t)(all23 - (high23 << 16) - d->lift);
+    acc[3] = bias + (int32_t)(high23 - d->lift);
+}
+
+// All outputs of a tile.
+//   residual  as in rnnp_pointwise_t
+//   at        of the pixels, from skip and out on
+//   channel   bytes from an output to the next one
+static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_requantize_t *r, uint32_t outputs,
+    const int32_t *residual, const int8_t *skip, const uint32_t *at, uint32_t channel, int8_t *out) {
+    const output_t output = get_output(r);
+    const int32_t *bias = r->bias, *multiplier = r->multiplier;
+    uint32_t at1 = at[1], at2 = at[2], at3 = at[3], odd = dense->next_pair - 1;
+    for (uint32_t o = 0; o < outputs; o++) {
+        int32_t acc[RNNP_TILE], m = *multiplier++;
+        multiply(dense, weight, *bias++, acc);
+        if (residual != NULL) {
+            int32_t weight_of_skip = *residual++;
+            acc[0] += weight_of_skip * skip[0];
+            acc[1] += weight_of_skip * skip[at1];
+            acc[2] += weight_of_skip * skip[at2];
+            acc[3] += weight_of_skip * skip[at3];
+            skip += channel;
         }
-        out[c] = requantize(&filter->requantize, c, acc);
+        out[0] = requantize(&output, acc[0], m);
+        out[at1] = requantize(&output, acc[1], m);
+        out[at2] = requantize(&output, acc[2], m);
+        out[at3] = requantize(&output, acc[3], m);
+        out += channel;
+        weight += o % 2 != 0 ? odd : 1;
     }
 }
 
-// Weights of one output, which stand two apart.
-static int32_t dot8(const int8_t *weight, const int8_t *x, uint32_t count) {
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        sum += weight[2 * i] * x[i];
-    }
-    return sum;
-}
-
-static int32_t sum8(const int8_t *weight, uint32_t count) {
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        sum += weight[2 * i];
-    }
-    return sum;
-}
-
-// Accumulator of output channel o at output column ox.
-static int32_t convolve(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t o) {
-    uint32_t channels = conv->in_channels;
-    const int8_t *weight = conv->weight + rnnp_weight_index((uint32_t)conv->kernel_h * conv->kernel_w * channels, o, 0);
-    int32_t acc = conv->requantize.bias[o];
-    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
-        for (uint32_t kx = 0; kx < conv->kernel_w; kx++, weight += 2 * channels) {
-            int32_t x = (int32_t)(ox * conv->stride + kx) - conv->left;
-            if (rows[ky] == NULL || x < 0 || x >= conv->in_width) {
-                acc += conv->pad * sum8(weight, channels);
-            } else {
-                acc += dot8(weight, rows[ky] + (uint32_t)x * channels, channels);
+// What the `count` output pixels from ox on look at, kernel row by kernel row.
+static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t count) {
+    uint32_t channels = conv->in_channels, width = conv->kernel_w, *x = conv->tile;
+    uint32_t taps = (uint32_t)conv->kernel_h * width;
+    int8_t *padding = (int8_t *)conv->tile + rnnp_tile_bytes(taps * channels);
+    uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
+    uint32_t end = left + pixel_of(RNNP_TILE - 1, count) * conv->stride + width;
+    bool inside = left < conv->in_width && end <= conv->in_width;
+    memset(padding, conv->pad, channels);
+    for (const int8_t *const *row = rows; row < rows + conv->kernel_h; row++) {
+        uint32_t runs = inside && *row != NULL ? 1 : width, run = runs == 1 ? width * channels : channels;
+        for (uint32_t k = 0; k < runs; k++) {
+            const int8_t *in[RNNP_TILE];
+            for (uint32_t p = 0; p < RNNP_TILE; p++) {
+                uint32_t column = left + k + pixel_of(p, count) * conv->stride;
+                in[p] = *row != NULL && column < conv->in_width ? *row + column * channels : padding;
             }
+            x = widen(in, run, x);
         }
     }
-    return acc;
+}
+
+static dense_t get_conv(const rnnp_conv_t *conv) {
+    return get_dense((uint32_t)conv->kernel_h * conv->kernel_w * conv->in_channels, conv->tile);
 }
 
 void rnnp_kernel_conv_c(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
-    for (uint32_t ox = 0; ox < conv->out_width; ox++) {
-        for (uint32_t o = 0; o < conv->out_channels; o++) {
-            *out++ = requantize(&conv->requantize, o, convolve(conv, rows, ox, o));
+    dense_t dense = get_conv(conv);
+    uint32_t outputs = conv->out_channels;
+    for (uint32_t ox = 0; ox < conv->out_width; ox += RNNP_TILE, out += RNNP_TILE * outputs) {
+        uint32_t count = conv->out_width - ox, at[RNNP_TILE];
+        for (uint32_t p = 0; p < RNNP_TILE; p++) {
+            at[p] = pixel_of(p, count) * outputs;
         }
+        gather(conv, rows, ox, count);
+        all_outputs(&dense, conv->weight, &conv->requantize, outputs, NULL, NULL, at, 1, out);
     }
 }
 
 void rnnp_kernel_head_c(const rnnp_conv_t *conv, const int8_t *const *rows, int16_t *out) {
-    for (uint32_t ox = 0; ox < conv->out_width; ox++) {
-        for (uint32_t o = 0; o < conv->out_channels; o++) {
-            int64_t y = scale(convolve(conv, rows, ox, o), conv->requantize.multiplier[o], 24);
-            *out++ = (int16_t)(y < INT16_MIN ? INT16_MIN : y > INT16_MAX ? INT16_MAX : y);
+    dense_t dense = get_conv(conv);
+    uint32_t outputs = conv->out_channels;
+    for (uint32_t ox = 0; ox < conv->out_width; ox += RNNP_TILE, out += RNNP_TILE * outputs) {
+        uint32_t count = conv->out_width - ox;
+        const int8_t *weight = conv->weight;
+        gather(conv, rows, ox, count);
+        for (uint32_t o = 0; o < outputs; o++) {
+            int32_t acc[RNNP_TILE], multiplier = conv->requantize.multiplier[o];
+            multiply(&dense, weight, conv->requantize.bias[o], acc);
+            for (uint32_t p = 0; p < RNNP_TILE && p < count; p++) {
+                int64_t y = ((int64_t)acc[p] * multiplier + (1 << 23)) >> 24;
+                out[p * outputs + o] = (int16_t)(y < INT16_MIN ? INT16_MIN : y > INT16_MAX ? INT16_MAX : y);
+            }
+            weight += o % 2 != 0 ? dense.next_pair - 1 : 1;
         }
+    }
+}
+
+// `count` pixels of a planar input, a row of pixels a channel.
+static void widen_planar(
+    const int8_t *in, uint32_t pitch, uint32_t stride, uint32_t channels, uint32_t count, uint32_t *x) {
+    uint32_t b = pixel_of(1, count) * stride, c = pixel_of(2, count) * stride, d = pixel_of(3, count) * stride;
+    for (const uint32_t *end = x + 2 * channels; x != end; x += 2, in += pitch) {
+        x[0] = pack(in[0], in[b]);
+        x[1] = pack(in[c], in[d]);
     }
 }
 
 void rnnp_kernel_pointwise_c(
     const rnnp_pointwise_t *p, const int8_t *in, const int8_t *skip, uint32_t pixels, int8_t *out) {
-    uint32_t in_channels = p->in_channels, out_channels = p->out_channels;
-    for (uint32_t x = 0; x < pixels; x++) {
-        int8_t *planar = p->tile;
-        const int8_t *pixel = in + x * in_channels;
-        if (p->in_pitch != 0) {
-            for (uint32_t i = 0; i < in_channels; i++) {
-                planar[i] = in[i * p->in_pitch + x * p->stride];
-            }
-            pixel = planar;
+    uint32_t channels = p->in_channels, pitch = p->in_pitch;
+    uint32_t step = p->out_pitch != 0 ? 1 : p->out_channels, channel = p->out_pitch != 0 ? p->out_pitch : 1;
+    uint32_t next = RNNP_TILE * (pitch != 0 ? p->stride : channels);
+    dense_t dense = get_dense(channels, p->tile);
+    for (uint32_t left = pixels; left != 0; left -= rnnp_min_u32(RNNP_TILE, left), in += next) {
+        const int8_t *pixel[RNNP_TILE];
+        uint32_t at[RNNP_TILE];
+        for (uint32_t i = 0; i < RNNP_TILE; i++) {
+            pixel[i] = in + pixel_of(i, left) * channels;
+            at[i] = pixel_of(i, left) * step;
         }
-        for (uint32_t o = 0; o < out_channels; o++) {
-            const int8_t *weight = p->weight + rnnp_weight_index(in_channels, o, 0);
-            int32_t acc = p->requantize.bias[o] + dot8(weight, pixel, in_channels);
-            if (p->residual != NULL) {
-                acc += p->residual[o] * skip[x * out_channels + o];
-            }
-            out[p->out_pitch != 0 ? o * p->out_pitch + x : x * out_channels + o] = requantize(&p->requantize, o, acc);
+        if (pitch != 0) {
+            widen_planar(in, pitch, p->stride, channels, left, p->tile);
+        } else {
+            widen(pixel, channels, p->tile);
         }
+        all_outputs(&dense, p->weight, &p->requantize, p->out_channels, p->residual, skip, at, channel, out);
+        if (p->residual != NULL) {
+            skip += RNNP_TILE * step;
+        }
+        out += RNNP_TILE * step;
     }
 }
 
+// ------------------------------------------------------------------------------------------------ depthwise layers
+
+// A row of the window, at four columns next to each other.
+static inline void four_columns(const int8_t *in, const int8_t *weight, int32_t *acc) {
+    int32_t u = weight[0], v = weight[1], w = weight[2];
+    int32_t x0 = in[0], x1 = in[1], x2 = in[2], x3 = in[3], x4 = in[4], x5 = in[5];
+    acc[0] += x0 * u;
+    acc[0] += x1 * v;
+    acc[0] += x2 * w;
+    acc[1] += x1 * u;
+    acc[1] += x2 * v;
+    acc[1] += x3 * w;
+    acc[2] += x2 * u;
+    acc[2] += x3 * v;
+    acc[2] += x4 * w;
+    acc[3] += x3 * u;
+    acc[3] += x4 * v;
+    acc[3] += x5 * w;
+}
+
+// The same at two columns that are two apart.
+static inline void two_columns(const int8_t *in, const int8_t *weight, int32_t *acc) {
+    int32_t u = weight[0], v = weight[1], w = weight[2], x2 = in[2];
+    acc[0] += in[0] * u;
+    acc[0] += in[1] * v;
+    acc[0] += x2 * w;
+    acc[1] += x2 * u;
+    acc[1] += in[3] * v;
+    acc[1] += in[4] * w;
+}
+
+// More columns than asked for may be done: there is room behind a row.
 void rnnp_kernel_depthwise_c(const rnnp_depthwise_t *d, int8_t *const *rows, uint32_t out_width) {
-    for (uint32_t c = 0; c < d->channels; c++) {
-        const int8_t *weight = d->weight + 12 * c;
-        for (uint32_t x = 0; x < out_width; x++) {
-            uint32_t at = c * d->pitch + x * d->stride;
-            int32_t acc = d->requantize.bias[c];
-            for (uint32_t ky = 0; ky < 3; ky++) {
-                const int8_t *in = rows[ky] + at, *w = weight + 4 * ky;
-                acc += in[0] * w[0] + in[1] * w[1] + in[2] * w[2];
+    const output_t output = get_output(&d->requantize);
+    const int8_t *weight = d->weight, *row1 = rows[1], *row2 = rows[2];
+    const int32_t *bias = d->requantize.bias, *multiplier = d->requantize.multiplier;
+    int8_t *row0 = rows[0];
+    uint32_t pitch = d->pitch, columns = out_width * d->stride;
+    bool every_second = d->stride == 2;
+    for (const int8_t *last = weight + d->channels * RNNP_DEPTHWISE_RECORD; weight < last;) {
+        int32_t b = *bias++, m = *multiplier++;
+        for (uint32_t x = 0; x < columns; x += 4) {
+            int8_t *to = row0 + x;
+            int32_t acc[4] = { b, b, b, b };
+            if (every_second) {
+                two_columns(to, weight, acc);
+                two_columns(row1 + x, weight + 4, acc);
+                two_columns(row2 + x, weight + 8, acc);
+                to[0] = requantize(&output, acc[0], m);
+                to[2] = requantize(&output, acc[1], m);
+            } else {
+                four_columns(to, weight, acc);
+                four_columns(row1 + x, weight + 4, acc);
+                four_columns(row2 + x, weight + 8, acc);
+                to[0] = requantize(&output, acc[0], m);
+                to[1] = requantize(&output, acc[1], m);
+                to[2] = requantize(&output, acc[2], m);
+                to[3] = requantize(&output, acc[3], m);
             }
-            rows[0][at] = requantize(&d->requantize, c, acc);
         }
+        row0 += pitch;
+        row1 += pitch;
+        row2 += pitch;
+        weight += RNNP_DEPTHWISE_RECORD;
+    }
+}
+
+void rnnp_kernel_filter_c(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out) {
+    const output_t output = get_output(&filter->requantize);
+    const int32_t *bias = filter->requantize.bias, *multiplier = filter->requantize.multiplier;
+    const int8_t *weights = filter->weight;
+    const uint32_t *end = taps + filter->taps;
+    uint32_t channels = filter->channels, left = channels;
+    for (; left >= 4; left -= 4, in += 4, weights += 4, bias += 4, multiplier += 4, out += 4) {
+        int32_t acc0 = bias[0], acc1 = bias[1], acc2 = bias[2], acc3 = bias[3];
+        const int8_t *weight = weights;
+        for (const uint32_t *tap = taps; tap < end; tap++, weight += channels) {
+            const int8_t *x = in + *tap;
+            acc0 += weight[0] * x[0];
+            acc1 += weight[1] * x[1];
+            acc2 += weight[2] * x[2];
+            acc3 += weight[3] * x[3];
+        }
+        out[0] = requantize(&output, acc0, multiplier[0]);
+        out[1] = requantize(&output, acc1, multiplier[1]);
+        out[2] = requantize(&output, acc2, multiplier[2]);
+        out[3] = requantize(&output, acc3, multiplier[3]);
+    }
+    for (; left > 0; left--, in++, weights++) {
+        int32_t acc = *bias++;
+        const int8_t *weight = weights;
+        for (const uint32_t *tap = taps; tap < end; tap++, weight += channels) {
+            acc += *weight * in[*tap];
+        }
+        *out++ = requantize(&output, acc, *multiplier++);
     }
 }
 
 #endif
-
-static int32_t dot16(const int16_t *a, const int16_t *b, uint32_t count) {
-    int32_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        sum += a[i] * b[i];
-    }
-    return sum;
-}
-
-// Where element i of lane l is in a tile or in a map of products.
-static uint32_t at(uint32_t i, uint32_t pitch, uint32_t lane) {
-    return (i / 2 * pitch + lane) * 2 + i % 2;
-}
-
-#if !RNNP_ARMV7EM
-void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
-    (void)cell; // the blob is fine
-}
-#endif
-
-void rnnp_kernel_cell_store_c(const int16_t *tile, uint32_t elements, uint32_t count, int8_t *out, uint32_t step) {
-    for (uint32_t lane = 0; lane < count; lane++, out += step) {
-        for (uint32_t i = 0; i < elements; i++) {
-            out[i] = rnnp_sat8((tile[at(i, RNNP_LANES, lane)] + 128) >> 8);
-        }
-    }
-}
-
-void rnnp_kernel_cell_input_c(
-    const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
-    for (uint32_t i = 0; i < cell->hidden; i++) {
-        const int16_t *w = cell->w + i * cell->inputs;
-        for (uint32_t lane = 0; lane < count; lane++) {
-            int32_t sum = 0;
-            for (uint32_t k = 0; k < cell->inputs; k++) {
-                sum += w[k] * tile[at(k, RNNP_LANES, lane)];
-            }
-            wx[at(i, pitch, lane)] = rnnp_sat16(sum >> cell->shift_w);
-        }
-    }
-}
-
-void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count,
-    int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t pitch) {
-    for (uint32_t lane = 0; lane < count; lane++, x += step) {
-        for (uint32_t i = 0; i < cell->hidden; i++) {
-            const int16_t *w = cell->w + i * cell->inputs;
-            int32_t sum = 0;
-            for (uint32_t k = 0; k < cell->inputs; k++) {
-                sum += w[k] * (x[k] - zero_point);
-            }
-            wx[at(i, pitch, lane)] = rnnp_sat16((sum * (1 << shift)) >> cell->shift_w);
-        }
-    }
-}
-
-// The element-wise half of a step: the new state from the old one and the pre-activation p.
-static int16_t update(const rnnp_cell_t *cell, uint32_t i, int32_t p, int32_t h) {
-    int32_t z, g; // Q13
-    if (cell->smooth) {
-        z = rnnp_sigmoid15(rnnp_sat16(p + cell->bz[i])) >> 2;
-        g = rnnp_tanh15(rnnp_sat16(p + cell->bh[i])) >> 2;
-    } else {
-        z = (int32_t)RNNP_UNSIGNED((p + cell->bz[i]) >> 1, 13);
-        g = RNNP_SIGNED(p + cell->bh[i], 14);
-    }
-    int32_t keep = (8191 - z) * 4; // 1 - z in Q15
-    int32_t weight = rnnp_satu15(((keep * cell->zeta) >> 15) + cell->nu);
-    return rnnp_sat16((z * h + weight * g) >> 13);
-}
-
-void rnnp_kernel_cell_sweep_c(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
-    uint32_t count, int16_t *h, bool tiles, bool resume) {
-    uint32_t hidden = cell->hidden, values = RNNP_TILE_VALUES(hidden);
-    if (!resume) {
-        memset(h, 0, values * (tiles ? steps : 1) * sizeof(*h));
-    }
-    for (uint32_t t = 0; t < steps; t++, h += tiles ? values : 0) {
-        uint32_t known = resume || (t > 0 && !tiles) ? hidden : 0; // U times the initial state, 0, is left out
-        for (uint32_t lane = 0; lane < count; lane++) {
-            int16_t old[RNNP_MAX_HIDDEN];
-            for (uint32_t i = 0; i < hidden; i++) {
-                old[i] = h[at(i, RNNP_LANES, lane)];
-            }
-            for (uint32_t i = 0; i < hidden; i++) {
-                int32_t uh = rnnp_sat16(dot16(cell->u + i * hidden, old, known) >> cell->shift_u);
-                h[at(i, RNNP_LANES, lane)] = update(cell, i, rnnp_sat16(wx[t][at(i, pitch, lane)] + uh), old[i]);
-            }
-        }
-    }
-}
