@@ -40,7 +40,7 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${RNNPOOL_EMBED} 
 
 # The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
 file(GLOB RNNPOOL_KERNELS CONFIGURE_DEPENDS
-     ${RNNPOOL_DIR}/engine/kernels/*.c ${RNNPOOL_DIR}/engine/arch/*.c ${RNNPOOL_DIR}/engine/frame/*.c)
+     ${RNNPOOL_DIR}/engine/kernels/portable*.c ${RNNPOOL_DIR}/engine/arch/*.c ${RNNPOOL_DIR}/engine/frame/*.c)
 set(RNNPOOL_FLAGS ${RNNPOOL_WITHOUT})
 list(TRANSFORM RNNPOOL_FLAGS REPLACE "(.+)" "-DRNNP_WITH_\\1=0")
 set_source_files_properties(${RNNPOOL_ENGINE} PROPERTIES COMPILE_OPTIONS "-Os;${RNNPOOL_FLAGS}")

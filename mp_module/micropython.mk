@@ -30,7 +30,7 @@ CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 $(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -Os $(RNNPOOL_WITHOUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
 $(RNNPOOL_OBJ)/engine/arch/%.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/engine/frame/%.o: CFLAGS += -O2
-$(RNNPOOL_OBJ)/engine/kernels/%.o: CFLAGS += -O2
+$(RNNPOOL_OBJ)/engine/kernels/portable%.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
 
 # Run every time, since the list of models may have changed; the file stays as it is if they have not.

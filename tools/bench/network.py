@@ -109,7 +109,7 @@ def build_program(
     sources = engine_sources()
     if baseline:
         sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
-    kernels = [s for s in sources if s.parent.name in ("arch", "frame", "kernels")]
+    kernels = [s for s in sources if s.name.startswith("portable") or s.parent.name in ("arch", "frame")]
     objects = compile_objects(build, kernels, [SPEED, *flags], target)
     objects += compile_objects(build, [s for s in sources if s not in kernels], [SIZE, *flags], target)
     code = section_sizes(objects, [".text", ".rodata", ".srodata"])

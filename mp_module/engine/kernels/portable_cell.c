@@ -123,17 +123,18 @@ static void many_inputs(
 void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count,
     int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t pitch) {
     int32_t wide[MAX_WIDE * RNNP_LANES];
-    uint32_t inputs = cell->inputs;
     for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
-        if (inputs > MAX_WIDE && lane < count) {
+        if (cell->inputs > MAX_WIDE) {
             many_inputs(cell, x, zero_point, shift, wx + 2 * lane, pitch);
-        }
-        for (uint32_t k = 0; k < inputs && inputs <= MAX_WIDE; k++) {
-            wide[k * RNNP_LANES + lane] = x[k] - zero_point;
+        } else {
+            const int8_t *value = x;
+            for (int32_t *to = wide + lane; value < x + cell->inputs; to += RNNP_LANES) {
+                *to = *value++ - zero_point;
+            }
         }
         x += lane + 1 < count ? step : 0; // behind the last lane the last one again
     }
-    if (inputs <= MAX_WIDE) {
+    if (cell->inputs <= MAX_WIDE) {
         put_products(cell, wide, shift, wx, pitch);
     }
 }
