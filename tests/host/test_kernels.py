@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 CASES = 150
 
 
-def build(folder: Path, seed: int, optimize: str = "-O2") -> Path:
+def build(folder: Path, seed: int, optimize: str = "-O2", target: bench_compile.Target = bench_compile.M4) -> Path:
     engine, firmware = bench_compile.ENGINE, bench_compile.FIRMWARE
     sources = [
         HERE / "kernels_check.c",
@@ -32,12 +32,20 @@ def build(folder: Path, seed: int, optimize: str = "-O2") -> Path:
     sources += sorted((engine / "arch").glob("*.c"))
     flags = [optimize, *bench_compile.WARNINGS, f"-I{bench_compile.ROOT / 'mp_module'}", f"-I{firmware}"]
     flags += [f"-DSEED={seed}u", f"-DCASES={CASES}", "-DRNNP_TWINS"]
-    return bench_compile.link(folder, "kernels", bench_compile.compile_objects(folder, sources, flags))
+    return bench_compile.link(folder, "kernels", bench_compile.compile_objects(folder, sources, flags, target), target)
 
 
-@pytest.mark.parametrize(("seed", "optimize"), [(1, "-O2"), (3, "-Os"), (4, "-O0")])
-def test_kernels_equal_plain_c(tmp_path: Path, seed: int, optimize: str) -> None:
-    machine = Machine(Program(build(tmp_path, seed, optimize)), tmp_path)
+@pytest.mark.parametrize(
+    ("seed", "optimize", "target"),
+    [
+        (1, "-O2", bench_compile.M4),
+        (3, "-Os", bench_compile.M4),
+        (4, "-O0", bench_compile.M4),
+        (5, "-O2", bench_compile.M4_NO_FPU),
+    ],
+)
+def test_kernels_equal_plain_c(tmp_path: Path, seed: int, optimize: str, target: bench_compile.Target) -> None:
+    machine = Machine(Program(build(tmp_path, seed, optimize, target)), tmp_path)
     try:
         machine.run()
     except BenchError as error:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rnnpool_training.files import write_text
 
 from . import cores, frames, network, report
-from .compile import ROOT
+from .compile import M4_NO_FPU, ROOT
 from .inputs import find_models, load_image
 from .machine import BenchError
 
@@ -28,11 +28,15 @@ DOCS = ROOT / "docs" / "benchmarks.md"
 COMMITTED = DOCS.with_suffix(".json")
 
 
-def measure(blob: Path, image: npt.NDArray[np.uint8], build: Path, *, quick: bool) -> report.Measurement:
+def measure(
+    blob: Path, image: npt.NDArray[np.uint8], build: Path, *, quick: bool, no_fpu: bool = False
+) -> report.Measurement:
     """The engine with its fast kernels, with the flash model, and the baseline: all three must find the same."""
     shape = network.read_shape(blob.read_bytes())
     if "unknown" in shape.kinds:
         raise BenchError(f"{blob} has an operator that this benchmark does not know")
+    if no_fpu:
+        return report.Measurement(network.run(blob, image, build / "no-fpu", target=M4_NO_FPU), None, None)
     fast = network.run(blob, image, build / "fast")
     if quick:
         return report.Measurement(fast, None, None)
@@ -52,6 +56,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json")
     parser.add_argument("--picture", type=Path, default=ROOT / "build" / "bench.png")
     parser.add_argument("--quick", action="store_true", help="without flash model and baseline (and no JSON)")
+    parser.add_argument("--no-fpu", action="store_true", help="--quick, built for a Cortex-M4 without FPU")
     parser.add_argument("--functions", type=int, default=0, metavar="N", help="also the N most expensive functions")
     parser.add_argument("--write-docs", action="store_true", help=f"renew {DOCS.relative_to(ROOT)}")
     parser.add_argument("--check", action="store_true", help=f"compare with {COMMITTED.relative_to(ROOT)}")
@@ -61,7 +66,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         for name, blob in find_models(arguments.model).items():
             image, image_name = load_image(arguments.image, network.read_shape(blob.read_bytes()))
-            measured = measure(blob, image, arguments.build / name, quick=arguments.quick)
+            measured = measure(blob, image, arguments.build / name, quick=arguments.quick, no_fpu=arguments.no_fpu)
             measurements[name] = measured
             print(report.text(name, image_name, measured))
             for function, cycles in list(measured.fast.functions.items())[: arguments.functions]:
@@ -70,7 +75,7 @@ def main(words: list[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print(f"({time.monotonic() - begun:.0f} s)")
-    if arguments.quick:
+    if arguments.quick or arguments.no_fpu:
         return 0
     data = report.as_json(measurements)
     for name, blob in find_models(arguments.model).items():

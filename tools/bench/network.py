@@ -153,6 +153,7 @@ def run(
     image: npt.NDArray[np.uint8],
     build: Path,
     *,
+    target: Target = M4,
     arena: int = 96 * 1024,
     baseline: bool = False,
     dsp: bool = True,
@@ -162,6 +163,7 @@ def run(
 ) -> Result:
     """Runs the engine on `image`, (height, width) grey or (height, width, 3) RGB.
 
+    target    M4, or M4_NO_FPU
     format    of rnnp_format_t: the image is (height, width, bytes a pixel)
     height    of the frame, if the image's rows are to be repeated (a large one does not fit the emulated flash)
 
@@ -170,7 +172,9 @@ def run(
     Raises BenchError if anything fails on the emulated board.
     """
     shape = read_shape(blob.read_bytes())
-    elf, code = build_program(blob, image, build, arena=arena, baseline=baseline, dsp=dsp, format=format, height=height)
+    elf, code = build_program(
+        blob, image, build, target=target, arena=arena, baseline=baseline, dsp=dsp, format=format, height=height
+    )
     machine = Machine(Program(elf), build, flash_model=flash_model)
     machine.run()
     said = read_output(machine.output, shape)

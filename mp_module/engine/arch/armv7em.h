@@ -25,6 +25,34 @@
 #define RNNP_SMALL_C
 #endif
 
+// Words beside the core registers, for functions of assembly: word k is in FPU register k or, on a core without FPU, at
+// sp + 4 k, so that sp must stay as it is between rnnp_enter and rnnp_leave.
+//   rnnp_enter n, rnnp_leave n   makes room for n words, rnnp_size bytes of it on the stack, and gives it back
+//   rnnp_take r, first, last     loads words from where r points to, which moves behind them; changes r12
+//   rnnp_get r, k                and rnnp_put k, r: from and to a core register
+//   rnnp_get2 r, q, k, l         and rnnp_put2 k, l, r, q: two at once, where k is even and l = k + 1
+#if defined(__ARM_FP)
+#define RNNP_WORDS                                                                            \
+    ".macro rnnp_enter n\n.if \\n > 16\nvpush {s16-s31}\n.set rnnp_size, 64\n.endif\n.endm\n" \
+    ".macro rnnp_leave n\n.if \\n > 16\nvpop {s16-s31}\n.endif\n.endm\n"                      \
+    ".macro rnnp_take from, first, last\nvldmia \\from!, {s\\first-s\\last}\n.endm\n"         \
+    ".macro rnnp_get to, k\nvmov \\to, s\\k\n.endm\n"                                         \
+    ".macro rnnp_put k, from\nvmov s\\k, \\from\n.endm\n"                                     \
+    ".macro rnnp_get2 to, and, k, l\nvmov \\to, \\and, s\\k, s\\l\n.endm\n"                   \
+    ".macro rnnp_put2 k, l, from, and\nvmov s\\k, s\\l, \\from, \\and\n.endm\n"
+#else
+#define RNNP_WORDS                                                                               \
+    ".macro rnnp_enter n\nsub sp, #4 * \\n\n.set rnnp_size, 4 * \\n\n.endm\n"                    \
+    ".macro rnnp_leave n\nadd sp, #4 * \\n\n.endm\n"                                             \
+    ".macro rnnp_take from, first, last\n.set rnnp_k, 4 * \\first\n.rept \\last - \\first + 1\n" \
+    "ldr r12, [\\from], #4\nstr r12, [sp, #rnnp_k]\n.set rnnp_k, rnnp_k + 4\n.endr\n.endm\n"     \
+    ".macro rnnp_get to, k\nldr \\to, [sp, #4 * \\k]\n.endm\n"                                   \
+    ".macro rnnp_put k, from\nstr \\from, [sp, #4 * \\k]\n.endm\n"                               \
+    ".macro rnnp_get2 to, and, k, l\nldrd \\to, \\and, [sp, #4 * \\k]\n.endm\n"                  \
+    ".macro rnnp_put2 k, l, from, and\nstrd \\from, \\and, [sp, #4 * \\k]\n.endm\n"
+#endif
+#define RNNP_PURGE_WORDS ".irp name, enter, leave, take, get, put, get2, put2\n.purgem rnnp_\\name\n.endr\n"
+
 // Four bytes, or two halfwords, as one word.
 static inline uint32_t rnnp_load(const void *at) {
     uint32_t word;

@@ -1,11 +1,11 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// Matrix times tile on an Armv7E-M with FPU (Cortex-M4F, M7), four lanes side by side, and the recurrent cell that is made
+// Matrix times tile on an Armv7E-M, four lanes side by side, and the recurrent cell that is made
 // of it, for hard non-linearities and 8 or 16 inputs of the matrix (4: armv7em_cell_input.c).
 //
 // A tile of 16 int16 vectors' elements is 32 words, which is just what the FPU has registers for: a copy of the tile lies
 // in s0-s31 (of 8 elements in s0-s15), four lanes of pair k in s(4 k) .. s(4 k + 3), and every other value that has no core
-// register is on the stack. The matrix is read from its packed copy in a row: for each pair of its rows and each four
+// register is on the stack; on a core without FPU, the copy, too. The matrix is read from its packed copy in a row: for each pair of its rows and each four
 // inputs two words of the one row and two of the other; then, for the recurrent matrix, the two rows' bz and bh.
 #include "armv7em.h"
 
@@ -24,33 +24,76 @@ RNNP_SMALL_C
 #define FLAG_SUMS (1u << 28)
 #define FLAG_RESUME (1u) // not one of the condition flags: there are states, or no steps
 
-// Where the frame of rows() has what, from sp on: two words of its own, then s16-s31, the arguments in r0-r3, r4-r11 and
-// lr, and the arguments on the stack.
-#define OFFSETS             \
-    ".set WX, 0\n"          \
-    ".set H, 4\n"           \
-    ".set SAVED, 8\n"       \
-    ".set LIST, 72\n"       \
-    ".set STEPS, 76\n"      \
-    ".set PITCH, 80\n"      \
-    ".set PACKED, 84\n"     \
-    ".set TILE, 124\n"      \
-    ".set FLAGS, 128\n"     \
-    ".set DOUBLINGS, 132\n" \
-    ".set END, 136\n"       \
-    ".set WEIGHTS, 140\n"   \
-    ".set SHIFT, 140\n"     \
-    ".set ADVANCE, 144\n"   \
-    ".set ONES, 148\n"      \
-    ".set ONE, 152\n"       \
-    ".set ZETA, 156\n"      \
-    ".set NU, 160\n"
+// The copy of a tile: with FPU in its registers, of which the upper half is kept on the stack meanwhile; else on the stack.
+//   rnnp_lane_word  to r0
+//   rnnp_save, rnnp_restore, rnnp_copy  with C set for 16 elements; the tile from r12; change r2 - r11, but no flags
+#if defined(__ARM_FP)
+#define COPY                                          \
+    ".set KEPT, 64\n" /* bytes */                     \
+    ".macro rnnp_lane_word k\nvmov r0, s\\k\n.endm\n" \
+    ".macro rnnp_save\n"                              \
+    "add r12, sp, #SAVED\n"                           \
+    "it cs\n"                                         \
+    "vstmiacs r12, {s16-s31}\n"                       \
+    ".endm\n"                                         \
+    ".macro rnnp_restore\n"                           \
+    "add r12, sp, #SAVED\n"                           \
+    "it cs\n"                                         \
+    "vldmiacs r12, {s16-s31}\n"                       \
+    ".endm\n"                                         \
+    ".macro rnnp_copy\n"                              \
+    "vldmia r12!, {s0-s15}\n"                         \
+    "it cs\n"                                         \
+    "vldmiacs r12, {s16-s31}\n"                       \
+    ".endm\n"
+#else
+#define COPY                                                           \
+    ".set KEPT, 128\n"                                                 \
+    ".macro rnnp_lane_word k\nldr r0, [sp, #SAVED + 4 * \\k]\n.endm\n" \
+    ".macro rnnp_save\n.endm\n"                                        \
+    ".macro rnnp_restore\n.endm\n"                                     \
+    ".macro rnnp_copy\n"                                               \
+    "add r2, sp, #SAVED\n"                                             \
+    "ldmia r12!, {r4-r11}\n"                                           \
+    "stmia r2!, {r4-r11}\n"                                            \
+    "ldmia r12!, {r4-r11}\n"                                           \
+    "stmia r2!, {r4-r11}\n"                                            \
+    "itttt cs\n"                                                       \
+    "ldmiacs r12!, {r4-r11}\n"                                         \
+    "stmiacs r2!, {r4-r11}\n"                                          \
+    "ldmiacs r12!, {r4-r11}\n"                                         \
+    "stmiacs r2!, {r4-r11}\n"                                          \
+    ".endm\n"
+#endif
+#define PURGE_COPY ".irp name, lane_word, save, restore, copy\n.purgem rnnp_\\name\n.endr\n"
+
+// Where the frame of rows() has what, from sp on: two words of its own, then KEPT bytes for the copy, the arguments in
+// r0-r3, r4-r11 and lr, and the arguments on the stack.
+#define OFFSETS                        \
+    COPY ".set WX, 0\n"                \
+         ".set H, 4\n"                 \
+         ".set SAVED, 8\n"             \
+         ".set LIST, 8 + KEPT\n"       \
+         ".set STEPS, LIST + 4\n"      \
+         ".set PITCH, LIST + 8\n"      \
+         ".set PACKED, LIST + 12\n"    \
+         ".set TILE, LIST + 52\n"      \
+         ".set FLAGS, LIST + 56\n"     \
+         ".set DOUBLINGS, LIST + 60\n" \
+         ".set END, LIST + 64\n"       \
+         ".set WEIGHTS, LIST + 68\n"   \
+         ".set SHIFT, LIST + 68\n"     \
+         ".set ADVANCE, LIST + 72\n"   \
+         ".set ONES, LIST + 76\n"      \
+         ".set ONE, LIST + 80\n"       \
+         ".set ZETA, LIST + 84\n"      \
+         ".set NU, LIST + 88\n"
 
 // Adds the products of two rows' next four weights (r1) and pairs 2 q and 2 q + 1 of the tile to the sums: r4-r7 four lanes
 // of the first row, r8-r11 of the second. 29 cycles for 32 multiply-adds.
 #define FOUR_INPUTS                                             \
     ".macro rnnp_lane s, weight0, weight1, sum0, sum1, first\n" \
-    "vmov r0, s\\s\n"                                           \
+    "rnnp_lane_word \\s\n"                                      \
     ".if \\first\n"                                             \
     "smuad r\\sum0, r0, \\weight0\n"                            \
     "smuad r\\sum1, r0, \\weight1\n"                            \
@@ -144,7 +187,7 @@ __attribute__((naked, noinline, used)) static void first_step(void) {
                                     "8:\n"
                                     "ldr r0, [sp, #FLAGS]\n"
                                     "msr apsr_nzcvq, r0\n"
-                                    "b.w rnnp_stepped\n" PURGE_UPDATE);
+                                    "b.w rnnp_stepped\n" PURGE_UPDATE PURGE_COPY);
 }
 
 // The update for any zeta and nu, if they are not 1 and 0.
@@ -180,7 +223,7 @@ __attribute__((naked, noinline, used)) static void weighted(void) {
                              "rnnp_weighted r7, r11, 3\n"
                              "ldr r8, [sp, #END]\n"
                              ".purgem rnnp_weighted\n"
-                             "b.w rnnp_updated\n");
+                             "b.w rnnp_updated\n" PURGE_COPY);
 }
 
 // Steps of the cell, or products of one tile. The arguments' places are part of the frame that it works on.
@@ -206,12 +249,10 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
     UNUSED uint32_t ones, UNUSED uint32_t one, UNUSED uint32_t zeta, UNUSED uint32_t nu) {
     __asm__ volatile(
         OFFSETS FOUR_INPUTS UPDATE "push {r0-r11, lr}\n"
-                                   "sub sp, #72\n"
+                                   "sub sp, #8 + KEPT\n"
                                    "ldr r0, [sp, #FLAGS]\n"
-                                   "add r12, sp, #SAVED\n"
                                    "msr apsr_nzcvq, r0\n"
-                                   "it cs\n"
-                                   "vstmiacs r12, {s16-s31}\n"
+                                   "rnnp_save\n"
                                    "ubfx r0, r0, #0, #1\n"
                                    "cbnz r0, 16f\n"
                                    "b.w first_step\n"
@@ -224,9 +265,7 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
                                    "str r12, [sp, #H]\n"
                                    "str r2, [sp, #LIST]\n"
                                    "str r3, [sp, #WX]\n"
-                                   "vldmia r12!, {s0-s15}\n"
-                                   "it cs\n"
-                                   "vldmiacs r12, {s16-s31}\n"
+                                   "rnnp_copy\n"
                                    // A pair of rows.
                                    "2:\n"
                                    "rnnp_four 1, 0, 1, 2, 3, 4, 5, 6, 7\n"
@@ -293,10 +332,8 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
                                    "cbz r0, 11f\n"
                                    "b 16b\n"
                                    "11:\n"
-                                   "add r12, sp, #SAVED\n"
-                                   "it cs\n"
-                                   "vldmiacs r12, {s16-s31}\n"
-                                   "add sp, #88\n"
+                                   "rnnp_restore\n"
+                                   "add sp, #24 + KEPT\n"
                                    "pop {r4-r11, pc}\n"
                                    // Sums that must be doubled once or more, or not at all: then products are wanted.
                                    "8:\n"
@@ -331,7 +368,7 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
                                    "cbnz r0, 12f\n"
                                    "b 4b\n"
                                    "12:\n"
-                                   "b 9b\n" PURGE_FOUR PURGE_UPDATE);
+                                   "b 9b\n" PURGE_FOUR PURGE_UPDATE PURGE_COPY);
 }
 
 static bool fast_input(const rnnp_cell_t *cell) {

@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The depthwise 3x3 convolution on an Armv7E-M with FPU: a channel's whole row, four columns at a time.
+// The depthwise 3x3 convolution on an Armv7E-M: a channel's whole row, four columns at a time.
 //
 // SXTB16 takes a word of columns c0 .. c3 apart: (c0, c2) and (c1, c3). With the weights (w0, w2) in one word and w1 in
 // another, the output at c0 is (c0, c2) . (w0, w2) + c1 w1 and the one at c1 is (c1, c3) . (w0, w2) + c2 w1. The word two
@@ -25,7 +25,7 @@ typedef struct {
 } depthwise_t;
 
 __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)) const depthwise_t *arguments) {
-    __asm__ volatile(
+    __asm__ volatile(RNNP_WORDS
         // A word of a row, to accumulators a (at its first column) and b (at its second); `half`: where w1 is.
         ".macro rnnp_word word, w02, w1, half, a, from_a, b, from_b, both\n"
         "sxtb16 lr, \\word, ror #8\n"
@@ -52,15 +52,15 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
 
         // Four columns, or the first and the third of them: accumulators r8 - r11.
         ".macro rnnp_columns both\n"
-        "vmov r11, s0\n"
+        "rnnp_get r11, 0\n"
         "ldr r12, [r0, #2]!\n"
         "ldr r10, [r0, #2]!\n"
         "rnnp_word r12, r3, r6, b, r8, r11, r9, r11, \\both\n"
         "rnnp_word r10, r3, r6, b, r10, r11, r11, r11, \\both\n"
         "rnnp_row r1, r4, r6, t, \\both\n"
         "rnnp_row r2, r5, r7, b, \\both\n"
-        "vmov r12, s1\n"
-        "vmov lr, s3\n"
+        "rnnp_get r12, 1\n"
+        "rnnp_get lr, 3\n"
         "rnnp_requantize r8\n"
         "rnnp_requantize r10\n"
         "strb r8, [r0, #-2]\n"
@@ -71,17 +71,18 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
         "strb r9, [r0, #-1]\n"
         "strb r11, [r0, #1]\n"
         ".endif\n"
-        "vmov r12, s2\n"
+        "rnnp_get r12, 2\n"
         "cmp r0, r12\n"
         ".endm\n"
 
         "push {r4-r11, lr}\n"
-        "vldmia r0, {s3-s13}\n"
+        "rnnp_enter 14\n"
+        "rnnp_take r0, 3, 13\n"
         // A channel: rows r0 - r2; weights r3 - r5 (w0, w2) of each row, r6 w1 of rows 0 and 1, r7 of row 2.
         "1:\n"
-        "vmov r12, s7\n"
+        "rnnp_get r12, 7\n"
         "ldmia r12!, {r3-r5}\n"
-        "vmov s7, r12\n"
+        "rnnp_put 7, r12\n"
         "sxtb16 r6, r3, ror #8\n"
         "sxtb16 r8, r4, ror #8\n"
         "sxtb16 r7, r5, ror #8\n"
@@ -89,25 +90,25 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
         "sxtb16 r4, r4\n"
         "sxtb16 r5, r5\n"
         "pkhbt r6, r6, r8, lsl #16\n"
-        "vmov r8, s8\n"
-        "vmov r9, s9\n"
+        "rnnp_get r8, 8\n"
+        "rnnp_get r9, 9\n"
         "ldr r10, [r8], #4\n"
         "ldr r11, [r9], #4\n"
-        "vmov s0, s1, r10, r11\n"
-        "vmov s8, s9, r8, r9\n"
-        "vmov r12, s10\n"
-        "vmov r0, s4\n"
-        "vmov r1, s5\n"
-        "vmov r2, s6\n"
+        "rnnp_put2 0, 1, r10, r11\n"
+        "rnnp_put2 8, 9, r8, r9\n"
+        "rnnp_get r12, 10\n"
+        "rnnp_get r0, 4\n"
+        "rnnp_get r1, 5\n"
+        "rnnp_get r2, 6\n"
         "add r8, r0, r12\n"
         "add r9, r1, r12\n"
         "add r10, r2, r12\n"
-        "vmov s4, s5, r8, r9\n"
-        "vmov s6, r10\n"
-        "vmov r12, s11\n"
+        "rnnp_put2 4, 5, r8, r9\n"
+        "rnnp_put 6, r10\n"
+        "rnnp_get r12, 11\n"
         "add r12, r12, r0\n"
-        "vmov s2, r12\n"
-        "vmov r12, s12\n"
+        "rnnp_put 2, r12\n"
+        "rnnp_get r12, 12\n"
         "cmp r12, #0\n"
         "bne.w 3f\n"
         "2:\n"
@@ -118,16 +119,17 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
         "rnnp_columns 0\n"
         "bne 3b\n"
         "4:\n"
-        "vmov r12, s7\n"
-        "vmov lr, s13\n"
+        "rnnp_get r12, 7\n"
+        "rnnp_get lr, 13\n"
         "cmp r12, lr\n"
         "bne.w 1b\n"
+        "rnnp_leave 14\n"
         "pop {r4-r11, pc}\n"
 
         ".purgem rnnp_word\n"
         ".purgem rnnp_row\n"
         ".purgem rnnp_requantize\n"
-        ".purgem rnnp_columns\n");
+        ".purgem rnnp_columns\n" RNNP_PURGE_WORDS);
 }
 
 void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, int8_t *const *rows, uint32_t out_width) {

@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// Depthwise convolutions of any window on an Armv7E-M with FPU: four channels at a time, as they lie side by side.
+// Depthwise convolutions of any window on an Armv7E-M: four channels at a time, as they lie side by side.
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM

@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// A row of a depthwise 3x3 convolution on an Armv7E-M with FPU, where the channels of a pixel lie side by side: a channel
+// A row of a depthwise 3x3 convolution on an Armv7E-M, where the channels of a pixel lie side by side: a channel
 // after the other, from column to column.
 //
 // A column is three bytes; the two upper ones become a pair for SMLAD. It is the last one of an output, the middle one of the
@@ -33,7 +33,7 @@ typedef struct {
 } sweep_t;
 
 __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const sweep_t *arguments) {
-    __asm__ volatile( // A column: the pair of rows 0 and 1 to r11, row 2 to lr.
+    __asm__ volatile(RNNP_WORDS // A column: the pair of rows 0 and 1 to r11, row 2 to lr.
         ".macro rnnp_column\n"
         "ldrsb r11, [r0]\n"
         "ldrsb r12, [r0, r1]\n"
@@ -42,12 +42,12 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         "pkhbt r11, r11, r12, lsl #16\n"
         ".endm\n"
         ".macro rnnp_padding\n"
-        "vmov r11, s2\n"
+        "rnnp_get r11, 2\n"
         "mov lr, r11\n"
         ".endm\n"
         // The column as the first, the middle and the last one of an output, which is then in r12 ...
         ".macro rnnp_first acc\n"
-        "vmov \\acc, s0\n"
+        "rnnp_get \\acc, 0\n"
         "smlad \\acc, r11, r4, \\acc\n"
         "smlabb \\acc, lr, r7, \\acc\n"
         ".endm\n"
@@ -61,8 +61,8 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         ".endm\n"
         // ... and becomes int8.
         ".macro rnnp_finish\n"
-        "vmov r11, s1\n"
-        "vmov lr, s4\n"
+        "rnnp_get r11, 1\n"
+        "rnnp_get lr, 4\n"
         "smmlar r12, r12, r11, lr\n"
         "ssat r12, #8, r12\n"
         ".endm\n"
@@ -76,22 +76,23 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         ".endm\n"
 
         "push {r4-r11, lr}\n"
+        "rnnp_enter 13\n"
         "ldmia r0!, {r1-r3}\n"
-        "vldmia r0, {s2-s11}\n"
+        "rnnp_take r0, 2, 11\n"
         "1:\n"
-        "vmov r12, s8\n"
+        "rnnp_get r12, 8\n"
         "ldmia r12!, {r4-r8}\n"
-        "vmov s8, r12\n"
-        "vmov r11, r12, s10, s11\n"
+        "rnnp_put 8, r12\n"
+        "rnnp_get2 r11, r12, 10, 11\n"
         "ldr r9, [r11], #4\n"
         "ldr r10, [r12], #4\n"
-        "vmov s10, s11, r11, r12\n"
-        "vmov s0, s1, r9, r10\n"
-        "vmov r0, s5\n"
+        "rnnp_put2 10, 11, r11, r12\n"
+        "rnnp_put2 0, 1, r9, r10\n"
+        "rnnp_get r0, 5\n"
         "add r12, r0, #1\n"
-        "vmov s5, r12\n"
+        "rnnp_put 5, r12\n"
         // The first column.
-        "vmov r9, s3\n"
+        "rnnp_get r9, 3\n"
         "lsls r12, r9, #30\n" // carry: stride 2; negative: padding
         "bmi 2f\n"
         "rnnp_column\n"
@@ -100,17 +101,17 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         "rnnp_padding\n"
         "3:\n"
         "rnnp_first r10\n"
-        "vmov r12, s6\n"
+        "rnnp_get r12, 6\n"
         "bcs.w 6f\n"
 
         // Stride 1: r9 is the output that lacks one column, r10 the one that lacks two.
         "rnnp_column\n"
         "rnnp_middle r9, r10\n"
         "rnnp_first r10\n"
-        "vmov r12, s6\n"
+        "rnnp_get r12, 6\n"
         "add r12, r12, r0\n"
-        "vmov s12, r12\n"
-        "vmov r11, s3\n"
+        "rnnp_put 12, r12\n"
+        "rnnp_get r11, 3\n"
         "lsls r11, r11, #31\n"
         "bmi 5f\n" // an odd number
         "cmp r0, r12\n"
@@ -119,11 +120,11 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         "rnnp_output\n"
         "5:\n"
         "rnnp_output\n"
-        "vmov r11, s12\n"
+        "rnnp_get r11, 12\n"
         "cmp r0, r11\n"
         "bne 4b\n"
         "7:\n"
-        "vmov r11, s7\n"
+        "rnnp_get r11, 7\n"
         "cmp r11, #0\n"
         "beq 8f\n"
         "rnnp_padding\n"
@@ -136,8 +137,8 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         // Stride 2: r10 is the output, r9 where it goes.
         "6:\n"
         "add r12, r12, r0\n"
-        "vmov s12, r12\n"
-        "vmov r9, s5\n"
+        "rnnp_put 12, r12\n"
+        "rnnp_get r9, 5\n"
         "add r9, r9, r3\n"
         "cmp r0, r12\n"
         "beq 7f\n"
@@ -150,11 +151,11 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         "rnnp_finish\n"
         "strb r12, [r9]\n"
         "add r9, r9, r8, asr #16\n"
-        "vmov r11, s12\n"
+        "rnnp_get r11, 12\n"
         "cmp r0, r11\n"
         "bne 4b\n"
         "7:\n"
-        "vmov r11, s7\n"
+        "rnnp_get r11, 7\n"
         "cmp r11, #0\n"
         "beq 8f\n"
         "rnnp_column\n"
@@ -164,14 +165,15 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         "rnnp_finish\n"
         "strb r12, [r9]\n"
         "8:\n"
-        "vmov r12, s8\n"
-        "vmov r11, s9\n"
+        "rnnp_get r12, 8\n"
+        "rnnp_get r11, 9\n"
         "cmp r12, r11\n"
         "bne.w 1b\n"
+        "rnnp_leave 13\n"
         "pop {r4-r11, pc}\n"
         ".irp name, column, padding, first, middle, last, finish, output\n"
         ".purgem rnnp_\\name\n"
-        ".endr\n");
+        ".endr\n" RNNP_PURGE_WORDS);
 }
 
 #define GROUP (8) // channels at a time

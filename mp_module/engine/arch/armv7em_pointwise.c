@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The 1x1 convolution on an Armv7E-M with FPU, tile by tile (armv7em.h).
+// The 1x1 convolution on an Armv7E-M, tile by tile (armv7em.h).
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM

@@ -17,8 +17,8 @@
 #include "../numeric.h"
 #include "../blob/record.h"
 
-#if defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && defined(__ARM_FP) && !defined(RNNP_NO_DSP)
-#define RNNP_ARMV7EM (1) // Cortex-M4F, M7
+#if defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && !defined(RNNP_NO_DSP)
+#define RNNP_ARMV7EM (1) // Cortex-M4, M7, M33, with or without FPU
 #else
 #define RNNP_ARMV7EM (0)
 #endif
