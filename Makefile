@@ -142,6 +142,10 @@ test-micropython: unix unix-asan $(BUILD)/test-inputs/.stamp ## the tests in tes
 unix-asan: mpy ## build build/unix-asan/micropython, with the address and undefined-behaviour sanitizers
 	$(call build_unix,$(BUILD)/unix-asan,$(SANITIZERS))
 
+.PHONY: docs
+docs: web $(VENV)/.stamp ## build build/site/index.html: the documents as a site, links checked, the page of `make web` in it
+	$(DEV_PYTHON) -m tools.docs_site $(BUILD)/site --page $(BUILD)/web/index.html
+
 .PHONY: venv
 venv: $(VENV)/.stamp ## set up build/venv, the Python environment of all this (PyTorch in it)
 
