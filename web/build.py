@@ -26,11 +26,12 @@ WEB = Path(__file__).resolve().parent
 SCRIPTS = ("engine.js", "sources.js", "timing.js", "script.js", "arena.js", "page.js")  # in this order
 
 FLAGS = (
-    *("--target=wasm32", "-std=c99", "-O2", "-ffreestanding", "-nostdlib", "-fvisibility=hidden", "-flto"),
+    *("--target=wasm32", "-std=c99", "-ffreestanding", "-nostdlib", "-fvisibility=hidden", "-flto"),
     *("-Wall", "-Wextra", "-Werror", f"-I{WEB / 'engine'}", f"-I{ENGINE.parent}"),
     *("-Wl,--lto-O3", "-Wl,--no-entry", "-Wl,--export=__heap_base", "-Wl,-z,stack-size=32768", "-Wl,--strip-all"),
 )
-BUILDS = {"plain": (), "simd": ("-msimd128", "-mbulk-memory")}
+# The plain one is for browsers that are rare: small rather than fast.
+BUILDS = {"plain": ("-Os",), "simd": ("-O2", "-msimd128", "-mbulk-memory")}
 
 
 class BuildError(Exception):

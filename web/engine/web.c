@@ -125,10 +125,10 @@ int32_t EXPORT(push)(uint8_t *arena, const uint8_t *pixels, int8_t *seen) {
     return (int32_t)status;
 }
 
-// Rows of the upright picture; 1 if all results are there, segment that runs, segments
+// Rows of the upright picture; 1 if all results are there; segment that runs
 const int32_t *EXPORT(progress)(const uint8_t *arena) {
     const rnnp_state_t *state = (const rnnp_state_t *)arena;
-    const int32_t found[] = { run.height, run.done, state->segment, state->num_segments };
+    const int32_t found[] = { run.height, run.done, state->segment };
     memcpy(numbers, found, sizeof(found));
     return numbers;
 }

@@ -136,7 +136,7 @@ class Engine {
     }
 
     segment() {
-        return this.#numbers(this.wasm.progress(this.arena), 4)[2];
+        return this.#numbers(this.wasm.progress(this.arena), 3)[2];
     }
 
     // Views of memory: valid until the next call.
