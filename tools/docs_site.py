@@ -60,6 +60,16 @@ def without_folder_links(document: Path, text: str, linked: set[Path]) -> str:
     return LINK.sub(one, text)
 
 
+def write_settings(path: Path) -> None:
+    """mkdocs.yml, with documents that its navigation does not have under "More": so that none is lost."""
+    settings = (ROOT / "mkdocs.yml").read_text()
+    more = [document for document in documents() if f"{document.as_posix()}\n" not in settings]
+    if more:
+        print(f"docs: not in mkdocs.yml, so under More: {', '.join(map(str, more))}")
+        settings += "  - More:\n" + "".join(f"      - {document.as_posix()}\n" for document in more)
+    path.write_text(settings)
+
+
 def lay_out(folder: Path, page: Path | None) -> None:
     """Fills the folder that mkdocs reads. page: the page for browsers, if it is built."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -86,12 +96,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--page", type=Path, help="the page of `make web`, to be part of it")
     options = parser.parse_args(arguments)
     try:
-        lay_out(ROOT / "build" / "site-src", options.page)
+        settings = ROOT / "build" / "mkdocs.yml"
+        lay_out(settings.parent / "site-src", options.page)
+        write_settings(settings)
     except (DocsError, OSError) as error:
         print(f"docs: {error}", file=sys.stderr)
         return 1
     # Not --quiet, with which it does not count the warnings that --strict is about.
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(options.out.resolve())]
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "-f",
+        str(settings),
+        "--site-dir",
+        str(options.out.resolve()),
+    ]
     # The theme's notice of what comes after it is not for who reads documents.
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(
