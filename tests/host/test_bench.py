@@ -67,7 +67,18 @@ def test_command(tmp_path: Path) -> None:
     data = json.loads((tmp_path / "b.json").read_text())
     assert set(data) == {"models"}
     model = data["models"]["face"]
-    assert set(model) == {"cycles", "instructions", "gap", "arena", "code", "baseline_cycles", "operators", "frames"}
+    assert set(model) == {
+        "cycles",
+        "instructions",
+        "gap",
+        "arena",
+        "code",
+        "baseline_cycles",
+        "operators",
+        "frames",
+        "opening",
+        "stack",
+    }
     for key in ("cycles", "instructions", "baseline_cycles"):
         total = sum(op[key] for op in model["operators"])
         assert total == model[key] > 0, key

@@ -79,6 +79,7 @@ def main(words: list[str] | None = None) -> int:
         return 0
     data = report.as_json(measurements)
     for name, blob in find_models(arguments.model).items():
+        data["models"][name]["opening"] = network.open_cycles(blob, arguments.build / f"{name}-open")
         data["models"][name]["frames"] = frames.measure(blob, arguments.build / f"{name}-frames")
     committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     if arguments.write_docs:

@@ -94,9 +94,11 @@ def build_program(
     dsp: bool = True,
     format: int = 0,
     height: int = 0,
+    opening: bool = False,
 ) -> tuple[Path, int]:
     """Compiles the engine with a model and an image for a core; arguments as those of run().
 
+    opening  the program opens the model, and that is all
     tick  instructions of a tick of the core's clock, where no cycle model counts them (cores.py)
     Returns the ELF file, and the bytes of code and constant tables of the engine's objects.
     """
@@ -122,6 +124,7 @@ def build_program(
         "BENCH_ROWS": image.shape[0],
         "BENCH_FORMAT": format,
     }
+    definitions |= {"BENCH_OPEN": 1} if opening else {}
     main = [SPEED, *flags, *(f"-D{name}={value}" for name, value in definitions.items())]
     firmware = [FIRMWARE / "run.c", FIRMWARE / "start.c"]
     firmware += [FIRMWARE / "count.c"] if tick else []
@@ -146,6 +149,16 @@ def read_output(output: str, shape: Shape) -> Said:
     if len(lists["macs"]) != len(shape.kinds):
         raise BenchError(f"{len(lists['macs'])} of {len(shape.kinds)} operators reported: {output!r}")
     return Said(dict(values), lists)
+
+
+def open_cycles(blob: Path, build: Path) -> int:
+    """Cycles of opening a model: of all checks of its blob."""
+    shape = read_shape(blob.read_bytes())
+    image = np.zeros((shape.height, shape.width), np.uint8)
+    elf, _ = build_program(blob, image, build, opening=True)
+    machine = Machine(Program(elf), build)
+    machine.run()
+    return machine.counts(1).cycles
 
 
 def run(

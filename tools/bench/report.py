@@ -118,8 +118,8 @@ def grown(data: Json, committed: Json, limit: float = 0.01) -> list[str]:
         if now is None:
             lines.append(f"{name} is not measured any more")
             continue
-        for key in ("cycles", "gap", "arena", "stack", "code"):
-            if now[key] > before.get(key, now[key]) * (1 + limit):
+        for key in ("cycles", "gap", "arena", "stack", "code", "opening"):
+            if now.get(key, 0) > before.get(key, now.get(key, 0)) * (1 + limit):
                 share = now[key] / before[key] - 1
                 lines.append(f"{name}: {key} {now[key]:,}, committed {before[key]:,} (+{share:.1%})")
         for frame, cycles in before.get("frames", {}).items():
@@ -185,6 +185,8 @@ def document(data: Json) -> str:
         lines += [f"| baseline, cycles | {model['baseline_cycles']:,} ({faster:.1f} times as many) |"]
         gap = f"{model['gap']:,} ({1000 * model['gap'] / CLOCK_HZ:.1f} ms)"
         lines += [f"| longest time without handling events (Ctrl-C, scheduled functions), cycles | {gap} |"]
+        if "opening" in model:
+            lines += [f"| opening the model (checks of the blob), cycles | {model['opening']:,} |"]
         lines += [f"| arena, bytes | {model['arena']:,} |"]
         lines += [f"| C stack, deepest, bytes | {model['stack']:,} |"]
         lines += [f"| engine's code and tables, bytes | {model['code']:,} |"]

@@ -4,6 +4,8 @@
 // its name.
 #include "operator.h"
 
+#include <string.h>
+
 #include "../numeric.h"
 
 #ifndef RNNP_WITH_CONV
@@ -121,45 +123,81 @@ typedef struct {
     uint32_t inputs, outputs;
 } weights_t;
 
-// Sum of the magnitudes of an output's weights; false if the gaps behind them are not 0.
-static bool sum_weights(const rnnp_check_t *c, const char *what, const weights_t *w, uint32_t o, uint64_t *sum) {
-    uint32_t count = w->depthwise ? RNNP_DEPTHWISE_RECORD : rnnp_align(w->inputs, RNNP_WEIGHT_BLOCK);
-    *sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bool gap = w->depthwise ? i % 4 == 3 : i >= w->inputs || o >= w->outputs;
-        uint32_t at = w->depthwise ? o * RNNP_DEPTHWISE_RECORD + i : rnnp_weight_index(w->inputs, o, i);
-        if (gap && w->weight[at] != 0) {
-            return rnnp_bad(c, what, 0, (uint32_t)w->weight[at]);
+// Where weight i of an output is.
+static uint32_t weight_at(const weights_t *w, uint32_t o, uint32_t i) {
+    return w->depthwise ? o * RNNP_DEPTHWISE_RECORD + i / 3 * 4 + i % 3 : rnnp_weight_index(w->inputs, o, i);
+}
+
+// Sum of the magnitudes of an output's weights.
+static uint64_t sum_weights(const weights_t *w, uint32_t o) {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < w->inputs; i++) {
+        sum += rnnp_magnitude(w->weight[weight_at(w, o, i)]);
+    }
+    return sum;
+}
+
+// Bytes of weights that stand for nothing are 0: those of `mask` in each of `words` words, `step` bytes apart.
+static bool check_gap(
+    const rnnp_check_t *c, const char *what, const int8_t *at, uint32_t words, uint32_t step, uint32_t mask) {
+    for (; words > 0; words--, at += step) {
+        uint32_t word;
+        memcpy(&word, at, sizeof(word));
+        word &= mask;
+        if (word != 0) {
+            while ((word & 255) == 0) {
+                word >>= 8;
+            }
+            return rnnp_bad(c, what, 0, word & 255);
         }
-        *sum += rnnp_magnitude(w->weight[at]);
     }
     return true;
 }
 
-// The sums of docs/arithmetic.md, section 2.
+static bool check_gaps(const rnnp_check_t *c, const char *what, const weights_t *w) {
+    if (w->depthwise) {
+        return check_gap(c, what, w->weight, 3 * w->outputs, 4, 0xff000000);
+    }
+    uint32_t inputs = w->inputs, row = rnnp_align(inputs, RNNP_WEIGHT_BLOCK), outputs = w->outputs;
+    for (uint32_t o = 0; o < outputs && inputs < row; o += 2) {
+        const int8_t *gap = w->weight + rnnp_weight_index(inputs, o, rnnp_align(inputs, 2));
+        if (!check_gap(c, what, gap, (row - inputs) / 2, 4, UINT32_MAX) ||
+            (inputs % 2 != 0 && !check_gap(c, what, gap - 4, 1, 4, 0xffff0000))) {
+            return false;
+        }
+    }
+    return outputs % 2 == 0 ||
+        check_gap(c, what, w->weight + rnnp_weight_index(inputs, outputs - 1, 0), row / 2, 4, 0xff00ff00);
+}
+
+// The sums of docs/arithmetic.md, section 2. Weights are added up only where the largest that there could be would not fit.
 static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t *w, const int32_t *bias,
     const int32_t *multiplier, const int32_t *residual, uint32_t shift) {
-    uint64_t sum;
+    uint64_t most = rnnp_multiply(w->inputs, 128 * 128);
+    uint32_t limit = (uint32_t)INT32_MAX >> shift;
+    bool any_fits = most <= limit;
+    uint32_t room = any_fits ? limit - (uint32_t)most : 0; // for what is not of weights
     for (uint32_t o = 0; o < w->outputs; o++) {
+        uint32_t other = rnnp_magnitude(bias[o]);
         if (multiplier[o] < 0) {
             return rnnp_bad(c, "multiplier", INT32_MAX, (uint32_t)multiplier[o]);
         }
-        if (!sum_weights(c, what, w, o, &sum)) {
-            return false;
-        }
-        sum = sum * 128 + rnnp_magnitude(bias[o]);
         if (residual != NULL) {
             if (rnnp_magnitude(residual[o]) > 32767) {
                 return rnnp_bad(c, "residual", 32767, (uint32_t)residual[o]);
             }
-            sum += rnnp_magnitude(residual[o]) * 128;
+            other += rnnp_magnitude(residual[o]) * 128; // below 2^31 + 2^22
         }
-        sum <<= shift;
-        if (sum > INT32_MAX) {
+        if (any_fits && other <= room) {
+            continue;
+        }
+        uint64_t sum = other + sum_weights(w, o) * 128;
+        if (sum > limit) {
+            sum <<= shift;
             return rnnp_bad(c, what, INT32_MAX, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
         }
     }
-    return w->depthwise || w->outputs % 2 == 0 || sum_weights(c, what, w, w->outputs, &sum);
+    return check_gaps(c, what, w);
 }
 
 bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
