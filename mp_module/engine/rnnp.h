@@ -46,7 +46,12 @@ typedef struct {
     uint32_t given;
 } rnnp_error_t;
 
-typedef enum { RNNP_TASK_DETECTION = 1, RNNP_TASK_CLASSIFICATION = 2, RNNP_TASK_LAYER = 3 } rnnp_task_t;
+typedef enum {
+    RNNP_TASK_DETECTION = 1,
+    RNNP_TASK_CLASSIFICATION = 2,
+    RNNP_TASK_LAYER = 3,
+    RNNP_TASK_MAP = 4, // the last operator's output is the result
+} rnnp_task_t;
 
 typedef enum {
     RNNP_CONV = 1,
@@ -89,6 +94,7 @@ typedef struct {
     uint16_t num_labels;
     uint16_t threshold, iou; // defaults, Q15
     uint16_t max_candidates; // detection only, else 0
+    uint32_t result_scale; // of a map: the bits of a float32, for there are no floats here; else 0
     uint16_t ring_rows[RNNP_MAX_OPS + 1]; // of the input and of each operator's output: those that are kept at a time
     uint32_t golden_seed, golden_crc;
     const char *name; // NUL-terminated UTF-8
@@ -106,6 +112,9 @@ typedef struct {
     uint32_t arena; // bytes of its output ring or map, working rings and state
     uint32_t macs; // multiply-adds for one image, shared sweeps counted once; UINT32_MAX if more
 } rnnp_op_info_t;
+// The kind's name as SPEC.md has it.
+const char *rnnp_kind_name(rnnp_kind_t kind);
+
 void rnnp_model_op_info(const rnnp_model_t *model, uint32_t index, rnnp_op_info_t *info);
 
 // What every value of a picture is multiplied by and what is added then; saturated.
@@ -255,6 +264,24 @@ uint16_t rnnp_probability(const rnnp_softmax_t *softmax, const void *arena, uint
 // All of them at once: the same errors.
 //   out  num_labels values
 rnnp_status_t rnnp_probabilities(const rnnp_run_t *run, const void *arena, uint16_t *out, rnnp_error_t *error);
+
+// What the last operator of a classifier or of a map model gave, as it is: int16 logits, real = value * 2^(shift - 12), or an
+// int8 map, real = result_scale * (value - zero_point).
+typedef struct {
+    const uint8_t *values; // in the arena: height rows of width * channels values
+    uint32_t row_bytes; // from one row to the next, at least those of its values
+    uint16_t height, width, channels;
+    uint8_t value_bytes; // 1 or 2
+    int8_t zero_point;
+    uint8_t shift;
+} rnnp_raw_t;
+
+// Of a complete run, for as long as the arena is left alone. RNNP_ERROR_STATE before the last row, RNNP_ERROR_ARGUMENT for a
+// detector, whose heads' values are gone, and for a layer.
+rnnp_status_t rnnp_raw(const rnnp_run_t *run, const void *arena, rnnp_raw_t *raw, rnnp_error_t *error);
+
+// The same without values, before a run.
+rnnp_status_t rnnp_raw_shape(const rnnp_model_t *model, rnnp_raw_t *raw, rnnp_error_t *error);
 
 // CRC of the run's raw results (docs/arithmetic.md, section 5). Only after a complete run, without skip_crc.
 uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena);

@@ -124,6 +124,25 @@ static void check_probabilities(const rnnp_run_t *run, const void *arena, uint32
     free(found);
 }
 
+// All that the raw result says must be there.
+static void check_raw(const rnnp_run_t *run, const void *arena, uint32_t *crc) {
+    rnnp_error_t error;
+    rnnp_raw_t raw, shape;
+    bool has = run->model->task == RNNP_TASK_CLASSIFICATION || run->model->task == RNNP_TASK_MAP;
+    rnnp_status_t wanted = has ? RNNP_OK : RNNP_ERROR_ARGUMENT;
+    check(rnnp_raw(run, arena, &raw, &error) == wanted, "raw result refused");
+    check(rnnp_raw_shape(run->model, &shape, &error) == wanted, "raw shape refused");
+    if (has) {
+        check(raw.height == shape.height && raw.width == shape.width && raw.channels == shape.channels, "raw shape");
+        check(raw.channels == run->model->num_labels, "a label a channel");
+        uint32_t bytes = (uint32_t)raw.width * raw.channels * raw.value_bytes;
+        check(raw.row_bytes >= bytes, "rows overlap");
+        for (uint32_t y = 0; y < raw.height; y++) {
+            *crc = rnnp_crc32(*crc, raw.values + (size_t)y * raw.row_bytes, bytes);
+        }
+    }
+}
+
 // A row of `bytes` pseudo-random bytes, a block of its own.
 static uint8_t *make_row(uint32_t bytes, uint32_t *state) {
     uint8_t *row = malloc(bytes);
@@ -193,7 +212,10 @@ static void check_refusals(const rnnp_model_t *model, const rnnp_frame_t *frame,
     check(rnnp_layer_push(&run, arena, arena, &error) == never, "no layer");
     check(!rnnp_advance(&run, arena), "work before the first row");
     check(rnnp_detections(&run, arena, 0, found, 1, &count, &error) == (detection ? early : never), "early boxes");
-    check(rnnp_probabilities(&run, arena, probabilities, &error) == (detection ? never : early), "early result");
+    rnnp_raw_t raw;
+    bool classifier = model->task == RNNP_TASK_CLASSIFICATION;
+    check(rnnp_probabilities(&run, arena, probabilities, &error) == (classifier ? early : never), "early result");
+    check(rnnp_raw(&run, arena, &raw, &error) == (detection ? never : early), "early raw result");
     run.done = true;
     if (detection) {
         check(rnnp_detections(&run, arena, 32768, found, 1, &count, &error) == never, "bad iou");
@@ -262,6 +284,7 @@ static uint32_t run_image(
     free(pixels);
     check_detections(&run, arena, choice, &crc);
     check_probabilities(&run, arena, &crc);
+    check_raw(&run, arena, &crc);
     free(arena);
     return crc;
 }

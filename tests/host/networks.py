@@ -115,6 +115,18 @@ def others(seed: int) -> Model:
     return net.model(f"others {seed}", max_candidates=32)
 
 
+def heat_map(seed: int) -> Model:
+    """A small map model of GRAY 36x28: four channels at a quarter of its size, behind a cut and a skip."""
+    net = Builder(np.random.default_rng(seed), 28, 36, 1)
+    stem = net.conv(0, 8, 3, 2, relu=True)
+    block = net.block(stem, 12, 24, stride=2)
+    net.ops[block - 1].materialize = True  # type: ignore[misc]
+    deep = net.block(block, 12, 24, residual=True)
+    skip = net.sum([deep, net.conv(block, 12, 1, 1)], Add)
+    net.conv(skip, 4, 1, 1)
+    return net.map(f"heat_map {seed}")
+
+
 def wake_words(seed: int, size: int = 224, channels: int = 3) -> Model:
     """MobileNetV2-RNNPool at 0.35 of its width (Saha et al. 2020, appendix F) with random weights, without cuts."""
     net = Builder(np.random.default_rng(seed), size, size, channels)
@@ -161,6 +173,10 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
     if task == Task.CLASSIFICATION:
         _keep_path(net)
         return net.classifier("random", int(rng.integers(1, 9)), random_end=True)
+    if task == Task.MAP:
+        _keep_path(net)
+        net.ops[-1].materialize = False  # type: ignore[misc]
+        return net.map("random")
     consumed = {tensor for op in net.ops for tensor in op.reads}
     for source in range(1, len(net.ops) + 1):
         if source not in consumed or (source in spine and rng.random() < 0.3):
@@ -207,8 +223,19 @@ class Builder:
         self.dense(last, classes, int(rng.integers(0, 9)) if random_end else 0)
         return self.model(name, Task.CLASSIFICATION, labels=[f"class {i}" for i in range(classes)])
 
+    def map(self, name: str) -> Model:
+        """The finished model: its last operator's map is the result."""
+        channels = self.maps[-1].shape[2]
+        labels = [f"channel {i}" for i in range(channels)]
+        return self.model(name, Task.MAP, labels=labels, result_scale=float(self.rng.uniform(0.001, 0.1)))
+
     def model(
-        self, name: str, task: Task = Task.DETECTION, max_candidates: int = 0, labels: list[str] | None = None
+        self,
+        name: str,
+        task: Task = Task.DETECTION,
+        max_candidates: int = 0,
+        labels: list[str] | None = None,
+        result_scale: float = 0.0,
     ) -> Model:
         """The finished model with its golden value."""
         height, width, channels = self.shape
@@ -221,6 +248,7 @@ class Builder:
             channels=channels,
             ops=self.ops,
             max_candidates=max_candidates,
+            result_scale=result_scale,
             golden_seed=int(self.rng.integers(0, 2**32)),
             input_zero_point=self.zero_point,
         )
@@ -743,7 +771,14 @@ def _interleave_heads(net: Builder) -> None:
     _reorder(net, order)
 
 
-NETWORKS = {"face_m4": face_m4, "tiny": tiny, "segmented": segmented, "classifier": classifier, "others": others}
+NETWORKS = {
+    "face_m4": face_m4,
+    "tiny": tiny,
+    "segmented": segmented,
+    "classifier": classifier,
+    "others": others,
+    "heat_map": heat_map,
+}
 
 
 def main() -> None:

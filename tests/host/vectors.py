@@ -107,7 +107,7 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
     yield _header("crc32", 0, Status.CHECKSUM, sealed=False)
     yield Mutation("a changed weight", total - 20, b"\x55", Status.CHECKSUM, sealed=False)
     for name, values in {
-        "task": (0, 3, 255),
+        "task": (0, 3, 4, 5, 255),
         "channels": (0, 2, 4, 255),
         "height": (0, 2049, 65535),
         "width": (0, 2049, 65535),
@@ -120,7 +120,8 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
         "iou": (32768, 65535),
         "max_candidates": (0, 513),
         "name": (bytes(32), b"x" * 32, b"a\0b", b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80"),
-        "reserved": (b"\1", bytes(43) + b"\1"),
+        "result_scale": (1, 0x3F800000),
+        "reserved": (b"\1", bytes(39) + b"\1"),
     }.items():
         for value in values:
             yield _header(name, value)
@@ -399,6 +400,7 @@ def _built() -> Iterator[Vector]:
     yield changed("graph: two cuts in one segment", HEAD, two_cuts)
     yield changed("graph: detection without a head", HEAD - 1, lambda m: m.ops.__delitem__(HEAD))
     yield from _classifiers()
+    yield from _maps()
     headless = copy.deepcopy(base())
     headless.task, headless.max_candidates = Task.CLASSIFICATION, 0
     yield Vector("graph: classification with a head", pack(headless), Status.FORMAT)
@@ -466,6 +468,25 @@ def _classifiers() -> Iterator[Vector]:
     yield changed("fewer labels than outputs", -1, lambda m: m.labels.pop())
     yield changed("one label too many", -1, lambda m: m.labels.append("x"))
     yield changed("a detector with a dense layer", -1, detects)
+
+
+def _maps() -> Iterator[Vector]:
+    # The rules of a map model's end.
+    def changed(name: str, op: int, change: Callable[[Model], None]) -> Vector:
+        model = networks.heat_map(1)
+        change(model)
+        return Vector(f"map: {name}", pack(model), Status.FORMAT, op)
+
+    last = len(networks.heat_map(1).ops) - 1
+    for scale in (0.0, -1.0, float("inf"), float("nan"), 1e-40):
+        yield changed(f"scale {scale}", -1, lambda m, scale=scale: setattr(m, "result_scale", scale))
+    yield changed("kept whole", last, lambda m: setattr(m.ops[-1], "materialize", True))
+    yield changed("fewer labels than channels", -1, lambda m: m.labels.pop())
+    yield changed("candidates", -1, lambda m: setattr(m, "max_candidates", 1))
+    yield changed("a map that nobody reads", last - 1, lambda m: setattr(m.ops[-1], "input", 3))
+    dense = networks.classifier(1)
+    dense.task, dense.result_scale = Task.MAP, 1.0
+    yield Vector("map: a dense layer at the end", pack(dense), Status.FORMAT)
 
 
 def _limits() -> Iterator[tuple[str, Model, Status, int]]:

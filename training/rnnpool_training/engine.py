@@ -93,6 +93,7 @@ class _Model(ctypes.Structure):
         ("threshold", ctypes.c_uint16),
         ("iou", ctypes.c_uint16),
         ("max_candidates", ctypes.c_uint16),
+        ("result_scale", ctypes.c_uint32),
         ("ring_rows", ctypes.c_uint16 * 65),
         ("golden_seed", ctypes.c_uint32),
         ("golden_crc", ctypes.c_uint32),
@@ -201,6 +202,19 @@ class _Detection(ctypes.Structure):
     )
 
 
+class _Raw(ctypes.Structure):
+    _fields_ = (
+        ("values", ctypes.c_void_p),
+        ("row_bytes", ctypes.c_uint32),
+        ("height", ctypes.c_uint16),
+        ("width", ctypes.c_uint16),
+        ("channels", ctypes.c_uint16),
+        ("value_bytes", ctypes.c_uint8),
+        ("zero_point", ctypes.c_int8),
+        ("shift", ctypes.c_uint8),
+    )
+
+
 # The structures of rnnp.h by name, for the test that compares their sizes with the compiler's.
 STRUCTURES = {
     "rnnp_model_t": _Model,
@@ -211,6 +225,7 @@ STRUCTURES = {
     "rnnp_region_t": _Region,
     "rnnp_run_t": _Run,
     "rnnp_detection_t": _Detection,
+    "rnnp_raw_t": _Raw,
 }
 
 
@@ -276,6 +291,7 @@ def load(path: Path) -> ctypes.CDLL:
             ctypes.c_int,
             [run, pointer, ctypes.c_uint16, ctypes.POINTER(_Detection), u32, ctypes.POINTER(u32), error],
         ),
+        "rnnp_raw": (ctypes.c_int, [run, pointer, ctypes.POINTER(_Raw), error]),
         "rnnp_probabilities": (ctypes.c_int, [run, pointer, pointer, error]),
         "rnnp_result_crc": (u32, [run, pointer]),
         "rnnp_golden_row": (None, [model, u32, ctypes.POINTER(u32), pointer]),
@@ -577,6 +593,16 @@ class Run:
         call = self.engine.library.rnnp_probabilities
         _check(call(self.state, self.arena.ctypes.data, out.ctypes.data, error), error)
         return [int(p) for p in out]
+
+    def raw(self) -> NDArray[Any]:
+        """The result of a complete run as it is, [height, width, channels]: int16 logits, or an int8 map."""
+        raw, error = _Raw(), _Error()
+        call = self.engine.library.rnnp_raw
+        _check(call(self.state, self.arena.ctypes.data, raw, error), error)
+        dtype = np.dtype("<i2" if raw.value_bytes == 2 else "<i1")
+        size = raw.width * raw.channels * raw.value_bytes
+        rows = [ctypes.string_at(raw.values + y * raw.row_bytes, size) for y in range(raw.height)]
+        return np.frombuffer(b"".join(rows), dtype).reshape(raw.height, raw.width, raw.channels)
 
     def crc(self) -> int:
         """CRC of the results (docs/arithmetic.md, section 5)."""

@@ -44,7 +44,7 @@ def spine(model: Model) -> list[int]:
     path = [int(np.argmax(depth[1:])) + 1]
     while path[-1]:
         path.append(max(model.ops[path[-1] - 1].reads, key=lambda tensor: depth[tensor]))
-    return [t - 1 for t in reversed(path[:-1]) if model.ops[t - 1].result is None and _divides(model, t)]
+    return [t - 1 for t in reversed(path[1:-1]) if _divides(model, t)]
 
 
 def _divides(model: Model, cut: int) -> bool:

@@ -99,9 +99,13 @@ static rnnp_status_t check_bytes(const uint8_t *blob, size_t size, rnnp_error_t 
     return RNNP_OK;
 }
 
+// Bits of the normal float32 numbers above 0.
+#define LEAST_SCALE (0x00800000)
+#define MOST_SCALE (0x7f7fffff)
+
 // Ranges as SPEC.md's table says them.
 static const rnnp_field_t header_fields[] = {
-    RNNP_FIELD(rnnp_header_t, task, RNNP_TASK_DETECTION, RNNP_TASK_LAYER),
+    RNNP_FIELD(rnnp_header_t, task, RNNP_TASK_DETECTION, RNNP_TASK_MAP),
     RNNP_FIELD(rnnp_header_t, height, 1, RNNP_MAX_SIDE),
     RNNP_FIELD(rnnp_header_t, width, 1, RNNP_MAX_SIDE),
     RNNP_FIELD(rnnp_header_t, num_labels, 1, RNNP_MAX_LABELS),
@@ -115,11 +119,12 @@ bool rnnp_container_check(const uint8_t *blob, size_t size, rnnp_error_t *error)
     if (check_bytes(blob, size, error) != RNNP_OK) {
         return false;
     }
-    bool detection = h->task == RNNP_TASK_DETECTION, layer = h->task == RNNP_TASK_LAYER;
+    bool detection = h->task == RNNP_TASK_DETECTION, layer = h->task == RNNP_TASK_LAYER, map = h->task == RNNP_TASK_MAP;
     if (!rnnp_check_fields(&c, h, header_fields, RNNP_FIELDS(header_fields)) ||
         !rnnp_check_range(&c, "channels", h->channels, layer ? 0 : 1, 3) ||
         !rnnp_check_range(&c, "num_ops", h->num_ops, 1, layer ? 1 : RNNP_MAX_OPS) ||
         !rnnp_check_range(&c, "max_candidates", h->max_candidates, detection, detection ? RNNP_MAX_CANDIDATES : 0) ||
+        !rnnp_check_range(&c, "result_scale", (int32_t)h->result_scale, map ? LEAST_SCALE : 0, map ? MOST_SCALE : 0) ||
         !rnnp_check_zeros(&c, "reserved", h->reserved, sizeof(h->reserved))) {
         return false;
     }

@@ -41,7 +41,9 @@ typedef struct {
     uint32_t ops_offset, labels_offset, labels_size;
     uint16_t num_labels, threshold, iou, max_candidates;
     uint32_t golden_seed, golden_crc;
-    uint8_t name[RNNP_NAME_SIZE], reserved[44];
+    uint8_t name[RNNP_NAME_SIZE];
+    uint32_t result_scale; // of a map: a float32's bits
+    uint8_t reserved[40];
 } rnnp_header_t;
 
 // What all operators have. `fields` is the operator's own: operators/ has a struct for each.

@@ -126,7 +126,7 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
     for (uint32_t i = 0; i < model->num_ops; i++) {
         uint32_t task = rnnp_operator(rnnp_op(model, i))->task;
         c->op = (int32_t)i;
-        if (task == 0 && (consumed >> i & 1) == 0) {
+        if (task == 0 && (consumed >> i & 1) == 0 && !rnnp_graph_is_map(model, i + 1)) {
             return rnnp_bad(c, "consumers", 1, 0);
         }
     }
@@ -138,13 +138,17 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
         }
         results += task != 0;
     }
+    if (model->task == RNNP_TASK_MAP && rnnp_graph_materialized(model, model->num_ops)) {
+        c->op = model->num_ops - 1;
+        return rnnp_bad(c, "flags", 0, RNNP_FLAG_MATERIALIZE);
+    }
     // There is one, as the last operator has no consumer.
     uint32_t anchors = rnnp_head_anchors(model, model->num_ops);
     if (anchors > RNNP_MAX_MODEL_ANCHORS) {
         return rnnp_bad(c, "anchors", RNNP_MAX_MODEL_ANCHORS, anchors);
     }
     return model->task == RNNP_TASK_DETECTION ||
-        (rnnp_check_equal(c, "results", (int32_t)results, 1) &&
+        ((model->task == RNNP_TASK_MAP || rnnp_check_equal(c, "results", (int32_t)results, 1)) &&
             rnnp_check_equal(c, "num_labels", model->num_labels, rnnp_op(model, model->num_ops - 1u)->out_channels));
 }
 
@@ -247,6 +251,7 @@ void rnnp_graph_rings(const rnnp_model_t *model, uint16_t *rows) {
     for (uint32_t t = 1; t <= model->num_ops; t++) {
         const rnnp_op_t *op = rnnp_op(model, t - 1);
         bool given_away = model->task == RNNP_TASK_DETECTION && rnnp_operator(op)->task == RNNP_TASK_DETECTION;
-        rows[t] = rnnp_graph_materialized(model, t) ? op->out_height : given_away ? 0 : rows[t];
+        bool whole = rnnp_graph_materialized(model, t) || rnnp_graph_is_map(model, t);
+        rows[t] = whole ? op->out_height : given_away ? 0 : rows[t];
     }
 }

@@ -22,6 +22,11 @@ static inline bool rnnp_graph_materialized(const rnnp_model_t *model, uint32_t t
     return tensor > 0 && (rnnp_op(model, tensor - 1)->flags & RNNP_FLAG_MATERIALIZE) != 0;
 }
 
+// True for the result of a map model, which is kept whole, too.
+static inline bool rnnp_graph_is_map(const rnnp_model_t *model, uint32_t tensor) {
+    return model->task == RNNP_TASK_MAP && tensor == model->num_ops;
+}
+
 // Rows of a tensor, all of them.
 static inline uint32_t rnnp_graph_height(const rnnp_model_t *model, uint32_t tensor) {
     return tensor == 0 ? model->height : rnnp_op(model, tensor - 1)->out_height;

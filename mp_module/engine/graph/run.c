@@ -39,8 +39,9 @@ static void set_timing(const rnnp_op_t *op, rnnp_node_t *node) {
     }
 }
 
-static bool is_result(const rnnp_model_t *model, const rnnp_op_t *op) {
-    return rnnp_operator(op)->task != 0 || model->task == RNNP_TASK_LAYER;
+static bool is_result(const rnnp_model_t *model, uint32_t index) {
+    return rnnp_operator(rnnp_op(model, index))->task != 0 || model->task == RNNP_TASK_LAYER ||
+        rnnp_graph_is_map(model, index + 1);
 }
 
 // The next output row is complete: counts it and shows it to the tap.
@@ -50,7 +51,7 @@ static void row_made(const rnnp_step_t *s) {
     if (run->tap != NULL) {
         run->tap(run->tap_context, s->index, s->node->rows_made, s->out, bytes);
     }
-    if (!run->skip_crc && is_result(run->model, s->op)) {
+    if (!run->skip_crc && is_result(run->model, s->index)) {
         s->node->crc = rnnp_crc32(s->node->crc, s->out, bytes);
     }
     s->node->rows_made++;
@@ -369,7 +370,7 @@ uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena) {
     const rnnp_node_t *nodes = (const void *)((const uint8_t *)arena + sizeof(rnnp_state_t));
     uint32_t crc = 0;
     for (uint32_t i = 0; i < run->model->num_ops; i++) {
-        if (is_result(run->model, rnnp_op(run->model, i))) {
+        if (is_result(run->model, i)) {
             crc = rnnp_crc32(crc, &nodes[i + 1].crc, sizeof(nodes[i + 1].crc));
         }
     }

@@ -79,6 +79,10 @@ const rnnp_operator_t *rnnp_operator(const rnnp_op_t *op) {
     return operators[op->kind - 1];
 }
 
+const char *rnnp_kind_name(rnnp_kind_t kind) {
+    return names[kind - 1];
+}
+
 const rnnp_operator_t *rnnp_operator_find(const rnnp_check_t *check, uint32_t kind) {
     if (kind < 1 || kind > COUNT) {
         rnnp_fail(check->error, RNNP_ERROR_UNSUPPORTED, check->op, "kind", COUNT, kind);

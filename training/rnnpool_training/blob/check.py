@@ -26,7 +26,7 @@ def check_header(header: Record, size: int) -> None:
 
 def check_fields(header: Record) -> None:
     """The header's fields that the checksum covers, but name and labels."""
-    check_range(header, "task", Task.DETECTION, Task.LAYER)
+    check_range(header, "task", Task.DETECTION, Task.MAP)
     layer = header["task"] == Task.LAYER
     if header["channels"] not in ((0, 1, 3) if layer else (1, 3)):
         fail("channels", "0, 1 or 3" if layer else "1 or 3", header["channels"])
@@ -39,6 +39,10 @@ def check_fields(header: Record) -> None:
     check_range(header, "iou", 0, 32767)
     detection = header["task"] == Task.DETECTION
     check_range(header, "max_candidates", 1 if detection else 0, layout.MAX_CANDIDATES if detection else 0)
+    scales = (
+        (0x00800000, 0x7F7FFFFF) if header["task"] == Task.MAP else (0, 0)
+    )  # bits of normal float32 numbers above 0
+    check_range(header, "result_scale", *scales)
     _zero(header, "reserved")
 
 
@@ -108,8 +112,11 @@ def check_graph(header: Record, records: list[Record]) -> None:
     consumed = {tensor for record in records for tensor in reads(record)}
     results = [OPERATORS[Kind(record["kind"])].result for record in records]
     for i, result in enumerate(results):
-        if result is None and i + 1 not in consumed:
+        is_map = header["task"] == Task.MAP and i + 1 == len(records)
+        if result is None and i + 1 not in consumed and not is_map:
             fail("consumers", "at least 1", 0, i)
+        if is_map and whole[-1]:
+            fail("flags", "no MATERIALIZE on the result", record["flags"], i)
     for result in results:
         if result is not None and result != header["task"]:
             fail("result's task", header["task"], int(result))
@@ -117,10 +124,10 @@ def check_graph(header: Record, records: list[Record]) -> None:
     anchors = sum(r["out_height"] * r["out_width"] * r.get("num_anchors", 0) for r in records)
     if anchors > layout.MAX_MODEL_ANCHORS:
         fail("anchors", f"at most {layout.MAX_MODEL_ANCHORS} in all", anchors)
-    if header["task"] == Task.CLASSIFICATION:
-        count = len(results) - results.count(None)
-        if count != 1:
-            fail("results", 1, count)
+    count = len(results) - results.count(None)
+    if header["task"] == Task.CLASSIFICATION and count != 1:
+        fail("results", 1, count)
+    if header["task"] != Task.DETECTION:
         check_range(header, "num_labels", records[-1]["out_channels"], records[-1]["out_channels"])
 
 

@@ -9,6 +9,7 @@ class Task(IntEnum):
     DETECTION = 1
     CLASSIFICATION = 2
     LAYER = 3  # a single operator, for scripts that chain them
+    MAP = 4  # the last operator's int8 map is the result
 
 
 class Kind(IntEnum):

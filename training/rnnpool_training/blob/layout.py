@@ -57,7 +57,8 @@ HEADER = np.dtype(
         ("golden_seed", "<u4"),
         ("golden_crc", "<u4"),
         ("name", "u1", (NAME_SIZE,)),
-        ("reserved", "u1", (44,)),
+        ("result_scale", "<u4"),  # bits of a float32
+        ("reserved", "u1", (40,)),
     ]
 )
 

@@ -71,6 +71,7 @@ class Model:
     threshold: int = 16384  # default score threshold, Q15
     iou: int = 9830  # default limit of the suppression, Q15
     max_candidates: int = 0  # detection: 1..512
+    result_scale: float = 0.0  # of a map, a normal float32 above 0: real = result_scale * (q - out_zero_point)
     golden_seed: int = 1
     golden_crc: int = 0
     map_channels: int = 0  # of the int8 map that a layer reads, 1..2048; else 0
@@ -104,4 +105,4 @@ class Model:
     def results(self) -> list[int]:
         """Indices of the operators whose outputs are the results: the heads, or the last one."""
         results = [i for i, op in enumerate(self.ops) if op.result is not None]
-        return [0] if self.task == Task.LAYER else results
+        return [len(self.ops) - 1] if self.task in (Task.LAYER, Task.MAP) else results

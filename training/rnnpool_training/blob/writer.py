@@ -74,6 +74,7 @@ def pack(model: Model) -> bytes:
         "threshold": model.threshold,
         "iou": model.iou,
         "max_candidates": model.max_candidates,
+        "result_scale": int(np.float32(model.result_scale).view(np.uint32)),
         "golden_seed": model.golden_seed,
         "golden_crc": model.golden_crc,
     }.items():

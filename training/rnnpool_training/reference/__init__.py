@@ -11,7 +11,7 @@ from .frame import measure_light
 from .geometry import View
 from .golden import golden_check, set_golden
 from .light import Light
-from .network import classify, classify_outputs, detect, detect_outputs, run, run_input, run_operator
+from .network import classify, classify_outputs, detect, detect_outputs, raw_outputs, run, run_input, run_operator
 
 __all__ = [
     "Detection",
@@ -24,6 +24,7 @@ __all__ = [
     "detect_outputs",
     "golden_check",
     "measure_light",
+    "raw_outputs",
     "run",
     "run_input",
     "run_operator",

@@ -169,6 +169,14 @@ def classify_outputs(model: Model, outputs: Sequence[Integers]) -> list[int]:
     return [int(p) for p in classification.probabilities(outputs[-1].reshape(-1), model.ops[-1].shift)]
 
 
+def raw_outputs(model: Model, outputs: Sequence[Integers]) -> Integers:
+    """The result as it is, [h, w, channels]: int16 logits, Q12 less the last operator's shift, or an int8 map of
+    model.result_scale. ValueError if it is neither a classifier nor a map model."""
+    if model.task not in (Task.CLASSIFICATION, Task.MAP):
+        raise ValueError(f"{model.name!r} is for {model.task.name.lower()}: it has no raw result")
+    return outputs[-1]
+
+
 def _check_task(model: Model, task: Task) -> None:
     if model.task != task:
         raise ValueError(f"{model.name!r} is for {model.task.name.lower()}, not for {task.name.lower()}")
