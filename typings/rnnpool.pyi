@@ -113,15 +113,23 @@ class Model:
         """
 
     @property
-    def task(self) -> Literal["detection", "classification"]: ...
+    def task(self) -> Literal["detection", "classification", "map"]: ...
     @property
     def name(self) -> str: ...
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names of the classes; for a detector, of what it detects."""
+        """Names of the classes; of a map's channels; for a detector, of what it detects."""
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """(height, width, channels) of the model's own input."""
+    @property
+    def output_shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of what run() gives; a detector has none."""
+    @property
+    def output_scale(self) -> float:
+        """What run() gives is real = output_scale * (value - output_zero_point); a detector has none."""
+    @property
+    def output_zero_point(self) -> int: ...
     @property
     def ram(self) -> int:
         """Bytes of arena that the model needs for the largest frame so far, or announced."""
@@ -240,6 +248,49 @@ class Model:
         Abandons an image that was begun with begin(). Errors as for detect(); ValueError for a model that detects.
         """
 
+    @overload
+    def run(
+        self,
+        frame: Buffer,
+        *,
+        width: int = 0,
+        height: int = 0,
+        format: int | None = None,
+        stride: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+        rotate: Literal[0, 90, 180, 270] = 0,
+        mirror: bool = False,
+        gain: float | Literal["auto"] | None = None,
+        offset: int = 0,
+        out: None = None,
+    ) -> array[int]: ...
+    @overload
+    def run(
+        self,
+        frame: Buffer,
+        *,
+        width: int = 0,
+        height: int = 0,
+        format: int | None = None,
+        stride: int = 0,
+        roi: tuple[int, int, int, int] | None = None,
+        rotate: Literal[0, 90, 180, 270] = 0,
+        mirror: bool = False,
+        gain: float | Literal["auto"] | None = None,
+        offset: int = 0,
+        out: bytearray | memoryview | array[int],
+    ) -> int:
+        """What the last operator gives, as it is: a map, or a classifier's logits.
+
+        frame, width ... offset    as for detect()
+        out             None: returns an array, 'b' of a map (rows of pixels of channels), 'h' of logits.
+                        An array of that kind or a bytearray with room for all values: gets them, and their number
+                        is returned; then nothing is allocated.
+
+        real = output_scale * (value - output_zero_point). Abandons an image that was begun with begin(). Errors as for
+        detect(); ValueError for a model that detects.
+        """
+
     def begin(
         self,
         *,
@@ -276,19 +327,21 @@ class Model:
     @overload
     def result(
         self, *, iou: float | None = None, max_faces: int = 0, out: None = None
-    ) -> list[Box] | tuple[float, ...]: ...
+    ) -> list[Box] | tuple[float, ...] | array[int]: ...
     @overload
     def result(self, *, iou: float | None = None, max_faces: int = 0, out: bytearray | memoryview | array[int]) -> int:
         """What is in the image when all rows are there; also again after detect(), say with another `iou`.
 
-        Arguments and values as for detect(), or for classify(). RuntimeError: no image, or rows are missing.
+        Arguments and values as for detect(), classify(), or for run() of a map
+        model. RuntimeError: no image, or rows are missing.
         """
 
     def layers(self) -> list[tuple[str, tuple[int, int, int], int, int]]:
         """The operators in order: (kind, (height, width, channels) of the output, bytes of arena, multiply-adds).
 
-        Kinds: "conv", "rnnpool", "inverted_residual", "detect_head", "global_average_pool", "dense". The bytes of
-        operators that never work at the same time may overlap, so their sum can exceed `ram`.
+        Kinds: "conv", "rnnpool", "inverted_residual", "detect_head", "global_average_pool", "dense", "depthwise",
+        "pool", "add", "concat", "lookup", "mul", "upsample". The bytes of operators that never work at the same time
+        may overlap, so their sum can exceed `ram`.
         """
 
     def selftest(self) -> bool:

@@ -6,6 +6,7 @@
 //   model.c       the Model type                            arena.c    the memory that a run works in
 //   detect.c      its detect, classify, begin, feed, ...    frame.c    arguments that describe a frame
 //   run.c         one image through a model                 results.c  detections, probabilities as Python objects
+//   raw.c         its run: logits, maps
 //   builtin.c     models by name, detect_faces, ...         errors.c   engine errors as exceptions
 //   layer.c       single operators: Conv2D, RNNPool, ...       memory.c  whose memory it is, overlaps, the C stack
 //   kind.c        files that are neither frame nor model
@@ -257,8 +258,9 @@ void rnnpool_request_from_args(
 // Detections of the finished image as a list, or as records in the request's buffer, then their number.
 mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *request);
 
-// Raises TypeError or ValueError if `out` is not None and no writable buffer for the probabilities; fills `memory`.
-void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnp_model_t *model, mp_obj_t out);
+// Raises ValueError if the model is no classifier, TypeError or ValueError if `out` is not None and no writable buffer for the
+// probabilities; fills `memory`.
+void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnpool_model_obj_t *self, mp_obj_t out);
 
 // Raises ValueError if `out` (not None) shares memory with the model or the frame. To be called once the arena is known.
 void rnnpool_check_out(const rnnpool_model_obj_t *self, const rnnpool_memory_t *out, mp_obj_t pixels);
@@ -271,6 +273,20 @@ mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t
 
 mp_obj_t rnnpool_float_from_q15(uint16_t value);
 
+// ---- raw.c
+
+// As rnnpool_probabilities_out(), for logits or a map.
+void rnnpool_raw_out(rnnpool_memory_t *memory, const rnnpool_model_obj_t *self, mp_obj_t out);
+
+// Logits or map of the finished image as a new array, or in the buffer `out`, then the number of values. Raises RuntimeError if
+// rows are missing.
+mp_obj_t rnnpool_raw(rnnpool_model_obj_t *self, const rnnpool_memory_t *out);
+
+// output_shape, output_zero_point, output_scale; false if the model has none of them.
+bool rnnpool_raw_attr(const rnnpool_model_obj_t *self, qstr attr, mp_obj_t *dest);
+
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_run_obj);
+
 // ---- detect.c
 
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj);
@@ -280,9 +296,12 @@ MP_DECLARE_CONST_FUN_OBJ_2(rnnpool_model_feed_obj);
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_result_obj);
 MP_DECLARE_CONST_FUN_OBJ_1(rnnpool_model_selftest_obj);
 
-// All of classify() but its result: the arguments' `out` is returned, or with NULL not allowed. Returns the model.
-rnnpool_model_obj_t *rnnpool_model_run_classifier(
-    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_memory_t *out);
+// Checks the model's task and the argument `out`, and fills `memory`.
+typedef void (*rnnpool_look_at_out_t)(rnnpool_memory_t *memory, const rnnpool_model_obj_t *self, mp_obj_t out);
+
+// All of classify() and run() but the result: the arguments' `out` is returned, or with NULL not allowed. Returns the model.
+rnnpool_model_obj_t *rnnpool_model_run(
+    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_look_at_out_t look_at_out, rnnpool_memory_t *out);
 
 mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 

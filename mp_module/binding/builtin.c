@@ -101,7 +101,7 @@ static mp_obj_t person_present(size_t n_args, const mp_obj_t *args, mp_map_t *kw
     if (n_args == 1) {
         classify_args[1] = args[0];
     }
-    rnnpool_model_obj_t *model = rnnpool_model_run_classifier(1 + n_args, classify_args, kw_args, NULL);
+    rnnpool_model_obj_t *model = rnnpool_model_run(1 + n_args, classify_args, kw_args, rnnpool_probabilities_out, NULL);
     rnnp_softmax_t softmax;
     rnnpool_softmax(model, &softmax);
     uint32_t last = model->model.num_labels - 1u;

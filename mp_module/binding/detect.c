@@ -18,8 +18,17 @@ static bool is_classifier(const rnnpool_model_obj_t *self) {
     return self->model.task == RNNP_TASK_CLASSIFICATION;
 }
 
+static void check_no_map(const rnnpool_model_obj_t *self) {
+    if (self->model.task == RNNP_TASK_MAP) {
+        mp_raise_ValueError(MP_ERROR_TEXT("this model makes a map: run()"));
+    }
+}
+
 // `wanted`: something was asked of the model that only detectors do.
 static void check_detector(const rnnpool_model_obj_t *self, bool wanted) {
+    if (wanted) {
+        check_no_map(self);
+    }
     if (wanted && is_classifier(self)) {
         mp_raise_ValueError(MP_ERROR_TEXT("this model classifies, it does not detect"));
     }
@@ -73,8 +82,8 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj, 1, rnnpool_model_detect);
 
-rnnpool_model_obj_t *rnnpool_model_run_classifier(
-    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_memory_t *out) {
+rnnpool_model_obj_t *rnnpool_model_run(
+    size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_look_at_out_t look_at_out, rnnpool_memory_t *out) {
     enum { ARG_frame, ARG_of_frame, ARG_out = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS };
     static const mp_arg_t allowed_args[] = {
         { MP_QSTR_frame, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
@@ -86,14 +95,10 @@ rnnpool_model_obj_t *rnnpool_model_run_classifier(
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, allowed, allowed_args, vals);
 
     rnnpool_model_obj_t *self = ready_model(args[0]);
-    if (!is_classifier(self)) {
-        mp_raise_ValueError(MP_ERROR_TEXT("this model detects, it does not classify"));
-    }
+    rnnpool_memory_t unused;
+    look_at_out(out != NULL ? out : &unused, self, out != NULL ? vals[ARG_out].u_obj : mp_const_none);
     rnnp_frame_t frame;
     rnnpool_frame_of_pixels(&frame, &self->model, vals[ARG_frame].u_obj, &vals[ARG_of_frame]);
-    if (out != NULL) {
-        rnnpool_probabilities_out(out, &self->model, vals[ARG_out].u_obj);
-    }
     rnnpool_run_begin(self, &frame, 0);
     if (out != NULL) {
         rnnpool_check_out(self, out, vals[ARG_frame].u_obj);
@@ -105,7 +110,7 @@ rnnpool_model_obj_t *rnnpool_model_run_classifier(
 // classify(frame, *, <frame>, out=None)
 static mp_obj_t model_classify(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     rnnpool_memory_t out;
-    rnnpool_model_obj_t *self = rnnpool_model_run_classifier(n_args, args, kw_args, &out);
+    rnnpool_model_obj_t *self = rnnpool_model_run(n_args, args, kw_args, rnnpool_probabilities_out, &out);
     return rnnpool_probabilities(self, &out);
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj, 1, model_classify);
@@ -176,10 +181,14 @@ static mp_obj_t model_result(size_t n_args, const mp_obj_t *args, mp_map_t *kw_a
     rnnpool_model_obj_t *self = ready_model(args[0]);
     check_detector(self, vals[ARG_iou].u_obj != mp_const_none || vals[ARG_max_faces].u_int != 0);
     rnnpool_run_check(self);
+    rnnpool_memory_t out;
     if (is_classifier(self)) {
-        rnnpool_memory_t out;
-        rnnpool_probabilities_out(&out, &self->model, vals[ARG_out].u_obj);
+        rnnpool_probabilities_out(&out, self, vals[ARG_out].u_obj);
         return rnnpool_probabilities(self, &out);
+    }
+    if (self->model.task == RNNP_TASK_MAP) {
+        rnnpool_raw_out(&out, self, vals[ARG_out].u_obj);
+        return rnnpool_raw(self, &out);
     }
     rnnpool_request_t request;
     rnnpool_request_from_args(

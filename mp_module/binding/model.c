@@ -60,7 +60,10 @@ static bool is_in_place(const rnnpool_model_obj_t *self) {
 }
 
 static qstr task_name(const rnnpool_model_obj_t *self) {
-    return self->model.task == RNNP_TASK_DETECTION ? MP_QSTR_detection : MP_QSTR_classification;
+    rnnp_task_t task = self->model.task;
+    return task == RNNP_TASK_DETECTION ? MP_QSTR_detection
+        : task == RNNP_TASK_MAP        ? MP_QSTR_map
+                                       : MP_QSTR_classification;
 }
 
 static uint64_t total_macs(const rnnpool_model_obj_t *self) {
@@ -100,6 +103,13 @@ void rnnpool_model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
     rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
     if (dest[0] != MP_OBJ_NULL) {
         return; // all are read-only
+    }
+    if (attr == MP_QSTR_output_shape || attr == MP_QSTR_output_scale || attr == MP_QSTR_output_zero_point) {
+        rnnpool_model_refresh(self, true);
+        if (!rnnpool_raw_attr(self, attr, dest)) {
+            dest[1] = MP_OBJ_SENTINEL; // there is none
+        }
+        return;
     }
     switch (attr) {
         case MP_QSTR_task:
@@ -156,21 +166,15 @@ static void model_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind
         (unsigned int)(total_macs(self) / 1000));
 }
 
-static qstr kind_name(rnnp_kind_t kind) {
-    switch (kind) {
-        case RNNP_CONV:
-            return MP_QSTR_conv;
-        case RNNP_RNNPOOL:
-            return MP_QSTR_rnnpool;
-        case RNNP_INVERTED_RESIDUAL:
-            return MP_QSTR_inverted_residual;
-        case RNNP_DETECT_HEAD:
-            return MP_QSTR_detect_head;
-        case RNNP_GLOBAL_AVERAGE_POOL:
-            return MP_QSTR_global_average_pool;
-        default:
-            return MP_QSTR_dense;
+// The kind's name in SPEC.md, in small letters.
+static mp_obj_t new_kind(rnnp_kind_t kind) {
+    const char *name = rnnp_kind_name(kind);
+    char small[24];
+    size_t len = 0;
+    for (; name[len] != '\0' && len < sizeof(small); len++) {
+        small[len] = name[len] == '_' ? '_' : (char)(name[len] | 0x20);
     }
+    return mp_obj_new_str(small, len);
 }
 
 // layers()
@@ -182,7 +186,7 @@ static mp_obj_t model_layers(mp_obj_t self_in) {
         rnnp_op_info_t info;
         rnnp_model_op_info(&self->model, i, &info);
         mp_obj_t items[] = {
-            MP_OBJ_NEW_QSTR(kind_name(info.kind)),
+            new_kind(info.kind),
             rnnpool_new_shape(info.height, info.width, info.channels),
             mp_obj_new_int_from_uint(info.arena),
             mp_obj_new_int_from_uint(info.macs),
@@ -196,6 +200,7 @@ static MP_DEFINE_CONST_FUN_OBJ_1(model_layers_obj, model_layers);
 static const mp_rom_map_elem_t model_locals_dict_table[] = {
     { MP_ROM_QSTR(MP_QSTR_detect), MP_ROM_PTR(&rnnpool_model_detect_obj) },
     { MP_ROM_QSTR(MP_QSTR_classify), MP_ROM_PTR(&rnnpool_model_classify_obj) },
+    { MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&rnnpool_model_run_obj) },
     { MP_ROM_QSTR(MP_QSTR_begin), MP_ROM_PTR(&rnnpool_model_begin_obj) },
     { MP_ROM_QSTR(MP_QSTR_feed), MP_ROM_PTR(&rnnpool_model_feed_obj) },
     { MP_ROM_QSTR(MP_QSTR_result), MP_ROM_PTR(&rnnpool_model_result_obj) },

@@ -119,7 +119,14 @@ static void get_probabilities_buffer(const rnnpool_memory_t *out, const rnnp_mod
     }
 }
 
-void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnp_model_t *model, mp_obj_t out) {
+void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnpool_model_obj_t *self, mp_obj_t out) {
+    const rnnp_model_t *model = &self->model;
+    if (model->task == RNNP_TASK_DETECTION) {
+        mp_raise_ValueError(MP_ERROR_TEXT("this model detects, it does not classify"));
+    }
+    if (model->task == RNNP_TASK_MAP) {
+        mp_raise_ValueError(MP_ERROR_TEXT("this model makes a map: run()"));
+    }
     rnnpool_memory_init(memory, out);
     if (out != mp_const_none) {
         mp_buffer_info_t buffer;
@@ -130,7 +137,7 @@ void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnp_model_t *mod
 void rnnpool_check_out(const rnnpool_model_obj_t *self, const rnnpool_memory_t *out, mp_obj_t pixels) {
     if (out->owner != mp_const_none) {
         mp_buffer_info_t buffer, frame;
-        get_values_buffer(out, &buffer);
+        rnnpool_memory_look_up(out, &buffer, MP_BUFFER_RW);
         rnnpool_frame_buffer(pixels, &frame);
         rnnpool_run_check_apart(self, &buffer, MP_QSTR_out, &frame, MP_QSTR_frame);
     }

@@ -8,11 +8,12 @@ import pytest
 from example_cases import CASES
 from load_tool import ROOT
 from matplotlib import cbook
-from networks import face_m4
+from networks import face_m4, heat_map
 from PIL import Image, ImageOps
 
 from rnnpool_training import blob
-from rnnpool_training.reference import Format, detect
+from rnnpool_training.reference import Format, detect, raw_outputs
+from rnnpool_training.reference import run as run_reference
 
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
 pytestmark = pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTHON}: make unix")
@@ -52,6 +53,40 @@ def test_watch(model: Path, picture: Image.Image, tmp_path: Path) -> None:
     for line, frame in zip(lines, frames, strict=True):
         want = detect(blob.load(model), frame.tobytes(), 200, 160, Format.GRAY8, 16384, max_detections=8)
         assert line == f"{len(want)} {[tuple(d[:5]) for d in want]}"
+
+
+def patches(cells: np.ndarray) -> list[np.ndarray]:
+    """The connected parts of a map of truths, as such maps."""
+    left, found = cells.copy(), []
+    while left.any():
+        part = np.zeros_like(left)
+        part[tuple(np.argwhere(left)[0])] = True
+        for _ in range(cells.size):
+            wide = np.pad(part, 1)
+            part = left & (part | wide[2:, 1:-1] | wide[:-2, 1:-1] | wide[1:-1, 2:] | wide[1:-1, :-2])
+        found.append(part)
+        left &= ~part
+    return found
+
+
+def test_heat_map(picture: Image.Image, tmp_path: Path) -> None:
+    model = heat_map(3)
+    (tmp_path / "map.rnnp").write_bytes(blob.write(model))
+    (tmp_path / "frame.raw").write_bytes(picture.tobytes())
+    outputs = run_reference(model, picture.tobytes(), 200, 160, Format.GRAY8)
+    heat = raw_outputs(model, outputs).astype(int)
+    zero = model.ops[-1].out_zero_point
+    least = int(np.quantile(heat, 0.7))
+    lines = run(
+        "heat_map.py", tmp_path / "map.rnnp", tmp_path / "frame.raw", 200, 160, model.result_scale * (least - zero)
+    )
+    want = []
+    for channel, label in enumerate(model.labels):
+        for part in patches(heat[:, :, channel] >= least):
+            y, x = (np.argwhere(part).mean(0) + 0.5) * 28 / heat.shape[0] * (160 / 28)
+            largest = model.result_scale * (heat[:, :, channel][part].max() - zero)
+            want.append(f"{label} at ({int(x)}, {int(y)}): {part.sum()} cells, up to {largest:.2f}")
+    assert sorted(lines) == sorted(want) and len(want) > 4
 
 
 def test_model_info(model: Path) -> None:

@@ -75,7 +75,7 @@ def test_links_lead_somewhere() -> None:
 
 
 @needs_micropython
-@pytest.mark.parametrize("name", ["detect_image", "stream_rows", "watch", "model_info", "which_format"])
+@pytest.mark.parametrize("name", ["detect_image", "stream_rows", "watch", "model_info", "which_format", "heat_map"])
 def test_examples_say_what_they_want(name: str) -> None:
     done = subprocess.run([str(MICROPYTHON), f"examples/{name}.py"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2

@@ -35,7 +35,7 @@ from PIL import Image, ImageOps
 
 from rnnpool_training.blob import DetectHead, Kind, Model, Task, golden_frame, load, write
 from rnnpool_training.layers import split
-from rnnpool_training.reference import Format, classify, detect, run_input
+from rnnpool_training.reference import Format, classify_outputs, detect, raw_outputs, run, run_input
 from rnnpool_training.reference.detection import decode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +126,10 @@ def frames_of(model: str, portrait: Image.Image) -> Iterator[Frame]:
             yield make_frame(portrait, "portrait", 64, 48, format)
         yield make_frame(portrait, "portrait", 64, 48, Format.RGB565)
         yield make_frame(portrait, "portrait", 19, 33, Format.RGB888)
+    elif model == "heat_map":  # 36x28 gray
+        yield make_frame(portrait, "portrait", 36, 28, Format.GRAY8)
+        yield make_frame(portrait, "portrait", 72, 40, Format.YUYV)
+        yield make_frame(portrait, "portrait", 7, 30, Format.RGB565_BE)
     else:  # 320x240 gray
         yield make_frame(portrait, "portrait", 320, 240, Format.GRAY8)
         yield make_frame(portrait, "portrait", 320, 240, Format.RGB565)
@@ -145,16 +149,21 @@ def limits_of(model: Model) -> Iterator[tuple[int | None, int | None]]:
 
 def make_cases(name: str, model: Model, frame: Frame) -> Iterator[dict[str, Any]]:
     """One case for each pair of limits with the reference's detections, or one with its probabilities."""
-    if model.task == Task.CLASSIFICATION:
-        chances = classify(model, frame.pixels, frame.width, frame.height, frame.format)
-        yield {
+    if model.task != Task.DETECTION:
+        outputs = run(model, frame.pixels, frame.width, frame.height, frame.format)
+        case: dict[str, Any] = {
             "name": f"{name} {frame.name}",
             "frame": frame.name,
             "width": frame.width,
             "height": frame.height,
             "format": int(frame.format),
-            "probabilities": chances,
+            "raw": raw_outputs(model, outputs).ravel().tolist(),
         }
+        if model.task == Task.CLASSIFICATION:
+            case["probabilities"] = classify_outputs(model, outputs)
+        else:
+            case["scale"] = model.result_scale
+        yield case
         return
     for threshold, iou in limits_of(model):
         found = detect(model, frame.pixels, frame.width, frame.height, frame.format, threshold, iou, MAX_RESULTS)
@@ -233,7 +242,10 @@ def main() -> None:
         for frame in frames_of(name, portrait):
             (folder / f"{frame.name}.raw").write_bytes(frame.pixels)
             cases += make_cases(name, model, frame)
-        if not any(case.get("detections") or max(case.get("probabilities", [32767])) < 32000 for case in cases):
+        if not any(
+            case.get("detections") or max(case.get("probabilities", [32767])) < 32000 or "scale" in case
+            for case in cases
+        ):
             raise SystemExit(f"prepare.py: {name} finds nothing in any frame: its cases could not fail")
         (folder / f"{name}.json").write_text(json.dumps(cases))
     write_layers(folder, "classifier", models["classifier"])
