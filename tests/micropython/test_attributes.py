@@ -30,7 +30,8 @@ except AttributeError:
 # Names that exist but are not described, and the other way round. `__class__` and the like are MicroPython's.
 described = inputs.names()
 layer = rnnpool.RNNPool(inputs.read("front_01_rnnpool.rnnp"))
-for what, names in (("rnnpool", dir(rnnpool)), ("Model", dir(model)), ("RNNPool", dir(layer))):
+heat = rnnpool.Model(inputs.read("heat_map.rnnp"))  # has all attributes; a detector has no output_shape
+for what, names in (("rnnpool", dir(rnnpool)), ("Model", dir(heat)), ("RNNPool", dir(layer))):
     names = {name for name in names if not name.startswith("__") or name == "__version__"}
     print(what, sorted(names - set(described[what])), sorted(set(described[what]) - names))
 
