@@ -310,8 +310,8 @@ class Model:
 
         Arguments and errors as for detect(), but there is no frame yet to tell the format by: None is GRAY8 for a model
         with one channel, and a ValueError for one with three. Rows come from the top and are not kept, so roi= and
-        rotate= are refused, and so are several scales; YUV420's Y plane is fed as GRAY8. A threshold is for models that
-        detect only.
+        rotate= are refused, and so are several scales; YUV420's Y plane is fed as GRAY8. A threshold and a scale are
+        for models that detect only.
         """
 
     def feed(self, rows: Buffer) -> int:

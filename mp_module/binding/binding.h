@@ -203,6 +203,9 @@ void rnnpool_frame_of_model(rnnp_frame_t *frame, const rnnp_model_t *model);
 // The bytes of an object that holds pixels; raises TypeError for str and for arrays of wide items.
 void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info);
 
+// Raises TypeError if the pixels are 16-bit words and the frame's format has none: a gray value in each, say, would be two.
+void rnnpool_frame_check_items(const rnnp_frame_t *frame, const mp_buffer_info_t *pixels);
+
 #define RNNPOOL_MAX_SCALES (4)
 
 // A scale or a tuple of them, in 1/256; None: 1. Returns their number.

@@ -127,7 +127,7 @@ static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_ar
     mp_arg_parse_all(n_args - 1, args + 1, kw_args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
 
     rnnpool_model_obj_t *self = ready_model(args[0]);
-    check_detector(self, vals[ARG_threshold].u_obj != mp_const_none);
+    check_detector(self, vals[ARG_threshold].u_obj != mp_const_none || vals[ARG_scale].u_obj != mp_const_none);
     rnnp_frame_t frame;
     rnnpool_frame_from_args(&frame, &self->model, &vals[ARG_of_frame]);
     if (frame.measure) {
@@ -150,6 +150,7 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
     rnnpool_run_check(self);
     mp_buffer_info_t buffer;
     rnnpool_frame_buffer(rows_in, &buffer);
+    rnnpool_frame_check_items(&self->run.frame, &buffer);
     // The gap behind the last row may be there or not.
     size_t row_bytes = rnnp_frame_row_bytes(&self->run.frame), stride = rnnp_frame_stride(&self->run.frame);
     size_t rows = (buffer.len + stride - row_bytes) / stride, bytes = rows * stride;

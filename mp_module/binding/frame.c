@@ -245,6 +245,7 @@ void rnnpool_frame_of_pixels(
         frame->format = format == mp_const_none ? format_of_bytes(frame, &buffer) : format_from_arg(format);
     }
     check_format(frame, model);
+    rnnpool_frame_check_items(frame, &buffer);
     check_bytes(frame, &buffer);
 }
 
@@ -258,6 +259,12 @@ void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info) {
     if (typecode != BYTEARRAY_TYPECODE && typecode != 'B' && typecode != 'b' && typecode != 'H') {
         mp_raise_msg_varg(
             &mp_type_TypeError, MP_ERROR_TEXT("pixels must be bytes or 16-bit words, not items '%c'"), typecode);
+    }
+}
+
+void rnnpool_frame_check_items(const rnnp_frame_t *frame, const mp_buffer_info_t *pixels) {
+    if (pixels->typecode == 'H' && rnnp_frame_row_bytes(frame) != 2u * frame->width) {
+        mp_raise_TypeError(MP_ERROR_TEXT("pixels must be bytes: 16-bit words are for RGB565"));
     }
 }
 

@@ -102,6 +102,14 @@ words = array("H", bytes(768 * 2))
 for frame in (bytearray(pixels), memoryview(pixels), array("B", pixels)):
     print(model.detect(frame) == inputs.expected(case))
 print(model.detect(words, format=rnnpool.RGB565) == model.detect(bytes(768)))
+for kwargs in ({"format": rnnpool.GRAY8}, {}, {"format": rnnpool.RGB888, "height": 16}):
+    attempt(array("H", bytes(768)), **kwargs)
+model.begin()  # a gray value in each word, as numpy-like code has it: 32 of them are no two rows of 32
+try:
+    model.feed(array("H", range(32)))
+except TypeError as error:
+    print(type(error).__name__, error)
+print(model.feed(pixels), model.result() == inputs.expected(case))
 
 # Records instead of a list.
 expected = [n for box in case["detections"] for n in box]
