@@ -2,6 +2,8 @@
 #
 # A face continues the track that it overlaps most (intersection over union) and keeps its number; others get a new one.
 # A track outlives a few frames without its face.
+import sys
+
 import rnnpool
 
 MODEL = "face"  # in the firmware or in ROMFS
@@ -10,8 +12,11 @@ SCORE = 0.5  # from which it is a face
 OVERLAP = 0.2  # least IoU of a face with itself, a frame later; less for slow boards and fast people
 MISSES = 2  # frames that a track lives without a face
 
-# python -m tools.frames pictures/ -o frames.raw
-camera = open("frames.raw", "rb")
+try:
+    camera = open("frames.raw", "rb")
+except OSError:
+    print("no frames.raw here; on the desktop: python -m tools.frames pictures/ -o frames.raw")
+    sys.exit(2)
 
 
 def next_rows(rows):

@@ -3,6 +3,8 @@
 # There is no picture on it that could leave: rows go into the model as the camera delivers them, and what comes out are
 # the places of faces, which are counted and forgotten. The number is the median of the last frames, so that somebody
 # who turns away for a moment still counts.
+import sys
+
 import rnnpool
 
 MODEL = "face"  # in the firmware or in ROMFS
@@ -10,8 +12,11 @@ WIDTH, HEIGHT, ROWS = 320, 240, 8  # of the camera's frames, GRAY8; rows that it
 SCORE = 0.5  # from which it is a face
 FRAMES = 5  # to smooth over
 
-# python -m tools.frames pictures/ -o frames.raw
-camera = open("frames.raw", "rb")
+try:
+    camera = open("frames.raw", "rb")
+except OSError:
+    print("no frames.raw here; on the desktop: python -m tools.frames pictures/ -o frames.raw")
+    sys.exit(2)
 
 
 def next_rows(rows):

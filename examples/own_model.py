@@ -10,13 +10,19 @@
 #    (docs/classify.md).
 # 3. Copy mine.rnnp to the board, beside this file: mpremote cp mine.rnnp : (used in place, without a copy
 #    in RAM, if it is in ROMFS: docs/api.md).
+import sys
+
 import rnnpool
 
 MODEL = "mine.rnnp"
 WIDTH, HEIGHT = 160, 120  # of the camera's frames, RGB565
 
-# python -m tools.frames pictures/ -o frames.raw --size 160x120 --format rgb565
-camera = open("frames.raw", "rb")
+try:
+    camera = open("frames.raw", "rb")
+except OSError:
+    print("no frames.raw here; on the desktop:")
+    print("python -m tools.frames pictures/ -o frames.raw --size 160x120 --format rgb565")
+    sys.exit(2)
 
 
 def next_frame(frame):
@@ -24,7 +30,11 @@ def next_frame(frame):
     return camera.readinto(frame) == len(frame)
 
 
-model = rnnpool.Model(MODEL, width=WIDTH, height=HEIGHT)
+try:
+    model = rnnpool.Model(MODEL, width=WIDTH, height=HEIGHT)
+except OSError:
+    print("no %s here; on the desktop: rnnpool classify shelf -o %s" % (MODEL, MODEL))
+    sys.exit(2)
 frame = bytearray(2 * WIDTH * HEIGHT)
 while next_frame(frame):
     chances = model.classify(frame, width=WIDTH, height=HEIGHT, format=rnnpool.RGB565)

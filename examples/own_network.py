@@ -9,6 +9,7 @@
 # values each, the same bytes as inside rnnpool.Model. What is done with those is up to you; here it is printed where
 # the picture is busiest.
 import binascii
+import sys
 
 import rnnpool
 
@@ -50,7 +51,12 @@ def busy(y, row):
             best = (total, x, y)
 
 
-layers = [kind(FOLDER + "/" + name) for kind, name in OPERATORS]
+try:
+    layers = [kind(FOLDER + "/" + name) for kind, name in OPERATORS]
+except OSError:
+    print("no operators in %s/ here; on the desktop:" % FOLDER)
+    print("python -m rnnpool_training.layers models/face.rnnp --out %s" % FOLDER)
+    sys.exit(2)
 for layer in layers:
     print(layer)
 _, width, channels = layers[-1].output_shape

@@ -5,6 +5,8 @@
 # nobody, one after the other, to sleep again.
 #
 # Needs the person model: in the firmware (make BOARD=... MODELS=face,person firmware), or as /rom/person.rnnp.
+import sys
+
 import rnnpool
 
 try:
@@ -18,8 +20,12 @@ NOBODY = 0.3  # probability below which nobody is there
 NOBODY_FRAMES = 3  # so many of those in a row, and it sleeps
 NAP_MS = 500
 
-# python -m tools.frames pictures/ -o frames.raw --size 160x120 --format rgb565
-camera = open("frames.raw", "rb")
+try:
+    camera = open("frames.raw", "rb")
+except OSError:
+    print("no frames.raw here; on the desktop:")
+    print("python -m tools.frames pictures/ -o frames.raw --size 160x120 --format rgb565")
+    sys.exit(2)
 
 
 def next_frame(frame):

@@ -178,7 +178,7 @@ def own_model(folder: Path) -> Case:
             pixels[16:40, 8:56] = random.integers(150, 256, 3)
         return Image.fromarray(pixels)
 
-    command = re.search(r"python -m rnnpool_training\.classify (.*)", (ROOT / "examples" / "own_model.py").read_text())
+    command = re.search(r"^# +rnnpool classify (.*)", (ROOT / "examples" / "own_model.py").read_text(), re.MULTILINE)
     assert command
     name, option, out = command[1].split()
     for label in ("empty", "stocked"):

@@ -96,6 +96,17 @@ def test_model_info(model: Path) -> None:
     assert lines[-1].startswith("selftest passed")
 
 
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_without_anything(example: str, tmp_path: Path) -> None:
+    if example == "serial_frames.py":
+        pytest.skip("waits for a computer on the serial line: test_board_stream.py")
+    command = [str(MICROPYTHON), str(ROOT / "examples" / example)]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 2
+    assert result.stdout.startswith(("usage: micropython examples/" + example, "no "))
+    assert "Traceback" not in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_case(name: str, tmp_path: Path) -> None:
     case = CASES[name](tmp_path)
