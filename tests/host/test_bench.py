@@ -18,9 +18,10 @@ import networks
 
 from rnnpool_training.blob import write
 from rnnpool_training.engine import Engine
-from tools.bench import network, report
+from tools.bench import mlperf, network, report
 from tools.bench.compile import M4_NO_FPU, ROOT
 from tools.bench.inputs import golden_image
+from tools.bench.machine import BenchError
 
 if not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)
@@ -118,3 +119,21 @@ def test_golden_image_is_the_engine_s() -> None:
     shape = network.read_shape(write(networks.segmented(2)))
     seed = int.from_bytes(write(networks.segmented(2))[44:48], "little")
     assert np.array_equal(golden_image(shape, seed), engine.golden_frame())
+
+
+def test_figures_of_mlperf_tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    committed = json.loads((ROOT / "docs" / "benchmarks.json").read_text())["mlperf"]
+    assert set(committed) == set(mlperf.ENTRIES)
+    assert committed["vww"]["cycles"] < 10_670_000 and committed["resnet8"]["cycles"] < 19_800_000
+    for name, limit in {"vww": 24, "resnet8": 20, "kws": 12}.items():
+        assert committed[name]["arena"] <= limit * 1024
+    assert mlperf.grown(committed, committed, 0.01) == []
+    worse = {**committed, "kws": {**committed["kws"], "cycles": 2 * committed["kws"]["cycles"]}}
+    (line,) = mlperf.grown(worse, committed, 0.01)
+    assert line.startswith("MLPerf Tiny, kws: cycles ")
+    assert f"{committed['vww']['cycles'] / 1e6:.2f} |" in "\n".join(mlperf.document(committed))
+    monkeypatch.delenv(mlperf.VARIABLE, raising=False)
+    assert mlperf.folder() is None
+    monkeypatch.setenv(mlperf.VARIABLE, str(tmp_path))
+    with pytest.raises(BenchError, match=r"there is no vww_96_int8\.tflite"):
+        mlperf.folder()

@@ -19,9 +19,9 @@ import numpy.typing as npt
 
 from rnnpool_training.files import write_text
 
-from . import cores, frames, network, report
+from . import cores, frames, mlperf, network, report
 from .compile import M4_NO_FPU, ROOT
-from .inputs import find_models, load_image
+from .inputs import find_models, golden_image, load_image
 from .machine import BenchError
 
 DOCS = ROOT / "docs" / "benchmarks.md"
@@ -45,6 +45,18 @@ def measure(
     if not fast.crc == flash.crc == baseline.crc:
         raise BenchError(f"results differ: CRC {fast.crc:#010x}, baseline {baseline.crc:#010x}")
     return report.Measurement(fast, flash, baseline)
+
+
+def measure_mlperf(data: report.Json, committed: report.Json, build: Path) -> None:
+    """Adds MLPerf Tiny's models: measured where they are, else as committed."""
+    models = mlperf.folder()
+    if models is not None:
+        data["mlperf"] = mlperf.measure(models, build, golden_image)
+        print(mlperf.text(data["mlperf"]))
+        return
+    print(f"MLPerf Tiny's models are not measured: {mlperf.VARIABLE} names no folder with their .tflite files")
+    if "mlperf" in committed:
+        data["mlperf"] = committed["mlperf"]
 
 
 def main(words: list[str] | None = None) -> int:
@@ -78,12 +90,18 @@ def main(words: list[str] | None = None) -> int:
     if arguments.quick or arguments.no_fpu:
         return 0
     data = report.as_json(measurements)
+    committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     for name, blob in find_models(arguments.model).items():
         data["models"][name]["opening"] = network.open_cycles(blob, arguments.build / f"{name}-open")
         data["models"][name]["frames"] = frames.measure(blob, arguments.build / f"{name}-frames")
-    committed = json.loads(COMMITTED.read_text()) if COMMITTED.exists() else {}
     if arguments.write_docs:
         data["cores"] = cores.measure(find_models(arguments.model), arguments.build, committed.get("cores", {}))
+    if not arguments.model:
+        try:
+            measure_mlperf(data, committed, arguments.build)
+        except BenchError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            return 1
     write_text(arguments.json, json.dumps(data, indent=2) + "\n")
     print(f"{arguments.json} written", end="")
     print(f", {arguments.picture} written" if report.draw(data, arguments.picture) else " (no picture: no matplotlib)")

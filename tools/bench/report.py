@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnpool_training.files import replacing
 
-from . import cores
+from . import cores, mlperf
 from .compile import compiler_version
 from .network import REST, Result
 
@@ -126,6 +126,8 @@ def grown(data: Json, committed: Json, limit: float = 0.01) -> list[str]:
             cost = now.get("frames", {}).get(frame, cycles)
             if cost > cycles * (1 + limit) + LEAST_FRAME:
                 lines.append(f"{name}: a frame of {frame} {cost:,} cycles, committed {cycles:,}")
+    if "mlperf" in committed and "mlperf" in data:
+        lines += mlperf.grown(data["mlperf"], committed["mlperf"], limit)
     return lines
 
 
@@ -197,6 +199,8 @@ def document(data: Json) -> str:
             cells = [op["name"], f"{op['macs']:,}", f"{op['cycles']:,}", rate]
             cells += [f"{op['flash_cycles']:,}", f"{op['baseline_cycles']:,}", f"{op['arena']:,}"]
             lines += ["| " + " | ".join(cells) + " |"]
+    if "mlperf" in data:
+        lines += mlperf.document(data["mlperf"])
     lines += ["", "## Frames of other sizes and formats", ""]
     lines += [
         "Cycles beside the network, beyond those of a frame of the model's own size (`python -m tools.bench.frames`):"
