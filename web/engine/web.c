@@ -100,29 +100,26 @@ int32_t EXPORT(begin_scale)(void *arena, uint32_t size, uint32_t scale) {
     return (int32_t)rnnp_begin_scale(&run, arena, size, (uint16_t)scale, &error);
 }
 
-// Lets the operators work, and keeps what the model sees.
+// Lets the operators take some steps, and keeps what the model sees. True if there is more to do before the next row.
 //   seen  height * width * channels of the model: each row of its input, as it is made
-static void advance(uint8_t *arena, int8_t *seen) {
+bool EXPORT(work)(uint8_t *arena, int8_t *seen, uint32_t steps) {
     rnnp_node_t *nodes = (rnnp_node_t *)(arena + sizeof(rnnp_state_t));
     const rnnp_context_t context = { &run, &model, arena, (rnnp_state_t *)arena, nodes };
     const uint32_t bytes = (uint32_t)model.width * model.channels;
     uint32_t rows = nodes[0].rows_made;
     bool more = true;
-    while (more) {
+    for (; more && steps > 0; steps--) {
         more = rnnp_advance(&run, arena);
         for (; rows < nodes[0].rows_made; rows++) {
             memcpy(seen + rows * bytes, rnnp_ring_row(&context, &nodes[0], rows), bytes);
         }
     }
+    return more;
 }
 
-// The next row of the upright picture.
-int32_t EXPORT(push)(uint8_t *arena, const uint8_t *pixels, int8_t *seen) {
-    rnnp_status_t status = rnnp_push_from(&run, arena, pixels, &error);
-    if (status == RNNP_OK) {
-        advance(arena, seen);
-    }
-    return (int32_t)status;
+// The next row of the upright picture. work() must be done.
+int32_t EXPORT(push)(uint8_t *arena, const uint8_t *pixels) {
+    return (int32_t)rnnp_push_from(&run, arena, pixels, &error);
 }
 
 // Rows of the upright picture; 1 if all results are there; segment that runs
@@ -149,13 +146,9 @@ int32_t EXPORT(golden_begin)(void *arena, uint32_t size) {
 }
 
 //   row  width * channels of the model: the picture's next row is made there
-int32_t EXPORT(golden_push)(uint8_t *arena, uint8_t *row, int8_t *seen) {
+int32_t EXPORT(golden_push)(uint8_t *arena, uint8_t *row) {
     rnnp_golden_row(&model, run.rows_in, &golden_state, row);
-    rnnp_status_t status = rnnp_push(&run, arena, row, &error);
-    if (status == RNNP_OK) {
-        advance(arena, seen);
-    }
-    return (int32_t)status;
+    return (int32_t)rnnp_push(&run, arena, row, &error);
 }
 
 uint32_t EXPORT(result_crc)(const void *arena) {

@@ -5,6 +5,7 @@ class Refusal extends Error {}
 const ALIGNMENT = 16;
 const LARGEST_SIDE = 4096; // of a frame
 const LARGEST_MEMORY = 1 << 30; // bytes that a model may have in the page
+const STEPS = 8; // rows of operators, at a stretch
 const TASKS = { 1: "detection", 2: "classification", 3: "layer" };
 const STATUS = ["", "is cut off", "is misplaced", "is damaged", "is damaged", "is not for this engine", "can't be used so",
     "needs more memory", "is in another state"]; // rnnp_status_t
@@ -89,8 +90,8 @@ class Engine {
         this.#bytes(this.pixels, this.frameBytes).set(data);
     }
 
-    // Runs the frame, row by row. A generator: yields behind each row, so that a page can look after other things.
-    // threshold: 0..32767
+    // Runs the frame. A generator: yields every few steps, so that a page can look after other things; behind the last row
+    // there may be half of the work. threshold: 0..32767
     *run(threshold) {
         const { scales } = this.frame;
         for (let i = 0; i < scales.length; i++) {
@@ -98,8 +99,8 @@ class Engine {
                 : this.wasm.begin_scale(this.arena, this.arenaBytes, Math.round(scales[i] * 256)));
             const [rows] = this.#numbers(this.wasm.progress(this.arena), 1);
             for (let y = 0; y < rows; y++) {
-                this.#check(this.wasm.push(this.arena, this.pixels, this.seen));
-                yield y;
+                this.#check(this.wasm.push(this.arena, this.pixels));
+                yield* this.#work(y);
             }
         }
     }
@@ -108,9 +109,17 @@ class Engine {
     *runGolden() {
         this.#check(this.wasm.golden_begin(this.arena, this.arenaBytes));
         for (let y = 0; y < this.height; y++) {
-            this.#check(this.wasm.golden_push(this.arena, this.row, this.seen));
+            this.#check(this.wasm.golden_push(this.arena, this.row));
+            yield* this.#work(y);
+        }
+    }
+
+    // Uses up the row that was pushed. Yields its number.
+    *#work(y) {
+        while (this.wasm.work(this.arena, this.seen, STEPS)) {
             yield y;
         }
+        yield y;
     }
 
     resultCrc() {

@@ -257,8 +257,8 @@ async function oneFrame(generation) {
     viewContext.drawImage(shownCanvas, 0, 0);
     showResults(detections, probabilities);
     // For programs that look on, as our tests do.
-    const detail = { detections, probabilities, frame: engine.frame, threshold: threshold(), iou: iou(), source: source.what,
-        data: () => engine.frameData() };
+    const detail = { detections, probabilities, milliseconds: state.times.at(-1), frame: engine.frame, threshold: threshold(),
+        iou: iou(), source: source.what, data: () => engine.frameData() };
     document.dispatchEvent(new CustomEvent("rnnpool-result", { detail }));
 }
 
