@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from .kernels import sweep_library
 
 Nonlinearity = Literal["hard", "smooth"]
+# W (inputs, hidden), U (hidden, hidden), b_z, b_h (hidden,), sigmoid(zeta), sigmoid(nu)
+Weights = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -55,45 +57,52 @@ class FastGRNNCell(nn.Module):
             self.zeta = nn.Parameter(torch.tensor(3.0))
             self.nu = nn.Parameter(torch.tensor(-4.0))
 
-    def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def weights(self) -> Weights:
         """W, U, b_z, b_h, sigmoid(zeta), sigmoid(nu): overridden where they are quantized."""
         zeta, nu = (
             (torch.sigmoid(self.zeta), torch.sigmoid(self.nu)) if self.weighted else (torch.ones(()), torch.zeros(()))
         )
         return self.W, self.U, self.bias_gate, self.bias_update, zeta, nu
 
-    def step(self, weights: tuple[Tensor, ...], x: Tensor, h: Tensor) -> Tensor:
+    def step(self, weights: Weights, x: Tensor, h: Tensor) -> Tensor:
         """One step: x (..., inputs) and h (..., hidden) to the next state (..., hidden)."""
-        w, u, bias_gate, bias_update, zeta, nu = weights
-        a = x @ w + h @ u
-        if self.nonlinearity == "hard":
-            z = torch.clamp((a + bias_gate + 1) * 0.5, 0, 1)
-            g = torch.clamp(a + bias_update, -1, 1)
-        else:
-            z, g = torch.sigmoid(a + bias_gate), torch.tanh(a + bias_update)
-        return torch.clamp(z * h + (zeta * (1 - z) + nu) * g, -1, 1)
+        return step(weights, self.nonlinearity == "smooth", x, h)
 
     def forward(self, x: Tensor, sweep: Sweep) -> Tensor:
         """Last states of all sweeps over x (N, H, W, inputs): (N, H', W', hidden), windows along the swept axis."""
-        weights = self.weights()
-        if (
-            self.nonlinearity == "hard"
-            and x.dtype == torch.float32
-            and x.device.type == "cpu"
-            and _supported(x, weights)
-        ):
-            return _KernelSweep.apply(x, *weights, sweep)
-        return self.sweep_reference(x, sweep, weights)
+        return last_states(self.weights(), self.nonlinearity == "smooth", x, sweep)
 
-    def sweep_reference(self, x: Tensor, sweep: Sweep, weights: tuple[Tensor, ...] | None = None) -> Tensor:
+    def sweep_reference(self, x: Tensor, sweep: Sweep) -> Tensor:
         """The same in plain PyTorch operations, one step at a time."""
-        weights = self.weights() if weights is None else weights
-        windows = x.unfold(sweep.axis, sweep.kernel, sweep.stride)  # (N, H', W', inputs, kernel)
-        steps = range(sweep.kernel - 1, -1, -1) if sweep.reverse else range(sweep.kernel)
-        h = x.new_zeros((*windows.shape[:3], self.hidden))
-        for t in steps:
-            h = self.step(weights, windows[..., t], h)
-        return h
+        return _plain_sweep(self.weights(), self.nonlinearity == "smooth", x, sweep)
+
+
+def step(weights: Weights, smooth: bool, x: Tensor, h: Tensor) -> Tensor:
+    """One step of a cell: x (..., inputs) and h (..., hidden) to the next state (..., hidden)."""
+    w, u, bias_gate, bias_update, zeta, nu = weights
+    a = x @ w + h @ u
+    if smooth:
+        z, g = torch.sigmoid(a + bias_gate), torch.tanh(a + bias_update)
+    else:
+        z = torch.clamp((a + bias_gate + 1) * 0.5, 0, 1)
+        g = torch.clamp(a + bias_update, -1, 1)
+    return torch.clamp(z * h + (zeta * (1 - z) + nu) * g, -1, 1)
+
+
+def last_states(weights: Weights, smooth: bool, x: Tensor, sweep: Sweep) -> Tensor:
+    """As FastGRNNCell.forward, of a cell that is given by its weights (FastGRNNCell.weights)."""
+    if not smooth and x.dtype == torch.float32 and x.device.type == "cpu" and _supported(x, weights):
+        return _KernelSweep.apply(x, *weights, sweep)
+    return _plain_sweep(weights, smooth, x, sweep)
+
+
+def _plain_sweep(weights: Weights, smooth: bool, x: Tensor, sweep: Sweep) -> Tensor:
+    windows = x.unfold(sweep.axis, sweep.kernel, sweep.stride)  # (N, H', W', inputs, kernel)
+    steps = range(sweep.kernel - 1, -1, -1) if sweep.reverse else range(sweep.kernel)
+    h = x.new_zeros((*windows.shape[:3], weights[1].shape[0]))
+    for t in steps:
+        h = step(weights, smooth, windows[..., t], h)
+    return h
 
 
 class _Geometry(ctypes.Structure):
@@ -106,7 +115,7 @@ class _Geometry(ctypes.Structure):
     )
 
 
-def _supported(x: Tensor, weights: tuple[Tensor, ...]) -> bool:
+def _supported(x: Tensor, weights: Weights) -> bool:
     return sweep_library() is not None and weights[1].shape[0] in (8, 16, 32) and weights[0].shape[0] <= 32
 
 

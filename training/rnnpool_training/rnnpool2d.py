@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .fastgrnn import FastGRNNCell, Nonlinearity, Sweep, replicate_pad
+from .fastgrnn import FastGRNNCell, Nonlinearity, Sweep, Weights, last_states, replicate_pad
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
@@ -17,6 +18,92 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
 
 def _as_they_are(states: Tensor) -> Tensor:
     return states
+
+
+def _finish(out: Tensor, x: Tensor, stride: Sequence[int], replicate: bool) -> Tensor:
+    out = out.permute(0, 3, 1, 2)
+    return replicate_pad(out, -(-x.shape[2] // stride[0]), -(-x.shape[3] // stride[1])) if replicate else out
+
+
+def _maps(x: Tensor, padding: Sequence[int]) -> Tensor:
+    v, h = padding
+    return (F.pad(x, (h, h, v, v)) if v or h else x).permute(0, 2, 3, 1)
+
+
+def _pool(
+    x: Tensor,
+    rnn1: Weights,
+    rnn2: Weights,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    smooth: bool,
+    replicate: bool,
+    rounding: Callable[[Tensor], Tensor] = _as_they_are,
+) -> Tensor:
+    maps = _maps(x, padding)
+    (kv, kh), (sv, sh) = kernel, stride
+    rows = rounding(last_states(rnn1, smooth, maps, Sweep(2, kh, sh)))  # (N, H, W', hidden1)
+    columns = last_states(rnn1, smooth, maps, Sweep(1, kv, sv))  # (N, H', W, hidden1)
+    parts = [last_states(rnn2, smooth, rows, Sweep(1, kv, sv, reverse)) for reverse in (False, True)]
+    parts += [last_states(rnn2, smooth, columns, Sweep(2, kh, sh, reverse)) for reverse in (False, True)]
+    return _finish(rounding(torch.cat(parts, dim=3)), x, stride, replicate)
+
+
+@torch.library.custom_op("rnnpool::pool", mutates_args=())
+def pool(
+    x: Tensor,
+    w1: Tensor,
+    u1: Tensor,
+    bias_gate1: Tensor,
+    bias_update1: Tensor,
+    zeta1: Tensor,
+    nu1: Tensor,
+    w2: Tensor,
+    u2: Tensor,
+    bias_gate2: Tensor,
+    bias_update2: Tensor,
+    zeta2: Tensor,
+    nu2: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    smooth: bool,
+    replicate: bool,
+) -> Tensor:
+    """RNNPool2d.forward as one operator of PyTorch, which is what torch.export finds: the loops of the sweeps, and the
+    kernels behind ctypes, can't be traced. Weights are those of FastGRNNCell.weights."""
+    rnn1, rnn2 = (w1, u1, bias_gate1, bias_update1, zeta1, nu1), (w2, u2, bias_gate2, bias_update2, zeta2, nu2)
+    return _pool(x, rnn1, rnn2, kernel, stride, padding, smooth, replicate).contiguous(
+        memory_format=torch.channels_last
+    )
+
+
+@pool.register_fake
+def _(x: Tensor, w1: Tensor, *rest: Any) -> Tensor:
+    w2, (kernel, stride, padding, _, replicate) = rest[5], rest[-5:]
+    sizes = [x.shape[2 + i] if replicate else x.shape[2 + i] + 2 * padding[i] for i in range(2)]
+    sizes = [
+        -(-size // stride[i]) if replicate else (size - kernel[i]) // stride[i] + 1 for i, size in enumerate(sizes)
+    ]
+    return x.new_empty((x.shape[0], 4 * w2.shape[1], *sizes)).contiguous(memory_format=torch.channels_last)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:13])
+    ctx.options = inputs[13:]
+
+
+def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    # Once more with gradients: graphs are for export, training calls the layer itself.
+    leaves = [t.detach().requires_grad_(need) for t, need in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)]
+    with torch.enable_grad():
+        out = _pool(leaves[0], tuple(leaves[1:7]), tuple(leaves[7:13]), *ctx.options)
+    found = iter(torch.autograd.grad(out, [leaf for leaf in leaves if leaf.requires_grad], grad))
+    return *(next(found) if leaf.requires_grad else None for leaf in leaves), *(None for _ in ctx.options)
+
+
+pool.register_autograd(_backward, setup_context=_keep)
 
 
 class RNNPool2d(nn.Module):
@@ -58,34 +145,27 @@ class RNNPool2d(nn.Module):
         """Channels of the output: four last states of RNN2."""
         return 4 * self.rnn2.hidden
 
-    def _padded(self, x: Tensor) -> Tensor:
+    def _check(self, x: Tensor) -> None:
         if x.dim() != 4 or x.shape[1] != self.rnn1.inputs:
             raise ValueError(f"expected (N, {self.rnn1.inputs}, H, W), got {tuple(x.shape)}")
-        v, h = self.padding
-        return F.pad(x, (h, h, v, v)) if v or h else x
-
-    def _finish(self, out: Tensor, x: Tensor) -> Tensor:
-        out = out.permute(0, 3, 1, 2)
-        if self.replicate:
-            out = replicate_pad(out, -(-x.shape[2] // self.stride[0]), -(-x.shape[3] // self.stride[1]))
-        return out
 
     def forward(self, x: Tensor, rounding: Callable[[Tensor], Tensor] = _as_they_are) -> Tensor:
         """Pool x (N, in_channels, H, W); the result is channels-last in memory.
 
         `rounding` is applied to what a device keeps as int8: row summaries and last states of RNN2.
         """
-        maps = self._padded(x).permute(0, 2, 3, 1)
-        (kv, kh), (sv, sh) = self.kernel_size, self.stride
-        rows = rounding(self.rnn1(maps, Sweep(2, kh, sh)))  # (N, H, W', hidden1)
-        columns = self.rnn1(maps, Sweep(1, kv, sv))  # (N, H', W, hidden1)
-        parts = [self.rnn2(rows, Sweep(1, kv, sv, reverse)) for reverse in (False, True)]
-        parts += [self.rnn2(columns, Sweep(2, kh, sh, reverse)) for reverse in (False, True)]
-        return self._finish(rounding(torch.cat(parts, dim=3)), x)
+        self._check(x)
+        rnn1, rnn2 = self.rnn1.weights(), self.rnn2.weights()
+        options = (self.kernel_size, self.stride, self.padding, self.rnn1.nonlinearity == "smooth", self.replicate)
+        if torch.compiler.is_exporting() and rounding is _as_they_are:
+            traced: Tensor = pool(x, *rnn1, *rnn2, *options)
+            return traced
+        return _pool(x, rnn1, rnn2, *options, rounding)
 
     def forward_by_patch(self, x: Tensor) -> Tensor:
         """The definition, patch by patch with nothing shared (slow; what `forward` is tested against)."""
-        maps = self._padded(x).permute(0, 2, 3, 1)
+        self._check(x)
+        maps = _maps(x, self.padding)
         (kv, kh), (sv, sh) = self.kernel_size, self.stride
 
         def last_state(cell: FastGRNNCell, sequence: Tensor) -> Tensor:  # (steps, N, inputs) -> (N, hidden)
@@ -104,4 +184,4 @@ class RNNPool2d(nn.Module):
                 states = [last_state(self.rnn2, s) for s in (rows, rows.flip(0), columns, columns.flip(0))]
                 line.append(torch.cat(states, dim=1))
             result.append(torch.stack(line, dim=1))
-        return self._finish(torch.stack(result, dim=1), x)
+        return _finish(torch.stack(result, dim=1), x, self.stride, self.replicate)
