@@ -1,17 +1,20 @@
-"""From a quantized network to a .rnnp blob: python -m rnnpool_training.export QUANTIZED.pt -o models/face.rnnp."""
+"""From a network to a .rnnp blob: python -m rnnpool_training.export my_model.py:net --data IMAGES -o net.rnnp.
+
+Any PyTorch network of supported operations (docs/own_network.md); or one of ours: export QUANTIZED.pt -o face.rnnp.
+"""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import json
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import files
+from . import export_network, files
 from .blob import (
     Conv,
     Dense,
@@ -26,7 +29,8 @@ from .blob import (
 )
 from .classifier import ClassifierConfig
 from .command import command, integer, real
-from .fastgrnn import FastGRNNCell
+from .compile.cells import cell
+from .compile.graph import Cell
 from .network import NetworkConfig
 from .planner import plan
 from .quantize import (
@@ -42,45 +46,11 @@ from .quantize import (
 from .reference import set_golden
 from .rnnpool2d import RNNPool2d
 
-HARD_BITS, SMOOTH_BITS = 13, 12  # fraction bits of the pre-activations
 GOLDEN_SEED = 2020
 
 
 def _conv_weight(weight: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.ascontiguousarray(weight.transpose(0, 2, 3, 1))  # (O, I, K, K) to (O, K, K, I)
-
-
-def _fixed(matrix: NDArray[np.float64], factor: float, most: int) -> tuple[NDArray[np.int16], int]:
-    """int16 weights round(matrix * factor * 2^shift), (hidden, inputs), with the largest safe shift up to 16.
-
-    Safe: weights fit, and sums of a row with inputs up to `most` stay below 2^31.
-    """
-    for shift in range(16, -1, -1):
-        values = np.floor(matrix.T * factor * 2.0**shift + 0.5)
-        if np.abs(values).max() <= 32767 and np.abs(values).sum(axis=1).max() * most < 2**31:
-            return np.ascontiguousarray(values.astype(np.int16)), shift
-    raise ValueError(f"an RNN matrix with values up to {np.abs(matrix).max():.3g} fits no int16 format")
-
-
-def _cell(cell: FastGRNNCell, number: int, input_scale: float, most: int) -> dict[str, Any]:
-    """Fields of RNNPool for one cell. input_scale: real value of one step of its input."""
-    bits = HARD_BITS if cell.nonlinearity == "hard" else SMOOTH_BITS
-    w, u, bias_gate, bias_update, zeta, nu = (t.detach().double().numpy() for t in cell.weights())
-    w_int, shift_w = _fixed(w, input_scale * 2.0**bits, most)
-    u_int, shift_u = _fixed(u, 2.0 ** (bits - 15), 32768)
-    # The shifts of W x and U h truncate: one unit more in the biases makes up for their two half units.
-    offset = 1.0 if cell.nonlinearity == "hard" else 0.0  # hard: the gate is (x + 1) / 2
-    gate = np.floor((bias_gate + offset) * 2.0**bits + 0.5) + 1
-    update = np.floor(bias_update * 2.0**bits + 0.5) + 1
-    for name, values in (("gate", gate), ("update", update)):
-        if np.abs(values).max() > 32767:
-            raise ValueError(f"a {name} bias of RNN{number} is {values.max() / 2**bits:.3f}: outside int16")
-    return {
-        f"w{number}": w_int, f"u{number}": u_int, f"bz{number}": gate.astype(np.int16),
-        f"bh{number}": update.astype(np.int16),
-        f"shift_w{number}": shift_w, f"shift_u{number}": shift_u,
-        f"zeta{number}": min(32768, round(float(zeta) * 2**15)), f"nu{number}": min(32767, round(float(nu) * 2**15)),
-    }  # fmt: skip
 
 
 def _block(block: QuantBlock, source: int, scale: float, zero_point: int) -> InvertedResidual:
@@ -126,11 +96,13 @@ def _head(
 def _pool(pool: RNNPool2d, source: int, scale: float, height: int, width: int) -> RNNPool:
     """RNNPool on a map (height, width), the output of a convolution with ReLU6 and this scale."""
     (patch_height, patch_width), stride = pool.kernel_size, pool.stride[0]
+    smooth = pool.rnn1.nonlinearity == "smooth"
     rows, columns = (height - patch_height) // stride + 1, (width - patch_width) // stride + 1
     return RNNPool(
         input=source, patch_height=patch_height, patch_width=patch_width, stride=stride,
-        **_cell(pool.rnn1, 1, scale, 255), **_cell(pool.rnn2, 2, 2.0**-15, 32768),
-        smooth=pool.rnn1.nonlinearity == "smooth",
+        **cell(Cell(*pool.rnn1.weights()), 1, smooth, scale, 255),
+        **cell(Cell(*pool.rnn2.weights()), 2, smooth, 2.0**-15, 32768),
+        smooth=smooth,
         pad_bottom=-(-height // stride) - rows if pool.replicate else 0,
         pad_right=-(-width // stride) - columns if pool.replicate else 0,
     )  # fmt: skip
@@ -209,19 +181,39 @@ def build_classifier(model: QuantizedClassifier, threshold: float = 0.5, name: s
     return result
 
 
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH in pixels, such as 96x96, not {text!r}")
+    return int(height), int(width)
+
+
 @command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.export", description=__doc__)
-    p.add_argument("checkpoint", help="quantized checkpoint")
-    p.add_argument("-o", "--out", required=True, help="the blob to write")
+    p.add_argument("source", help="FILE.py:NAME, a network of yours; or a quantized checkpoint")
+    p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
     p.add_argument("--name", default="", help="name in the blob (default: the network's)")
     p.add_argument("--threshold", type=real(0, 1), default=0.5, help="default score threshold of the blob")
-    p.add_argument("--iou", type=real(0, 1), default=0.4, help="detectors: limit of the non-maximum suppression")
-    p.add_argument("--max-candidates", type=integer(1, 65535), default=200, help="detectors: most candidates kept")
+    own = p.add_argument_group("your network", "docs/own_network.md")
+    own.add_argument("--data", type=Path, help="a folder of pictures such as the network will see")
+    own.add_argument("--size", type=_size, metavar="HxW", help="height and width of the network's input")
+    own.add_argument("--gray", action="store_true", help="its input has one channel, not three")
+    own.add_argument("--mean", metavar="M[,M,M]", help="its input is (pixel / 255 - mean) / std: one number,")
+    own.add_argument("--std", metavar="S[,S,S]", help="or one a channel")
+    own.add_argument("--labels", help="a file with a label a line, or labels with commas between them")
+    own.add_argument("--pictures", type=integer(1, 100000), default=256, help="that ranges are chosen on (256)")
+    shipped = p.add_argument_group("detectors")
+    shipped.add_argument("--iou", type=real(0, 1), default=0.4, help="limit of the non-maximum suppression")
+    shipped.add_argument("--max-candidates", type=integer(1, 65535), default=200, help="most candidates kept")
     options = p.parse_args(arguments)
+    network = export_network.source(options.source)
+    if network is not None:
+        export_network.run(network, options)
+        return
     files.check_output(options.out)
-    source = load_any_quantized(options.checkpoint)
+    source = load_any_quantized(options.source)
     if isinstance(source, QuantizedClassifier):
         model = plan(build_classifier(source, options.threshold, options.name))
     else:
@@ -229,7 +221,7 @@ def main(arguments: list[str] | None = None) -> None:
     data = write(model)
     files.write_bytes(options.out, data)
     digest = hashlib.sha256(data).hexdigest()
-    print(json.dumps({"blob": options.out, "bytes": len(data), "sha256": digest, "golden_crc": model.golden_crc}))
+    print(json.dumps({"blob": str(options.out), "bytes": len(data), "sha256": digest, "golden_crc": model.golden_crc}))
 
 
 if __name__ == "__main__":

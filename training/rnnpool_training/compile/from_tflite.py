@@ -18,34 +18,20 @@ from ..blob import (
     Conv,
     Dense,
     Depthwise,
-    GlobalAveragePool,
-    Lookup,
     Model,
-    Mul,
     Op,
     Pool,
     Task,
     Upsample,
-    layout,
 )
 from ..reference import set_golden
+from . import integers
 from .tflite_file import Graph, Operator, Tensor, TFLiteError
 
 Padding = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
 NO_PADDING: Padding = (0, 0, 0, 0)
 SAME = 0  # of the schema's Padding
-LARGEST_LOGIT = 8.0  # of Q12
-CONSTANT_BITS = 12  # fraction bits of a constant output
-
-
-def multipliers(factors: Floats, bits: int, most_shift: int, what: str) -> tuple[NDArray[np.int32], int]:
-    """Factors as `round(2^(bits - shift) factor)` below 2^31, with the smallest shift that does it."""
-    for shift in range(most_shift + 1):
-        found = np.round(factors * 2.0 ** (bits - shift))
-        if found.max() < 2**31:
-            return found.astype(np.int32), shift
-    raise TFLiteError(f"{what}: a factor of {factors.max():g} is too large")
 
 
 class Lowering:
@@ -107,15 +93,11 @@ class Lowering:
 
     def clamp(self, op: Operator) -> dict[str, Any]:
         """Zero point of the output and the clamp of the operator's activation."""
-        out = self.tensor(op.outputs[0])
         if op.activation not in ("NONE", "RELU", "RELU6"):
             raise self.fail(op, f"activation {op.activation}")
         low = 0.0 if op.activation != "NONE" else -np.inf
         high = 6.0 if op.activation == "RELU6" else np.inf
-        limits = [
-            int(np.clip(v if np.isinf(v) else out.zero_point + np.round(v / out.scale), -128, 127)) for v in (low, high)
-        ]
-        return {"out_zero_point": out.zero_point, "act_min": limits[0], "act_max": limits[1]}
+        return self.tensor(op.outputs[0]).grid.clamp(low, high)
 
     def window(self, op: Operator, size: tuple[int, int]) -> dict[str, Any]:
         """Strides and padding."""
@@ -152,24 +134,10 @@ class Lowering:
         Where nothing is below the zero point, one unit more in the bias does nearly the same.
         """
         bias, factors = self.affine(op, weight, axes)
-        factors = factors / self.tensor(op.outputs[0]).scale
-        # Channels whose weights can't move the output by 1/64 are constant: a large bias would cost the multiplier bits
-        # of its own.
-        quiet = factors * np.abs(weight.astype(np.int64)).sum(axes) * 255 < 1 / 64
-        constant = np.round(bias * factors * 2.0**CONSTANT_BITS)
-        bias = np.where(quiet, np.clip(constant, -(1 << 30), 1 << 30), bias).astype(np.int64)
-        factors = np.where(quiet, 2.0**-CONSTANT_BITS, factors)
-        outputs_first = 0 not in axes
-        keep = ~quiet.reshape(-1, *[1] * len(axes)) if outputs_first else ~quiet
         clamp = self.clamp(op)
-        found, shift = multipliers(factors, 32, layout.MAX_SHIFT, self.where(op))
-        return {
-            "weight": np.where(keep, weight, 0).astype(np.int8),
-            "bias": self.int32(op, bias + (clamp["act_min"] >= clamp["out_zero_point"])),
-            "multiplier": found,
-            "shift": shift,
-            **clamp,
-        }
+        found = integers.requantize(weight, bias, factors / self.tensor(op.outputs[0]).scale, axes, self.where(op))
+        up = np.int64(clamp["act_min"] >= clamp["out_zero_point"])
+        return {**found, "bias": integers.int32(found["bias"] + up, self.where(op)), **clamp}
 
     # ---- operators ----
 
@@ -201,21 +169,7 @@ class Lowering:
         out = self.tensor(op.outputs[0])
         if self.is_last(op):
             largest = out.scale * max(127 - out.zero_point, 128 + out.zero_point)
-            shift = max(0, int(np.ceil(np.log2(largest / LARGEST_LOGIT))))
-            if shift > layout.MAX_DENSE_SHIFT:
-                most = LARGEST_LOGIT * 2**layout.MAX_DENSE_SHIFT
-                raise self.fail(op, f"logits up to {largest:g}, {most:g} is the most")
-            multiplier = np.round(factors * 2.0 ** (24 + 12 - shift))
-            if multiplier.max() >= 2**31:
-                raise self.fail(op, f"a factor of {factors.max():g} is too large")
-            weight = flat if (height, width) == (1, 1) else weight
-            made: Op = Dense(
-                input=self.source(op),
-                weight=weight,
-                bias=self.int32(op, bias),
-                multiplier=multiplier.astype(np.int32),
-                shift=shift,
-            )
+            made: Op = integers.logits(weight, bias, factors, largest, self.source(op), self.where(op))
         else:
             scaled = self.scaled(op, weight, (1, 2, 3))
             made = Conv(input=self.source(op), padding=NO_PADDING, **scaled)
@@ -244,28 +198,25 @@ class Lowering:
     def global_average(self, op: Operator, size: tuple[int, int]) -> None:
         """The mean of each channel."""
         x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
-        factor = np.array([x.scale / (out.scale * size[0] * size[1])])
-        found, _ = multipliers(factor, 24, 0, self.where(op))
-        clamp = self.clamp(op)
-        found -= out.zero_point == -128  # halves of negative int8 values go down, away from zero, as in TFLite
-        self.add(op, GlobalAveragePool(input=self.source(op), multiplier=found, **clamp))
+        # Halves of negative int8 values go down, away from zero, as in TFLite.
+        less = int(out.zero_point == -128)
+        clamp, factor = self.clamp(op), x.scale / out.scale
+        self.add(op, integers.average(self.source(op), factor, size, clamp, self.where(op), less))
 
     def sum(self, op: Operator) -> None:
         """ADD, CONCATENATION."""
         out = self.tensor(op.outputs[0])
         factors = np.array([self.tensor(t).scale / out.scale for t in op.inputs])
-        shift = max(0, int(np.ceil(np.log2((factors.max() + 2**-20) / 4))))
         sources = [self.source(op, i) for i in range(len(op.inputs))]
         shapes = {self.tensor(t).shape for t in op.inputs}
         if op.kind == "ADD" and (len(sources) != 2 or len(shapes) != 1):
             raise self.fail(op, "two maps of one shape are needed")
         if op.kind == "CONCATENATION" and op.options.get("Axis") not in (3, -1):
             raise self.fail(op, f"axis {op.options.get('Axis')}, 3 is needed")
-        if shift > layout.MAX_SHIFT or len(sources) > layout.MAX_INPUTS:
-            raise self.fail(op, f"{len(sources)} inputs, a factor of {factors.max():g}")
-        weights = np.round(factors * 2.0 ** (20 - shift)).astype(np.int32)
-        cls = Add if op.kind == "ADD" else Concat
-        self.add(op, cls(input=sources[0], others=tuple(sources[1:]), weights=weights, shift=shift, **self.clamp(op)))
+        if op.kind == "ADD":
+            self.add(op, integers.weighted(Add, sources, factors, self.clamp(op), self.where(op)))
+        else:
+            self.add(op, integers.weighted(Concat, sources, factors, self.clamp(op), self.where(op)))
 
     def mul(self, op: Operator) -> None:
         """MUL by a vector of channels."""
@@ -275,15 +226,13 @@ class Lowering:
         if vector[:2] != (1, 1) or one[2] != two[2]:
             raise self.fail(op, "a map and a vector of its channels are needed")
         out = self.tensor(op.outputs[0])
-        factor = np.array([self.tensor(op.inputs[0]).scale * self.tensor(op.inputs[1]).scale / out.scale])
-        found, shift = multipliers(factor, 32, Mul.max_shift, self.where(op))
+        factor = self.tensor(op.inputs[0]).scale * self.tensor(op.inputs[1]).scale / out.scale
         sources = (self.source(op, first), self.source(op, second))
-        self.add(op, Mul(input=sources[0], others=sources[1:], multiplier=found, shift=shift, **self.clamp(op)))
+        self.add(op, integers.product(sources, factor, self.clamp(op), self.where(op)))
 
     def table(self, op: Operator) -> None:
         """Any pointwise function, and a change of scale."""
         x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
-        real = np.asarray((np.arange(-128, 128) - x.zero_point) * x.scale, np.float64)
         alpha = op.options.get("Alpha", 0.0)
         functions: dict[str, Callable[[Floats], NDArray[Any]]] = {
             "QUANTIZE": lambda v: v,
@@ -294,12 +243,11 @@ class Lowering:
             "TANH": np.tanh,
             "HARD_SWISH": lambda v: v * np.minimum(np.maximum(v + 3, 0), 6) / 6,
         }
-        y = out.zero_point + np.floor(functions[op.kind](real) / out.scale + 0.5)
-        table = np.clip(y, -128, 127).astype(np.int8)
-        if np.array_equal(table, np.arange(-128, 128)):  # uint8 to int8
+        made = integers.lookup(self.source(op), functions[op.kind], x.grid, out.grid)
+        if np.array_equal(made.table, np.arange(-128, 128)):  # uint8 to int8
             self.number[op.outputs[0]] = self.source(op)
         else:
-            self.add(op, Lookup(input=self.source(op), table=table, out_zero_point=out.zero_point))
+            self.add(op, made)
 
     def quantize(self, op: Operator) -> None:
         """QUANTIZE: of a float input nothing is left of it."""
@@ -334,12 +282,6 @@ class Lowering:
             raise self.fail(op, "only the last operator can be one")
 
     # ---- helpers ----
-
-    def int32(self, op: Operator, values: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Values that must fit."""
-        if np.abs(values).max() >= 2**31:
-            raise self.fail(op, f"a bias of {int(values[np.abs(values).argmax()])} with the input's zero point in it")
-        return values.astype(np.int32)
 
     def map_shape(self, op: Operator) -> tuple[int, int, int]:
         """The shape of the map that an operator's first input is, whatever it was reshaped to."""

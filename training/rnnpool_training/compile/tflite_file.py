@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
+from .integers import Grid
+
 _TYPES = {0: np.float32, 2: np.int32, 3: np.uint8, 4: np.int64, 7: np.int16, 9: np.int8}
 _ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 _OPTIONS = {
@@ -24,7 +27,7 @@ _OPTIONS = {
 }
 
 
-class TFLiteError(ValueError):
+class TFLiteError(InputError):
     """A file that is no TFLite model, or a model that can't be a blob."""
 
 
@@ -52,6 +55,11 @@ class Tensor:
         """The only zero point, as that of int8 (uint8's less 128)."""
         _ = self.scale
         return int(self.zero_points[0]) - (128 if self.dtype == np.uint8 else 0)
+
+    @property
+    def grid(self) -> Grid:
+        """The only scale and zero point."""
+        return Grid(self.scale, self.zero_point)
 
 
 @dataclass

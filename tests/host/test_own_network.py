@@ -1,0 +1,255 @@
+"""Networks of one's own: each supported operation against PyTorch, refusals by name, and the whole command."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from rnnpool_training.blob import Kind  # noqa: E402
+from rnnpool_training.compile.fold import Normalization  # noqa: E402
+from rnnpool_training.compile.network import Exported, export  # noqa: E402
+from rnnpool_training.errors import InputError  # noqa: E402
+from rnnpool_training.rnnpool2d import RNNPool2d  # noqa: E402
+
+PLAIN = Normalization((0.5,), (0.5,))
+
+
+def pictures(count: int, height: int, width: int, channels: int, seed: int = 1) -> Any:
+    """Smooth noise: what networks of random weights tell apart."""
+    torch.manual_seed(seed)
+    coarse = torch.rand(count, channels, 4, 4)
+    x = (
+        F.interpolate(coarse, size=(height, width), mode="bilinear") * 220
+        + torch.rand(count, channels, height, width) * 35
+    )
+    return x.permute(0, 2, 3, 1).numpy().astype(np.uint8)
+
+
+def lively(module: nn.Module, shape: tuple[int, int, int]) -> nn.Module:
+    """Random weights with lively statistics: normalizations have seen some pictures, logits differ."""
+    torch.manual_seed(5)
+    module.train()
+    for m in module.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            nn.init.uniform_(m.weight, 0.5, 1.5)
+            nn.init.uniform_(m.bias, -0.5, 0.5)
+    x = torch.from_numpy(pictures(16, *shape, seed=3)).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        for _ in range(10):
+            module(x)
+    return module.eval()
+
+
+def exported(module: nn.Module, shape: tuple[int, int, int] = (16, 20, 3), norm: Normalization = PLAIN) -> Exported:
+    return export(lively(module, shape), norm, "mine", pictures(24, *shape), pictures(12, *shape, seed=2))
+
+
+def close(
+    module: nn.Module, *kinds: Kind, shape: tuple[int, int, int] = (16, 20, 3), norm: Normalization = PLAIN
+) -> Exported:
+    """The engine gives the network's logits, to some parts in a hundred of their spread, by these operators."""
+    found = exported(module, shape, norm)
+    assert [op.kind for op in found.model.ops] == list(kinds)
+    assert found.check.mean < 0.03 * max(found.check.largest, 0.1), found.check
+    assert found.check.worst < 0.12 * max(found.check.largest, 0.1), found.check
+    return found
+
+
+class Net(nn.Module):
+    """A first convolution, what is tested, the mean, a linear layer."""
+
+    def __init__(self, *inner: nn.Module, channels: int = 8, features: int = 8, inputs: int = 3) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(inputs, channels, 3, 2, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
+        self.inner = nn.Sequential(*inner)
+        self.classifier = nn.Linear(features, 4)
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(self.inner(self.stem(x)).mean((2, 3)))
+
+
+class Of(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Any, *parts: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Any) -> Any:
+        return self.function(x, *self.parts)
+
+
+ENDS = (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)
+
+
+def conv(i: int, o: int, k: Any = 1, s: int = 1, p: Any = 0, g: int = 1, act: nn.Module | None = None) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(i, o, k, s, p, groups=g, bias=False), nn.BatchNorm2d(o), act or nn.ReLU6(inplace=True)
+    )
+
+
+def block(i: int, mid: int, o: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(conv(i, mid), conv(mid, mid, 3, stride, 1, mid), conv(mid, o, act=nn.Identity()))
+
+
+@pytest.mark.parametrize(
+    ("inner", "kinds"),
+    [
+        pytest.param(conv(8, 8, (5, 3), 1, (2, 1)), [Kind.CONV], id="conv"),
+        pytest.param(conv(8, 8, 4, 2, 1), [Kind.CONV], id="even-kernel"),
+        pytest.param(nn.Conv2d(8, 8, 3, padding="same", dilation=2), [Kind.CONV], id="dilated"),
+        pytest.param(nn.Conv2d(8, 8, 3, groups=2), [Kind.CONV], id="groups"),
+        pytest.param(conv(8, 8, 5, 2, 2, 8), [Kind.DEPTHWISE], id="depthwise"),
+        pytest.param(nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), conv(8, 8, 3, 2)), [Kind.CONV], id="padded-aside"),
+        pytest.param(nn.MaxPool2d(3, 2, 1, ceil_mode=True), [Kind.POOL], id="max"),
+        pytest.param(nn.AvgPool2d(2), [Kind.POOL], id="average"),
+        pytest.param(nn.AvgPool2d(3, 2, 1), [Kind.DEPTHWISE], id="average-of-padding"),
+        pytest.param(nn.AvgPool2d(3, 2, 1, count_include_pad=False), [Kind.POOL], id="average-without-padding"),
+        pytest.param(nn.AdaptiveAvgPool2d((4, 5)), [Kind.POOL], id="adaptive"),
+        pytest.param(nn.AdaptiveMaxPool2d((4, 5)), [Kind.POOL], id="adaptive-max"),
+        pytest.param(nn.Upsample(scale_factor=2), [Kind.UPSAMPLE], id="upsample"),
+        pytest.param(conv(8, 8, act=nn.Hardswish()), [Kind.CONV, Kind.LOOKUP], id="hard-swish"),
+        pytest.param(conv(8, 8, act=nn.SiLU()), [Kind.CONV, Kind.LOOKUP], id="silu"),
+        pytest.param(conv(8, 8, act=nn.GELU()), [Kind.CONV, Kind.LOOKUP], id="gelu"),
+        pytest.param(conv(8, 8, act=nn.LeakyReLU(0.2)), [Kind.CONV, Kind.LOOKUP], id="leaky-relu"),
+        pytest.param(conv(8, 8, act=nn.PReLU()), [Kind.CONV, Kind.LOOKUP], id="prelu"),
+        pytest.param(conv(8, 8, act=nn.Hardtanh(-0.5, 0.7)), [Kind.CONV], id="hardtanh"),
+        pytest.param(conv(8, 8, act=Of(lambda x: x * F.relu6(x + 3) / 6)), [Kind.CONV, Kind.LOOKUP], id="by-hand"),
+        pytest.param(conv(8, 8, act=Of(lambda x: torch.where(x > 0, x, x / 9))), [Kind.CONV, Kind.LOOKUP], id="where"),
+        pytest.param(nn.Sequential(nn.Dropout(), nn.BatchNorm2d(8), nn.Identity()), [Kind.DEPTHWISE], id="alone"),
+        pytest.param(Of(lambda x: x * 0.5 + 0.25), [Kind.DEPTHWISE], id="line"),
+        pytest.param(nn.Sequential(nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1)), [Kind.CONV], id="before"),
+        pytest.param(
+            Of(lambda x, a, b: a(x) - 0.5 * b(x), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3, padding=1)),
+            [Kind.CONV, Kind.CONV, Kind.ADD], id="difference",
+        ),
+        pytest.param(
+            Of(lambda x, a: F.relu(x + a(x)), conv(8, 8, 3, 1, 1, act=nn.Identity())),
+            [Kind.CONV, Kind.ADD], id="residual",
+        ),
+        pytest.param(
+            Of(lambda x, a: x * F.hardsigmoid(a(F.adaptive_avg_pool2d(x, 1))), nn.Conv2d(8, 8, 1)),
+            [Kind.GLOBAL_AVERAGE_POOL, Kind.CONV, Kind.LOOKUP, Kind.MUL], id="squeeze",
+        ),
+        pytest.param(block(8, 24, 8), [Kind.INVERTED_RESIDUAL], id="block"),
+        pytest.param(block(8, 24, 8, 2), [Kind.INVERTED_RESIDUAL], id="strided-block"),
+        pytest.param(Of(lambda x, a: x + a(x), block(8, 24, 8)), [Kind.INVERTED_RESIDUAL], id="inverted-residual"),
+    ],
+)  # fmt: skip
+def test_operations(inner: nn.Module, kinds: list[Kind]) -> None:
+    close(Net(inner), Kind.CONV, *kinds, *ENDS)
+
+
+def test_concatenation_and_rnnpool() -> None:
+    joined = Of(lambda x, a, b: torch.cat([a(x), x, b(x)], 1), conv(8, 8), nn.Conv2d(8, 4, 3, padding=1))
+    close(Net(joined, features=20), Kind.CONV, Kind.CONV, Kind.CONV, Kind.CONCAT, *ENDS)
+    pool = RNNPool2d(8, 8, 8, 6, 4, replicate=True)
+    close(Net(pool, features=32), Kind.CONV, Kind.RNNPOOL, *ENDS, shape=(32, 40, 3))
+    smooth = RNNPool2d(8, 4, 3, (4, 5), 2, nonlinearity="smooth", weighted=False)
+    close(Net(smooth, features=12), Kind.CONV, Kind.RNNPOOL, *ENDS, shape=(32, 40, 3))
+
+
+def test_ends() -> None:
+    body = [conv(3, 8, 3, 2, 1), conv(8, 8, 3, 2, 1)]
+    flat = close(nn.Sequential(*body, nn.Flatten(), nn.Linear(160, 4)), Kind.CONV, Kind.CONV, Kind.DENSE)
+    assert flat.model.ops[-1].weight.shape == (4, 4, 5, 8)
+    hidden = nn.Sequential(*body, nn.Flatten(), nn.Linear(160, 12), nn.ReLU(), nn.Linear(12, 4), nn.LogSoftmax(1))
+    close(hidden, Kind.CONV, Kind.CONV, Kind.CONV, Kind.DENSE)
+    all_conv = nn.Sequential(*body, nn.Conv2d(8, 5, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    close(all_conv, Kind.CONV, Kind.CONV, *ENDS)
+    squeezed = nn.Sequential(*body, nn.Conv2d(8, 5, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softmax(1))
+    close(squeezed, Kind.CONV, Kind.CONV, Kind.CONV, *ENDS)
+    one = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1), nn.Sigmoid())
+    assert close(one, Kind.CONV, Kind.CONV, *ENDS).model.labels == ["no", "yes"]
+
+
+def test_pictures_of_other_numbers() -> None:
+    imagenet = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    found = close(Net(), Kind.CONV, *ENDS, norm=imagenet)
+    assert any("its padding is of the level 114" in note for note in found.notes)
+    gray = close(Net(inputs=1), Kind.CONV, *ENDS, shape=(16, 20, 1), norm=Normalization((0.0,), (1.0,)))
+    assert gray.model.input_zero_point == -128 and gray.notes == []
+    branches = Of(lambda x, a, b: F.relu(a(x)) + b(x), nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(3, 8, 1, 2))
+    net = nn.Sequential(branches, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+    close(net, Kind.DEPTHWISE, Kind.CONV, Kind.CONV, Kind.ADD, *ENDS, norm=imagenet)
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        (
+            nn.ConvTranspose2d(8, 8, 2, 2),
+            r"inner\.0 \(ConvTranspose2d\): conv_transpose2d of 8x8x10: not .* nn\.Upsample",
+        ),
+        (nn.GroupNorm(2, 8), r"inner\.0 \(GroupNorm\): group_norm of 8x8x10: not supported; use nn\.BatchNorm2d"),
+        (nn.PReLU(8), r"inner\.0 \(PReLU\): prelu of 8x8x10: with a constant of .*one slope"),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), r"inner\.0 \(Upsample\): upsample_bilinear2d .*'nearest'"),
+        (Of(lambda x: x.permute(0, 1, 3, 2)), r"inner\.0 \(Of\): permute of 8x8x10: not supported; use maps as"),
+        (Of(lambda x, a: x * a(x), nn.Conv2d(8, 8, 1)), r"mul of 8x8x10 and 8x8x10: a map and a vector"),
+        (Of(lambda x, a: torch.maximum(x, a(x)), nn.Conv2d(8, 8, 1)), r"maximum of .*: of two maps; use the sum"),
+        (Of(lambda x: x[:, :4].repeat(1, 2, 1, 1)), r"slice of 8x8x10: not supported; use a convolution"),
+        (nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(8, 8, 3)), r"pad of 8x8x10: with reflect: zeros are needed"),
+        (
+            nn.Sequential(nn.ZeroPad2d(1), nn.AvgPool2d(2)),
+            r"inner\.0\.0 \(ZeroPad2d\).*only convolutions read a padded",
+        ),
+        (RNNPool2d(8, 4, 2, 4, 2, padding=1), r"inner\.0 \(RNNPool2d\): pool of 8x8x10: padding \[1, 1\]"),
+        (nn.AdaptiveAvgPool2d(3), r"adaptive_avg_pool2d of 8x8x10: to 3x3: the map's sides must be multiples"),
+        (nn.Conv2d(7, 8, 1), r"can't be traced with a picture of 3x16x20: RuntimeError: .*"),
+        (nn.AvgPool2d(2, divisor_override=3), r"divisor_override"),
+        (Of(lambda x: x * float("inf")), r"values that are not finite|differs from the network"),
+        (nn.Sequential(nn.Conv2d(8, 4096, 1), nn.Conv2d(4096, 8, 1)), r"inner\.0\.0 \(Conv2d\).*out_channels.*2048"),
+    ],
+)
+def test_what_cannot_be_exported_is_named(inner: nn.Module, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        shape = (16, 20, 3)
+        export(Net(inner).eval(), PLAIN, "mine", pictures(4, *shape), pictures(2, *shape))
+    assert re.search(message, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (nn.Conv2d(3, 4, 3), r"result is a map, 4x14x18: only classifiers"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(960, 1)), r"a single output; a yes or no ends with nn.Sigmoid"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(960, 3), nn.Sigmoid()), r"3 probabilities, each by itself"),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(960, 3), nn.Softmax(1), nn.Linear(3, 2)),
+            r"2 \(Softmax\).*only the last",
+        ),
+        (Of(lambda x: (x.mean((2, 3)), x)), r"gives 2 results"),
+        (Of(lambda x: torch.zeros(1, 3)), r"does not depend on the picture"),
+    ],
+)
+def test_results_that_are_no_classifiers(net: nn.Module, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        export(net.eval(), PLAIN, "mine", pictures(4, 16, 20, 3), pictures(2, 16, 20, 3))
+
+
+def test_rnnpool_is_an_operator_of_pytorch() -> None:
+    """torch.export finds one operator, which gives what the layer gives, with the layer's gradients."""
+    from rnnpool_training.rnnpool2d import pool
+
+    for padding, smooth, replicate in ((0, False, True), (1, True, False)):
+        layer = RNNPool2d(
+            4, 8, 8, 6, 4, padding=padding, nonlinearity="smooth" if smooth else "hard", replicate=replicate
+        )
+        x = torch.randn(2, 4, 21, 26, requires_grad=True)
+        program = torch.export.export(layer, (x.detach(),))
+        assert [str(n.target) for n in program.graph.nodes].count("rnnpool.pool.default") == 1
+        assert torch.equal(program.module()(x), layer(x))
+        weights = (*layer.rnn1.weights(), *layer.rnn2.weights())
+        arguments = (x, *weights, [6, 6], [4, 4], [padding, padding], smooth, replicate)
+        torch.library.opcheck(
+            pool, arguments, test_utils=("test_schema", "test_autograd_registration", "test_faketensor")
+        )
+        leaves = [x, *layer.parameters()]
+        grads = [torch.autograd.grad(y.square().sum(), leaves) for y in (layer(x), pool(*arguments))]
+        assert all(torch.allclose(a, b) for a, b in zip(*grads, strict=True))

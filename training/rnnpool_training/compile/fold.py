@@ -1,0 +1,200 @@
+"""Passes over the float graph: what is no operator of its own goes into the one beside it.
+
+Normalizations go into the weights of convolutions, clamps (ReLU, ReLU6) into the operator before them, the scale of the
+picture into its first convolution. What is left of normalizations becomes a depthwise 1x1 convolution.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .graph import Affine, Conv, Depthwise, Filter, GlobalAverage, Graph, Input, Node, Pointwise
+
+
+class Normalization(NamedTuple):
+    """What a network was trained on: (pixel / 255 - mean) / std, a value a channel or one for all."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def fold(graph: Graph, normalization: Normalization, binary: bool = False) -> list[str]:
+    """All passes, in place. binary: the result is the logit of yes; it becomes two. Returns remarks, for people."""
+    _normalize(graph, normalization)
+    _lines(graph)
+    _affines(graph)
+    notes = _picture(graph)
+    for affine in [node for node in graph.nodes if isinstance(node, Affine)]:
+        graph.redirect(affine, _depthwise(affine))
+        graph.tidy()
+    _clamps(graph)
+    _logits(graph, binary)
+    for node in graph.nodes:
+        if isinstance(node, Filter):
+            node.weight, node.bias = node.weight.float(), node.bias.float()
+    return notes
+
+
+def _channels(values: tuple[float, ...], channels: int, what: str) -> Tensor:
+    if len(values) not in (1, channels):
+        raise InputError(f"{len(values)} values of {what}, the picture has {channels} channels")
+    return torch.tensor(values, dtype=torch.float64).expand(channels).clone()
+
+
+def _normalize(graph: Graph, normalization: Normalization) -> None:
+    picture = graph.input
+    mean, std = (_channels(values, picture.shape[2], name) for name, values in normalization._asdict().items())
+    if (std <= 0).any():
+        raise InputError(f"std must be above 0, is {', '.join(map(str, normalization.std))}")
+    made = Affine(
+        where="the picture", shape=picture.shape, inputs=[picture], factor=1 / (255 * std), offset=-mean / std
+    )
+    graph.redirect(picture, made)
+    graph.tidy()
+
+
+def _lines(graph: Graph) -> None:
+    # Straight lines that are not a part of another function.
+    for node in graph.nodes:
+        if isinstance(node, Pointwise) and node.line is not None:
+            factor, offset = (torch.full((node.shape[2],), v, dtype=torch.float64) for v in node.line)
+            graph.redirect(
+                node, Affine(where=node.where, shape=node.shape, inputs=node.inputs, factor=factor, offset=offset)
+            )
+    graph.tidy()
+
+
+def _affines(graph: Graph) -> None:
+    # Into the operator before, or into all behind.
+    for node in list(graph.nodes):
+        if not isinstance(node, Affine) or node not in graph.nodes:
+            continue
+        source, readers = node.inputs[0], graph.consumers(node)
+        alone = len(graph.consumers(source)) == 1 and source is not graph.input
+        if alone and isinstance(source, Affine):
+            node.factor, node.offset = node.factor * source.factor, node.offset + node.factor * source.offset
+            node.inputs = source.inputs
+            graph.tidy()
+            source, alone = node.inputs[0], False
+        if alone and isinstance(source, Filter) and not _clamped(source):
+            source.weight = source.weight * node.factor[:, None, None, None]
+            source.bias = source.bias * node.factor + node.offset
+            graph.redirect(node, source)
+        elif source is not graph.input and node is not graph.output and all(_takes(r, node.offset) for r in readers):
+            for reader in readers:
+                assert isinstance(reader, Filter)
+                take_over(reader, node.factor, node.offset)
+            graph.redirect(node, source)
+        graph.tidy()
+
+
+def _clamped(node: Node) -> bool:
+    return not (math.isinf(node.low) and math.isinf(node.high))
+
+
+def _takes(reader: Node, offset: Tensor) -> bool:
+    return isinstance(reader, Filter) and (not any(reader.padding) or not offset.any())
+
+
+def take_over(reader: Filter, factor: Tensor, offset: Tensor) -> None:
+    """Lets a convolution read x instead of factor * x + offset. Right where it does not pad, or the offset is 0."""
+    if isinstance(reader, Depthwise):
+        reader.bias = reader.bias + reader.weight.double().sum((1, 2, 3)) * offset
+        reader.weight = reader.weight * factor[:, None, None, None]
+    else:
+        reader.bias = reader.bias + (reader.weight.double().sum((2, 3)) * offset).sum(1)
+        reader.weight = reader.weight * factor[None, :, None, None]
+
+
+def _picture(graph: Graph) -> list[str]:
+    # Its scale goes into the first convolution, or is the frame's own. The frame has one level that stands for 0.
+    picture: Input = graph.input
+    readers = graph.consumers(picture)
+    first = readers[0]
+    if len(readers) > 1 or not isinstance(first, Affine):
+        raise AssertionError("the frame has one reader, its normalization")
+    behind = graph.consumers(first)
+    # The level of each channel that the network has as 0.
+    zeros = torch.where(first.factor == 0, 128.0, -first.offset / first.factor)
+    zero = int(zeros.mean().round().clamp(0, 255))
+    if len(behind) == 1 and isinstance(behind[0], Filter):
+        picture.zero = zero
+        take_over(behind[0], first.factor, first.offset + first.factor * zero)
+        graph.redirect(first, picture)
+        graph.tidy()
+        if any(behind[0].padding) and float((zeros - zero).abs().max()) > 0.5:
+            levels = ", ".join(f"{level:.1f}" for level in zeros.tolist())
+            return [f"{behind[0].where}: its padding is of the level {zero}; that of the network is {levels}"]
+        return []
+    if (
+        len(behind) == 1
+        and first is not graph.output
+        and float((zeros - zero).abs().max()) <= 0.51
+        and (first.factor == first.factor[0]).all()
+    ):
+        picture.zero, picture.scale = zero, float(first.factor[0])
+        graph.redirect(first, picture)
+        graph.tidy()
+    return []
+
+
+def _depthwise(node: Affine) -> Depthwise:
+    return Depthwise(
+        where=node.where, shape=node.shape, inputs=node.inputs, weight=node.factor[:, None, None, None],
+        bias=node.offset,
+    )  # fmt: skip
+
+
+def _clamps(graph: Graph) -> None:
+    for node in list(graph.nodes):
+        if not isinstance(node, Pointwise) or node.function is not None:
+            continue
+        source = node.inputs[0]
+        if source.clamps and len(graph.consumers(source)) == 1:
+            source.low, source.high = (min(max(v, node.low), node.high) for v in (source.low, source.high))
+            graph.redirect(node, source)
+            graph.tidy()
+
+
+def _logits(graph: Graph, binary: bool) -> None:
+    # The last operator is a convolution of the whole map without a clamp.
+    last = graph.output
+    if last.shape[:2] != (1, 1):
+        height, width, channels = last.shape
+        raise InputError(
+            f"{last.where}: the network's result is a map, {channels}x{height}x{width}: only classifiers can be "
+            "exported yet; end with nn.AdaptiveAvgPool2d(1), nn.Flatten() and nn.Linear"
+        )
+    if isinstance(last, GlobalAverage):  # the mean of a 1x1 convolution is that of its input, convolved
+        conv = last.inputs[0]
+        plain = isinstance(conv, Conv) and conv.window == (1, 1) == conv.stride and not any(conv.padding)
+        if plain and not _clamped(conv) and not _clamped(last) and len(graph.consumers(conv)) == 1:
+            source = conv.inputs[0]
+            last.inputs, last.shape = [source], (1, 1, source.shape[2])
+            conv.inputs, conv.shape = [last], (1, 1, conv.shape[2])
+            graph.output = last = conv
+            graph.tidy()
+    whole = isinstance(last, Conv) and last.window == last.inputs[0].shape[:2] and not any(last.padding)
+    if not whole or _clamped(last) or graph.consumers(last):
+        channels = last.shape[2]
+        weight = torch.eye(channels)[:, :, None, None]
+        graph.output = last = Conv(
+            where=last.where, shape=last.shape, inputs=[last], weight=weight, bias=torch.zeros(channels)
+        )
+        graph.tidy()
+    assert isinstance(last, Conv)
+    outputs = last.shape[2]
+    if binary:
+        last.weight = torch.cat([torch.zeros_like(last.weight), last.weight])
+        last.bias = torch.cat([torch.zeros_like(last.bias), last.bias])
+        last.shape = (1, 1, 2)
+    elif outputs == 1:
+        raise InputError(
+            f"{last.where}: the network has a single output; a yes or no ends with nn.Sigmoid(), which tells it "
+            "from a number that no classifier gives"
+        )
