@@ -8,6 +8,7 @@
 // halves need not be taken at all: they are what is left of the sum of all words, modulo 2^32, without the upper ones.
 #include "kernels.h"
 
+#include "../arch/sse2.h"
 #include "../numeric.h"
 
 #include <string.h>
@@ -63,20 +64,38 @@ static inline int8_t requantize(const output_t *o, int32_t acc, int32_t multipli
 // ------------------------------------------------------------------------------------------------ dense layers
 //
 // RNNP_TILE pixels at a time, of which the last may be the same one again. In the tile inputs are behind each other, each
-// two words: pixels 0 and 1, 2 and 3.
+// two words: pixels 0 and 1, 2 and 3. (With SSE2: arch/sse2.h.)
+
+#if RNNP_SSE2
+
+// Inputs 2 i and 2 i + 1 of the pixels are side by side, as pairs of int16.
+static inline void put_input(int16_t *x, uint32_t i, int32_t a, int32_t b, int32_t c, int32_t d) {
+    int16_t *to = x + i / 2 * 8 + i % 2;
+    to[0] = (int16_t)a;
+    to[2] = (int16_t)b;
+    to[4] = (int16_t)c;
+    to[6] = (int16_t)d;
+}
+
+#else
 
 static inline uint32_t pack(int32_t low, int32_t high) {
     return (uint32_t)low + ((uint32_t)high << 16);
 }
 
-// `count` inputs (at least one) of four pixels, side by side. Returns where the next go.
-static uint32_t *widen(const int8_t *const *in, uint32_t count, uint32_t *x) {
+static inline void put_input(uint32_t *x, uint32_t i, int32_t a, int32_t b, int32_t c, int32_t d) {
+    x[2 * i] = pack(a, b);
+    x[2 * i + 1] = pack(c, d);
+}
+
+#endif
+
+// `count` inputs (at least one) of four pixels, side by side, as those from `first` on of the tile.
+static void widen(const int8_t *const *in, uint32_t first, uint32_t count, void *x) {
     const int8_t *a = in[0], *b = in[1], *c = in[2], *d = in[3];
-    for (const int8_t *end = a + count; a < end; x += 2) {
-        x[0] = pack(*a++, *b++);
-        x[1] = pack(*c++, *d++);
+    for (uint32_t end = first + count; first < end; first++) {
+        put_input(x, first, *a++, *b++, *c++, *d++);
     }
-    return x;
 }
 
 // Pixel p of the tile that starts at the first of `count` more pixels.
@@ -86,19 +105,34 @@ static inline uint32_t pixel_of(uint32_t p, uint32_t count) {
 
 // A dense layer's tile.
 typedef struct {
-    const uint32_t *x, *end; // inputs: a multiple of four, which the gaps in the weights allow
+    const uint32_t *x, *end; // inputs: a multiple of four (or eight), which the gaps in the weights allow
     uint32_t lift; // what the sum of all lower, or upper, halves is too large by
     uint32_t next_pair; // bytes of the weights of two outputs
 } dense_t;
 
 static dense_t get_dense(uint32_t inputs, const void *tile) {
-    uint32_t whole = rnnp_align(inputs, 4);
+    uint32_t whole = rnnp_align(inputs, RNNP_SSE2 ? 8 : 4);
     return (
         dense_t){ tile, (const uint32_t *)tile + 2 * whole, whole / 2 * (LIFT >> 16), rnnp_weight_index(inputs, 2, 0) };
 }
 
+#if RNNP_SSE2
+
+static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, int32_t bias, int32_t *acc) {
+    const int8_t *from = weight - o % 2; // the weights of both outputs of a pair
+    __m128i sum = _mm_set1_epi32(bias);
+    for (const uint32_t *x = d->x; x < d->end; x += 16, from += 16) {
+        __m128i both = rnnp_load8(from), one = o % 2 != 0 ? both : _mm_slli_epi16(both, 8);
+        sum = rnnp_four_pairs(sum, _mm_srai_epi16(one, 8), x);
+    }
+    _mm_storeu_si128((__m128i *)acc, sum);
+}
+
+#else
+
 // The weights of an output, which stand two apart, times four pixels.
-static inline void multiply(const dense_t *d, const int8_t *weight, int32_t bias, int32_t *acc) {
+static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, int32_t bias, int32_t *acc) {
+    (void)o;
     uint32_t all01 = 0, all23 = 0, high01 = 0, high23 = 0, lift = LIFT;
     __asm__("" : "+r"(lift)); // in a register, to which a multiplication adds
     for (const uint32_t *x = d->x, *end = d->end; x != end; x += 8, weight += 8) {
@@ -127,6 +161,8 @@ static inline void multiply(const dense_t *d, const int8_t *weight, int32_t bias
     acc[3] = bias + (int32_t)(high23 - d->lift);
 }
 
+#endif
+
 // All outputs of a tile.
 //   residual  as in rnnp_pointwise_t
 //   at        of the pixels, from skip and out on
@@ -138,7 +174,7 @@ static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_r
     uint32_t at1 = at[1], at2 = at[2], at3 = at[3], odd = dense->next_pair - 1;
     for (uint32_t o = 0; o < outputs; o++) {
         int32_t acc[RNNP_TILE], m = *multiplier++;
-        multiply(dense, weight, *bias++, acc);
+        multiply(dense, weight, o, *bias++, acc);
         if (residual != NULL) {
             int32_t weight_of_skip = *residual++;
             acc[0] += weight_of_skip * skip[0];
@@ -158,7 +194,7 @@ static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_r
 
 // What the `count` output pixels from ox on look at, kernel row by kernel row.
 static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t ox, uint32_t count) {
-    uint32_t channels = conv->in_channels, width = conv->kernel_w, *x = conv->tile;
+    uint32_t channels = conv->in_channels, width = conv->kernel_w, done = 0;
     uint32_t taps = (uint32_t)conv->kernel_h * width;
     int8_t *padding = (int8_t *)conv->tile + rnnp_tile_bytes(taps * channels);
     uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
@@ -173,7 +209,8 @@ static void gather(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t 
                 uint32_t column = left + k + pixel_of(p, count) * conv->stride;
                 in[p] = *row != NULL && column < conv->in_width ? *row + column * channels : padding;
             }
-            x = widen(in, run, x);
+            widen(in, done, run, conv->tile);
+            done += run;
         }
     }
 }
@@ -204,7 +241,7 @@ void rnnp_kernel_head_c(const rnnp_conv_t *conv, const int8_t *const *rows, int1
         gather(conv, rows, ox, count);
         for (uint32_t o = 0; o < outputs; o++) {
             int32_t acc[RNNP_TILE], multiplier = conv->requantize.multiplier[o];
-            multiply(&dense, weight, conv->requantize.bias[o], acc);
+            multiply(&dense, weight, o, conv->requantize.bias[o], acc);
             for (uint32_t p = 0; p < RNNP_TILE && p < count; p++) {
                 int64_t y = ((int64_t)acc[p] * multiplier + (1 << 23)) >> 24;
                 out[p * outputs + o] = (int16_t)(y < INT16_MIN ? INT16_MIN : y > INT16_MAX ? INT16_MAX : y);
@@ -216,11 +253,10 @@ void rnnp_kernel_head_c(const rnnp_conv_t *conv, const int8_t *const *rows, int1
 
 // `count` pixels of a planar input, a row of pixels a channel.
 static void widen_planar(
-    const int8_t *in, uint32_t pitch, uint32_t stride, uint32_t channels, uint32_t count, uint32_t *x) {
+    const int8_t *in, uint32_t pitch, uint32_t stride, uint32_t channels, uint32_t count, void *x) {
     uint32_t b = pixel_of(1, count) * stride, c = pixel_of(2, count) * stride, d = pixel_of(3, count) * stride;
-    for (const uint32_t *end = x + 2 * channels; x != end; x += 2, in += pitch) {
-        x[0] = pack(in[0], in[b]);
-        x[1] = pack(in[c], in[d]);
+    for (uint32_t i = 0; i < channels; i++, in += pitch) {
+        put_input(x, i, in[0], in[b], in[c], in[d]);
     }
 }
 
@@ -240,7 +276,7 @@ void rnnp_kernel_pointwise_c(
         if (pitch != 0) {
             widen_planar(in, pitch, p->stride, channels, left, p->tile);
         } else {
-            widen(pixel, channels, p->tile);
+            widen(pixel, 0, channels, p->tile);
         }
         all_outputs(&dense, p->weight, &p->requantize, p->out_channels, p->residual, skip, at, channel, out);
         if (p->residual != NULL) {

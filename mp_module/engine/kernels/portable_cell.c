@@ -3,6 +3,7 @@
 // The recurrent cell in plain C (kernels.h), a row of a matrix and all lanes at a time.
 #include "kernels.h"
 
+#include "../arch/sse2.h"
 #include "../numeric.h"
 #include "tables.h"
 
@@ -83,6 +84,37 @@ static inline uint32_t next_element(uint32_t i, uint32_t pitch) {
     return i % 2 != 0 ? 2 * pitch - 1 : 1;
 }
 
+#if RNNP_SSE2
+
+// Products of a tile, times 2^left.
+static void put_products(const rnnp_cell_t *cell, const int16_t *tile, uint32_t left, int16_t *wx, uint32_t pitch) {
+    uint32_t hidden = cell->hidden, columns = cell->inputs;
+    const int16_t *weight = cell->w;
+    for (uint32_t i = 0; i < hidden; i += 2, wx += 2 * pitch, weight += 2 * columns) {
+        __m128i first = rnnp_times_tile(weight, tile, columns), second = first;
+        if (i + 1 < hidden) {
+            second = rnnp_times_tile(weight + columns, tile, columns);
+        }
+        first = _mm_slli_epi32(first, (int)left);
+        second = _mm_slli_epi32(second, (int)left);
+        _mm_storeu_si128((__m128i *)wx, rnnp_pack_pairs(first, second, cell->shift_w));
+    }
+}
+
+typedef int16_t tile_t; // of vectors whose products are wanted
+
+static inline tile_t *tile_at(tile_t *tile, uint32_t i, uint32_t lane) {
+    return tile + i / 2 * 2 * RNNP_LANES + i % 2 + 2 * lane;
+}
+
+void rnnp_kernel_cell_input_c(
+    const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
+    (void)count;
+    put_products(cell, tile, 0, wx, pitch);
+}
+
+#else
+
 // Products of widened vectors, times 2^left.
 static void put_products(const rnnp_cell_t *cell, const int32_t *wide, uint32_t left, int16_t *wx, uint32_t pitch) {
     uint32_t hidden = cell->hidden, columns = cell->inputs, right = cell->shift_w;
@@ -98,6 +130,12 @@ static void put_products(const rnnp_cell_t *cell, const int32_t *wide, uint32_t 
     }
 }
 
+typedef int32_t tile_t; // of vectors whose products are wanted
+
+static inline tile_t *tile_at(tile_t *tile, uint32_t i, uint32_t lane) {
+    return tile + i * RNNP_LANES + lane;
+}
+
 void rnnp_kernel_cell_input_c(
     const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
     int32_t wide[MAX_WIDE * RNNP_LANES];
@@ -105,6 +143,8 @@ void rnnp_kernel_cell_input_c(
     widen(tile, cell->inputs, wide);
     put_products(cell, wide, 0, wx, pitch);
 }
+
+#endif
 
 // One lane, of more inputs than are widened.
 static void many_inputs(
@@ -122,20 +162,19 @@ static void many_inputs(
 
 void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count,
     int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t pitch) {
-    int32_t wide[MAX_WIDE * RNNP_LANES];
+    tile_t tile[MAX_WIDE * RNNP_LANES];
     for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
         if (cell->inputs > MAX_WIDE) {
             many_inputs(cell, x, zero_point, shift, wx + 2 * lane, pitch);
         } else {
-            const int8_t *value = x;
-            for (int32_t *to = wide + lane; value < x + cell->inputs; to += RNNP_LANES) {
-                *to = *value++ - zero_point;
+            for (uint32_t i = 0; i < cell->inputs; i++) {
+                *tile_at(tile, i, lane) = (tile_t)(x[i] - zero_point);
             }
         }
         x += lane + 1 < count ? step : 0; // behind the last lane the last one again
     }
     if (cell->inputs <= MAX_WIDE) {
-        put_products(cell, wide, shift, wx, pitch);
+        put_products(cell, tile, shift, wx, pitch);
     }
 }
 
@@ -163,6 +202,55 @@ static inline int16_t update(
     return rnnp_sat16((z * h + weight * g) >> 13);
 }
 
+#if RNNP_SSE2
+
+static inline __m128i clamp16(__m128i v, int16_t low, int16_t high) {
+    return _mm_max_epi16(_mm_min_epi16(v, _mm_set1_epi16(high)), _mm_set1_epi16(low));
+}
+
+// Of two int16, in each half of all words.
+static inline __m128i set_pair(const int16_t *values, uint32_t i, uint32_t count) {
+    uint32_t low = (uint16_t)values[i], high = i + 1 < count ? (uint16_t)values[i + 1] : 0;
+    return _mm_set1_epi32((int32_t)(low | high << 16));
+}
+
+// The new states of a pair of elements, hard, from its pre-activations and old states.
+static inline __m128i update_pair(const rnnp_cell_t *cell, __m128i p, __m128i bz, __m128i bh, __m128i h) {
+    __m128i halves = _mm_srai_epi16(_mm_xor_si128(p, bz), 1); // of the sum, whose carry may not fit
+    __m128i z = clamp16(_mm_add_epi16(_mm_and_si128(p, bz), halves), 0, 8191);
+    __m128i g = clamp16(_mm_adds_epi16(p, bh), -8192, 8191);
+    __m128i keep = _mm_slli_epi16(_mm_sub_epi16(_mm_set1_epi16(8191), z), 2); // 1 - z in Q15
+    __m128i zeta = _mm_set1_epi16((int16_t)cell->zeta), nu = _mm_set1_epi16((int16_t)cell->nu);
+    __m128i weight = _mm_or_si128(_mm_slli_epi16(_mm_mulhi_epu16(keep, zeta), 1), // keep * zeta / 2^15
+        _mm_srli_epi16(_mm_mullo_epi16(keep, zeta), 15));
+    weight = _mm_adds_epi16(weight, nu);
+    __m128i low = _mm_madd_epi16(_mm_unpacklo_epi16(z, weight), _mm_unpacklo_epi16(h, g));
+    __m128i high = _mm_madd_epi16(_mm_unpackhi_epi16(z, weight), _mm_unpackhi_epi16(h, g));
+    return _mm_packs_epi32(_mm_srai_epi32(low, 13), _mm_srai_epi32(high, 13));
+}
+
+// A step of a cell with hard non-linearities: `known` elements of the old states are not 0.
+static void hard_step(const rnnp_cell_t *cell, const int16_t *wx, uint32_t pitch, uint32_t known, int16_t *h) {
+    int16_t old[RNNP_TILE_VALUES(RNNP_MAX_HIDDEN)];
+    uint32_t hidden = cell->hidden;
+    const int16_t *u = cell->u, *state = old;
+    memcpy(old, h, RNNP_TILE_VALUES(hidden) * sizeof(*h));
+    for (uint32_t i = 0; i < hidden; i += 2, u += 2 * hidden) {
+        __m128i first = rnnp_times_tile(u, old, known), second = first;
+        if (i + 1 < hidden) {
+            second = rnnp_times_tile(u + hidden, old, known);
+        }
+        __m128i p = _mm_adds_epi16(rnnp_load8(wx), rnnp_pack_pairs(first, second, cell->shift_u));
+        __m128i bz = set_pair(cell->bz, i, hidden), bh = set_pair(cell->bh, i, hidden);
+        _mm_storeu_si128((__m128i *)h, update_pair(cell, p, bz, bh, rnnp_load8(state)));
+        wx += 2 * pitch;
+        h += 2 * RNNP_LANES;
+        state += 2 * RNNP_LANES;
+    }
+}
+
+#endif
+
 void rnnp_kernel_cell_sweep_c(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
     uint32_t count, int16_t *h, bool tiles, bool resume) {
     bool usual = !RNNP_ARMV7EM && is_unweighted(cell) && !cell->smooth;
@@ -173,6 +261,13 @@ void rnnp_kernel_cell_sweep_c(const rnnp_cell_t *cell, const int16_t *const *wx,
     }
     for (uint32_t t = 0; t < steps; t++) {
         uint32_t known = resume || (t > 0 && !tiles) ? hidden : 0; // U times the initial state, 0, is left out
+#if RNNP_SSE2
+        if (!cell->smooth) {
+            hard_step(cell, wx[t], pitch, known, h);
+            h += tiles ? values : 0;
+            continue;
+        }
+#endif
         int32_t old[MAX_WIDE * RNNP_LANES];
         const int32_t *state = old;
         const int16_t *u = cell->u, *bz = cell->bz, *bh = cell->bh, *products = wx[t];
