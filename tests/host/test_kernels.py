@@ -68,7 +68,17 @@ def test_kernels_under_qemu(tmp_path: Path) -> None:
 def test_hot_loops_fit_the_instruction_cache(tmp_path: Path) -> None:
     """1 KB: the cache of an STM32F4's flash. The assembly functions are loops as a whole; `tile` has two, one runs."""
     program = Program(build(tmp_path, 1))
-    loops = {"rows": 1, "first_step": 1, "weighted": 1, "tile": 2, "all_channels": 1}
+    loops = {"rows": 1, "rnnp_armv7em_first_step": 1, "rnnp_armv7em_weighted": 1, "tile": 2, "all_channels": 1}
     sizes = {name: size for name, (_, size) in program.functions.items() if name.split(".")[0] in loops}
     assert {name.split(".")[0] for name in sizes} == set(loops)
     assert all(size <= 1024 * loops[name.split(".")[0]] for name, size in sizes.items()), sizes
+
+
+@pytest.mark.parametrize("partitions", ["one", "max"])
+def test_kernels_link_with_link_time_optimization(tmp_path: Path, partitions: str) -> None:
+    """`max` puts each function into an object of its own: jumps of assembly between them must still arrive."""
+    flags = ("-flto", f"-flto-partition={partitions}")
+    target = bench_compile.Target((*bench_compile.M4.cpu, *flags), bench_compile.M4.memory)
+    machine = Machine(Program(build(tmp_path, 6, "-O2", target)), tmp_path)
+    machine.run()
+    assert machine.output == f"cases {10 * CASES}, failures 0\n"
