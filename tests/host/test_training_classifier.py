@@ -29,6 +29,7 @@ from rnnpool_training.engine import Engine  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
 from rnnpool_training.export import build_classifier  # noqa: E402
 from rnnpool_training.network import BlockConfig  # noqa: E402
+from rnnpool_training.normalization import renew_statistics  # noqa: E402
 from rnnpool_training.pictures import Picture, frame, load_folders, load_labelled  # noqa: E402
 from rnnpool_training.quantize import (  # noqa: E402
     QuantizedClassifier,
@@ -242,7 +243,7 @@ def test_statistics_are_those_of_the_pictures() -> None:
     model = quantized("average", 3)[0]
     random = np.random.default_rng(2)
     pictures = [Picture("", random.integers(0, 256, (96, 64, 3), dtype=np.uint8), 0) for _ in range(16)]
-    export_classifier.renew_statistics(model, pictures, 16)
+    renew_statistics(model, export_classifier.batches(pictures, (96, 64), 16, 1))
     seen = []
     model.stem.norm.register_forward_hook(lambda norm, _, out: seen.append((norm, out)))
     for x in export_classifier.batches(pictures, (96, 64), 16, 1):

@@ -23,12 +23,12 @@ from .command import command, real
 from .engine import Engine
 from .errors import InputError
 from .export import build_classifier
+from .normalization import PICTURES, renew_statistics
 from .pictures import Picture, frame, load_labelled
 from .planner import plan
 from .quantize import QuantizedClassifier
 
 CALIBRATION = 256  # pictures
-STATISTICS = 512
 
 
 def batches(pictures: list[Picture], size: tuple[int, int], count: int, seed: int) -> Iterator[torch.Tensor]:
@@ -37,25 +37,6 @@ def batches(pictures: list[Picture], size: tuple[int, int], count: int, seed: in
     for start in tqdm(range(0, len(chosen), 8), desc="measuring ranges", unit="batch", mininterval=5):
         pixels = np.stack([frame(pictures[i].pixels, *size) for i in chosen[start : start + 8]])
         yield torch.from_numpy(pixels).permute(0, 3, 1, 2).float().sub_(128).div_(128)
-
-
-@torch.no_grad()
-def renew_statistics(model: Classifier, pictures: list[Picture], count: int = STATISTICS, seed: int = 1) -> None:
-    """Measure the means and variances of all normalizations on `count` random pictures at the model's input size.
-
-    Those of training are of the sizes that it saw; at another one they are off.
-    """
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over all batches
-    model.train()
-    for x in batches(pictures, (model.config.height, model.config.width), count, seed):
-        model(x)
-    model.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
 
 
 def quantize(
@@ -84,7 +65,7 @@ def export_at(
         if model.config.last_pool == "rnnpool":
             raise InputError(f"a last RNNPool is for maps of one size: --size must be {model.config.height}")
         model.config = replace(model.config, height=size, width=size)
-        renew_statistics(model, pictures, seed=seed)
+        renew_statistics(model, batches(pictures, (size, size), PICTURES, seed))
     return export(model, pictures, name, threshold, seed)
 
 
