@@ -201,6 +201,24 @@ def test_results_are_written(tmp_path: Path) -> None:
         show.Files(tmp_path / "file")
 
 
+def test_a_second_run_leaves_the_first_ones_boxes(tmp_path: Path) -> None:
+    """boxes.jsonl that is there is refused; pictures that are there are not written over."""
+    files = show.Files(tmp_path)
+    picture = Image.new("L", (16, 12))
+    files.show("a", picture, picture, Result((), 0, 1))
+    files.close()
+    with pytest.raises(Problem, match="holds the boxes of another run"):
+        show.Files(tmp_path)
+    assert json.loads((tmp_path / "boxes.jsonl").read_text())["name"] == "a"
+    (tmp_path / "boxes.jsonl").unlink()
+    first = (tmp_path / "a.png").read_bytes()
+    files = show.Files(tmp_path)
+    files.show("a", Image.new("L", (16, 12), 200), picture, Result((), 0, 1))
+    files.close()
+    assert (tmp_path / "a.png").read_bytes() == first and (tmp_path / "a_2.png").exists()
+    assert json.loads((tmp_path / "boxes.jsonl").read_text())["name"] == "a_2"
+
+
 def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(show, "opencv", lambda: None)
     monkeypatch.setenv("MPLBACKEND", "agg")

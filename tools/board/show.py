@@ -38,7 +38,8 @@ class Files:
     """Writes NAME.png with the boxes, and boxes.jsonl: one line {"name", "width", "height", "boxes"} a frame, in the
     frame's pixels, as it is done, so that an interruption loses nothing.
 
-    A name that comes again gets a number. Raises Problem if one of `sources` lies in the folder: they could be lost.
+    A name that comes again, or is there, gets a number. Raises Problem if one of `sources` lies in the folder, or the
+    boxes of another run do: they could be lost.
     """
 
     def __init__(self, folder: Path, sources: Iterable[str] = ()) -> None:
@@ -49,7 +50,11 @@ class Files:
                 )
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lines = (folder / "boxes.jsonl").open("w")
+            if (folder / "boxes.jsonl").exists():
+                raise Problem(
+                    f"{folder} holds the boxes of another run (boxes.jsonl): choose another folder with --out"
+                )
+            self._lines = (folder / "boxes.jsonl").open("x")
         except OSError as error:
             raise Problem(f"{folder} can't be written: {error.strerror}; choose another folder with --out") from None
         self.folder = folder
@@ -59,7 +64,7 @@ class Files:
         """The name, or with a number if it was there."""
         numbers = itertools.count(2)
         new = name
-        while new in self._names:
+        while new in self._names or (self.folder / f"{new}.png").exists():
             new = f"{name}_{next(numbers)}"
         self._names.add(new)
         return new
