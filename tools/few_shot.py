@@ -1,33 +1,35 @@
 """How well classifiers from few pictures do, on tasks made from labelled pictures of persons and faces, as a table.
 
-    PYTHONPATH=training python -m tools.few_shot DATA --out RUNS/few_shot.jsonl
+    PYTHONPATH=training python -m tools.few_shot DATA --out RUNS/few_shot.jsonl --cache RUNS/maps
 
 DATA holds persons/ and faces_wild/. Each cell (task, pictures a class, seed) trains on some pictures and measures the
 floats on others; a line a cell is added to the file, cells in it are not made again, the table is printed from it.
+What the frozen layers make of a task's pictures is kept in the folder of --cache, for all of its cells.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from rnnpool_training.classifier import Classifier, configure, load_classifier, warm_start
-from rnnpool_training.few_shot import POLICIES, Chooser, Maps, logits_of, make_maps
-from rnnpool_training.pictures import Picture, split
-from rnnpool_training.train_classifier import fit, probabilities
-from rnnpool_training.train_classifier import parser as train_parser
+from rnnpool_training.few_shot import Chooser
+from rnnpool_training.few_shot.maps import Maps, Policy, make_maps
+from rnnpool_training.few_shot.probe import STRENGTHS, Linear, fit_probes
+from rnnpool_training.few_shot.scores import folds, score
+from rnnpool_training.few_shot.tune import logits_of
 
 from .few_shot_tasks import TASKS, Task
 
-MOST = 450  # pictures of a class that are looked at
 START = Path(__file__).resolve().parents[1] / "models" / "person.pt"
 
 
@@ -40,72 +42,94 @@ def network(task: Task, size: int) -> tuple[Classifier, nn.Linear]:
     return model, source.dense
 
 
-def measured(predicted: Any, truth: Any) -> float:
-    """Balanced accuracy."""
-    return float(np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)]))
+class TaskMaps:
+    """The maps of all pictures of a task, made when they are asked for and kept in a file."""
+
+    def __init__(self, task: Task, size: int, folder: Path | None) -> None:
+        """`folder`: of the files, none if they are not to be kept."""
+        self.model, self.start = network(task, size)
+        self.pictures = task.pictures
+        self.place = {p.name: i for i, p in enumerate(task.pictures)}
+        self.path = folder / f"{task.name}-{size}.pt" if folder else None
+        self.found: dict[str, Maps] = {}
+        if self.path and self.path.exists():
+            kept = torch.load(self.path)
+            if kept["names"] == list(self.place):
+                self.found = {name: Maps(*maps) for name, maps in kept["maps"].items()}
+
+    def __call__(self, policy: Policy | None, names: Sequence[str]) -> Maps:
+        """Those of the pictures of these names."""
+        key = policy.name if policy else "plain"
+        if key not in self.found:
+            self.found[key] = make_maps(self.model, self.start, self.pictures, policy, 1)
+            if self.path:
+                maps = {name: (m.maps, m.features, m.logits) for name, m in self.found.items()}
+                torch.save({"names": list(self.place), "maps": maps}, self.path)
+        return self.found[key].of(np.array([self.place[name] for name in names]))
 
 
-def before(
-    task: Task, train: list[Picture], test: list[Picture], truth: Any, size: int, seed: int, steps: int
-) -> float:
-    """Balanced accuracy of all layers trained on four fifths of the pictures, the last weights taken: the old way."""
-    model, _ = network(task, size)
-    kept, held = split(train, 0.2, seed)
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = ["--data", "", "--out", folder, "--sizes", "fixed", "--steps", str(steps), "--threads", "1",
-                     "--seed", str(seed), "--lr", "2e-3", "--init", str(START), "--log-every", "100"]  # fmt: skip
-        fit(train_parser().parse_args(arguments), model, kept, held)
-        trained = load_classifier(Path(folder) / "float.pt")
-    return measured(probabilities(trained, test, (size, size)).argmax(1), truth)
+def measured(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> tuple[float, float]:
+    """Balanced accuracy and accuracy, to 4 digits."""
+    balanced = np.mean([(predicted[truth == c] == c).mean() for c in np.unique(truth)])
+    return round(float(balanced), 4), round(float((predicted == truth).mean()), 4)
 
 
-def cell(task: Task, plain: Maps, count: int, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def plain_probe(maps: Maps, labels: NDArray[np.int64], classes: int, seed: int) -> Linear:
+    """What is to be beaten: logistic regression on the start's features, its strength that of the lowest loss."""
+    fold = folds(labels, 4, seed)
+    logits = np.zeros((len(STRENGTHS), len(labels), classes))
+    for k in range(4):
+        train, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        for i, probe in enumerate(fit_probes(maps.of(train), labels[train], classes)):
+            logits[i, held] = probe(maps.features[torch.from_numpy(held), 0])
+    best = int(np.argmin([score(each, labels).loss.mean() for each in logits]))
+    return fit_probes(maps, labels, classes)[best]
+
+
+def cell(task: Task, maps: TaskMaps, count: int, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One cell of the table."""
     train, test = task.draw(count, seed, 10_000 if task.name == "person" else options.test)
-    place = {p.name: i for i, p in enumerate(task.pictures)}
-    tested = plain.of(np.array([place[p.name] for p in test]))
+    names = [p.name for p in train]
+    tested = maps(None, [p.name for p in test])
     truth = np.array([p.label for p in test])
-    model, start = network(task, options.size)
     cpu, wall = time.process_time(), time.monotonic()
-    chooser = Chooser(model, start, train, minutes=options.minutes, steps=options.steps, threads=1, seed=seed)
+    chooser = Chooser(maps.model, maps.start, train, minutes=options.minutes, steps=options.steps, threads=1, seed=seed,
+                      maps=lambda policy: maps(policy, names))  # fmt: skip
     outcome = chooser.run()
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    assert outcome.probe is not None
-    after = logits_of(outcome.tail, tested).argmax(1)
+    probe = plain_probe(maps(None, names), chooser.labels, len(task.labels), seed)
+    after = measured(logits_of(outcome.tail, tested).argmax(1), truth)
+    base = measured(probe(tested.features[:, 0]).argmax(1), truth)
     result = {
         "task": task.name, "count": count, "seed": seed, "size": options.size, "test": len(test), "cpu": round(cpu, 1),
         "wall": round(wall, 1), "chosen": outcome.chosen, "candidates": outcome.candidates,
-        "probe": round(measured(logits_of(outcome.probe, tested).argmax(1), truth), 4),
-        "after": round(measured(after, truth), 4), "accuracy": round(float((after == truth).mean()), 4),
-        "cross-validated": round(measured(outcome.logits.argmax(1), chooser.labels[outcome.held]), 4),
+        "probe": base[0], "probe_accuracy": base[1], "after": after[0], "accuracy": after[1],
+        "cross-validated": measured(outcome.logits.argmax(1), chooser.labels[outcome.held])[0],
     }  # fmt: skip
     if task.name == "person":
-        own = tested.logits[:, 0].argmax(1).numpy()
-        result.update(start=round(measured(own, truth), 4), start_accuracy=round(float((own == truth).mean()), 4))
-    if options.before:
-        result["before"] = round(before(task, train, test, truth, options.size, seed, options.before), 4)
+        own = measured(tested.logits[:, 0].argmax(1).numpy(), truth)
+        result.update(start=own[0], start_accuracy=own[1])
     return result
 
 
 def table(lines: list[dict[str, Any]]) -> str:
     """Means over the seeds, with their range."""
-    rows = ["| task | pictures a class | seeds | tested on | start | linear probe | before | after | range | CPU s |",
-            "|---|--:|--:|--:|--:|--:|--:|--:|---|--:|"]  # fmt: skip
+    rows = ["| task | pictures a class | seeds | input | tested on | start | linear probe | after | range | chosen |",
+            "|---|--:|--:|--:|--:|--:|--:|--:|---|---|"]  # fmt: skip
     for task in TASKS:
-        for count in sorted({r["count"] for r in lines if r["task"] == task}):
-            those = [r for r in lines if (r["task"], r["count"]) == (task, count)]
+        for count, size in sorted({(r["count"], r["size"]) for r in lines if r["task"] == task}):
+            those = [r for r in lines if (r["task"], r["count"], r["size"]) == (task, count, size)]
 
             def mean(key: str, those: list[dict[str, Any]] = those) -> str:
                 found = [r[key] for r in those if key in r]
-                return (
-                    f"{np.mean(found):.3f}" + ("" if len(found) == len(those) else f" ({len(found)})") if found else "-"
-                )
+                return f"{np.mean(found):.3f}" if found else "-"
 
             after = [r["after"] for r in those]
+            chosen = [r["chosen"].split(",")[0] for r in those]
+            listed = ", ".join(f"{name} {chosen.count(name)}" for name in sorted(set(chosen)))
             rows.append(
-                f"| {task} | {count} | {len(those)} | {those[0]['test']} | {mean('start')} | {mean('probe')} | "
-                f"{mean('before')} | **{mean('after')}** | {min(after):.3f} to {max(after):.3f} | "
-                f"{np.mean([r['cpu'] for r in those]):.0f} |"
+                f"| {task} | {count} | {len(those)} | {size} | {those[0]['test']} | {mean('start')} | {mean('probe')} "
+                f"| **{mean('after')}** | {min(after):.3f} to {max(after):.3f} | {listed} |"
             )
     return "\n".join(rows)
 
@@ -121,7 +145,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--size", type=int, default=160)
     p.add_argument("--minutes", type=float, default=30, help="budget of a cell, on one thread")
     p.add_argument("--steps", type=int, default=0, help="steps of each tuned network instead (repeatable)")
-    p.add_argument("--before", type=int, default=0, help="steps of training all layers as well, for comparison")
+    p.add_argument("--cache", type=Path, help="folder to keep maps of pictures in")
     p.add_argument("--test", type=int, default=240, help="most pictures to test on (person: all that are left)")
     options = p.parse_args(arguments)
     torch.set_num_threads(1)
@@ -132,12 +156,13 @@ def main(arguments: list[str] | None = None) -> None:
         if not wanted:
             continue
         task = TASKS[name](options.data)
+        most = max(200, *options.counts) + options.test // len(task.labels)  # of a class
         by_label = [[p for p in task.pictures if p.label == label] for label in range(len(task.labels))]
-        task.pictures = [p for those in by_label for p in those[:MOST]]
-        model, start = network(task, options.size)
-        plain = make_maps(model, start, task.pictures, 0, POLICIES[0], 1)
+        if name != "person":
+            task.pictures = [p for those in by_label for p in those[:most]]
+        maps = TaskMaps(task, options.size, options.cache)
         for count, seed in wanted:
-            lines.append(cell(task, plain, count, seed, options))
+            lines.append(cell(task, maps, count, seed, options))
             with options.out.open("a") as file:
                 file.write(json.dumps(lines[-1]) + "\n")
     print(table(lines))

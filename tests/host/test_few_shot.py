@@ -13,11 +13,14 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from rnnpool_training import blob, classify, few_shot, files  # noqa: E402
+from rnnpool_training import blob, classify, files  # noqa: E402
 from rnnpool_training.classifier import Classifier, configure, load_classifier, warm_start  # noqa: E402
 from rnnpool_training.classifier_views import ClassifierViews  # noqa: E402
 from rnnpool_training.classify_report import Measured, mistakes_picture, wilson  # noqa: E402
-from rnnpool_training.few_shot import Chooser, Linear, Maps, Tail, better, fit_probes, folds, score  # noqa: E402
+from rnnpool_training.few_shot import Chooser, chooser  # noqa: E402
+from rnnpool_training.few_shot.maps import Maps, Policy, Tail  # noqa: E402
+from rnnpool_training.few_shot.probe import fit_probes, known, likelihoods, mixed  # noqa: E402
+from rnnpool_training.few_shot.scores import better, clearly, folds, much_better, score  # noqa: E402
 from rnnpool_training.pictures import Picture  # noqa: E402
 
 START = Path(__file__).resolve().parents[2] / "models" / "person.pt"
@@ -46,8 +49,11 @@ def last(text: str) -> Any:
     return json.loads(text.splitlines()[-1])
 
 
-def test_folders_of_few_pictures_become_a_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folders_of_few_pictures_become_a_classifier(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the person model's weights: blob, float weights and report, and the network that was chosen is exported."""
+    monkeypatch.setattr(chooser, "TUNED", 40)
     write_shapes(tmp_path / "shapes", {"bar": 20, "disc": 20})
     out = tmp_path / "mine.rnnp"
     arguments = [str(tmp_path / "shapes"), "-o", str(out), "--size", "64", "--steps", "12", "--threads", "1"]
@@ -125,17 +131,47 @@ def test_labels_that_a_blob_cannot_hold(tmp_path: Path) -> None:
             classify.check_labels(tmp_path, labels)
 
 
-def test_the_probe_takes_over_what_the_start_knows() -> None:
-    """With features that say nothing, the start's own answer is found among them, whatever the labels are called."""
-    torch.manual_seed(3)
-    start = torch.nn.Linear(8, 2).requires_grad_(False)
-    features = torch.randn(60, 1, 8)
-    labels = start(features)[:, 0].argmax(1).numpy()
-    maps = Maps(torch.zeros(60, 1, 1, 1, 1), features[:20], start(features[:20]))
-    (probe,) = fit_probes(maps, start, labels[:20], 2, [(1.0, False)])
-    with torch.no_grad():
-        assert (probe(features[20:, 0]).argmax(1).numpy() == labels[20:]).mean() >= 0.9
-    assert isinstance(probe, Linear) and probe.weight.shape == (2, 8)
+def task(count: int, labels: int = 2, seed: int = 3) -> tuple[torch.nn.Linear, torch.Tensor, Any]:
+    """A start's head, features, and labels as that head says, with its certainty."""
+    torch.manual_seed(seed)
+    start = torch.nn.Linear(8, labels).requires_grad_(False)
+    start.weight *= 6
+    features = torch.randn(count, 8)
+    return start, features, torch.multinomial(torch.softmax(start(features), 1), 1)[:, 0].numpy()
+
+
+def test_the_start_knows_its_own_classes_in_any_order() -> None:
+    """Its head is taken as it is, whatever the order of the labels; not for classes that it does not know."""
+    for labels in (2, 3):
+        start, features, truth = task(80, labels)
+        same = known(start, features, truth, labels)
+        assert same is not None and torch.equal(same.weight.float(), start.weight)
+        other = known(start, features, (truth + 1) % labels, labels)
+        assert other is not None
+        assert (other(features).argmax(1) == (start(features).argmax(1).numpy() + 1) % labels).all()
+    start, features, truth = task(80)
+    assert known(start, features, np.random.default_rng(1).permutation(truth), 2) is None
+    assert known(start, features, truth % 2, 3) is None  # as many classes as labels
+    # What is only related to its answers (an offset it does not have) isn't what it knows.
+    far = (start(features)[:, 1] - start(features)[:, 0] > 6).long().numpy()
+    assert known(start, features, far, 2) is None
+
+
+def test_the_start_stands_unless_it_is_clearly_beaten() -> None:
+    """120 pictures by whose chance a probe is a little better do not make it forget thousands."""
+    random = np.random.default_rng(4)
+    truth = np.arange(120) % 2
+    sure = np.stack([1.0 - truth, truth], 1)
+    start = score(4 * sure + random.normal(0, 2.0, (120, 2)), truth)
+    for noise, expected in ((1.9, False), (0.5, True)):
+        probe = score(4 * sure + random.normal(0, noise, (120, 2)), truth)
+        assert much_better(probe, start) is expected
+    assert not much_better(start, start) and clearly(np.arange(1.0, 9.0), 2.0)
+    assert not clearly(np.array([1.0]), 2.0)  # nothing is known of one picture
+
+
+def maps_of(features: torch.Tensor) -> Maps:
+    return Maps(features, features, features)
 
 
 def test_classes_count_alike_in_the_probe() -> None:
@@ -143,11 +179,32 @@ def test_classes_count_alike_in_the_probe() -> None:
     torch.manual_seed(4)
     labels = np.array([0] * 60 + [1] * 4)
     features = torch.randn(64, 1, 2) + torch.from_numpy(labels)[:, None, None]
-    start = torch.nn.Linear(2, 2).requires_grad_(False)
-    (probe,) = fit_probes(Maps(features, features, start(features)), start, labels, 2, [(0.1, True)])
-    with torch.no_grad():
-        found = probe(features[:, 0]).argmax(1).numpy()
+    (probe,) = fit_probes(maps_of(features), labels, 2, [0.1])
+    found = probe(features[:, 0]).argmax(1)
     assert (found[labels == 1] == 1).mean() >= 0.5 and (found[labels == 0] == 0).mean() > 0.5
+
+
+def test_views_that_lie_elsewhere_do_not_move_the_threshold() -> None:
+    """Views whose features are all larger teach directions only."""
+    torch.manual_seed(5)
+    labels = np.arange(60) % 2
+    plain = torch.randn(60, 1, 3) + 3 * torch.from_numpy(labels)[:, None, None]
+    (probe,) = fit_probes(maps_of(torch.cat([plain, plain + 20], 1)), labels, 2, [0.1])
+    (alone,) = fit_probes(maps_of(plain), labels, 2, [0.1])
+    assert (probe(plain[:, 0]).argmax(1) == alone(plain[:, 0]).argmax(1)).mean() >= 0.95
+
+
+def test_the_mean_of_probes_is_one_layer() -> None:
+    """Its logits are the weighted mean of theirs; likely ones weigh more, and more so with many pictures."""
+    torch.manual_seed(6)
+    labels = np.arange(40) % 2
+    features = torch.randn(40, 1, 3) + torch.from_numpy(labels)[:, None, None]
+    probes = fit_probes(maps_of(features), labels, 2, [1.0, 0.1])
+    shares = likelihoods(np.array([0.6, 0.5]), 10)
+    expected = shares[0] * probes[0](features[:, 0]) + shares[1] * probes[1](features[:, 0])
+    assert np.allclose(mixed(probes, shares)(features[:, 0]), expected)
+    assert shares.sum() == pytest.approx(1) and shares[1] / shares[0] == pytest.approx(np.e)
+    assert likelihoods(np.array([0.6, 0.5]), 1000)[0] < 1e-9
 
 
 def test_folds_spread_every_class() -> None:
@@ -166,33 +223,66 @@ def test_only_what_is_clearly_better_replaces_the_probe() -> None:
     base = score(sure + random.normal(0, 3, (40, 2)), labels)
     good, same = score(sure, labels), score(sure + random.normal(0, 3, (40, 2)), labels)
     assert better(good, base) and not better(base, good) and not better(base, base)
-    assert not better(replace(good, balanced=base.balanced - 0.1), base)
+    assert not better(replace(good, right=base.right - 0.1), base)
     assert same.temperature > 1 > good.temperature
 
 
-def test_mirrors_are_left_out_where_they_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Left or right: views that are mirrored are not chosen; stopped, the probe is left."""
+def sides(count: int) -> list[Picture]:
+    """Something bright in the left or in the right half."""
     random = np.random.default_rng(6)
     pictures = []
-    for i in range(32):
+    for i in range(count):
         pixels = np.full((64, 64, 3), 90, np.uint8)
         x = int(random.integers(2, 12)) + (40 if i % 2 else 0)
         pixels[20:44, x : x + 12] = (250, 240, 20)
         pictures.append(Picture(str(i), pixels, i % 2))
-    source = load_classifier(START)
-    model = Classifier(configure(64, False, ["left", "right"])).eval()
-    warm_start(model, source)
+    return pictures
 
-    def stopped(*_: Any) -> Any:
+
+def started(labels: list[str]) -> tuple[Classifier, torch.nn.Linear]:
+    source = load_classifier(START)
+    model = Classifier(configure(64, False, labels)).eval()
+    warm_start(model, source)
+    return model, source.dense
+
+
+def test_mirrors_are_left_out_where_they_mislead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left or right: views that are mirrored are not tuned with; stopped while tuning, the probe is left."""
+    monkeypatch.setattr(chooser, "TUNED", 32)
+    pictures = sides(32)
+    model, dense = started(["left", "right"])
+    seen: list[Maps] = []
+
+    def stopped(tail: Tail, maps: Maps, *_: Any) -> Any:
+        seen.append(maps)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(few_shot, "tune", stopped)
+    monkeypatch.setattr(chooser, "tune", stopped)
+    asked: dict[str, Maps] = {}
     told: list[str] = []
     safe: list[Tail] = []
-    outcome = Chooser(model, source.dense, pictures, steps=5, threads=1, say=told.append, safe=safe.append).run()
-    assert any(text.startswith("linear probe") and "mirrored" not in text for text in told)
+    choice = Chooser(model, dense, pictures, steps=5, threads=1, say=told.append, safe=safe.append)
+    make = choice.maps
+
+    def counted(policy: Policy | None) -> Maps:
+        asked[policy.name if policy else ""] = make(policy)
+        return asked[policy.name if policy else ""]
+
+    choice.maps = counted
+    outcome = choice.run()
+    assert set(asked) == {"", "mirrored", "windows only"}
+    rows = np.flatnonzero(choice.folds[0] != 0)
+    assert torch.equal(seen[0].maps[:, 1:], asked["windows only"].of(rows).maps)
     assert (outcome.logits.argmax(1) == [p.label for p in pictures]).mean() >= 0.9
-    assert outcome.chosen == "linear probe" and "stopped" in told[-1] and len(safe) == 1
+    assert outcome.chosen == "linear probe" and told[-1].startswith("stopped") and len(safe) == 1
+
+
+def test_few_pictures_are_not_tuned_with() -> None:
+    model, dense = started(["left", "right"])
+    told: list[str] = []
+    outcome = Chooser(model, dense, sides(12), threads=1, say=told.append).run()
+    assert [c["candidate"] for c in outcome.candidates] == ["linear probe"]
+    assert told[-1] == "12 pictures are too few to tune the late layers, that takes 100"
 
 
 def test_views_of_small_classes_come_as_often() -> None:

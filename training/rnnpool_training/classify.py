@@ -29,7 +29,8 @@ from .engine import Engine
 from .engine import build as build_engine
 from .errors import InputError
 from .export_classifier import export
-from .few_shot import Chooser, Tail
+from .few_shot import Chooser
+from .few_shot.maps import Tail
 from .pictures import Folders, Picture, load_folders, split
 from .train_classifier import fit, probabilities
 from .train_classifier import parser as train_parser
@@ -131,7 +132,7 @@ def say(text: str) -> None:
 
 
 def few_shot(options: argparse.Namespace, model: Classifier, pictures: list[Picture], folder: Path) -> dict[str, Any]:
-    """Probe and tune from the start's weights; `measured` are the cross-validated predictions."""
+    """From the start's weights; the probabilities are those of cross-validation."""
     source = load_classifier(options.init)
     left = [name for name in warm_start(model, source) if not name.startswith("dense.")]
     if left:
@@ -154,7 +155,7 @@ def few_shot(options: argparse.Namespace, model: Classifier, pictures: list[Pict
     held = [chooser.pictures[i] for i in outcome.held]
     return {"probabilities": scaled / scaled.sum(1, keepdims=True), "pictures": held, "chosen": outcome.chosen,
             "candidates": outcome.candidates,
-            "how": f"cross-validation in {len(chooser.tried)} of {int(chooser.fold.max()) + 1} parts"}  # fmt: skip
+            "how": f"cross-validation in {len(chooser.tried)} of {int(chooser.folds[0].max()) + 1} parts"}  # fmt: skip
 
 
 def from_nothing(options: argparse.Namespace, model: Classifier, pictures: list[Picture], val: list[Picture] | None,
@@ -268,7 +269,7 @@ def _report(measured: Measured, made: dict[str, Any], result: dict[str, Any], fo
     confusion_picture(measured, folder / "confusion.png")
     count = mistakes_picture(measured, made["pictures"], folder / "mistakes.png")
     lines = ["", measured.text(made["how"]), ""]
-    lines += [f"  {c['candidate']:<24} balanced accuracy {c['balanced accuracy']:.3f}, loss {c['loss']:.3f}"
+    lines += [f"  {c['candidate']:<25} balanced accuracy {c['balanced accuracy']:.3f}, loss {c['loss']:.3f}"
               + (" (chosen)" if c["candidate"] == made["chosen"] else "") for c in result["candidates"]]  # fmt: skip
     lines += [
         "",

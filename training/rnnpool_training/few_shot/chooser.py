@@ -1,0 +1,240 @@
+"""Finds the best classifier from few pictures by cross-validation."""
+
+from __future__ import annotations
+
+import copy
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..classifier import Classifier
+from ..pictures import Picture
+from .maps import POLICIES, Maps, Policy, Tail, joined, make_maps
+from .probe import STRENGTHS, Linear, fit_probes, known, likelihoods, mixed
+from .scores import Score, better, folds, much_better, score
+from .tune import Recipe, blended, cooled, logits_of, tune, with_head
+
+FOLDS = 4
+REPEATS = (3, 600)  # of cross-validation of probes: at most, and not more than so many pictures in all
+PLENTY = 1000  # pictures from which on a single part of them is held back
+BLENDS = (0.25, 0.5, 0.75, 1.0)  # parts of the way from the probe to the tuned network
+MOST_STEPS, FEWEST_STEPS = 100, 20  # of each tuned network
+TUNED = 100  # pictures from which on tuning is tried, and where the start's own head is the best so far:
+TUNED_START = 600
+
+START = "the start's own head"  # among the candidates
+
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class Outcome:
+    """The network that was chosen, and what is known of it.
+
+    logits (N, labels): of each picture in `held` by networks that were made in the same way without it; candidates:
+    name, balanced accuracy and loss of all that were tried, in cross-validation; chosen: the name of the one taken.
+    """
+
+    tail: Tail
+    held: Rows
+    logits: NDArray[np.float64]
+    chosen: str
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A linear probe of the pictures as they are: the mean of probes of all STRENGTHS, weighted by `shares`.
+
+    logits (R, N, labels): of pictures held back, in R repetitions.
+    """
+
+    maps: Maps
+    shares: NDArray[np.float64]
+    logits: NDArray[np.float64]
+    score: Score
+
+
+class Chooser:
+    """Finds the best classifier from few pictures: `run`."""
+
+    def __init__(
+        self, model: Classifier, start: nn.Linear, pictures: Sequence[Picture], *, minutes: float = 5.0,
+        steps: int = 0, threads: int = 2, seed: int = 1, say: Callable[[str], None] = lambda text: None,
+        safe: Callable[[Tail], None] = lambda tail: None, maps: Callable[[Policy | None], Maps] | None = None,
+    ) -> None:  # fmt: skip
+        """`model`: with the start's weights and the new labels; `start`: the start's dense layer.
+
+        The budget is `minutes`, or `steps` for each tuned network (repeatable). `say` is told how it goes, `safe` is
+        given what there is as soon as there is something. `maps`: instead of make_maps.
+        """
+        self.model, self.start, self.pictures = model, start, list(pictures)
+        self.steps, self.threads, self.seed, self.say, self.safe = steps, threads, seed, say, safe
+        self.maps = maps or partial(_maps, model, start, self.pictures, seed, threads)
+        self.stop = threading.Event()
+        self.end = time.monotonic() + 60 * minutes
+        self.labels = np.array([p.label for p in self.pictures], np.int64)
+        self.classes = len(model.config.labels)
+        fewest = int(np.bincount(self.labels, minlength=self.classes).min())
+        count = max(2, min(FOLDS, fewest))
+        repeats = max(1, min(REPEATS[0], REPEATS[1] // len(self.pictures)))
+        self.folds = [folds(self.labels, count, seed + 1000 * i) for i in range(repeats)]
+        # With many pictures one part of them says enough; with few each is held back once.
+        self.tried = range(1 if len(self.pictures) > PLENTY else count)
+        self.held = np.flatnonzero(self.folds[0] < len(self.tried))
+        self.truth = self.labels[self.held]
+
+    def _cross_validate(
+        self, make: Callable[[Rows, Rows, int], Sequence[NDArray[np.float64]]], count: int, repeats: int
+    ) -> NDArray[np.float64]:
+        # (count, repeats, held, labels) of the logits of `make` (rows to train on, rows held back, fold), in threads.
+        result = np.zeros((count, repeats, len(self.pictures), self.classes))
+        torch.set_num_threads(1)
+
+        def work(job: tuple[int, int]) -> None:
+            torch.set_num_threads(1)
+            repeat, k = job
+            fold = self.folds[repeat]
+            held = np.flatnonzero(fold == k)
+            result[:, repeat, held] = make(np.flatnonzero(fold != k), held, k)
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                list(pool.map(work, [(repeat, k) for repeat in range(repeats) for k in self.tried]))
+            except KeyboardInterrupt:
+                self.stop.set()
+                raise
+        return result[:, :, self.held]
+
+    def _probe(self, probed: Probed, rows: Rows) -> Linear:
+        return mixed(fit_probes(probed.maps.of(rows), self.labels[rows], self.classes), probed.shares)
+
+    def _probe_logits(self, maps: Maps, repeats: int) -> NDArray[np.float64]:
+        # (strengths, repeats, held, labels)
+        def each(train: Rows, held: Rows, _: int) -> Sequence[NDArray[np.float64]]:
+            shown = maps.features[torch.from_numpy(held), 0]
+            return [probe(shown) for probe in fit_probes(maps.of(train), self.labels[train], self.classes)]
+
+        return self._cross_validate(each, len(STRENGTHS), repeats)
+
+    def _probed(self, maps: Maps) -> Probed:
+        tried = self._probe_logits(maps, len(self.folds))
+        losses = np.array([score(logits, self.truth).loss.mean() for logits in tried])
+        shares = likelihoods(losses, len(self.truth))
+        logits = np.tensordot(shares, tried, 1)
+        return Probed(maps, shares, logits, score(logits, self.truth))
+
+    def _views(self, plain: Maps) -> Maps:
+        """The pictures as they are and those random views from which a probe learns best."""
+        best, least = plain, math.inf
+        for number, policy in enumerate(POLICIES):
+            self.say(f"views {policy.name}: {number + 1} of {len(POLICIES)}")
+            maps = joined(plain, self.maps(policy))
+            loss = min(float(score(logits, self.truth).loss.mean()) for logits in self._probe_logits(maps, 1))
+            if loss < least:
+                best, least = maps, loss
+            if time.monotonic() > self.end and not self.steps:
+                break
+        return best
+
+    def _recipe(self, tail: Tail, maps: Maps) -> Recipe | None:
+        # As many steps as the budget has room for; None for too few to be worth it.
+        if self.steps:
+            return Recipe(steps=self.steps)
+        trial = time.monotonic()
+        tune(tail, maps, self.labels, self.classes, Recipe(steps=5), self.seed)
+        each = (time.monotonic() - trial) / 5
+        rounds = math.ceil(len(self.tried) / self.threads) + 1
+        steps = min(MOST_STEPS, int(0.9 * (self.end - time.monotonic()) / (rounds * each)))
+        return Recipe(steps=steps) if steps >= FEWEST_STEPS else None
+
+    def run(self) -> Outcome:
+        """The start's head, a probe or a tuned network. The one of the outcome has learned from all pictures."""
+        probed = self._probed(self.maps(None))
+        candidates: list[dict[str, Any]] = []
+        head = self._probe(probed, np.arange(len(self.pictures)))
+        outcome = self._outcome("linear probe", head, probed.score, probed.logits[0], candidates)
+        standing = probed.score
+        features = probed.maps.features[torch.from_numpy(self.held), 0]
+        own = known(self.start, features, self.truth, self.classes)
+        if own:
+            logits = own(features)
+            found = score(logits, self.truth)
+            started = self._outcome(START, own, found, logits, candidates)
+            if not much_better(probed.score, found):
+                outcome, standing = started, found
+        self.say(f"{outcome.chosen}: balanced accuracy {standing.balanced:.3f} in cross-validation")
+        self.safe(outcome.tail)
+        least = TUNED_START if outcome.chosen == START else TUNED
+        if len(self.pictures) < least:
+            self.say(f"{len(self.pictures)} pictures are too few to tune the late layers, that takes {least}")
+            return outcome
+        try:
+            return self._tuned(outcome, standing, probed)
+        except KeyboardInterrupt:
+            self.say(f"stopped: {outcome.chosen} is what you get")
+            return outcome
+
+    def _outcome(
+        self, name: str, head: Linear, found: Score, logits: NDArray[np.float64], candidates: list[dict[str, Any]]
+    ) -> Outcome:
+        candidates.append(_row(name, found))
+        tail = cooled(with_head(Tail(self.model), head), found.temperature)
+        return Outcome(tail, self.held, logits / found.temperature, name, candidates)
+
+    def _tuned(self, outcome: Outcome, standing: Score, probed: Probed) -> Outcome:
+        # The outcome, or a network tuned from the probe that is better than it.
+        maps = self._views(probed.maps)
+        probe = with_head(Tail(self.model), self._probe(probed, np.arange(len(self.pictures))))
+        recipe = self._recipe(probe, maps)
+        if recipe is None:
+            self.say(f"no time is left for tuning: {outcome.chosen} is what you get (--minutes)")
+            return outcome
+        self.say(f"tuning the late layers: {len(self.tried) + 1} times {recipe.steps} steps")
+
+        def each(train: Rows, held: Rows, k: int) -> Sequence[NDArray[np.float64]]:
+            first = with_head(Tail(self.model), self._probe(probed, train))
+            tuned = tune(
+                first, maps.of(train), self.labels[train], self.classes, recipe, self.seed + k, self.stop.is_set
+            )
+            self.say(f"tuned without part {k + 1} of {len(self.tried)}")
+            return [logits_of(blended(first, tuned, part), maps.of(held)) for part in BLENDS]
+
+        beats = much_better if outcome.chosen == START else better
+        best, part, chosen = standing, 0.0, copy.copy(outcome)
+        for blend, found in zip(BLENDS, self._cross_validate(each, len(BLENDS), 1)[:, 0], strict=True):
+            result = score(found, self.truth)
+            name = f"tuned, {blend:.0%} of the way"
+            outcome.candidates.append(_row(name, result))
+            if beats(result, standing) and result.loss.mean() < best.loss.mean():
+                best, part = result, blend
+                chosen.logits, chosen.chosen = found / result.temperature, name
+        if part:
+            tuned = tune(probe, maps, self.labels, self.classes, recipe, self.seed + 100)
+            chosen.tail = cooled(blended(probe, tuned, part), best.temperature)
+        self.say(f"chosen: {chosen.chosen}, balanced accuracy {best.balanced:.3f} in cross-validation")
+        return chosen
+
+
+def _maps(
+    model: Classifier, start: nn.Linear, pictures: Sequence[Picture], seed: int, threads: int, policy: Policy | None
+) -> Maps:
+    return make_maps(model, start, pictures, policy, seed, threads)
+
+
+def _row(name: str, found: Score) -> dict[str, Any]:
+    return {
+        "candidate": name,
+        "balanced accuracy": round(found.balanced, 4),
+        "loss": round(float(found.loss.mean()), 4),
+    }
