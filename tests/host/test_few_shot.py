@@ -13,10 +13,10 @@ from PIL import Image
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)
 
-from rnnpool_training import blob, classify, files  # noqa: E402
+from rnnpool_training import blob, classify, classify_report, files  # noqa: E402
 from rnnpool_training.classifier import Classifier, configure, load_classifier, warm_start  # noqa: E402
 from rnnpool_training.classifier_views import ClassifierViews  # noqa: E402
-from rnnpool_training.classify_report import Measured, mistakes_picture, wilson  # noqa: E402
+from rnnpool_training.classify_report import Measured, mistakes_picture, seconds_a_frame, wilson  # noqa: E402
 from rnnpool_training.few_shot import Chooser, chooser  # noqa: E402
 from rnnpool_training.few_shot.maps import Maps, Policy, Tail  # noqa: E402
 from rnnpool_training.few_shot.probe import fit_probes, known, likelihoods, mixed  # noqa: E402
@@ -71,6 +71,7 @@ def test_folders_of_few_pictures_become_a_classifier(
     assert Image.open(run / "confusion.png").width > 100 and Image.open(run / "mistakes.png").width > 100
     assert load_classifier(run / "float.pt").config.labels == ("bar", "disc")
     report = (run / "report.txt").read_text()
+    assert f"What next: about {result['seconds']:.2f} s a frame on a Cortex-M4 at 168 MHz" in report
     assert "is / taken for" in report and "rnnpool.Model('mine.rnnp')" in report and report in said
     with pytest.raises(SystemExit):  # nothing is written over unasked
         classify.main(arguments)
@@ -300,6 +301,13 @@ def test_report() -> None:
     low, high = values["balanced interval"]
     assert low < 0.5 < high and always.text("held back").startswith("balanced accuracy 0.500")
     assert always.table()[-1].split() == ["right", "4", "0", "0.000"] and len(always.wrong()) == 4
+
+
+def test_seconds_of_a_frame_are_those_of_the_person_model_by_multiply_adds() -> None:
+    person = json.loads(classify_report.BENCHMARKS.read_text())["models"]["person"]
+    own = seconds_a_frame(25_371_440)  # as models/person.md says
+    assert own == pytest.approx(person["cycles"] / 168e6)
+    assert seconds_a_frame(12_685_720) == pytest.approx(own / 2)
 
 
 def test_the_sheet_of_mistakes(tmp_path: Path) -> None:

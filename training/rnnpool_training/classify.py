@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from . import files
 from .blob import layout, write
 from .classifier import Classifier, configure, load_classifier, save_classifier, warm_start
-from .classify_report import Measured, confusion_picture, mistakes_picture, what_next
+from .classify_report import Measured, confusion_picture, mistakes_picture, seconds_a_frame, what_next
 from .command import command, integer, program, real
 from .engine import Engine
 from .engine import build as build_engine
@@ -243,7 +243,9 @@ def _train(
     engine = Engine(data)
     # Cross-validated predictions are of other networks: the engine is then compared on the pictures trained on.
     crossed = not val and made["chosen"] != "all layers"
+    seconds = seconds_a_frame(sum(op.macs for op in engine.ops()))
     result = {"blob": str(options.out), "bytes": len(data), "arena": engine.arena_size(), "labels": labels,
+              "seconds": seconds and round(seconds, 4),
               "trained on": len(pictures) - (0 if val or crossed else len(made["pictures"])),
               "chosen": made["chosen"], "measured": made["how"], "float": measured.summary(),
               "engine": _engine(engine, model, pictures if crossed else made["pictures"], options),
@@ -280,7 +282,7 @@ def _report(measured: Measured, made: dict[str, Any], result: dict[str, Any], fo
         f"{out}: {result['bytes']:,} bytes, {result['arena']:,} bytes of RAM",
         f"{count} mistakes are shown in {folder / 'mistakes.png'}, the confusions in {folder / 'confusion.png'}",
         "",
-        what_next(out, result["arena"], result["bytes"]),
+        what_next(out, result["arena"], result["bytes"], result["seconds"]),
     ]
     text = "\n".join(lines)
     files.write_text(folder / "report.txt", text.lstrip() + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from .classification_metrics import area_under_curve
+from .engine import Engine
 from .pictures import Picture
 
+ROOT = Path(__file__).resolve().parents[2]  # a checkout
+BENCHMARKS, PERSON = ROOT / "docs" / "benchmarks.json", ROOT / "models" / "person.rnnp"
+CLOCK = 168_000_000  # Hz
 THUMB = 160  # pixels of a side of a picture on the sheet
 COLUMNS = 6
 MOST_SHOWN = 60
@@ -172,9 +177,23 @@ def mistakes_picture(measured: Measured, pictures: list[Picture], path: Path) ->
     return len(wrong)
 
 
-def what_next(out: Path, arena: int, size: int) -> str:
-    """How to bring the blob to a board and use it."""
-    return f"""What next
+def seconds_a_frame(macs: int) -> float | None:
+    """Seconds a frame of its own size on a Cortex-M4 at CLOCK, about: at the person model's cycles a multiply-add.
+
+    None outside of a checkout, where the figures are. At inputs from 128 to 224 pixels a side it is within an eighth of
+    what was counted (models/person.md), at 96 a third too low.
+    """
+    if not (BENCHMARKS.exists() and PERSON.exists()):
+        return None
+    cycles: float = json.loads(BENCHMARKS.read_text())["models"]["person"]["cycles"]
+    return cycles / sum(op.macs for op in Engine(PERSON.read_bytes()).ops()) * macs / CLOCK
+
+
+def what_next(out: Path, arena: int, size: int, seconds: float | None) -> str:
+    """How to bring the blob to a board and use it, and how long it takes there."""
+    clock = f"{CLOCK / 1e6:.0f} MHz"
+    time = f": about {seconds:.2f} s a frame on a Cortex-M4 at {clock}, by its multiply-adds" if seconds else ""
+    return f"""What next{time}
   copy it to the board:    mpremote cp {out} :{out.name}
   and there:
     import rnnpool
