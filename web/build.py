@@ -88,11 +88,17 @@ def constants(models: dict[str, bytes], packed: dict[str, bytes]) -> str:
     return "".join(f"const {name} = {json.dumps(value, separators=(',', ':'))};\n" for name, value in values.items())
 
 
+def shorter(script: str) -> str:
+    """Without lines that are comments, and without indentation (no text of several lines has any)."""
+    lines = (line.strip() for line in script.splitlines())
+    return "\n".join(line for line in lines if not line.startswith("//"))
+
+
 def page(models: dict[str, bytes]) -> str:
     """The whole page."""
     packed = {name: compile_engine(flags) for name, flags in BUILDS.items()} | models
     pack = base64.b64encode(gzip.compress(b"".join(packed.values()), 9, mtime=0)).decode()
-    parts = [constants(models, packed), *((WEB / "page" / name).read_text() for name in SCRIPTS)]
+    parts = [constants(models, packed), *(shorter((WEB / "page" / name).read_text()) for name in SCRIPTS)]
     script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (

@@ -437,6 +437,28 @@ def test_a_model_of_ones_own(page: Page, tmp_path: Path, make) -> None:
     expect(page.locator("#golden")).to_contain_text(f"right: 0x{model.golden_crc:08x}")
 
 
+@pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTHON}: make unix")
+def test_a_map(page: Page, tmp_path: Path) -> None:
+    model = networks.random_network(np.random.default_rng(1), blob.Task.MAP)
+    drop(page, "map.rnnp", blob.write(model))
+    expect(page.locator("#golden")).to_contain_text(f"right: 0x{model.golden_crc:08x}", timeout=30_000)
+    page.click("#drawing")
+    result = result_with(page, source="a drawing")
+    frame, found = result["frame"], result["map"]
+    pixels = base64.b64decode(result["data"])
+    outputs = reference.run(model, pixels, frame["width"], frame["height"], Format(frame["format"]))
+    want = reference.raw_outputs(model, outputs)
+    assert (found["height"], found["width"], found["channels"]) == want.shape
+    assert list(found["values"]) == want.ravel().tolist()
+    expect(page.locator("#answer")).to_contain_text(f"a map of {'x'.join(map(str, want.shape))}")
+    blob.save(model, tmp_path / "map.rnnp")
+    (tmp_path / "frame.raw").write_bytes(pixels)
+    (tmp_path / "script.py").write_text(page.inner_text("#script"))
+    done = subprocess.run([MICROPYTHON, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == [str(v) for v in (want.size, want.min(), want.max())], done.stderr
+    assert page.errors == []
+
+
 def test_time_on_a_board_is_the_benchmarks(page: Page) -> None:
     figures = json.loads((ROOT / "docs" / "benchmarks.json").read_text())["models"]
     for name in ("face", "person"):

@@ -94,6 +94,10 @@ def main(arguments: list[str] | None = None) -> None:
     model = find_model(options.model)
     if model.task == Task.LAYER:
         raise InputError(f"{options.model} is a single operator, which takes no picture")
+    if model.task == Task.MAP:
+        raise InputError(
+            f"{options.model} gives a map, not boxes or classes: Model.run() in MicroPython, or the page (make web)"
+        )
     if options.out:
         if len(options.pictures) > 1 or model.task != Task.DETECTION:
             raise InputError("-o is for one picture and a model that detects")

@@ -176,6 +176,18 @@ int32_t EXPORT(classify)(const void *arena, uint16_t *out) {
     return (int32_t)rnnp_probabilities(&run, arena, out, &error);
 }
 
+// The map of a complete run: int8 values (their address), bytes from row to row, height, width, channels; NULL for a failure
+const int32_t *EXPORT(map)(const void *arena) {
+    rnnp_raw_t raw;
+    if (rnnp_raw(&run, arena, &raw, &error) != RNNP_OK) {
+        return NULL;
+    }
+    const int32_t found[] = { (int32_t)(intptr_t)raw.values, (int32_t)raw.row_bytes, raw.height, raw.width,
+        raw.channels };
+    memcpy(numbers, found, sizeof(found));
+    return numbers;
+}
+
 // ---- Pictures of a canvas as a camera would deliver them
 
 static uint32_t luma(const uint8_t *p) {

@@ -6,7 +6,7 @@ const ALIGNMENT = 16;
 const LARGEST_SIDE = 4096; // of a frame
 const LARGEST_MEMORY = 1 << 30; // bytes that a model may have in the page
 const STEPS = 8; // rows of operators, at a stretch
-const TASKS = { 1: "detection", 2: "classification", 3: "layer" };
+const TASKS = { 1: "detection", 2: "classification", 3: "layer", 4: "map" };
 const STATUS = ["", "is cut off", "is misplaced", "is damaged", "is damaged", "is not for this engine", "can't be used so",
     "needs more memory", "is in another state"]; // rnnp_status_t
 
@@ -137,6 +137,18 @@ class Engine {
     probabilities() {
         this.#check(this.wasm.classify(this.arena, this.chances));
         return Array.from(new Uint16Array(this.wasm.memory.buffer, this.chances, this.labels.length));
+    }
+
+    // { height, width, channels, values }: int8, a pixel after the other
+    map() {
+        const at = this.wasm.map(this.arena);
+        this.#check(at === 0 ? 1 : 0);
+        const [values, rowBytes, height, width, channels] = this.#numbers(at, 5);
+        const all = new Int8Array(height * width * channels);
+        for (let y = 0; y < height; y++) {
+            all.set(new Int8Array(this.wasm.memory.buffer, values + y * rowBytes, width * channels), y * width * channels);
+        }
+        return { height, width, channels, values: all };
     }
 
     // Rows made so far: of the input and of each operator.

@@ -251,13 +251,17 @@ async function oneFrame(generation) {
     }
     const detects = engine.task === "detection";
     const detections = detects ? engine.detections(iou()) : [];
-    const probabilities = detects ? [] : engine.probabilities();
+    const probabilities = engine.task === "classification" ? engine.probabilities() : [];
+    const map = engine.task === "map" ? engine.map() : null;
     state.times.push(time + performance.now() - begun);
     showProgress();
     viewContext.drawImage(shownCanvas, 0, 0);
     showResults(detections, probabilities);
+    if (map) {
+        showMap(map);
+    }
     // For programs that look on, as our tests do.
-    const detail = { detections, probabilities, milliseconds: state.times.at(-1), frame: engine.frame, threshold: threshold(),
+    const detail = { detections, probabilities, map, milliseconds: state.times.at(-1), frame: engine.frame, threshold: threshold(),
         iou: iou(), source: source.what, data: () => engine.frameData() };
     document.dispatchEvent(new CustomEvent("rnnpool-result", { detail }));
 }
@@ -303,19 +307,47 @@ function showResults(detections, probabilities) {
         viewContext.fillStyle = "#1c2430";
         viewContext.fillText(label, x * factor + 3, top - size * 0.05);
     }
-    $("chances").replaceChildren(...probabilities.map((p, i) => {
-        const line = document.createElement("div");
-        line.className = "chance";
-        const [name, bar, value] = [0, 0, 0].map(() => line.appendChild(document.createElement("span")));
-        name.textContent = engine.labels[i];
-        bar.style.width = `${(100 * p) / 32768}%`;
-        value.textContent = (p / 32768).toFixed(3);
-        return line;
-    }));
+    $("chances").replaceChildren(...probabilities.map((p, i) => bar(engine.labels[i], p / 32768, "")));
     $("answer").textContent = engine.task !== "detection" ? "" : detections.length
         ? `${detections.length} found: ${detections.slice(0, 8).map(([x, y, w, h]) => `${w}x${h} at ${x}, ${y}`).join("; ")}${
             detections.length > 8 ? "; …" : ""} (pixels of the ${engine.frame.width}x${engine.frame.height} frame)`
         : `nothing found${$("near").checked ? "" : "; if it fills the picture, tick “also near ones”"}`;
+}
+
+// A map over the picture: of several channels the one with the largest value, else how large it is.
+function showMap({ height, width, channels, values }) {
+    const { engine } = state;
+    const canvas = new OffscreenCanvas(width, height);
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(width, height);
+    const cells = new Array(Math.max(channels, 1)).fill(0);
+    for (let i = 0; i < width * height; i++) {
+        const pixel = values.subarray(i * channels, (i + 1) * channels);
+        const best = pixel.reduce((found, value, channel) => (value > pixel[found] ? channel : found), 0);
+        cells[best]++;
+        image.data.set([...hueToRgb(operatorHue(best)), channels > 1 ? 130 : pixel[0] + 128], 4 * i);
+    }
+    context.putImageData(image, 0, 0);
+    // The frame fills the upper left part of what the model sees.
+    const factor = Math.min(engine.width / engine.frame.width, engine.height / engine.frame.height);
+    viewContext.imageSmoothingEnabled = false;
+    viewContext.drawImage(canvas, 0, 0, ($("view").width * engine.width) / (engine.frame.width * factor),
+        ($("view").height * engine.height) / (engine.frame.height * factor));
+    $("chances").replaceChildren(...(channels > 1 ? cells : []).map((count, i) => bar(engine.labels[i], count / (width * height),
+        `hsl(${operatorHue(i)} 60% 50%)`)));
+    $("answer").textContent = `a map of ${height}x${width}x${channels}${channels > 1 ? ": the largest channel in colour" : ""}`;
+}
+
+// A line with a part of a whole.
+function bar(label, part, colour) {
+    const line = document.createElement("div");
+    line.className = "chance";
+    const [name, middle, value] = [0, 0, 0].map(() => line.appendChild(document.createElement("span")));
+    name.textContent = label;
+    middle.style.width = `${100 * part}%`;
+    middle.style.background = colour;
+    value.textContent = part.toFixed(3);
+    return line;
 }
 
 function showBoard() {

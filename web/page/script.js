@@ -29,7 +29,9 @@ function micropythonScript(engine, { file, builtIn, threshold, iou }) {
     }
     const source = builtIn ? `"${builtIn}"` : JSON.stringify(`./${file}`);
     const where = builtIn ? "in the firmware, or ROMFS" : "copy it to the board; or to ROMFS, where it is used in place";
-    const result = detects
+    const result = engine.task === "map"
+        ? "    values = model.run(frame, **shape)  # rows of pixels of channels\n    print(len(values), min(values), max(values))"
+        : detects
         ? "    for x, y, w, h, score in model.detect(frame, **shape):\n        print(x, y, w, h, score)"
         : "    for label, chance in zip(model.labels, model.classify(frame, **shape)):\n        print(label, chance)";
     return `import rnnpool
