@@ -107,7 +107,7 @@ bench-check: $(VENV)/.stamp $(STAMPS)/packages-m4 ## fail if cycles, RAM or code
 bench-renew: $(VENV)/.stamp $(STAMPS)/packages-m4 ## write the figures of now into docs/benchmarks.md and .json
 	$(DEV_PYTHON) -m tools.bench --write-docs
 
-TEST_PARTS := lint test-micropython coverage fuzz test-m4 bench-check test-host
+TEST_PARTS := lint test-micropython test-natmod coverage fuzz test-m4 bench-check test-host
 
 .PHONY: test
 test: ## everything that can be tested without hardware; a part that fails does not stop the others
@@ -192,18 +192,22 @@ mpy: $(STAMPS)/packages-build
 	@$(PYTHON) tools/get_micropython.py $(GET_MPY) >/dev/null
 
 # folder, more variables for MicroPython's make. A folder built from another source of MicroPython is not mixed with this
-# one. V=1 shows the commands. A source tree without git (.rnnpool-source) would take our repository's version for MicroPython's.
+# one. V=1 shows the commands.
 define build_unix
 	@mkdir -p $(1)
 	@[ ! -e $(1)/.source ] || [ "$$(cat $(1)/.source)" = "$(MPY)" ] || rm -rf $(1)
 	@mkdir -p $(1) && echo "$(MPY)" >$(1)/.source
 	@echo "Building $(1:$(ROOT)/%=%)/micropython"
-	@set -a; [ ! -e "$(MPY)/.rnnpool-source" ] || . "$(MPY)/.rnnpool-source"; set +a; \
-	    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
-	    $(MAKE) -C "$(MPY)/ports/unix" --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) \
-	    VARIANT_DIR="$(ROOT)/ports/unix" VARIANT=rnnpool BUILD=$(1) USER_C_MODULES="$(ROOT)" \
-	    RNNPOOL_MODELS="$(subst $(comma), ,$(MODELS))" $(if $(V),,ECHO=@true) $(2)
+	@$(call mpy_make,ports/unix) VARIANT_DIR="$(ROOT)/ports/unix" VARIANT=rnnpool BUILD=$(1) USER_C_MODULES="$(ROOT)" \
+	    RNNPOOL_MODELS="$(subst $(comma), ,$(MODELS))" $(2)
 endef
+
+# make in a folder of MicroPython; its variables follow. A source tree without git (.rnnpool-source) would take our
+# repository's version for MicroPython's.
+mpy_make = set -a; [ ! -e "$(MPY)/.rnnpool-source" ] || . "$(MPY)/.rnnpool-source"; set +a; \
+    unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
+    $(MAKE) -C "$(MPY)/$(1)" --no-print-directory $(MPY_JOBS) $(if $(V),,ECHO=@true)
+MPY_JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 # What the tests need beside themselves (images as raw pixels, blobs, expected results): tests/micropython/README.md.
 $(BUILD)/test-inputs/.stamp: $(VENV)/.stamp tests/micropython/prepare.py $(wildcard models/*.rnnp) \
@@ -214,6 +218,7 @@ $(BUILD)/test-inputs/.stamp: $(VENV)/.stamp tests/micropython/prepare.py $(wildc
 
 include ports/qemu/qemu.mk
 include ports/stm32/stm32.mk
+include ports/natmod/natmod.mk
 
 # Undefined behaviour is looked for in our files only: MicroPython itself has some.
 SANITIZERS := DEBUG=1 STRIP= CFLAGS_EXTRA="-fsanitize=address" LDFLAGS_EXTRA="-fsanitize=address,undefined" \

@@ -7,7 +7,7 @@
 #     tools/debian_packages.sh stm32     what `make BOARD=... firmware` needs
 #     tools/debian_packages.sh m4        what `make bench` and the emulated Cortex-M4 need
 #     tools/debian_packages.sh web       what `make web` needs: the page for browsers
-#     tools/debian_packages.sh rv32      what `make bench CORE=rv32` needs
+#     tools/debian_packages.sh rv32      what `make bench CORE=rv32` and `make natmod ARCH=rv32imc` need
 #     tools/debian_packages.sh test      what `make test` needs: all of these and more
 #
 # PYTHON: the interpreter that virtual environments are made with (python3).

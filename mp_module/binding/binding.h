@@ -8,8 +8,8 @@
 //   run.c         one image through a model                 results.c  detections, probabilities as Python objects
 //   raw.c         its run: logits, maps
 //   builtin.c     models by name, detect_faces, ...         errors.c   engine errors as exceptions
-//   layer.c       single operators: Conv2D, RNNPool, ...       memory.c  whose memory it is, overlaps, the C stack
-//   kind.c        files that are neither frame nor model
+//   layer.c       single operators: Conv2D, RNNPool, ...       memory.c  whose memory it is, overlaps
+//   kind.c        files that are neither frame nor model      firmware.c  what a native .mpy does differently (port.h)
 //
 // What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
 // it and leaves every object usable. Memory of scripts (blob, arena, frame) is looked up again whenever a script may have
@@ -17,21 +17,16 @@
 #ifndef RNNPOOL_BINDING_H
 #define RNNPOOL_BINDING_H
 
-#include "py/obj.h"
-#include "py/runtime.h"
+#include <stdarg.h>
+
+#include "py/mpconfig.h"
+#if MICROPY_ENABLE_DYNRUNTIME
+#include "natmod/port.h"
+#else
+#include "binding/port.h"
+#endif
 
 #include "engine/rnnp.h"
-
-#if !MICROPY_PY_BUILTINS_FLOAT
-#error "rnnpool gives scores as floats: the port must have MICROPY_PY_BUILTINS_FLOAT"
-#endif
-#if !MICROPY_MODULE_BUILTIN_INIT
-#error "rnnpool forgets its cached model at a soft reset: the port must have MICROPY_MODULE_BUILTIN_INIT"
-#endif
-
-#ifndef MP_NORETURN // its name before MicroPython 1.26
-#define MP_NORETURN NORETURN
-#endif
 
 // Texts of exceptions have at most RNNPOOL_MAX_TEXT characters: MicroPython's buffer to decompress them (py/objexcept.c) is
 // as long as the longest text in the firmware, without room for the NUL. Its own longest one has 56 in every build.
@@ -47,10 +42,40 @@ MP_NORETURN void rnnpool_raise(const rnnp_error_t *error);
 // The same for a blob: bytes that are known to be something else are called by their name.
 MP_NORETURN void rnnpool_raise_blob(const rnnp_error_t *error, const uint8_t *blob, size_t size);
 
+// A new str from a format as MicroPython's printf has it.
+mp_obj_t rnnpool_new_text(const char *format, ...);
+mp_obj_t rnnpool_new_text_va(const char *format, va_list args);
+
+// ---- port: firmware.c, or natmod/runtime.c
+
 // Allocates `bytes` bytes on the GC heap at a multiple of RNNP_ALIGNMENT; raises MemoryError("needs .. bytes, .. free ..").
 void *rnnpool_allocate(size_t bytes);
 
-// ---- memory.c
+// Calls body(context) and returns MP_OBJ_NULL, or the exception that it raised. In some ports Ctrl-C jumps out of anywhere,
+// even of the engine.
+mp_obj_t rnnpool_try(void (*body)(void *), void *context);
+
+// Pending events: Ctrl-C, scheduled functions. A script may run, and raise.
+void rnnpool_handle_events(void);
+
+// A number 0..most times `one`, rounded to the nearest; UINT32_MAX if it is not in that range (a NaN is not). Raises TypeError.
+// `one` and `most` are powers of two.
+uint32_t rnnpool_get_fixed(mp_obj_t number, uint32_t one, uint32_t most);
+
+// value / one as a float; `one` is a power of two.
+mp_obj_t rnnpool_new_float(uint32_t value, uint32_t one);
+mp_obj_t rnnpool_new_float_of_bits(uint32_t bits); // of a float32
+
+// The bytearray or array whose memory an object, a memoryview say, is a view of; MP_OBJ_NULL if it is its own or there is no
+// way to know.
+mp_obj_t rnnpool_find_owner(mp_obj_t buffer);
+
+// Files. They raise OSError; read returns fewer bytes at the file's end, seek goes to one of its ends and says where that is.
+typedef enum { RNNPOOL_START = 0, RNNPOOL_END = 2 } rnnpool_whence_t;
+mp_obj_t rnnpool_file_open(mp_obj_t path);
+size_t rnnpool_file_seek(mp_obj_t file, rnnpool_whence_t whence);
+size_t rnnpool_file_read(mp_obj_t file, uint8_t *to, size_t bytes);
+void rnnpool_file_close(mp_obj_t file);
 
 // What a call may need of the C stack below the point where it checks, with a margin; the engine's functions do not check for
 // themselves.
@@ -64,6 +89,8 @@ void *rnnpool_allocate(size_t bytes);
 
 // Raises RuntimeError ("maximum recursion depth exceeded") if there is less than that.
 void rnnpool_check_stack(void);
+
+// ---- memory.c
 
 bool rnnpool_overlap(const void *a, size_t a_size, const void *b, size_t b_size);
 
@@ -150,7 +177,7 @@ typedef struct _rnnpool_model_obj_t {
     bool busy; // in the engine now, or in a callback called from there
 } rnnpool_model_obj_t;
 
-extern const mp_obj_type_t rnnpool_model_type;
+RNNPOOL_DECLARE_TYPE(rnnpool_model_type);
 
 // Makes a Model from an opened source; `arena` is None or a buffer; width and height as for Model(), 0 the model's own.
 mp_obj_t rnnpool_model_new(
@@ -310,8 +337,12 @@ mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_
 
 // ---- layer.c
 
-extern const mp_obj_type_t rnnpool_conv2d_type, rnnpool_rnnpool_type, rnnpool_mbconv_type, rnnpool_average_pool_type,
-    rnnpool_dense_type, rnnpool_head_type;
+RNNPOOL_DECLARE_TYPE(rnnpool_conv2d_type);
+RNNPOOL_DECLARE_TYPE(rnnpool_rnnpool_type);
+RNNPOOL_DECLARE_TYPE(rnnpool_mbconv_type);
+RNNPOOL_DECLARE_TYPE(rnnpool_average_pool_type);
+RNNPOOL_DECLARE_TYPE(rnnpool_dense_type);
+RNNPOOL_DECLARE_TYPE(rnnpool_head_type);
 
 // Raises ValueError if an object of `type` can't be made of this model: a layer of another kind, or Model of a layer.
 void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model);
@@ -323,7 +354,8 @@ MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_person_present_obj);
 
 MP_DECLARE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj);
 
-// The firmware's model of this name, or else the file /rom/NAME.rnnp; raises OSError if there is neither.
+// The firmware's model of this name, or else the file NAME.rnnp in /rom or in /lib (where mip puts it); raises OSError if
+// there is none.
 void rnnpool_builtin_open(rnnpool_source_t *source, const char *name);
 
 // Forgets the cached models (after a soft reset their memory is gone).

@@ -11,13 +11,12 @@
 #include "binding/builtin_models.h"
 
 enum { FACE, PERSON, NUM_KEPT };
-static const qstr_short_t kept_names[NUM_KEPT] = { MP_QSTR_face, MP_QSTR_person };
 
 MP_REGISTER_ROOT_POINTER(mp_obj_t rnnpool_kept_models[2]); // NUM_KEPT; MP_OBJ_NULL: not made yet
 
 void rnnpool_builtin_reset(void) {
     for (size_t i = 0; i < NUM_KEPT; i++) {
-        MP_STATE_VM(rnnpool_kept_models)[i] = MP_OBJ_NULL;
+        RNNPOOL_KEPT_MODELS[i] = MP_OBJ_NULL;
     }
 }
 
@@ -37,29 +36,34 @@ static bool is_missing(mp_obj_t error) {
     return number == MP_OBJ_NEW_SMALL_INT(MP_ENOENT) || number == MP_OBJ_NEW_SMALL_INT(MP_ENODEV);
 }
 
+typedef struct {
+    rnnpool_source_t *source;
+    mp_obj_t path;
+} opening_t;
+
+static void open_path(void *context) {
+    const opening_t *opening = context;
+    rnnpool_source_open(opening->source, opening->path);
+}
+
 void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
     if (find_builtin(source, name)) {
         return;
     }
-    vstr_t path;
-    vstr_init(&path, 32);
-    vstr_printf(&path, "/rom/%s.rnnp", name);
-    mp_obj_t path_obj = mp_obj_new_str_from_vstr(&path);
-    nlr_buf_t nlr;
-    if (nlr_push(&nlr) == 0) {
-        rnnpool_source_open(source, path_obj);
-        nlr_pop();
-        return;
-    }
-    mp_obj_t error = MP_OBJ_FROM_PTR(nlr.ret_val);
-    if (!mp_obj_exception_match(error, MP_OBJ_FROM_PTR(&mp_type_OSError)) || !is_missing(error)) {
-        nlr_jump(nlr.ret_val);
+    static const char *const folders[] = { "/rom/", "/lib/" };
+    for (size_t i = 0; i < MP_ARRAY_SIZE(folders); i++) {
+        opening_t opening = { source, rnnpool_new_text("%s%s.rnnp", folders[i], name) };
+        mp_obj_t error = rnnpool_try(open_path, &opening);
+        if (error == MP_OBJ_NULL) {
+            return;
+        }
+        if (!mp_obj_exception_match(error, MP_OBJ_FROM_PTR(&mp_type_OSError)) || !is_missing(error)) {
+            nlr_raise(error);
+        }
     }
     // "No such file" alone would not tell what to do.
-    vstr_t text;
-    vstr_init(&text, 64);
-    vstr_printf(&text, "no model '%s' in this firmware and no %s", name, mp_obj_str_get_str(path_obj));
-    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT), mp_obj_new_str_from_vstr(&text) };
+    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT),
+        rnnpool_new_text("no model '%s' in this firmware, no /rom/%s.rnnp and no /lib/%s.rnnp", name, name, name) };
     nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, MP_ARRAY_SIZE(args), args));
 }
 
@@ -67,18 +71,18 @@ void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
 static mp_obj_t builtin_models(void) {
     mp_obj_tuple_t *names = MP_OBJ_TO_PTR(mp_obj_new_tuple(rnnp_builtin_models_len, NULL));
     for (uint32_t i = 0; i < rnnp_builtin_models_len; i++) {
-        names->items[i] = mp_obj_new_str_from_cstr(rnnp_builtin_models[i].name);
+        names->items[i] = mp_obj_new_str(rnnp_builtin_models[i].name, strlen(rnnp_builtin_models[i].name));
     }
     return MP_OBJ_FROM_PTR(names);
 }
 MP_DEFINE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj, builtin_models);
 
 static mp_obj_t get_model(size_t index) {
-    mp_obj_t *slot = &MP_STATE_VM(rnnpool_kept_models)[index];
+    mp_obj_t *slot = &RNNPOOL_KEPT_MODELS[index];
     if (*slot == MP_OBJ_NULL) {
         rnnpool_source_t source;
-        rnnpool_source_open(&source, MP_OBJ_NEW_QSTR(kept_names[index]));
-        *slot = rnnpool_model_new(&rnnpool_model_type, &source, rnnpool_arena_of_board(), 0, 0);
+        rnnpool_source_open(&source, MP_OBJ_NEW_QSTR(index == FACE ? MP_QSTR_face : MP_QSTR_person));
+        *slot = rnnpool_model_new(RNNPOOL_TYPE(rnnpool_model_type), &source, rnnpool_arena_of_board(), 0, 0);
     }
     return *slot;
 }

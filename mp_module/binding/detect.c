@@ -38,7 +38,7 @@ static void check_detector(const rnnpool_model_obj_t *self, bool wanted) {
 mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     enum { ARG_frame, ARG_of_frame, ARG_scale = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS, ARG_threshold, ARG_iou };
     enum { ARG_max_faces = ARG_iou + 1, ARG_out };
-    static const mp_arg_t allowed_args[] = {
+    RNNPOOL_NAMES mp_arg_t allowed_args[] = {
         { MP_QSTR_frame, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         RNNPOOL_FRAME_ARGS,
         { MP_QSTR_scale, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
@@ -85,7 +85,7 @@ MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj, 1, rnnpool_model_detect);
 rnnpool_model_obj_t *rnnpool_model_run(
     size_t n_args, const mp_obj_t *args, mp_map_t *kw_args, rnnpool_look_at_out_t look_at_out, rnnpool_memory_t *out) {
     enum { ARG_frame, ARG_of_frame, ARG_out = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS };
-    static const mp_arg_t allowed_args[] = {
+    RNNPOOL_NAMES mp_arg_t allowed_args[] = {
         { MP_QSTR_frame, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         RNNPOOL_FRAME_ARGS,
         { MP_QSTR_out, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
@@ -118,7 +118,7 @@ MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj, 1, model_classify);
 // begin(*, <frame>, scale=None, threshold=None)
 static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     enum { ARG_of_frame, ARG_scale = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS, ARG_threshold };
-    static const mp_arg_t allowed_args[] = {
+    RNNPOOL_NAMES mp_arg_t allowed_args[] = {
         RNNPOOL_FRAME_ARGS,
         { MP_QSTR_scale, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_threshold, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
@@ -171,7 +171,7 @@ MP_DEFINE_CONST_FUN_OBJ_2(rnnpool_model_feed_obj, model_feed);
 // result(*, iou=None, max_faces=0, out=None)
 static mp_obj_t model_result(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     enum { ARG_iou, ARG_max_faces, ARG_out };
-    static const mp_arg_t allowed_args[] = {
+    RNNPOOL_NAMES mp_arg_t allowed_args[] = {
         { MP_QSTR_iou, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_max_faces, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
         { MP_QSTR_out, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },

@@ -2,18 +2,62 @@
 
 #include <string.h>
 
-#include "py/gc.h"
-
 #include "binding/binding.h"
 
-MP_NORETURN void rnnpool_raise(const rnnp_error_t *error) {
-    char buffer[24];
-    vstr_t where;
-    vstr_init_fixed_buf(&where, sizeof(buffer), buffer);
-    if (error->op >= 0) {
-        vstr_printf(&where, "operator %d ", error->op);
+// Where printed text goes: as much as there is room for, and all of it is counted.
+typedef struct {
+    char *to;
+    size_t room, len;
+} text_t;
+
+static void put_text(void *data, const char *part, size_t len) {
+    text_t *text = data;
+    if (text->len < text->room) {
+        memcpy(text->to + text->len, part, MIN(len, text->room - text->len));
     }
-    const char *at = vstr_null_terminated_str(&where);
+    text->len += len;
+}
+
+static size_t print_text(char *to, size_t room, const char *format, va_list args) {
+    text_t text = { to, room, 0 };
+    mp_print_t print = { &text, put_text };
+    mp_vprintf(&print, format, args);
+    return text.len;
+}
+
+mp_obj_t rnnpool_new_text_va(const char *format, va_list args) {
+    va_list again;
+    va_copy(again, args);
+    size_t len = print_text(NULL, 0, format, args);
+    char *text = m_new(char, len);
+    print_text(text, len, format, again);
+    va_end(again);
+    mp_obj_t str = mp_obj_new_str(text, len);
+    m_del(char, text, len);
+    return str;
+}
+
+mp_obj_t rnnpool_new_text(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    mp_obj_t text = rnnpool_new_text_va(format, args);
+    va_end(args);
+    return text;
+}
+
+// "operator 3 ", or "" for an error that belongs to none.
+static void put_place(char *to, size_t room, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    to[print_text(to, room - 1, format, args)] = 0;
+    va_end(args);
+}
+
+MP_NORETURN void rnnpool_raise(const rnnp_error_t *error) {
+    char at[24] = "";
+    if (error->op >= 0) {
+        put_place(at, sizeof(at), "operator %d ", error->op);
+    }
     const char *what = error->what;
     unsigned int expected = (unsigned int)error->expected;
     unsigned int given = (unsigned int)error->given;
@@ -62,25 +106,4 @@ MP_NORETURN void rnnpool_raise_blob(const rnnp_error_t *error, const uint8_t *bl
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("this is %s data, not an .rnnp model"), kind);
     }
     rnnpool_raise(error);
-}
-
-void *rnnpool_allocate(size_t bytes) {
-#if MICROPY_ENABLE_GC
-    MP_STATIC_ASSERT(MICROPY_BYTES_PER_GC_BLOCK % RNNP_ALIGNMENT == 0);
-#endif
-    void *memory = m_malloc_maybe(bytes);
-    if (memory != NULL) {
-        return memory;
-    }
-#if MICROPY_ENABLE_GC
-    if (gc_is_locked()) {
-        mp_raise_msg_varg(&mp_type_MemoryError, MP_ERROR_TEXT("needs %u bytes, heap is locked"), (unsigned int)bytes);
-    }
-    gc_info_t info;
-    gc_info(&info);
-    mp_raise_msg_varg(&mp_type_MemoryError, MP_ERROR_TEXT("needs %u bytes, %u free, largest block %u"),
-        (unsigned int)bytes, (unsigned int)info.free, (unsigned int)(info.max_free * MICROPY_BYTES_PER_GC_BLOCK));
-#else
-    mp_raise_msg_varg(&mp_type_MemoryError, MP_ERROR_TEXT("needs %u bytes"), (unsigned int)bytes);
-#endif
 }

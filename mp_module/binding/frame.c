@@ -143,16 +143,16 @@ static void set_light(rnnp_frame_t *frame, mp_obj_t gain, mp_int_t offset) {
         frame->measure = true;
         return;
     }
-    mp_float_t q8 = MICROPY_FLOAT_CONST(256.0);
+    uint32_t q8 = 256;
     if (gain != mp_const_none) {
-        q8 = mp_obj_is_str(gain) ? MICROPY_FLOAT_CONST(0.0) : mp_obj_get_float(gain) * MICROPY_FLOAT_CONST(256.0);
-        if (!(q8 >= MICROPY_FLOAT_CONST(0.5) && q8 <= (mp_float_t)RNNP_MAX_GAIN)) { // a NaN is not either
+        q8 = mp_obj_is_str(gain) ? 0 : rnnpool_get_fixed(gain, 256, RNNP_MAX_GAIN / 256);
+        if (q8 < 1 || q8 > RNNP_MAX_GAIN) {
             mp_raise_ValueError(MP_ERROR_TEXT("gain must be 'auto' or 1/256..8"));
         }
     } else if (offset == 0) {
         return;
     }
-    frame->light.gain = (uint16_t)(q8 + MICROPY_FLOAT_CONST(0.5));
+    frame->light.gain = (uint16_t)q8;
     frame->light.bias = (int32_t)offset * 256;
 }
 
@@ -272,20 +272,19 @@ uint16_t rnnpool_q15_from_arg(mp_obj_t value, qstr name, uint16_t otherwise) {
     if (value == mp_const_none) {
         return otherwise;
     }
-    mp_float_t real = mp_obj_get_float(value);
-    if (!(real >= MICROPY_FLOAT_CONST(0.0) && real <= MICROPY_FLOAT_CONST(1.0))) { // a NaN is not either
+    uint32_t q15 = rnnpool_get_fixed(value, 1u << 15, 1);
+    if (q15 == UINT32_MAX) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%q must be 0..1"), name);
     }
-    int q15 = (int)(real * MICROPY_FLOAT_CONST(32768.0) + MICROPY_FLOAT_CONST(0.5));
     return (uint16_t)MIN(q15, INT16_MAX);
 }
 
 static uint16_t scale_from_obj(mp_obj_t value) {
-    mp_float_t scale = mp_obj_get_float(value);
-    if (!(scale > MICROPY_FLOAT_CONST(0.0) && scale <= MICROPY_FLOAT_CONST(1.0))) {
+    uint32_t scale = rnnpool_get_fixed(value, RNNP_SCALE_ONE, 1);
+    if (scale == UINT32_MAX || !mp_obj_is_true(value)) {
         mp_raise_ValueError(MP_ERROR_TEXT("scale must be above 0, at most 1: roi= magnifies"));
     }
-    return MAX(1, (uint16_t)(scale * (mp_float_t)RNNP_SCALE_ONE + MICROPY_FLOAT_CONST(0.5)));
+    return MAX(1, (uint16_t)scale);
 }
 
 size_t rnnpool_scales_from_arg(mp_obj_t value, uint16_t *scales) {

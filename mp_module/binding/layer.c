@@ -17,12 +17,12 @@ typedef struct {
 } layer_kind_t;
 
 static const layer_kind_t kinds[] = {
-    { &rnnpool_conv2d_type, RNNP_CONV },
-    { &rnnpool_rnnpool_type, RNNP_RNNPOOL },
-    { &rnnpool_mbconv_type, RNNP_INVERTED_RESIDUAL },
-    { &rnnpool_average_pool_type, RNNP_GLOBAL_AVERAGE_POOL },
-    { &rnnpool_dense_type, RNNP_DENSE },
-    { &rnnpool_head_type, RNNP_DETECT_HEAD },
+    { RNNPOOL_TYPE(rnnpool_conv2d_type), RNNP_CONV },
+    { RNNPOOL_TYPE(rnnpool_rnnpool_type), RNNP_RNNPOOL },
+    { RNNPOOL_TYPE(rnnpool_mbconv_type), RNNP_INVERTED_RESIDUAL },
+    { RNNPOOL_TYPE(rnnpool_average_pool_type), RNNP_GLOBAL_AVERAGE_POOL },
+    { RNNPOOL_TYPE(rnnpool_dense_type), RNNP_DENSE },
+    { RNNPOOL_TYPE(rnnpool_head_type), RNNP_DETECT_HEAD },
 };
 
 static rnnp_op_info_t get_info(const rnnpool_model_obj_t *self) {
@@ -34,7 +34,7 @@ static rnnp_op_info_t get_info(const rnnpool_model_obj_t *self) {
 // Conv2D(source, *, arena=None), and so on
 static mp_obj_t layer_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
     enum { ARG_source, ARG_arena };
-    static const mp_arg_t allowed_args[] = {
+    RNNPOOL_NAMES mp_arg_t allowed_args[] = {
         { MP_QSTR_source, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_arena, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
     };
@@ -173,7 +173,7 @@ static mp_obj_t get_anchors(const rnnpool_model_obj_t *self, const rnnp_op_t *op
     for (size_t i = 0; i < num_anchors; i++) {
         mp_obj_t sides[2];
         for (size_t k = 0; k < MP_ARRAY_SIZE(sides); k++) {
-            sides[k] = mp_obj_new_float((mp_float_t)sizes[2 * i + k] / 16);
+            sides[k] = rnnpool_new_float(sizes[2 * i + k], 16);
         }
         anchors[i] = mp_obj_new_tuple(MP_ARRAY_SIZE(sides), sides);
     }
@@ -182,7 +182,7 @@ static mp_obj_t get_anchors(const rnnpool_model_obj_t *self, const rnnp_op_t *op
 
 static void layer_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
     rnnpool_model_obj_t *self = MP_OBJ_TO_PTR(self_in);
-    bool head = self->base.type == &rnnpool_head_type && dest[0] == MP_OBJ_NULL;
+    bool head = self->base.type == RNNPOOL_TYPE(rnnpool_head_type) && dest[0] == MP_OBJ_NULL;
     if (head && (attr == MP_QSTR_anchors || attr == MP_QSTR_step)) {
         rnnpool_model_refresh(self, true);
         const rnnp_op_t *op = rnnp_op(&self->model, 0);
@@ -208,16 +208,13 @@ static void layer_print(const mp_print_t *print, mp_obj_t self_in, mp_print_kind
         (unsigned int)info.height, (unsigned int)info.width, (unsigned int)info.channels, (unsigned int)self->ram);
 }
 
-static const mp_rom_map_elem_t layer_locals_dict_table[] = {
+RNNPOOL_DEFINE_DICT(layer_methods, // the same for all
     { MP_ROM_QSTR(MP_QSTR_feed), MP_ROM_PTR(&layer_feed_obj) },
     { MP_ROM_QSTR(MP_QSTR_begin), MP_ROM_PTR(&layer_begin_obj) },
-    { MP_ROM_QSTR(MP_QSTR_selftest), MP_ROM_PTR(&layer_selftest_obj) },
-};
-static MP_DEFINE_CONST_DICT(layer_locals_dict, layer_locals_dict_table);
+    { MP_ROM_QSTR(MP_QSTR_selftest), MP_ROM_PTR(&layer_selftest_obj) });
 
-#define DEFINE_LAYER_TYPE(type, name)                                                                          \
-    MP_DEFINE_CONST_OBJ_TYPE(type, name, MP_TYPE_FLAG_NONE, make_new, layer_make_new, attr, layer_attr, print, \
-        layer_print, locals_dict, &layer_locals_dict)
+#define DEFINE_LAYER_TYPE(type, name) \
+    RNNPOOL_DEFINE_TYPE(type, name, layer_make_new, layer_attr, layer_print, layer_methods)
 
 DEFINE_LAYER_TYPE(rnnpool_conv2d_type, MP_QSTR_Conv2D);
 DEFINE_LAYER_TYPE(rnnpool_rnnpool_type, MP_QSTR_RNNPool);

@@ -42,7 +42,7 @@ mp_obj_t rnnpool_model_new(
 // Model(source, *, arena=None, width=0, height=0)
 static mp_obj_t model_make_new(const mp_obj_type_t *type, size_t n_args, size_t n_kw, const mp_obj_t *args) {
     enum { ARG_source, ARG_arena, ARG_width, ARG_height };
-    static const mp_arg_t allowed_args[] = {
+    RNNPOOL_NAMES mp_arg_t allowed_args[] = {
         { MP_QSTR_source, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_arena, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         { MP_QSTR_width, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 } },
@@ -95,7 +95,7 @@ static mp_obj_t new_labels(const rnnpool_model_obj_t *self) {
     }
     size_t len;
     mp_obj_t *items;
-    mp_obj_list_get(list, &len, &items);
+    mp_obj_get_array(list, &len, &items);
     return mp_obj_new_tuple(len, items);
 }
 
@@ -111,47 +111,32 @@ void rnnpool_model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest) {
         }
         return;
     }
-    switch (attr) {
-        case MP_QSTR_task:
-        case MP_QSTR_name:
-        case MP_QSTR_labels:
-        case MP_QSTR_input_shape:
-        case MP_QSTR_ram:
-        case MP_QSTR_size:
-        case MP_QSTR_in_place:
-        case MP_QSTR_macs:
-            break;
-        default:
-            dest[1] = MP_OBJ_SENTINEL; // a method, maybe
-            return;
+    // Names are no constants in a native .mpy: no switch.
+    bool known = attr == MP_QSTR_task || attr == MP_QSTR_name || attr == MP_QSTR_labels ||
+        attr == MP_QSTR_input_shape || attr == MP_QSTR_ram || attr == MP_QSTR_size || attr == MP_QSTR_in_place ||
+        attr == MP_QSTR_macs;
+    if (!known) {
+        dest[1] = MP_OBJ_SENTINEL; // a method, maybe
+        return;
     }
     rnnpool_model_refresh(self, true);
     const rnnp_model_t *model = &self->model;
-    switch (attr) {
-        case MP_QSTR_task:
-            dest[0] = MP_OBJ_NEW_QSTR(task_name(self));
-            break;
-        case MP_QSTR_name:
-            dest[0] = mp_obj_new_str(model->name, strlen(model->name));
-            break;
-        case MP_QSTR_labels:
-            dest[0] = new_labels(self);
-            break;
-        case MP_QSTR_input_shape:
-            dest[0] = rnnpool_new_shape(model->height, model->width, model->channels);
-            break;
-        case MP_QSTR_ram:
-            dest[0] = mp_obj_new_int_from_uint(self->ram);
-            break;
-        case MP_QSTR_size:
-            dest[0] = mp_obj_new_int_from_uint(model->size);
-            break;
-        case MP_QSTR_in_place:
-            dest[0] = mp_obj_new_bool(is_in_place(self));
-            break;
-        default: // macs
-            dest[0] = mp_obj_new_int_from_ull(total_macs(self));
-            break;
+    if (attr == MP_QSTR_task) {
+        dest[0] = MP_OBJ_NEW_QSTR(task_name(self));
+    } else if (attr == MP_QSTR_name) {
+        dest[0] = mp_obj_new_str(model->name, strlen(model->name));
+    } else if (attr == MP_QSTR_labels) {
+        dest[0] = new_labels(self);
+    } else if (attr == MP_QSTR_input_shape) {
+        dest[0] = rnnpool_new_shape(model->height, model->width, model->channels);
+    } else if (attr == MP_QSTR_ram) {
+        dest[0] = mp_obj_new_int_from_uint(self->ram);
+    } else if (attr == MP_QSTR_size) {
+        dest[0] = mp_obj_new_int_from_uint(model->size);
+    } else if (attr == MP_QSTR_in_place) {
+        dest[0] = mp_obj_new_bool(is_in_place(self));
+    } else { // macs
+        dest[0] = mp_obj_new_int_from_ull(total_macs(self));
     }
 }
 
@@ -197,17 +182,13 @@ static mp_obj_t model_layers(mp_obj_t self_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(model_layers_obj, model_layers);
 
-static const mp_rom_map_elem_t model_locals_dict_table[] = {
-    { MP_ROM_QSTR(MP_QSTR_detect), MP_ROM_PTR(&rnnpool_model_detect_obj) },
+RNNPOOL_DEFINE_DICT(model_methods, { MP_ROM_QSTR(MP_QSTR_detect), MP_ROM_PTR(&rnnpool_model_detect_obj) },
     { MP_ROM_QSTR(MP_QSTR_classify), MP_ROM_PTR(&rnnpool_model_classify_obj) },
     { MP_ROM_QSTR(MP_QSTR_run), MP_ROM_PTR(&rnnpool_model_run_obj) },
     { MP_ROM_QSTR(MP_QSTR_begin), MP_ROM_PTR(&rnnpool_model_begin_obj) },
     { MP_ROM_QSTR(MP_QSTR_feed), MP_ROM_PTR(&rnnpool_model_feed_obj) },
     { MP_ROM_QSTR(MP_QSTR_result), MP_ROM_PTR(&rnnpool_model_result_obj) },
     { MP_ROM_QSTR(MP_QSTR_layers), MP_ROM_PTR(&model_layers_obj) },
-    { MP_ROM_QSTR(MP_QSTR_selftest), MP_ROM_PTR(&rnnpool_model_selftest_obj) },
-};
-static MP_DEFINE_CONST_DICT(model_locals_dict, model_locals_dict_table);
+    { MP_ROM_QSTR(MP_QSTR_selftest), MP_ROM_PTR(&rnnpool_model_selftest_obj) });
 
-MP_DEFINE_CONST_OBJ_TYPE(rnnpool_model_type, MP_QSTR_Model, MP_TYPE_FLAG_NONE, make_new, model_make_new, attr,
-    rnnpool_model_attr, print, model_print, locals_dict, &model_locals_dict);
+RNNPOOL_DEFINE_TYPE(rnnpool_model_type, MP_QSTR_Model, model_make_new, rnnpool_model_attr, model_print, model_methods);

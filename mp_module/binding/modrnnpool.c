@@ -6,12 +6,10 @@
 
 #include "binding/binding.h"
 
-static const MP_DEFINE_STR_OBJ(version_obj, RNNP_VERSION_STRING);
-
 // required_ram(source, *, <frame>, scale=None), <frame> as in binding.h
 static mp_obj_t rnnpool_required_ram(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     enum { ARG_source, ARG_of_frame, ARG_scale = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS };
-    static const mp_arg_t allowed_args[] = {
+    RNNPOOL_NAMES mp_arg_t allowed_args[] = {
         { MP_QSTR_source, MP_ARG_REQUIRED | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
         RNNPOOL_FRAME_ARGS,
         { MP_QSTR_scale, MP_ARG_KW_ONLY | MP_ARG_OBJ, { .u_rom_obj = MP_ROM_NONE } },
@@ -38,38 +36,48 @@ static mp_obj_t rnnpool_required_ram(size_t n_args, const mp_obj_t *args, mp_map
 }
 static MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_required_ram_obj, 1, rnnpool_required_ram);
 
+#if MICROPY_ENABLE_DYNRUNTIME
+// The module itself is natmod/runtime.c's.
+#define MODULE_ROWS { MP_ROM_QSTR(MP_QSTR___version__), rnnpool_new_text(RNNP_VERSION_STRING) }
+#else
+static const MP_DEFINE_STR_OBJ(version_obj, RNNP_VERSION_STRING);
+
 // MicroPython calls this at each import of a module that is not in sys.modules. We put ourselves there, so it comes once
 // after each start of the interpreter; then the cached model is of a heap that is gone (a soft reset does not clear
 // root pointers of user modules).
 static mp_obj_t rnnpool_init(void);
 static MP_DEFINE_CONST_FUN_OBJ_0(rnnpool_init_obj, rnnpool_init);
 
-static const mp_rom_map_elem_t rnnpool_globals_table[] = {
-    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_rnnpool) },
-    { MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&rnnpool_init_obj) },
-    { MP_ROM_QSTR(MP_QSTR___version__), MP_ROM_PTR(&version_obj) },
-    { MP_ROM_QSTR(MP_QSTR_GRAY8), MP_ROM_INT(RNNP_GRAY8) },
+#define MODULE_ROWS                                                        \
+    { MP_ROM_QSTR(MP_QSTR___version__), MP_ROM_PTR(&version_obj) },        \
+        { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR_rnnpool) }, { \
+        MP_ROM_QSTR(MP_QSTR___init__), MP_ROM_PTR(&rnnpool_init_obj)       \
+    }
+#endif
+
+RNNPOOL_DEFINE_DICT(rnnpool_globals, { MP_ROM_QSTR(MP_QSTR_GRAY8), MP_ROM_INT(RNNP_GRAY8) },
     { MP_ROM_QSTR(MP_QSTR_RGB565), MP_ROM_INT(RNNP_RGB565) },
     { MP_ROM_QSTR(MP_QSTR_RGB565_BE), MP_ROM_INT(RNNP_RGB565_BE) },
-    { MP_ROM_QSTR(MP_QSTR_RGB888), MP_ROM_INT(RNNP_RGB888) },
-    { MP_ROM_QSTR(MP_QSTR_BGR888), MP_ROM_INT(RNNP_BGR888) },
-    { MP_ROM_QSTR(MP_QSTR_YUYV), MP_ROM_INT(RNNP_YUYV) },
-    { MP_ROM_QSTR(MP_QSTR_UYVY), MP_ROM_INT(RNNP_UYVY) },
+    { MP_ROM_QSTR(MP_QSTR_RGB888), MP_ROM_INT(RNNP_RGB888) }, { MP_ROM_QSTR(MP_QSTR_BGR888), MP_ROM_INT(RNNP_BGR888) },
+    { MP_ROM_QSTR(MP_QSTR_YUYV), MP_ROM_INT(RNNP_YUYV) }, { MP_ROM_QSTR(MP_QSTR_UYVY), MP_ROM_INT(RNNP_UYVY) },
     { MP_ROM_QSTR(MP_QSTR_YUV420), MP_ROM_INT(RNNP_YUV420) },
-    { MP_ROM_QSTR(MP_QSTR_Model), MP_ROM_PTR(&rnnpool_model_type) },
-    { MP_ROM_QSTR(MP_QSTR_Conv2D), MP_ROM_PTR(&rnnpool_conv2d_type) },
-    { MP_ROM_QSTR(MP_QSTR_RNNPool), MP_ROM_PTR(&rnnpool_rnnpool_type) },
-    { MP_ROM_QSTR(MP_QSTR_MBConv), MP_ROM_PTR(&rnnpool_mbconv_type) },
-    { MP_ROM_QSTR(MP_QSTR_AveragePool), MP_ROM_PTR(&rnnpool_average_pool_type) },
-    { MP_ROM_QSTR(MP_QSTR_Dense), MP_ROM_PTR(&rnnpool_dense_type) },
-    { MP_ROM_QSTR(MP_QSTR_Head), MP_ROM_PTR(&rnnpool_head_type) },
+    { MP_ROM_QSTR(MP_QSTR_Model), MP_ROM_PTR(RNNPOOL_TYPE(rnnpool_model_type)) },
+    { MP_ROM_QSTR(MP_QSTR_Conv2D), MP_ROM_PTR(RNNPOOL_TYPE(rnnpool_conv2d_type)) },
+    { MP_ROM_QSTR(MP_QSTR_RNNPool), MP_ROM_PTR(RNNPOOL_TYPE(rnnpool_rnnpool_type)) },
+    { MP_ROM_QSTR(MP_QSTR_MBConv), MP_ROM_PTR(RNNPOOL_TYPE(rnnpool_mbconv_type)) },
+    { MP_ROM_QSTR(MP_QSTR_AveragePool), MP_ROM_PTR(RNNPOOL_TYPE(rnnpool_average_pool_type)) },
+    { MP_ROM_QSTR(MP_QSTR_Dense), MP_ROM_PTR(RNNPOOL_TYPE(rnnpool_dense_type)) },
+    { MP_ROM_QSTR(MP_QSTR_Head), MP_ROM_PTR(RNNPOOL_TYPE(rnnpool_head_type)) },
     { MP_ROM_QSTR(MP_QSTR_builtin_models), MP_ROM_PTR(&rnnpool_builtin_models_obj) },
     { MP_ROM_QSTR(MP_QSTR_required_ram), MP_ROM_PTR(&rnnpool_required_ram_obj) },
     { MP_ROM_QSTR(MP_QSTR_detect_faces), MP_ROM_PTR(&rnnpool_detect_faces_obj) },
-    { MP_ROM_QSTR(MP_QSTR_person_present), MP_ROM_PTR(&rnnpool_person_present_obj) },
-};
-static MP_DEFINE_CONST_DICT(rnnpool_globals, rnnpool_globals_table);
+    { MP_ROM_QSTR(MP_QSTR_person_present), MP_ROM_PTR(&rnnpool_person_present_obj) }, MODULE_ROWS);
 
+#if MICROPY_ENABLE_DYNRUNTIME
+void rnnpool_fill_module(mp_obj_t globals) {
+    rnnpool_globals_fill(globals);
+}
+#else
 const mp_obj_module_t rnnpool_user_cmodule = {
     .base = { &mp_type_module },
     .globals = (mp_obj_dict_t *)&rnnpool_globals,
@@ -82,3 +90,4 @@ static mp_obj_t rnnpool_init(void) {
     mp_obj_dict_store(modules, MP_OBJ_NEW_QSTR(MP_QSTR_rnnpool), MP_OBJ_FROM_PTR(&rnnpool_user_cmodule));
     return mp_const_none;
 }
+#endif

@@ -86,11 +86,8 @@ bool rnnpool_raw_attr(const rnnpool_model_obj_t *self, qstr attr, mp_obj_t *dest
     } else if (attr == MP_QSTR_output_zero_point) {
         dest[0] = MP_OBJ_NEW_SMALL_INT(raw.zero_point);
     } else {
-        float scale = (float)(1 << raw.shift) / 4096.0f;
-        if (self->model.task == RNNP_TASK_MAP) {
-            memcpy(&scale, &self->model.result_scale, sizeof(scale));
-        }
-        dest[0] = mp_obj_new_float((mp_float_t)scale);
+        dest[0] = self->model.task == RNNP_TASK_MAP ? rnnpool_new_float_of_bits(self->model.result_scale)
+                                                    : rnnpool_new_float(1u << raw.shift, 4096);
     }
     return true;
 }

@@ -10,7 +10,7 @@
 #define RECORD_BYTES (RECORD_ITEMS * sizeof(int16_t))
 
 mp_obj_t rnnpool_float_from_q15(uint16_t value) {
-    return mp_obj_new_float((mp_float_t)value / MICROPY_FLOAT_CONST(32768.0));
+    return rnnpool_new_float(value, 1u << 15);
 }
 
 static mp_obj_t new_result(const rnnp_detection_t *detection) {

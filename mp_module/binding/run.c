@@ -58,40 +58,41 @@ static void find_state(rnnpool_model_obj_t *self, const rnnp_frame_t *frame) {
 // Memory of scripts that images were begun in, and the latest of them: whoever had an image there before has lost it, also if
 // the arenas overlap only in part. An image in the very same arena is noticed by its number in the run's state, too.
 #define NUM_PLACES (8)
-static struct {
+typedef struct {
     const uint8_t *data;
     size_t size;
     uint32_t image;
-} places[NUM_PLACES];
-static uint32_t num_images;
+} place_t;
+RNNPOOL_VARIABLE place_t rnnpool_places[NUM_PLACES];
+RNNPOOL_VARIABLE uint32_t rnnpool_num_images;
 
 static void take_place(rnnpool_model_obj_t *self) {
-    self->image = ++num_images;
+    self->image = ++rnnpool_num_images;
     if (self->arena.memory.owner == MP_OBJ_NULL) {
         return;
     }
     size_t at = 0;
     for (size_t i = 0; i < NUM_PLACES; i++) {
-        if (places[i].data == self->arena.data) {
+        if (rnnpool_places[i].data == self->arena.data) {
             at = i;
             break;
         }
-        at = places[i].image < places[at].image ? i : at;
+        at = rnnpool_places[i].image < rnnpool_places[at].image ? i : at;
     }
-    places[at].data = self->arena.data;
-    places[at].size = self->run.arena_size;
-    places[at].image = self->image;
+    rnnpool_places[at].data = self->arena.data;
+    rnnpool_places[at].size = self->run.arena_size;
+    rnnpool_places[at].image = self->image;
 }
 
 // Whether another image was begun in the model's arena, or over its blob, since its own was.
 static bool lost_place(const rnnpool_model_obj_t *self) {
-    if (self->image == num_images) {
+    if (self->image == rnnpool_num_images) {
         return false;
     }
     for (size_t i = 0; i < NUM_PLACES; i++) {
-        const uint8_t *data = places[i].data;
-        size_t size = places[i].size;
-        if (places[i].image > self->image &&
+        const uint8_t *data = rnnpool_places[i].data;
+        size_t size = rnnpool_places[i].size;
+        if (rnnpool_places[i].image > self->image &&
             (rnnpool_overlap(data, size, self->arena.data, self->run.arena_size) ||
                 rnnpool_overlap(data, size, self->source.data, self->source.size))) {
             return true;
@@ -156,7 +157,42 @@ void rnnpool_run_check(rnnpool_model_obj_t *self) {
     }
 }
 
-static void abandon(void *self_in);
+// Calls body(context), which works on the model's image: an exception abandons the image and goes on.
+static void run_guarded(rnnpool_model_obj_t *self, void (*body)(void *), void *context) {
+    self->busy = true;
+    mp_obj_t error = rnnpool_try(body, context);
+    self->busy = false;
+    if (error != MP_OBJ_NULL) {
+        self->begun = false;
+        nlr_raise(error);
+    }
+}
+
+typedef struct {
+    rnnpool_model_obj_t *model;
+    const mp_buffer_info_t *row, *out;
+    size_t out_bytes;
+    bool row_is_late; // output rows are left
+    bool made;
+} layer_step_t;
+
+static void take_layer_step(void *context) {
+    layer_step_t *step = context;
+    rnnpool_model_obj_t *self = step->model;
+    rnnp_error_t error = { .status = RNNP_OK };
+    if (step->row->buf != NULL) {
+        rnnp_layer_push(&self->run, self->arena.data, step->row->buf, &error);
+    }
+    step->row_is_late = error.status != RNNP_OK;
+    if (!step->row_is_late) {
+        const void *made = rnnp_layer_pull(&self->run, self->arena.data);
+        step->made = made != NULL;
+        if (made != NULL) {
+            memcpy(step->out->buf, made, step->out_bytes);
+        }
+        self->seal = seal(self);
+    }
+}
 
 bool rnnpool_run_row(
     rnnpool_model_obj_t *self, const mp_buffer_info_t *row, const mp_buffer_info_t *out, size_t out_bytes) {
@@ -165,37 +201,16 @@ bool rnnpool_run_row(
         rnnpool_run_check_apart(self, row, MP_QSTR_row, NULL, 0);
     }
     rnnpool_run_check_apart(self, out, MP_QSTR_out, row->buf != NULL ? row : NULL, MP_QSTR_row);
-    MP_DEFINE_NLR_JUMP_CALLBACK_FUNCTION_1(interrupted, abandon, self);
-    nlr_push_jump_callback(&interrupted.callback, mp_call_function_1_from_nlr_jump_callback);
-    self->busy = true;
-    rnnp_error_t error = { .status = RNNP_OK };
-    if (row->buf != NULL) {
-        rnnp_layer_push(&self->run, self->arena.data, row->buf, &error);
-    }
-    const void *made = NULL;
-    if (error.status == RNNP_OK) {
-        made = rnnp_layer_pull(&self->run, self->arena.data);
-        if (made != NULL) {
-            memcpy(out->buf, made, out_bytes);
-        }
-        self->seal = seal(self);
-    }
-    self->busy = false;
-    nlr_pop_jump_callback(false);
-    if (error.status != RNNP_OK) {
+    layer_step_t step = { self, row, out, out_bytes, false, false };
+    run_guarded(self, take_layer_step, &step);
+    if (step.row_is_late) {
         mp_raise_msg(&mp_type_RuntimeError, MP_ERROR_TEXT("rows are left: feed(None, out) until False"));
     }
-    if (made == NULL && self->run.rows_in == self->model.height) {
+    if (!step.made && self->run.rows_in == self->model.height) {
         self->begun = false; // the map is complete: the next row begins a new one
     }
-    mp_event_handle_nowait();
-    return made != NULL;
-}
-
-static void abandon(void *self_in) {
-    rnnpool_model_obj_t *self = self_in;
-    self->begun = false;
-    self->busy = false;
+    rnnpool_handle_events();
+    return step.made;
 }
 
 void rnnpool_run_begin_scale(rnnpool_model_obj_t *self, uint16_t scale) {
@@ -207,26 +222,30 @@ void rnnpool_run_begin_scale(rnnpool_model_obj_t *self, uint16_t scale) {
     self->seal = seal(self);
 }
 
-// Pushes rows of `pixels`, which must have `needed` bytes.
-static void push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count, size_t needed, bool whole) {
-    // In some ports Ctrl-C jumps out of anywhere, even of the engine.
-    MP_DEFINE_NLR_JUMP_CALLBACK_FUNCTION_1(interrupted, abandon, self);
-    nlr_push_jump_callback(&interrupted.callback, mp_call_function_1_from_nlr_jump_callback);
-    self->busy = true;
+typedef struct {
+    rnnpool_model_obj_t *model;
+    mp_obj_t pixels; // which must have `needed` bytes
+    size_t count, needed;
+    bool whole; // rows of the upright picture, from a whole frame
+} rows_t;
+
+static void push_rows(void *context) {
+    const rows_t *rows = context;
+    rnnpool_model_obj_t *self = rows->model;
     size_t stride = rnnp_frame_stride(&self->run.frame);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < rows->count; i++) {
         mp_buffer_info_t buffer;
-        rnnpool_frame_buffer(pixels, &buffer);
-        if (buffer.len < needed) {
+        rnnpool_frame_buffer(rows->pixels, &buffer);
+        if (buffer.len < rows->needed) {
             mp_raise_msg_varg(&mp_type_ValueError,
-                MP_ERROR_TEXT("pixels shrank during inference: need %u bytes, has %u"), (unsigned int)needed,
+                MP_ERROR_TEXT("pixels shrank during inference: need %u bytes, has %u"), (unsigned int)rows->needed,
                 (unsigned int)buffer.len);
         }
         rnnpool_run_check_apart(self, &buffer, MP_QSTR_frame, NULL, 0);
         rnnp_error_t error;
         const uint8_t *bytes = buffer.buf;
-        rnnp_status_t status = whole ? rnnp_push_from(&self->run, self->arena.data, bytes, &error)
-                                     : rnnp_push(&self->run, self->arena.data, bytes + stride * i, &error);
+        rnnp_status_t status = rows->whole ? rnnp_push_from(&self->run, self->arena.data, bytes, &error)
+                                           : rnnp_push(&self->run, self->arena.data, bytes + stride * i, &error);
         if (status != RNNP_OK) {
             rnnpool_raise(&error);
         }
@@ -234,22 +253,22 @@ static void push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count, size_
         do {
             more = rnnp_advance(&self->run, self->arena.data);
             self->seal = seal(self);
-            mp_event_handle_nowait();
+            rnnpool_handle_events();
             rnnpool_run_check(self);
         } while (more);
     }
-    self->busy = false;
-    nlr_pop_jump_callback(false);
 }
 
 void rnnpool_run_push(rnnpool_model_obj_t *self, mp_obj_t pixels, size_t count) {
     const rnnp_frame_t *frame = &self->run.frame;
     size_t needed = count == 0 ? 0 : rnnp_frame_stride(frame) * (count - 1) + rnnp_frame_row_bytes(frame);
-    push(self, pixels, count, needed, false);
+    rows_t rows = { self, pixels, count, needed, false };
+    run_guarded(self, push_rows, &rows);
 }
 
 void rnnpool_run_push_frame(rnnpool_model_obj_t *self, mp_obj_t pixels) {
     uint32_t least, most;
     rnnp_frame_bytes(&self->run.frame, &least, &most);
-    push(self, pixels, self->run.height, least, true);
+    rows_t rows = { self, pixels, self->run.height, least, true };
+    run_guarded(self, push_rows, &rows);
 }

@@ -3,10 +3,6 @@
 #include <string.h>
 
 #include "py/mperrno.h"
-#include "py/stream.h"
-#if MICROPY_VFS
-#include "extmod/vfs.h"
-#endif
 
 #include "engine/blob/record.h"
 
@@ -34,37 +30,22 @@ static size_t blob_size(const uint8_t *bytes, size_t len, size_t available) {
     return error.expected;
 }
 
-#if MICROPY_VFS
 static void read_exactly(mp_obj_t file, uint8_t *to, size_t bytes) {
-    int error;
-    mp_uint_t got = mp_stream_read_exactly(file, to, bytes, &error);
-    if (error != 0) {
-        mp_raise_OSError(error);
-    }
-    if (got != bytes) {
+    if (rnnpool_file_read(file, to, bytes) != bytes) {
         mp_raise_OSError(MP_EIO); // it was longer a moment ago
     }
 }
 
-static size_t seek(mp_obj_t file, int whence) {
-    int error;
-    mp_off_t at = mp_stream_seek(file, 0, whence, &error);
-    if (at == (mp_off_t)-1) {
-        mp_raise_OSError(error);
-    }
-    return (size_t)at;
-}
+typedef struct {
+    rnnpool_source_t *source;
+    mp_obj_t file;
+} reading_t;
 
-static void close_from_jump(void *file) {
-    mp_stream_close(MP_OBJ_FROM_PTR(file));
-}
-
-static void read_file(rnnpool_source_t *source, mp_obj_t file) {
-    // The file must not stay open if reading fails, say for lack of memory.
-    MP_DEFINE_NLR_JUMP_CALLBACK_FUNCTION_1(failed, close_from_jump, MP_OBJ_TO_PTR(file));
-    nlr_push_jump_callback(&failed.callback, mp_call_function_1_from_nlr_jump_callback);
-    size_t available = seek(file, MP_SEEK_END);
-    seek(file, MP_SEEK_SET);
+static void read_blob(void *context) {
+    rnnpool_source_t *source = ((reading_t *)context)->source;
+    mp_obj_t file = ((reading_t *)context)->file;
+    size_t available = rnnpool_file_seek(file, RNNPOOL_END);
+    rnnpool_file_seek(file, RNNPOOL_START);
     uint8_t header[RNNP_HEADER_SIZE];
     size_t len = MIN(available, sizeof(header));
     read_exactly(file, header, len);
@@ -73,18 +54,16 @@ static void read_file(rnnpool_source_t *source, mp_obj_t file) {
     memcpy(source->copy, header, len);
     read_exactly(file, source->copy + len, source->size - len);
     source->data = source->copy;
-    nlr_pop_jump_callback(true);
 }
-#endif
 
-static mp_obj_t open_file(mp_obj_t path) {
-#if MICROPY_VFS
-    mp_obj_t args[] = { path, MP_OBJ_NEW_QSTR(MP_QSTR_rb) };
-    return mp_vfs_open(MP_ARRAY_SIZE(args), args, (mp_map_t *)&mp_const_empty_map);
-#else
-    (void)path;
-    mp_raise_OSError(MP_ENODEV);
-#endif
+// The file does not stay open if reading fails, say for lack of memory.
+static void read_file(rnnpool_source_t *source, mp_obj_t file) {
+    reading_t reading = { source, file };
+    mp_obj_t error = rnnpool_try(read_blob, &reading);
+    rnnpool_file_close(file);
+    if (error != MP_OBJ_NULL) {
+        nlr_raise(error);
+    }
 }
 
 // Takes a buffer, in place if it can be.
@@ -126,15 +105,13 @@ void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
         rnnpool_builtin_open(source, mp_obj_str_get_str(from));
         return;
     }
-    mp_obj_t file = open_file(from);
+    mp_obj_t file = rnnpool_file_open(from);
     if (mp_get_buffer(file, &buffer, MP_BUFFER_READ)) { // ROMFS: the file is mapped
         source->memory = (rnnpool_memory_t){ .owner = file, .size = SIZE_MAX };
         use_buffer(source, &buffer);
         return;
     }
-#if MICROPY_VFS
     read_file(source, file);
-#endif
 }
 
 void rnnpool_source_open_builtin(rnnpool_source_t *source, const uint8_t *data, size_t size) {

@@ -20,7 +20,11 @@ SRC_C += start.c console.c ticks.c romfs.c probe.c shared/timeutils/timeutils.c
 vpath %.c $(BOARD_DIR)
 
 # The garbage-collected heap of a NUCLEO_F439ZI build without network (../shared/references.md, section 1, of the project).
-MICROPY_HEAP_SIZE = 166368
+# RAM_KB=256 is 64 KB more than the chip has, all for the heap: a native .mpy lies there with its code.
+RAM_KB ?= 192
+MICROPY_HEAP_SIZE = $(shell echo $$((166368 + ($(RAM_KB) - 192) * 1024)))
+CFLAGS += -DBOARD_RAM_KB=$(RAM_KB)
+LDFLAGS += -Wl,--defsym=_ram_kb=$(RAM_KB)
 
 # For a file system in memory (tests/qemu/ramdisk.py); the chip's is FAT, too.
 MICROPY_VFS_FAT = 1

@@ -7,7 +7,10 @@ environment, it is a file system mounted at /data, best a ROMFS image, and this 
 import json
 import os
 
+import rnnpool
+
 FOLDER = os.getenv("RNNPOOL_TEST_INPUTS") if hasattr(os, "getenv") else "/data"
+NATIVE = hasattr(rnnpool, "__file__")  # the module is a native .mpy, not in the firmware
 SMALL = 16384  # bytes that any board can have in RAM
 
 

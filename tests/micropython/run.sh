@@ -1,18 +1,25 @@
 #!/bin/sh
 # Runs the tests in this folder on one MicroPython binary with MicroPython's own tests/run-tests.py.
 #
-#     tests/micropython/run.sh MPY_DIR BINARY INPUTS RESULTS
+#     tests/micropython/run.sh MPY_DIR BINARY INPUTS RESULTS [MODULE]
 #
-# MPY_DIR: MicroPython's source; INPUTS: what prepare.py made; RESULTS: folder for the output of tests that fail.
+# MPY_DIR: MicroPython's source; INPUTS: what prepare.py made; RESULTS: folder for the output of tests that fail; MODULE: folder
+# with rnnpool.mpy for a binary that has no such module.
 # A test that prints SKIP is counted as skipped; run-tests.py lists those by name.
 set -eu
-[ $# -eq 4 ] || { sed -n 's/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -eq 4 ] || [ $# -eq 5 ] || { sed -n 's/^# \{0,1\}//p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 mpy_dir=$1
 MICROPY_MICROPYTHON=$(realpath "$2")
 RNNPOOL_TEST_INPUTS=$(realpath "$3")
 mkdir -p "$4"
 results=$(realpath "$4")
+path_options=
+if [ $# -eq 5 ]; then
+    MICROPYPATH=$(realpath "$5")
+    export MICROPYPATH
+    path_options=--keep-path
+fi
 export MICROPY_MICROPYTHON RNNPOOL_TEST_INPUTS
 export MICROPY_TEST_TIMEOUT="${MICROPY_TEST_TIMEOUT:-900}" # seconds a test: the sanitizers are slow, and so may a machine be
 # The garbage collector keeps what it finds on the stack, so leaks are no finding.
@@ -35,7 +42,8 @@ done
 echo "On $MICROPY_MICROPYTHON:"
 cd "$mpy_dir/tests"
 rm -f "$results"/*
-if ! run_tests -r "$results" "$@"; then
+# shellcheck disable=SC2086  # none or one word
+if ! run_tests $path_options -r "$results" "$@"; then
     run_tests -r "$results" --print-failures
     exit 1
 fi

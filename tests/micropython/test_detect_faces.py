@@ -48,7 +48,7 @@ gc.collect()
 print(gc.mem_alloc() - before < 1000)
 
 # What a soft reset does: the module is initialised anew. The model is forgotten, the next call makes it again.
-for _ in range(5):
+for _ in range(0 if inputs.NATIVE else 5):  # a native .mpy would be loaded a second time
     del sys.modules["rnnpool"]
     import rnnpool
 

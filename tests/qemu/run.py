@@ -72,12 +72,17 @@ def rom_image() -> bytes:
     return make_romfs.build({"models": models})
 
 
-def data_image(inputs: Path | None, tests: list[Path]) -> bytes:
-    """Returns the ROMFS image with what tests need beside themselves, for Board(data=...)."""
+def data_image(inputs: Path | None, tests: list[Path], module: Path | None = None) -> bytes:
+    """Returns the ROMFS image with what tests need beside themselves, for Board(data=...).
+
+    module: an rnnpool.mpy, for firmware without the module.
+    """
     tree: dict[str, bytes | make_romfs.Tree] = {}
     if inputs is not None:
         tree.update(make_romfs.read_folder(inputs))
     tree.update(helpers(tests))
+    if module is not None:
+        tree["rnnpool.mpy"] = module.read_bytes()
     return make_romfs.build(tree)
 
 
@@ -120,6 +125,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--firmware", type=Path, required=True, help="firmware.elf")
     parser.add_argument("--inputs", type=Path, help="folder whose content appears at /data")
+    parser.add_argument("--module", type=Path, help="rnnpool.mpy, for firmware without the module")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds a test (default: %(default)s)")
     parser.add_argument("--icount", action="store_true", help="virtual time counts instructions")
     parser.add_argument("--upstream", type=Path, metavar="MPY_DIR", help="run MicroPython's own tests")
@@ -140,7 +146,8 @@ def main() -> int:
         print(f"run.py: no tests test_*.py in {TESTS}", file=sys.stderr)
         return 1
     failed = 0
-    with Board(firmware, rom_image(), data_image(arguments.inputs, tests), icount=arguments.icount) as board:
+    data = data_image(arguments.inputs, tests, arguments.module)
+    with Board(firmware, rom_image(), data, icount=arguments.icount) as board:
         print(f"On {firmware}:")
         for test in tests:
             result = run_test(board, test, arguments.timeout)

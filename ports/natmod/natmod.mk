@@ -1,0 +1,52 @@
+# The native .mpy for stock firmware, included by the Makefile of the repository. mp_module/natmod/natmod.mk says what is in it.
+
+ARCH ?= x64
+NATMOD_ARCHS := x64 armv6m armv7m armv7emsp armv7emdp rv32imc
+NATMOD := $(BUILD)/natmod
+
+# Compiler and mpy-cross of an architecture; xtensawin's is in no package.
+NATMOD_PACKAGES = $(if $(filter armv%,$(1)),$(STAMPS)/packages-m4,$(if $(filter rv32%,$(1)),$(STAMPS)/packages-rv32,$(STAMPS)/packages-build))
+
+.PHONY: natmod
+natmod: mpy mpy-cross $(VENV)/.stamp $(call NATMOD_PACKAGES,$(ARCH)) ## build build/natmod/ARCH/rnnpool.mpy for stock firmware [ARCH=armv6m|armv7m|armv7emsp|armv7emdp|rv32imc|xtensawin|x64]
+	$(call build_natmod,$(ARCH))
+
+.PHONY: natmod-all
+natmod-all: mpy mpy-cross $(VENV)/.stamp $(STAMPS)/packages-m4 $(STAMPS)/packages-rv32 ## the same for every architecture that has a compiler in Debian
+	$(foreach arch,$(NATMOD_ARCHS),$(call build_natmod,$(arch))$(newline))
+
+# An empty line and the end of one: each call above is a recipe line of its own.
+define newline
+
+
+endef
+
+.PHONY: mpy-cross
+mpy-cross: mpy
+	@echo "Building mpy-cross"
+	@$(call mpy_make,mpy-cross) >/dev/null
+
+# Not mixed with what another source of MicroPython made.
+define build_natmod
+	@[ ! -e $(NATMOD)/$(1)/.source ] || [ "$$(cat $(NATMOD)/$(1)/.source)" = "$(MPY)" ] || rm -rf $(NATMOD)/$(1)
+	@mkdir -p $(NATMOD)/$(1) && echo "$(MPY)" >$(NATMOD)/$(1)/.source
+	@echo "include $(ROOT)/mp_module/natmod/natmod.mk" >$(NATMOD)/$(1)/Makefile
+	@echo "Building build/natmod/$(1)/rnnpool.mpy"
+	@unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
+	    $(MAKE) -C $(NATMOD)/$(1) --no-print-directory $(MPY_JOBS) ARCH=$(1) \
+	    MPY_DIR="$(MPY)" PYTHON=$(DEV_PYTHON) RNNPOOL_DIR="$(ROOT)/mp_module" $(if $(V),,ECHO=@true)
+endef
+
+# MicroPython without the module, as in stock firmware, to load the .mpy: the same variant and board as of the other tests.
+.PHONY: unix-stock
+unix-stock: mpy
+	$(call build_unix,$(BUILD)/unix-stock,USER_C_MODULES=)
+
+.PHONY: qemu-stock
+qemu-stock: mpy $(STAMPS)/packages-m4
+	$(call build_qemu,$(BUILD)/qemu-stock,USER_C_MODULES= RAM_KB=256)
+
+.PHONY: test-natmod
+test-natmod: natmod-all unix-stock qemu-stock $(BUILD)/test-inputs/.stamp ## the tests in tests/micropython with the native .mpy in stock firmware, on unix and on the emulated Cortex-M4F
+	tests/micropython/run.sh $(MPY) $(BUILD)/unix-stock/micropython $(BUILD)/test-inputs $(BUILD)/test-results/natmod $(NATMOD)/x64
+	$(DEV_PYTHON) -m pytest tests/qemu/test_natmod.py $(PYTEST_ARGS)
