@@ -56,6 +56,8 @@ class Buffer(Protocol):
 Box = tuple[int, int, int, int, float]
 """(x, y, width, height, score): frame pixels, within the frame, width and height at least 1; score 0..1.
 
+Of a model with several labels there is a sixth item, the number of the label.
+
 A name for this file only.
 """
 
@@ -197,8 +199,9 @@ class Model:
         max_faces       at most so many, 1..64; 0: 64
         out             None: returns a list of (x, y, width, height, score).
                         An array('h') or a bytearray: gets a record of 5 int16 for each (x, y, width, height, score in
-                        1/32768), as many as have room, and their number is returned. This way nothing is allocated:
-                        it works under micropython.heap_lock(), if the arena is large enough already.
+                        1/32768; of a model with several labels a sixth, the label's number), as many as have room,
+                        and their number is returned. This way nothing is allocated: it works under
+                        micropython.heap_lock(), if the arena is large enough already.
 
         Abandons an image that was begun with begin().
 

@@ -6,29 +6,37 @@
 
 #include "binding/binding.h"
 
-#define RECORD_ITEMS (5) // x, y, w, h, score
-#define RECORD_BYTES (RECORD_ITEMS * sizeof(int16_t))
+#define MAX_ITEMS (6) // x, y, w, h, score, and of a model with several classes the class
 
 mp_obj_t rnnpool_float_from_q15(uint16_t value) {
     return rnnpool_new_float(value, 1u << 15);
 }
 
-static mp_obj_t new_result(const rnnp_detection_t *detection) {
-    mp_obj_t items[RECORD_ITEMS] = {
+static size_t num_items(const rnnp_model_t *model) {
+    return model->num_labels == 1 ? MAX_ITEMS - 1 : MAX_ITEMS;
+}
+
+static size_t record_bytes(const rnnp_model_t *model) {
+    return num_items(model) * sizeof(int16_t);
+}
+
+static mp_obj_t new_result(const rnnp_model_t *model, const rnnp_detection_t *detection) {
+    mp_obj_t items[MAX_ITEMS] = {
         MP_OBJ_NEW_SMALL_INT(detection->x),
         MP_OBJ_NEW_SMALL_INT(detection->y),
         MP_OBJ_NEW_SMALL_INT(detection->w),
         MP_OBJ_NEW_SMALL_INT(detection->h),
         rnnpool_float_from_q15(detection->score),
+        MP_OBJ_NEW_SMALL_INT(detection->label),
     };
-    return mp_obj_new_tuple(MP_ARRAY_SIZE(items), items);
+    return mp_obj_new_tuple(num_items(model), items);
 }
 
-static void put_record(uint8_t *to, const rnnp_detection_t *detection) {
+static void put_record(uint8_t *to, const rnnp_model_t *model, const rnnp_detection_t *detection) {
     // Scores are below 2^15; a bytearray may lie anywhere.
-    int16_t record[RECORD_ITEMS] = { detection->x, detection->y, detection->w, detection->h,
-        (int16_t)detection->score };
-    memcpy(to, record, sizeof(record));
+    int16_t record[MAX_ITEMS] = { detection->x, detection->y, detection->w, detection->h, (int16_t)detection->score,
+        (int16_t)detection->label };
+    memcpy(to, record, record_bytes(model));
 }
 
 // The buffer that int16 values are to be written to.
@@ -42,13 +50,13 @@ static void get_values_buffer(const rnnpool_memory_t *out, mp_buffer_info_t *buf
 }
 
 // Returns the number of records that `out` has room for.
-static size_t get_records_buffer(const rnnpool_memory_t *out, mp_buffer_info_t *buffer) {
+static size_t get_records_buffer(const rnnpool_memory_t *out, const rnnp_model_t *model, mp_buffer_info_t *buffer) {
     get_values_buffer(out, buffer);
-    if (buffer->len < RECORD_BYTES) {
+    if (buffer->len < record_bytes(model)) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("out needs %u bytes a result, has %u"),
-            (unsigned int)RECORD_BYTES, (unsigned int)buffer->len);
+            (unsigned int)record_bytes(model), (unsigned int)buffer->len);
     }
-    return buffer->len / RECORD_BYTES;
+    return buffer->len / record_bytes(model);
 }
 
 void rnnpool_request_from_args(
@@ -62,11 +70,11 @@ void rnnpool_request_from_args(
     rnnpool_memory_init(&request->out, out);
     if (out != mp_const_none) {
         mp_buffer_info_t buffer;
-        get_records_buffer(&request->out, &buffer);
+        get_records_buffer(&request->out, model, &buffer);
     }
 }
 
-static mp_obj_t new_list(rnnp_detections_t *found, const void *arena, uint32_t count) {
+static mp_obj_t new_list(const rnnp_model_t *model, rnnp_detections_t *found, const void *arena, uint32_t count) {
     mp_obj_list_t *list = MP_OBJ_TO_PTR(mp_obj_new_list(count, NULL));
     for (uint32_t i = 0; i < count; i++) {
         list->items[i] = mp_const_none; // the collector may run while the list is filled
@@ -74,7 +82,7 @@ static mp_obj_t new_list(rnnp_detections_t *found, const void *arena, uint32_t c
     for (uint32_t i = 0; i < count; i++) {
         rnnp_detection_t detection;
         rnnp_detections_next(found, arena, &detection);
-        list->items[i] = new_result(&detection);
+        list->items[i] = new_result(model, &detection);
     }
     return MP_OBJ_FROM_PTR(list);
 }
@@ -83,7 +91,7 @@ mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *req
     mp_buffer_info_t buffer = { .buf = NULL };
     uint32_t max = request->max;
     if (request->out.owner != mp_const_none) {
-        max = (uint32_t)MIN(max, get_records_buffer(&request->out, &buffer));
+        max = (uint32_t)MIN(max, get_records_buffer(&request->out, &self->model, &buffer));
         rnnpool_run_check_apart(self, &buffer, MP_QSTR_out, NULL, 0); // a callback may have moved it
     }
 
@@ -99,12 +107,12 @@ mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *req
     }
 
     if (request->out.owner == mp_const_none) {
-        return new_list(&found, self->arena.data, count);
+        return new_list(&self->model, &found, self->arena.data, count);
     }
     for (uint32_t i = 0; i < count; i++) {
         rnnp_detection_t detection;
         rnnp_detections_next(&found, self->arena.data, &detection);
-        put_record((uint8_t *)buffer.buf + i * RECORD_BYTES, &detection);
+        put_record((uint8_t *)buffer.buf + i * record_bytes(&self->model), &self->model, &detection);
     }
     return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
 }

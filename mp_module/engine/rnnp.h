@@ -223,6 +223,7 @@ typedef struct {
     int16_t x, y, w, h; // frame pixels, within the frame, w and h >= 1
     uint16_t score; // Q15
     int16_t raw[4]; // x1, y1, x2, y2 in 1/16 pixel of the model's input, unclipped
+    uint16_t label; // number of the class
     uint32_t anchor; // index of the anchor, docs/arithmetic.md section 4
 } rnnp_detection_t;
 

@@ -101,8 +101,9 @@ static void check_detections(const rnnp_run_t *run, void *arena, const choice_t 
         const rnnp_detection_t *d = &found[i];
         check(d->x >= 0 && d->y >= 0 && d->w >= 1 && d->h >= 1, "box without a size");
         check(d->x + d->w <= run->frame.width && d->y + d->h <= run->frame.height, "box outside of the frame");
+        check(d->label < run->model->num_labels, "a class that is none");
         check(i == 0 || found[i - 1].score >= d->score, "detections out of order");
-        const int32_t values[] = { d->x, d->y, d->w, d->h, d->score, (int32_t)d->anchor };
+        const int32_t values[] = { d->x, d->y, d->w, d->h, d->score, (int32_t)d->anchor, d->label };
         *crc = rnnp_crc32(*crc, values, sizeof(values));
     }
     free(found);

@@ -5,7 +5,7 @@
 //
 // A case:   blob bytes, frame bytes, width, height, format, threshold, iou, max, blob, frame
 // Answer:   status, op, expected, given (of the first call that failed), arena size; and, if none failed, all output
-//           rows (op, y, bytes, row), END, number of detections, detections (x, y, w, h, score, x1, y1, x2, y2, anchor),
+//           rows (op, y, bytes, row), END, number of detections, detections (x, y, w, h, score, x1, y1, x2, y2, anchor, label),
 //           number of probabilities, probabilities, result CRC
 //
 // Blob, frame rows and arena are blocks of exactly their size, so a sanitizer sees any access past them. Models that
@@ -68,6 +68,7 @@ static void put_detections(const rnnp_run_t *run, void *arena, uint32_t iou, uin
         const int32_t values[] = { d->x, d->y, d->w, d->h, d->score, d->raw[0], d->raw[1], d->raw[2], d->raw[3] };
         fwrite(values, sizeof(values), 1, stdout);
         put(d->anchor);
+        put(d->label);
     }
     free(found);
 }

@@ -122,7 +122,7 @@ class _Reader:
             self.at += size
         for _ in range(self.numbers(1)[0]):
             x, y, w, h, score, *raw = self.numbers(9, "i")
-            answer.detections.append(Detection(x, y, w, h, score, tuple(raw), self.numbers(1)[0]))  # type: ignore[arg-type]
+            answer.detections.append(Detection(x, y, w, h, score, tuple(raw), *self.numbers(2)))  # type: ignore[arg-type]
         answer.probabilities = list(self.numbers(self.numbers(1)[0]))
         answer.crc = self.numbers(1)[0]
         return answer

@@ -327,28 +327,39 @@ def resample(values: list[int], size: int) -> list[int]:
 
 
 def boxes(heads: list[DetectHead], outputs: list[Map]) -> list[tuple[int, int, list[int]]]:
-    """(logit, anchor index, box in Q4) of every anchor, in the order of the index."""
+    """(logit, anchor index times classes plus class, box in Q4) of every anchor, in the order of the index."""
     found = []
     for op, output in zip(heads, outputs, strict=True):
         for iy in range(output.shape[0]):
             for ix in range(output.shape[1]):
                 for a, (aw, ah) in enumerate(op.anchors):
-                    logit, dx, dy, tw, th = (int(v) for v in output[iy, ix, 5 * a : 5 * a + 5])
+                    *logits, dx, dy, tw, th = (int(v) for v in output[iy, ix].reshape(len(op.anchors), -1)[a])
+                    logit = max(logits)
                     cx = (2 * ix + 1) * op.step * 8 + ((int(aw) * dx + 2048) >> 12)
                     cy = (2 * iy + 1) * op.step * 8 + ((int(ah) * dy + 2048) >> 12)
                     w = max(1, (int(aw) * exp2_14(tw) + 8192) >> 14)
                     h = max(1, (int(ah) * exp2_14(th) + 8192) >> 14)
                     x1, y1 = cx - (w >> 1), cy - (h >> 1)
-                    found.append((logit, len(found), [sat16(x1), sat16(y1), sat16(x1 + w), sat16(y1 + h)]))
+                    found.append(
+                        (
+                            logit,
+                            len(found) * op.classes + logits.index(logit),
+                            [sat16(x1), sat16(y1), sat16(x1 + w), sat16(y1 + h)],
+                        )
+                    )
     return found
 
 
-def kept(found: list[tuple[int, int, list[int]]], threshold: int, capacity: int, iou: int) -> list[Any]:
+def kept(
+    found: list[tuple[int, int, list[int]]], threshold: int, capacity: int, iou: int, classes: int = 1
+) -> list[Any]:
     """Candidates that non-maximum suppression keeps, best first."""
     found = sorted((f for f in found if sigmoid15(f[0]) >= threshold), key=lambda f: (-f[0], f[1]))[:capacity]
     result: list[Any] = []
     for logit, anchor, a in found:
-        for _, _, b in result:
+        for _, other, b in result:
+            if other % classes != anchor % classes:
+                continue
             inter = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
             union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
             if inter * 32768 > iou * union:

@@ -115,6 +115,16 @@ def others(seed: int) -> Model:
     return net.model(f"others {seed}", max_candidates=32)
 
 
+def classes(seed: int) -> Model:
+    """A small detector of three classes on RGB 40x30, with two heads."""
+    net = Builder(np.random.default_rng(seed), 30, 40, 3)
+    net.classes = 3
+    stem = net.conv(0, 8, 3, 2, relu=True)
+    net.head(stem, 3, [(64, 64)], 2)
+    net.head(net.block(stem, 12, 24, stride=2), 1, [(100, 140), (200, 200)], 4)
+    return net.model(f"classes {seed}", max_candidates=40)
+
+
 def heat_map(seed: int) -> Model:
     """A small map model of GRAY 36x28: four channels at a quarter of its size, behind a cut and a skip."""
     net = Builder(np.random.default_rng(seed), 28, 36, 1)
@@ -148,6 +158,7 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
     height, width = (int(n) for n in _random_size(rng))
     zero_point = int(rng.choice([0, 0, rng.integers(-128, 128)]))
     net = Builder(rng, height, width, int(rng.choice([1, 3])), wild=rng.random() < 0.25, zero_point=zero_point)
+    net.classes = int(rng.choice([1, 1, 2, 4])) if height * width <= 600 else 1  # places have 16 bits
     materialized: dict[int, int] = {}  # segment -> operator
     segments = [0]
     spine = [0]  # the frame, then every operator that may get consumers
@@ -205,6 +216,7 @@ class Builder:
         self.wild = wild
         self.zero_point = zero_point  # of the frame
         self.shape = (height, width, channels)
+        self.classes = 1  # of heads
         self.ops: list[Op] = []
         self.maps: list[NDArray[Any]] = [sign(_calibration_frame(rng, self.shape))]
 
@@ -242,7 +254,7 @@ class Builder:
         model = Model(
             task=task,
             name=name,
-            labels=labels or ["face"],
+            labels=labels or ["face", *(f"class {i}" for i in range(1, self.classes))],
             height=height,
             width=width,
             channels=channels,
@@ -292,14 +304,22 @@ class Builder:
     def head(self, source: int, kernel: int, anchors: list[tuple[int, int]], step: int) -> int:
         """A detection head; anchors in 1/16 pixel."""
         x, zero_point = self._input(source)
-        out = 5 * len(anchors)
+        out = (4 + self.classes) * len(anchors)
         weight = self._weights(out, kernel, kernel, x.shape[2])
         pads = same(kernel, kernel)
         bias = self._bias(weight, (1, 2, 3), accumulate(x, weight, NO_BIAS, (1, 1), pads, zero_point))
         multiplier = self._multiplier(accumulate(x, weight, bias, (1, 1), pads, zero_point), 24, 3000)
         sides = np.array(anchors, np.uint16)
         return self._add(
-            DetectHead(input=source, weight=weight, bias=bias, multiplier=multiplier, anchors=sides, step=step)
+            DetectHead(
+                input=source,
+                weight=weight,
+                bias=bias,
+                multiplier=multiplier,
+                anchors=sides,
+                step=step,
+                classes=self.classes,
+            )
         )
 
     def pool(self, source: int) -> int:
@@ -777,6 +797,7 @@ NETWORKS = {
     "segmented": segmented,
     "classifier": classifier,
     "others": others,
+    "classes": classes,
     "heat_map": heat_map,
 }
 

@@ -10,8 +10,8 @@ from rnnpool_training.blob import DetectHead
 from rnnpool_training.reference import detection, tables
 
 
-def make_head(anchors: list[tuple[int, int]], step: int) -> DetectHead:
-    count = 5 * len(anchors)
+def make_head(anchors: list[tuple[int, int]], step: int, classes: int = 1) -> DetectHead:
+    count = (4 + classes) * len(anchors)
     return DetectHead(
         input=1,
         weight=np.zeros((count, 1, 1, 1), np.int8),
@@ -19,6 +19,7 @@ def make_head(anchors: list[tuple[int, int]], step: int) -> DetectHead:
         multiplier=np.zeros(count, np.int32),
         anchors=np.array(anchors, np.uint16),
         step=step,
+        classes=classes,
     )
 
 
@@ -47,7 +48,7 @@ def test_logit_min_is_the_smallest_that_reaches_the_threshold() -> None:
 def test_decode_known_answers() -> None:
     op = make_head([(256, 512)], 8)
     output = np.zeros((2, 3, 5), np.int16)
-    logits, boxes = detection.decode(op, output)
+    logits, boxes, _ = detection.decode(op, output)
     # 16 x 32 pixels around the centres (4, 4), (12, 4), ... in 1/16 pixel.
     assert boxes[0].tolist() == [64 - 128, 64 - 256, 64 + 128, 64 + 256]
     assert boxes[5].tolist() == [320 - 128, 192 - 256, 320 + 128, 192 + 256]
@@ -58,9 +59,17 @@ def test_decode_known_answers() -> None:
         4096,
         -4096,
     ]  # right by the width, up by half the height; twice as wide, half as high
-    logits, boxes = detection.decode(op, output)
+    logits, boxes, _ = detection.decode(op, output)
     assert logits[0] == -7
     assert boxes[0].tolist() == [64 + 256 - 256, 64 - 256 - 128, 64 + 256 + 256, 64 - 256 + 128]
+
+
+def test_the_first_of_the_best_classes_is_an_anchors() -> None:
+    op = make_head([(256, 256)], 8, classes=3)
+    output = np.array([[[5, 9, 9, 4096, 0, 0, 0], [-3, -4, -2, 0, 0, 0, 0]]], np.int16)
+    logits, boxes, labels = detection.decode(op, output)
+    assert logits.tolist() == [9, -2] and labels.tolist() == [1, 2]
+    assert boxes[0].tolist() == [64 + 256 - 128, 64 - 128, 64 + 256 + 128, 64 + 128]
 
 
 def test_decode_extremes() -> None:
@@ -69,7 +78,7 @@ def test_decode_extremes() -> None:
     output[..., [1, 2, 6, 7]] = 32767
     output[..., [3, 4, 8, 9]] = 32767
     output[0, 1] *= -1
-    _, boxes = detection.decode(op, output)
+    _, boxes, _ = detection.decode(op, output)
     assert boxes.min() >= -32768 and boxes.max() <= 32767
     assert boxes[1].tolist() == [4096 + 262128 - 262136, 4096 + 262128 - 262136, 32767, 32767]
     assert (boxes[2][2:] - boxes[2][:2]).tolist() == [1, 1]  # a side is at least 1
@@ -95,20 +104,22 @@ random_heads = st.lists(
     st.integers(0, 32767),
     st.integers(1, 40),
     st.sampled_from([3, 300, 6000, 40000]),
+    st.integers(1, 4),
 )
 def test_candidates_and_suppression(
-    shapes: list, seed: int, threshold: int, iou: int, capacity: int, spread: int
+    shapes: list, seed: int, threshold: int, iou: int, capacity: int, spread: int, classes: int
 ) -> None:
     rng = np.random.default_rng(seed)
     heads, outputs = [], []
     for height, width, anchors, step in shapes:
-        heads.append(make_head(anchors, step))
-        values = rng.normal(0, spread, (height, width, 5 * len(anchors)))  # a small spread: equal logits
+        heads.append(make_head(anchors, step, classes))
+        values = rng.normal(0, spread, (height, width, (4 + classes) * len(anchors)))  # a small spread: equal logits
         outputs.append(values.clip(-32768, 32767).astype(np.int16))
     logits, boxes, index = detection.candidates(heads, outputs, threshold, capacity)
     found = naive.boxes(heads, outputs)
-    want = naive.kept(found, threshold, capacity, iou)
-    got = [(int(logits[i]), int(index[i]), boxes[i].tolist()) for i in detection.suppress(boxes, iou)]
+    want = naive.kept(found, threshold, capacity, iou, classes)
+    kept = detection.suppress(boxes, iou, labels=index % classes)
+    got = [(int(logits[i]), int(index[i]), boxes[i].tolist()) for i in kept]
     assert got == want
     assert len(logits) == min(capacity, sum(naive.sigmoid15(f[0]) >= threshold for f in found))
 

@@ -209,7 +209,7 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
             "act_max": (0,),
             "num_anchors": (0, 1, 3, 9),
             "step": (0, 513),
-            "reserved_head": (1,),
+            "more_classes": (1,),
             "shift": (1,),
         },
     }
@@ -338,7 +338,13 @@ def _valid() -> Iterator[Vector]:
     rng = np.random.default_rng(2)
     yield Vector("valid: classification", write(networks.random_network(rng, Task.CLASSIFICATION)), Status.OK)
     yield changed("31 bytes of name", lambda m: setattr(m, "name", "é" * 15 + "x"))
-    yield changed("1024 labels, some empty", lambda m: setattr(m, "labels", ["é", "", "x"] * 341 + [""]))
+    many = networks.Builder(rng, 3, 4, 1)
+    many.pool(many.conv(0, 2, 1, 1))
+    many.dense(2, 1024)
+    labels = ["é", "", "x"] * 341 + [""]
+    yield Vector(
+        "valid: 1024 labels, some empty", write(many.model("many", Task.CLASSIFICATION, labels=labels)), Status.OK
+    )
     yield changed("32768 bytes of labels", lambda m: setattr(m, "labels", ["x" * 32767]))
     for name, value in (("threshold", 0), ("threshold", 32767), ("iou", 0), ("iou", 32767)):
         yield changed(f"{name} {value}", lambda m, name=name, value=value: setattr(m, name, value))  # type: ignore[misc]
@@ -401,6 +407,7 @@ def _built() -> Iterator[Vector]:
     yield changed("graph: detection without a head", HEAD - 1, lambda m: m.ops.__delitem__(HEAD))
     yield from _classifiers()
     yield from _maps()
+    yield from _classes()
     headless = copy.deepcopy(base())
     headless.task, headless.max_candidates = Task.CLASSIFICATION, 0
     yield Vector("graph: classification with a head", pack(headless), Status.FORMAT)
@@ -468,6 +475,21 @@ def _classifiers() -> Iterator[Vector]:
     yield changed("fewer labels than outputs", -1, lambda m: m.labels.pop())
     yield changed("one label too many", -1, lambda m: m.labels.append("x"))
     yield changed("a detector with a dense layer", -1, detects)
+
+
+def _classes() -> Iterator[Vector]:
+    # A detector of three classes: all heads have as many as there are labels.
+    def changed(name: str, op: int, change: Callable[[Model], None]) -> Vector:
+        model = networks.classes(1)
+        change(model)
+        return Vector(f"classes: {name}", pack(model), Status.FORMAT, op)
+
+    blob, head = write(networks.classes(1)), 1
+    for value in (0, 1, 3, 255):
+        mutation = _operator(head, "more_classes", value, kind=Kind.DETECT_HEAD)
+        yield Mutation(f"classes: {mutation.name}", mutation.offset, mutation.data, Status.FORMAT, head).apply(blob)
+    yield changed("a label less", -1, lambda m: m.labels.pop())
+    yield changed("a label more", -1, lambda m: m.labels.append("x"))
 
 
 def _maps() -> Iterator[Vector]:

@@ -65,7 +65,7 @@ def expected(case):
     """What detect() or classify() must return for a case."""
     if "probabilities" in case:
         return tuple(value / 32768 for value in case["probabilities"])
-    return [(x, y, w, h, score / 32768) for x, y, w, h, score in case["detections"]]
+    return [tuple(box[:4] + [box[4] / 32768] + box[5:]) for box in case["detections"]]
 
 
 def names():

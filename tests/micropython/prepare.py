@@ -126,6 +126,9 @@ def frames_of(model: str, portrait: Image.Image) -> Iterator[Frame]:
             yield make_frame(portrait, "portrait", 64, 48, format)
         yield make_frame(portrait, "portrait", 64, 48, Format.RGB565)
         yield make_frame(portrait, "portrait", 19, 33, Format.RGB888)
+    elif model == "classes":  # 40x30 RGB
+        yield make_frame(portrait, "portrait", 40, 30, Format.RGB888)
+        yield make_frame(portrait, "portrait", 30, 41, Format.RGB565)
     elif model == "heat_map":  # 36x28 gray
         yield make_frame(portrait, "portrait", 36, 28, Format.GRAY8)
         yield make_frame(portrait, "portrait", 72, 40, Format.YUYV)
@@ -175,7 +178,7 @@ def make_cases(name: str, model: Model, frame: Frame) -> Iterator[dict[str, Any]
             "format": int(frame.format),
             "threshold": threshold,
             "iou": iou,
-            "detections": [list(d[:5]) for d in found],
+            "detections": [[*d[:5], d.label][: 5 + (len(model.labels) > 1)] for d in found],
         }
 
 
@@ -195,7 +198,7 @@ def write_layers(folder: Path, name: str, model: Model, count: int = 64) -> None
         entry: dict[str, Any] = {"file": f"{name}_{file}", "class": LAYER_CLASSES[op.kind], "input": op.input}
         entry["crc"] = zlib.crc32(output.astype(output.dtype.newbyteorder("<")).tobytes())
         if isinstance(op, DetectHead):
-            logits, boxes = decode(op, output.astype(np.int16))
+            logits, boxes, _ = decode(op, output.astype(np.int16))
             whole = (np.abs(boxes) < 32767).all(1) & (np.abs(logits) < 32767)
             best = int(np.where(whole, logits, -32768).argmax())
             entry.update(logit=int(logits[best]), edges=boxes[best].tolist())

@@ -4,11 +4,12 @@
 arena = bytearray(70000)  # first of all, while a small heap is in one piece
 
 import binascii
+from array import array
 
 import inputs
 import rnnpool
 
-for name in ("face_m4", "tiny", "segmented"):
+for name in ("face_m4", "tiny", "segmented", "classes"):
     model = rnnpool.Model(inputs.read(name + ".rnnp"), arena=arena)
     wrong = []
     found = 0
@@ -26,6 +27,19 @@ results = model.detect(inputs.pixels(case))
 scores = [score for x, y, w, h, score in results]
 print(scores == sorted(scores, reverse=True), all(isinstance(s, float) and 0 <= s < 1 for s in scores))
 print(all(0 <= x < x + w <= 32 and 0 <= y < y + h <= 24 for x, y, w, h, _ in results))
+
+# Of a model with several classes the number of the class is a sixth item, in records, too.
+several = rnnpool.Model(inputs.read("classes.rnnp"), arena=arena)
+for case in inputs.cases("classes"):
+    out = array("h", bytes(12 * 64))
+    count = several.detect(inputs.pixels(case), out=out, **inputs.arguments(case))
+    if [list(out[6 * i : 6 * i + 6]) for i in range(count)] != case["detections"]:
+        print("wrong records:", case["name"])
+print(len({box[5] for case in inputs.cases("classes") for box in inputs.expected(case)}) > 1, several.labels)
+try:
+    several.detect(inputs.pixels(case), out=bytearray(11), **inputs.arguments(case))
+except ValueError:
+    print("no room")
 
 # The format follows from the length where only one has it; else it must be said.
 for case in inputs.cases("tiny"):

@@ -198,6 +198,7 @@ class _Detection(ctypes.Structure):
         ("h", ctypes.c_int16),
         ("score", ctypes.c_uint16),
         ("raw", ctypes.c_int16 * 4),
+        ("label", ctypes.c_uint16),
         ("anchor", ctypes.c_uint32),
     )
 
@@ -582,7 +583,7 @@ class Run:
         call = self.engine.library.rnnp_detections
         _check(call(self.state, self.arena.ctypes.data, limit, found, max_detections, count, error), error)
         return [
-            Detection(d.x, d.y, d.w, d.h, d.score, (d.raw[0], d.raw[1], d.raw[2], d.raw[3]), d.anchor)
+            Detection(d.x, d.y, d.w, d.h, d.score, (d.raw[0], d.raw[1], d.raw[2], d.raw[3]), d.anchor, d.label)
             for d in found[: count.value]
         ]
 

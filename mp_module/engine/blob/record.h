@@ -22,9 +22,8 @@
 #define RNNP_MAX_PATCH (32)
 #define RNNP_MAX_HIDDEN (80)
 #define RNNP_MAX_ANCHORS (8)
-#define RNNP_MAX_MODEL_ANCHORS (65536u) // of all heads together: a candidate keeps its index in 16 bits
+#define RNNP_MAX_PLACES (65536u) // anchors times classes of all heads together: a candidate keeps its place in 16 bits
 #define RNNP_MAX_LABELS (1024)
-#define RNNP_VALUES_PER_ANCHOR (5) // logit, dx, dy, tw, th
 
 #define RNNP_FLAG_MATERIALIZE (1)
 #define RNNP_FLAG_RESIDUAL (2)

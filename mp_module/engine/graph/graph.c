@@ -136,6 +136,10 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
         if (task != 0 && !rnnp_check_equal(c, "result's task", (int32_t)task, (int32_t)model->task)) {
             return false;
         }
+        if (task == RNNP_TASK_DETECTION &&
+            !rnnp_check_equal(c, "num_labels", model->num_labels, (int32_t)rnnp_head_classes(rnnp_op(model, i)))) {
+            return false;
+        }
         results += task != 0;
     }
     if (model->task == RNNP_TASK_MAP && rnnp_graph_materialized(model, model->num_ops)) {
@@ -143,9 +147,9 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
         return rnnp_bad(c, "flags", 0, RNNP_FLAG_MATERIALIZE);
     }
     // There is one, as the last operator has no consumer.
-    uint32_t anchors = rnnp_head_anchors(model, model->num_ops);
-    if (anchors > RNNP_MAX_MODEL_ANCHORS) {
-        return rnnp_bad(c, "anchors", RNNP_MAX_MODEL_ANCHORS, anchors);
+    uint32_t places = rnnp_head_places(model, model->num_ops);
+    if (places > RNNP_MAX_PLACES) {
+        return rnnp_bad(c, "anchors", RNNP_MAX_PLACES, places);
     }
     return model->task == RNNP_TASK_DETECTION ||
         ((model->task == RNNP_TASK_MAP || rnnp_check_equal(c, "results", (int32_t)results, 1)) &&

@@ -9,17 +9,20 @@
 #include "../numeric.h"
 #include "conv.h"
 
-uint32_t rnnp_head_anchors(const rnnp_model_t *model, uint32_t num_ops) {
-    uint32_t anchors = 0; // at most 2^31
+uint32_t rnnp_head_places(const rnnp_model_t *model, uint32_t num_ops) {
+    uint64_t places = 0;
     for (uint32_t i = 0; i < num_ops; i++) {
         const rnnp_op_t *op = rnnp_op(model, i);
-        anchors += op->kind == RNNP_DETECT_HEAD ? rnnp_op_pixels(op) * rnnp_head(op)->num_anchors : 0;
+        places += op->kind == RNNP_DETECT_HEAD
+            ? (uint64_t)rnnp_op_pixels(op) * rnnp_head(op)->num_anchors * rnnp_head_classes(op)
+            : 0;
     }
-    return anchors;
+    return (uint32_t)(places < UINT32_MAX ? places : UINT32_MAX);
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_equal(c, "out_channels", op->out_channels, RNNP_VALUES_PER_ANCHOR * rnnp_head(op)->num_anchors) &&
+    int32_t values = (int32_t)rnnp_head_values(op);
+    return rnnp_check_equal(c, "out_channels", op->out_channels, values * rnnp_head(op)->num_anchors) &&
         rnnp_conv_check(c, op);
 }
 
@@ -49,17 +52,17 @@ static void decode_axis(
     *edge2 = rnnp_sat16(first + extent);
 }
 
-// The order of candidates: does (logit, anchor) come before b?
-static bool before(int16_t logit, uint32_t anchor, const rnnp_candidate_t *b) {
-    return logit != b->logit ? logit > b->logit : anchor < b->anchor;
+// The order of candidates: does (logit, place) come before b?
+static bool before(int16_t logit, uint32_t place, const rnnp_candidate_t *b) {
+    return logit != b->logit ? logit > b->logit : place < b->place;
 }
 
 // Makes room for a candidate at its place; NULL if it is not among the best max_candidates.
-static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t anchor) {
+static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t place) {
     rnnp_candidate_t *list = (void *)(c->arena + c->state->candidates);
     uint32_t count = c->state->num_candidates, capacity = c->model->max_candidates;
     if (count == capacity) {
-        if (!before(logit, anchor, &list[count - 1])) {
+        if (!before(logit, place, &list[count - 1])) {
             return NULL;
         }
         count--; // the last one falls out
@@ -67,7 +70,7 @@ static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t
     uint32_t low = 0, high = count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (before(logit, anchor, &list[middle])) {
+        if (before(logit, place, &list[middle])) {
             high = middle;
         } else {
             low = middle + 1;
@@ -78,24 +81,38 @@ static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t
     return list + low;
 }
 
+// The class with the largest logit, of equal ones the first.
+static uint32_t best_class(const int16_t *logits, uint32_t classes) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < classes; i++) {
+        best = logits[i] > logits[best] ? i : best;
+    }
+    return best;
+}
+
 static void decode_row(const rnnp_step_t *s, const int16_t *row) {
     const rnnp_op_t *op = s->op;
     const uint16_t *anchors = rnnp_parameters(s, RNNP_ANCHORS);
-    int32_t iy = s->node->rows_made;
-    uint32_t index = rnnp_head_anchors(s->context->model, s->index) +
-        s->node->rows_made * (uint32_t)op->out_width * rnnp_head(op)->num_anchors;
+    int32_t iy = s->node->rows_made, step = rnnp_head(op)->step * 8;
+    uint32_t count = rnnp_head(op)->num_anchors, classes = rnnp_head_classes(op), values = rnnp_head_values(op);
+    uint32_t place = rnnp_head_places(s->context->model, s->index) +
+        s->node->rows_made * (uint32_t)op->out_width * count * classes;
     for (int32_t ix = 0; ix < op->out_width; ix++) {
-        for (uint32_t a = 0; a < rnnp_head(op)->num_anchors; a++, index++, row += RNNP_VALUES_PER_ANCHOR) {
-            rnnp_candidate_t *candidate = row[0] >= s->context->state->logit_min ? insert(s->context, row[0], index)
-                                                                                 : NULL;
+        for (uint32_t a = 0; a < count; a++, place += classes, row += values) {
+            uint32_t label = best_class(row, classes);
+            int16_t logit = row[label];
+            rnnp_candidate_t *candidate = logit >= s->context->state->logit_min
+                ? insert(s->context, logit, place + label)
+                : NULL;
             if (candidate == NULL) {
                 continue;
             }
             int16_t *box = candidate->box;
-            decode_axis((2 * ix + 1) * rnnp_head(op)->step * 8, anchors[2 * a], row[1], row[3], &box[0], &box[2]);
-            decode_axis((2 * iy + 1) * rnnp_head(op)->step * 8, anchors[2 * a + 1], row[2], row[4], &box[1], &box[3]);
-            candidate->logit = row[0];
-            candidate->anchor = (uint16_t)index;
+            const int16_t *deltas = row + classes; // dx, dy, tw, th
+            decode_axis((2 * ix + 1) * step, anchors[2 * a], deltas[0], deltas[2], &box[0], &box[2]);
+            decode_axis((2 * iy + 1) * step, anchors[2 * a + 1], deltas[1], deltas[3], &box[1], &box[3]);
+            candidate->logit = logit;
+            candidate->place = (uint16_t)(place + label);
         }
     }
 }
@@ -111,7 +128,7 @@ static void step(const rnnp_step_t *s) {
 static const rnnp_field_t fields[] = {
     { "step", AT(step), 1, 1, 512 },
     { "num_anchors", AT(num_anchors), 0, 1, RNNP_MAX_ANCHORS },
-    { "reserved", AT(reserved), 0, 0, 0 },
+    { "more_classes", AT(more_classes), 0, 0, UINT8_MAX },
 };
 
 const rnnp_operator_t rnnp_detect_head = {

@@ -44,11 +44,14 @@ static bool is_kept(const uint8_t *kept, uint32_t i) {
     return (kept[i / 8] >> i % 8 & 1) != 0;
 }
 
-// Is candidate i not suppressed by a kept one before it? Greedy, best first: all before it are decided.
+// Is candidate i not suppressed by a kept one of its class before it? Greedy, best first: all before it are decided.
 //   kept  a bit for each candidate
-static bool survives(const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15, bool merged) {
+static bool survives(
+    const rnnp_run_t *run, const rnnp_candidate_t *list, const uint8_t *kept, uint32_t i, uint16_t iou_q15) {
+    uint32_t classes = run->model->num_labels;
     for (uint32_t j = 0; j < i; j++) {
-        if (is_kept(kept, j) && suppresses(list[j].box, list[i].box, iou_q15, merged)) {
+        if (is_kept(kept, j) && (classes == 1 || list[j].place % classes == list[i].place % classes) &&
+            suppresses(list[j].box, list[i].box, iou_q15, run->merged)) {
             return false;
         }
     }
@@ -89,7 +92,8 @@ static bool to_detection(
     d->h = (int16_t)(box[3] - box[1]);
     d->score = (uint16_t)rnnp_sigmoid15(c->logit);
     memcpy(d->raw, c->box, sizeof(d->raw));
-    d->anchor = c->anchor;
+    d->anchor = c->place / run->model->num_labels;
+    d->label = c->place % run->model->num_labels;
     return true;
 }
 
@@ -118,7 +122,7 @@ rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *
     *found = (rnnp_detections_t){ .run = run };
     *count = 0;
     for (uint32_t i = 0; i < state->num_candidates && *count < max; i++) {
-        if (survives(list, found->kept, i, iou_q15, run->merged)) {
+        if (survives(run, list, found->kept, i, iou_q15)) {
             rnnp_detection_t unused;
             found->kept[i / 8] |= (uint8_t)(1u << i % 8);
             *count += to_detection(run, state, &list[i], &unused);

@@ -121,9 +121,12 @@ def check_graph(header: Record, records: list[Record]) -> None:
         if result is not None and result != header["task"]:
             fail("result's task", header["task"], int(result))
     # There is one, as the last operator has no consumer.
-    anchors = sum(r["out_height"] * r["out_width"] * r.get("num_anchors", 0) for r in records)
-    if anchors > layout.MAX_MODEL_ANCHORS:
-        fail("anchors", f"at most {layout.MAX_MODEL_ANCHORS} in all", anchors)
+    heads = [r for r in records if r["kind"] == Kind.DETECT_HEAD]
+    for r in heads:
+        check_range(header, "num_labels", r["more_classes"] + 1, r["more_classes"] + 1)
+    places = sum(r["out_height"] * r["out_width"] * r["num_anchors"] * (r["more_classes"] + 1) for r in heads)
+    if places > layout.MAX_PLACES:
+        fail("anchors", f"at most {layout.MAX_PLACES} in all", places)
     count = len(results) - results.count(None)
     if header["task"] == Task.CLASSIFICATION and count != 1:
         fail("results", 1, count)

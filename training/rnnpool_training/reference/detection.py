@@ -23,6 +23,7 @@ class Detection(NamedTuple):
     score: int  # Q15
     raw: tuple[int, int, int, int]  # x1, y1, x2, y2 in 1/16 pixel of the model's input, unclipped
     anchor: int
+    label: int = 0  # number of the class
 
 
 @functools.cache
@@ -33,15 +34,18 @@ def logit_min(threshold: int) -> int:
     return int(reached[0]) - 32768 if reached.size else 32768
 
 
-def decode(op: DetectHead, output: Int16) -> tuple[Integers, Integers]:
-    """A head's output int16 [h, w, 5 * anchors] as logits int64 [h * w * anchors] (Q12) and boxes int64 [.., 4] (Q4).
+def decode(op: DetectHead, output: Int16) -> tuple[Integers, Integers, Integers]:
+    """A head's output int16 [h, w, (classes + 4) * anchors] as logits int64 [h * w * anchors] (Q12) of the best class,
+    of equal ones the first, boxes int64 [.., 4] (Q4), and the classes' numbers.
 
     Boxes are x1, y1, x2, y2 in 1/16 pixel of the model's input, saturated to 16 bits, not clipped.
     """
     height, width, _ = output.shape
     count = len(op.anchors)
-    values = output.reshape(height, width, count, 5).astype(np.int64)
-    logit, dx, dy, tw, th = (values[..., i] for i in range(5))
+    values = output.reshape(height, width, count, op.classes + 4).astype(np.int64)
+    label = values[..., : op.classes].argmax(-1)
+    logit = values[..., : op.classes].max(-1)
+    dx, dy, tw, th = (values[..., op.classes + i] for i in range(4))
     iy, ix, _ = np.mgrid[:height, :width, :count]
     aw, ah = op.anchors.astype(np.int64).T
 
@@ -53,30 +57,39 @@ def decode(op: DetectHead, output: Int16) -> tuple[Integers, Integers]:
 
     x1, x2 = side(ix, aw, dx, tw)
     y1, y2 = side(iy, ah, dy, th)
-    return logit.reshape(-1), np.stack([x1, y1, x2, y2], -1).reshape(-1, 4)
+    return logit.reshape(-1), np.stack([x1, y1, x2, y2], -1).reshape(-1, 4), label.reshape(-1)
 
 
 def candidates(
     heads: Sequence[DetectHead], outputs: Sequence[Int16], threshold: int, max_candidates: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The best `max_candidates` anchors that reach the threshold (Q15), best first: logits, boxes [n, 4], indices."""
+    """The best `max_candidates` anchors that reach the threshold (Q15), best first: logits, boxes [n, 4], places.
+
+    A place is the anchor's index times the number of classes, plus the class.
+    """
     decoded = [decode(op, output) for op, output in zip(heads, outputs, strict=True)]
     logits = np.concatenate([d[0] for d in decoded])
     boxes = np.concatenate([d[1] for d in decoded])
+    labels = np.concatenate([d[2] for d in decoded])
     index = np.flatnonzero(logits >= logit_min(threshold))
     index = index[np.argsort(-logits[index], kind="stable")][:max_candidates]
-    return logits[index], boxes[index], index
+    return logits[index], boxes[index], index * heads[0].classes + labels[index]
 
 
-def suppress(boxes: NDArray[np.int64], iou: int, merged: bool = False) -> list[int]:
+def suppress(
+    boxes: NDArray[np.int64], iou: int, merged: bool = False, labels: NDArray[np.int64] | None = None
+) -> list[int]:
     """Indices of the boxes [n, 4] (x1, y1, x2, y2; best first) that non-maximum suppression keeps. iou: limit, Q15.
 
-    merged: they are of several passes, and those of which a better one covers 7/8 are pieces of it.
+    labels: of their classes; those of other classes do not matter to a box. merged: they are of several passes, and
+    those of which a better one covers 7/8 are pieces of it.
     """
     kept: list[int] = []
     for i, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
         area = (x2 - x1) * (y2 - y1)
         for k in kept:
+            if labels is not None and labels[k] != labels[i]:
+                continue
             kx1, ky1, kx2, ky2 = boxes[k].tolist()
             inter = max(0, min(x2, kx2) - max(x1, kx1)) * max(0, min(y2, ky2) - max(y1, ky1))
             piece = merged and inter * 8 > area * 7

@@ -5,5 +5,5 @@ from .conv import accumulate, to_int16
 
 
 def head(op: DetectHead, x: Int8, zero_point: int) -> Int16:
-    """int8 [h, w, in] -> int16 [h, w, 5 * anchors] in Q12."""
+    """int8 [h, w, in] -> int16 [h, w, (classes + 4) * anchors] in Q12."""
     return to_int16(accumulate(x, op.weight, op.bias, op.strides, op.pads, zero_point), op.multiplier)

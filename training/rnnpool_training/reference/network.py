@@ -130,22 +130,23 @@ def detect_passes(
     _check_task(model, Task.DETECTION)
     heads = [op for op in model.ops if isinstance(op, DetectHead)]
     threshold = model.threshold if threshold is None else threshold
-    logits, boxes, anchors = np.zeros(0, np.int64), np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
+    logits, boxes, places = np.zeros(0, np.int64), np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
     size = (1, 1)
     for outputs, view in zip(passes, views, strict=True):
         new = letterbox(*view.size(width, height), model.width, model.height, view.scale)
         found = detection.candidates(heads, [outputs[i] for i in model.results()], threshold, model.max_candidates)
-        logits, anchors = (np.concatenate(pair) for pair in ((logits, found[0]), (anchors, found[2])))
+        logits, places = (np.concatenate(pair) for pair in ((logits, found[0]), (places, found[2])))
         boxes = np.concatenate([detection.rescale(boxes, size, new), found[1]])
-        order = np.lexsort((anchors, -logits))[: model.max_candidates]  # stable: an earlier pass comes first
-        logits, boxes, anchors, size = logits[order], boxes[order], anchors[order], new
+        order = np.lexsort((places, -logits))[: model.max_candidates]  # stable: an earlier pass comes first
+        logits, boxes, places, size = logits[order], boxes[order], places[order], new
     scores = detection.sigmoid15(logits)
+    anchors, labels = np.divmod(places, len(model.labels))
     result = []
-    for i in detection.suppress(boxes, model.iou if iou is None else iou, merged=len(passes) > 1):
+    for i in detection.suppress(boxes, model.iou if iou is None else iou, merged=len(passes) > 1, labels=labels):
         raw = tuple(boxes[i].tolist())
         x, y, w, h = detection.to_frame(raw, width, height, model.width, model.height, views[-1])
         if w > 0 and h > 0:
-            result.append(detection.Detection(x, y, w, h, int(scores[i]), raw, int(anchors[i])))
+            result.append(detection.Detection(x, y, w, h, int(scores[i]), raw, int(anchors[i]), int(labels[i])))
     return result[:max_detections]
 
 

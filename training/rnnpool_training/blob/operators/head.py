@@ -12,7 +12,7 @@ from .window import WINDOW
 
 @dataclass(eq=False, kw_only=True)
 class DetectHead(Convolution):
-    """A convolution to int16 in Q12; per anchor logit, dx, dy, tw, th (docs/arithmetic.md, sections 2 and 4)."""
+    """A convolution to int16 in Q12: logits of the classes, dx, dy, tw, th an anchor (docs/arithmetic.md, 2 and 4)."""
 
     kind: ClassVar[Kind] = Kind.DETECT_HEAD
     result: ClassVar[Task | None] = Task.DETECTION
@@ -22,21 +22,26 @@ class DetectHead(Convolution):
         *WINDOW,
         Own("step", "<u2", 1, 512),
         Own("num_anchors", "u1", 1, 8),
-        Own("reserved_head", "u1", 0, 0),
+        Own("more_classes", "u1", 0, 255),
     )
 
-    # [5 * anchors, ...] weights, biases and multipliers; these have 24 fraction bits
+    # [(classes + 4) * anchors, ...] weights, biases and multipliers; these have 24 fraction bits
     anchors: UInt16  # [anchors, 2]: width, height in 1/16 pixel of the model's input, 1..32767
     step: int  # pixels of the model's input a cell
+    classes: int = 1  # 1..256
 
     def own_fields(self) -> dict[str, int]:
         """The window, step and anchors."""
-        return super().own_fields() | {"step": self.step, "num_anchors": len(self.anchors), "reserved_head": 0}
+        return super().own_fields() | {
+            "step": self.step,
+            "num_anchors": len(self.anchors),
+            "more_classes": self.classes - 1,
+        }
 
     @classmethod
     def attributes(cls, r: Record) -> dict[str, Any]:
-        """Stride, padding, step."""
-        return super().attributes(r) | {"step": r["step"]}
+        """Stride, padding, step, classes."""
+        return super().attributes(r) | {"step": r["step"], "classes": r["more_classes"] + 1}
 
     @classmethod
     def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
@@ -45,8 +50,8 @@ class DetectHead(Convolution):
 
     @classmethod
     def check(cls, r: Record, inputs: list[Record], index: int) -> None:
-        """Five numbers an anchor; the window."""
-        check_equal(r, index, out_channels=5 * r["num_anchors"])
+        """A logit a class and four numbers an anchor; the window."""
+        check_equal(r, index, out_channels=(r["more_classes"] + 5) * r["num_anchors"])
         super().check(r, inputs, index)
 
     @classmethod
