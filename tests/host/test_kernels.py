@@ -66,9 +66,9 @@ def test_kernels_under_qemu(tmp_path: Path) -> None:
 
 
 def test_hot_loops_fit_the_instruction_cache(tmp_path: Path) -> None:
-    """1 KB: the cache of an STM32F4's flash. The assembly functions are loops as a whole; `tile` has two, one runs."""
+    """1 KB: the cache of an STM32F4's flash. The assembly functions are loops as a whole; `tile` has three, one runs."""
     program = Program(build(tmp_path, 1))
-    loops = {"rows": 1, "rnnp_armv7em_first_step": 1, "rnnp_armv7em_weighted": 1, "tile": 2, "all_channels": 1}
+    loops = {"rows": 1, "rnnp_armv7em_first_step": 1, "rnnp_armv7em_weighted": 1, "tile": 3, "all_channels": 1}
     sizes = {name: size for name, (_, size) in program.functions.items() if name.split(".")[0] in loops}
     assert {name.split(".")[0] for name in sizes} == set(loops)
     assert all(size <= 1024 * loops[name.split(".")[0]] for name, size in sizes.items()), sizes

@@ -108,7 +108,7 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
     return values;
 }
 
-// ---- Dense layers: RNNP_TILE pixels (or three) x all outputs ----
+// ---- Dense layers: RNNP_TILE pixels (or three, or two) x all outputs ----
 //
 // The pixels are widened to int16 once for all outputs. The words of a widened tile hold inputs 2 i and 2 i + 1: for each i
 // those of the four pixels. Behind the last input, up to a whole block of weights, may be anything: the weights are 0.
@@ -135,7 +135,7 @@ typedef struct {
     uint32_t left_out; // s12: pairs, 0..7
     const int8_t *weight; // the first
     uint32_t pair; // bytes of the weights of two outputs (not loaded, as what follows)
-    uint32_t pixels; // of the tile: RNNP_TILE, or RNNP_SMALL_TILE: then the last one of x is not looked at
+    uint32_t pixels; // of the tile: RNNP_TILE, or 3 or 2: those of x behind them are not looked at
 } rnnp_tile_t;
 
 // Fills in what is the same for all tiles of a row, less the weight.
@@ -144,22 +144,12 @@ void rnnp_armv7em_tile_init(rnnp_tile_t *tile, const rnnp_requantize_t *requanti
 // All outputs of the tile at tile->out. A pixel_step of 0 writes the first of its pixels alone.
 void rnnp_armv7em_tile(rnnp_tile_t *tile, uint32_t outputs);
 
-// The pixels to do at once at pixel x of `pixels`, four or three so that no pixel is done twice: sets tile->pixels and
-// returns the first of them, x or before. If there are fewer than three, it is x alone: tile->pixel_step is 0.
-#define RNNP_SMALL_TILE (3)
-static inline uint32_t rnnp_armv7em_tile_at(rnnp_tile_t *tile, uint32_t x, uint32_t pixels) {
-    uint32_t left = pixels - x, threes = (0 - left) % RNNP_TILE; // the tiles of three at the end of the row
-    tile->pixels = left > threes * RNNP_SMALL_TILE ? RNNP_TILE : RNNP_SMALL_TILE;
-    if (pixels < RNNP_SMALL_TILE) {
-        tile->pixel_step = 0;
-        return x;
-    }
-    return rnnp_min_u32(x, pixels - tile->pixels);
-}
-
-// How many pixels of a row have been done with a tile.
-static inline uint32_t rnnp_armv7em_tile_done(const rnnp_tile_t *tile) {
-    return tile->pixel_step == 0 ? 1 : tile->pixels;
+// Sets how many of the last `left` pixels of a row, which are all or what these tiles left, to do at once: four, then three
+// at the end of the row, or three and two of five, so that no pixel is done twice. One alone is a tile with a pixel_step of 0.
+static inline void rnnp_armv7em_tile_fit(rnnp_tile_t *tile, uint32_t left) {
+    uint32_t threes = (0 - left) % RNNP_TILE; // the tiles of three at the end
+    tile->pixels = left < 3 ? 2 : left > 3 * threes ? RNNP_TILE : 3;
+    tile->pixel_step = left == 1 ? 0 : tile->pixel_step;
 }
 
 // Whether a layer's outputs are to be clamped to less than int8.

@@ -63,14 +63,14 @@ RNNP_SMALL_C
 
 #define CHUNK (16) // outputs of a head at a time
 
-// Output pixels begin .. end - 1, at least three of them unless the row has fewer, of a convolution or, if out8 is NULL,
+// Output pixels begin .. end - 1, at least two of them unless the row has one, of a convolution or, if out8 is NULL,
 // of a head.
 static void any_conv(
     const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out8, int16_t *out16) {
     const rnnp_requantize_t *r = &conv->requantize;
     uint32_t k = conv->kernel_h, channels = conv->in_channels, outputs = conv->out_channels;
     uint32_t run = conv->kernel_w * channels, inputs = k * run;
-    uint32_t columns = end < RNNP_SMALL_TILE ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
+    uint32_t columns = conv->out_width == 1 ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
     bool rows_inside = rows[0] != NULL && rows[k - 1] != NULL; // then those between are, too
     const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE],
         **in = addresses(conv, k, few, 0); // of a tile that starts at column 0
@@ -83,12 +83,14 @@ static void any_conv(
     tile.weight = conv->weight;
     tile.pixel_step = outputs;
     memset(padding(conv), conv->pad, channels);
-    for (uint32_t next = begin; next < end; next += rnnp_armv7em_tile_done(&tile)) {
-        uint32_t ox = rnnp_armv7em_tile_at(&tile, next, end);
+    for (uint32_t ox = begin; ox < end; ox += tile.pixels) {
+        rnnp_armv7em_tile_fit(&tile, end - ox);
         uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
         uint32_t width = conv->kernel_w + (tile.pixels - 1) * columns; // of what the tile looks at
-        for (uint32_t i = RNNP_TILE - 1; tile.pixels < RNNP_TILE && rows_inside && i < k * RNNP_TILE; i += RNNP_TILE) {
-            in[i] = in[i - 1]; // from here on there are no others
+        for (uint32_t p = tile.pixels; p < RNNP_TILE && rows_inside; p++) { // from here on there are no more
+            for (uint32_t i = p; i < k * RNNP_TILE; i += RNNP_TILE) {
+                in[i] = in[i - 1];
+            }
         }
         if (rows_inside && left < conv->in_width && left + width <= conv->in_width) {
             rnnp_armv7em_widen(in, k, run, conv->tile, left * channels);
@@ -108,7 +110,7 @@ static void any_conv(
             tile.weight = conv->weight + rnnp_weight_index(inputs, first, 0);
             tile.bias = r->bias + first;
             rnnp_armv7em_tile(&tile, count);
-            for (uint32_t p = 0; p < rnnp_armv7em_tile_done(&tile); p++) {
+            for (uint32_t p = 0; p < (tile.pixel_step == 0 ? 1 : tile.pixels); p++) {
                 uint32_t at = (ox + p) * outputs + first;
                 if (out8 != NULL) {
                     finish8(acc + p, r, first, count, out8 + at);

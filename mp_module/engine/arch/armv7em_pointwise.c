@@ -50,12 +50,12 @@ void rnnp_kernel_pointwise(
         tile.pixel_step = 1;
         tile.channel_step = p->out_pitch;
     }
-    uint32_t step = tile.pixel_step, in_step = pixels < RNNP_SMALL_TILE ? 0 : channels;
+    uint32_t step = tile.pixel_step, in_step = pixels == 1 ? 0 : channels;
     const int8_t *pixel[RNNP_TILE] = { in, in + in_step, in + 2 * in_step, in + 3 * in_step };
-    for (uint32_t next = 0; next < pixels; next += rnnp_armv7em_tile_done(&tile)) {
-        uint32_t x = rnnp_armv7em_tile_at(&tile, next, pixels);
-        if (tile.pixels < RNNP_TILE) {
-            pixel[RNNP_TILE - 1] = pixel[0]; // not looked at
+    for (uint32_t x = 0; x < pixels; x += tile.pixels) {
+        rnnp_armv7em_tile_fit(&tile, pixels - x);
+        for (uint32_t p = tile.pixels; p < RNNP_TILE; p++) {
+            pixel[p] = pixel[0]; // not looked at
         }
         if (p->in_pitch != 0 && p->stride == 1) {
             widen_planar(in + x, p->in_pitch, channels, p->tile);

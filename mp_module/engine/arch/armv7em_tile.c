@@ -77,8 +77,8 @@ __attribute__((naked)) void rnnp_armv7em_widen(UNUSED const int8_t *const *in, U
 
 RNNP_SMALL_C
 
-// Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second). With three pixels r7
-// is for their inputs, which are loaded at once, and r11 for the end of x.
+// Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second). With fewer pixels r7
+// is for the inputs, which are loaded at once, and r11 for the end of x.
 __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *arguments, UNUSED uint32_t pixels) {
     __asm__ volatile(RNNP_WORDS ".p2align 2\n" // for adr
                                 "push {r4-r11, lr}\n"
@@ -88,15 +88,18 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "ldr r1, [r0]\n"
                                 "rnnp_get r2, 12\n"
                                 "beq.w 8f\n"
+                                "blo.w 9f\n"
 
                                 ".macro rnnp_tile pixels\n"
-                                // Where the loop is entered: the code of a pair is 15 instructions of 4 bytes, or 12.
+                                // Where the loop is entered: the code of a pair is 15 instructions of 4 bytes, 12 or 9.
                                 "adr.w r12, 2f + 1\n" // 1: Thumb
                                 ".if \\pixels == 4\n"
                                 "rsb r3, r2, r2, lsl #4\n"
-                                ".else\n"
+                                ".elseif \\pixels == 3\n"
                                 "add r3, r2, r2, lsl #1\n"
                                 "lsls r3, r3, #2\n"
+                                ".else\n"
+                                "add r3, r2, r2, lsl #3\n"
                                 ".endif\n"
                                 "add r12, r12, r3, lsl #2\n"
                                 "rnnp_put 12, r12\n"
@@ -126,7 +129,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 ".if \\pixels == 3\n"
                                 "smlad r6, r7, r2, r6\n"
                                 "smlad r10, r7, r3, r10\n"
-                                ".else\n"
+                                ".elseif \\pixels == 4\n"
                                 "ldr r12, [r0, #16 * \\pair + 12]\n"
                                 ".if \\pair == 7\n"
                                 "ldr lr, [r0, #128]!\n"
@@ -139,7 +142,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "smlad r11, lr, r3, r11\n"
                                 ".endif\n"
                                 ".endr\n"
-                                ".if \\pixels == 3\n"
+                                ".if \\pixels < 4\n"
                                 "adds r0, #128\n"
                                 "cmp r0, r11\n"
                                 ".else\n"
@@ -161,12 +164,14 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "smmlar \\acc, \\acc, \\multiplier, r12\n"
                                 "ssat \\acc, #8, \\acc\n"
                                 ".endm\n"
-                                ".irp acc, r4, r5, r6\n"
-                                "rnnp_requantize \\acc, r2\n"
-                                ".endr\n"
-                                ".irp acc, r8, r9, r10\n"
-                                "rnnp_requantize \\acc, r3\n"
-                                ".endr\n"
+                                "rnnp_requantize r4, r2\n"
+                                "rnnp_requantize r5, r2\n"
+                                "rnnp_requantize r8, r3\n"
+                                "rnnp_requantize r9, r3\n"
+                                ".if \\pixels > 2\n"
+                                "rnnp_requantize r6, r2\n"
+                                "rnnp_requantize r10, r3\n"
+                                ".endif\n"
                                 ".if \\pixels == 4\n"
                                 "rnnp_requantize r7, r2\n"
                                 "rnnp_requantize r11, r3\n"
@@ -182,8 +187,10 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "strb r11, [lr, r12]\n"
                                 "strb r7, [r0, r12]\n"
                                 ".endif\n"
+                                ".if \\pixels > 2\n"
                                 "strb r10, [lr, r2, lsl #1]\n"
                                 "strb r6, [r0, r2, lsl #1]\n"
+                                ".endif\n"
                                 "strb r9, [lr, r2]\n"
                                 "strb r5, [r0, r2]\n"
                                 "strb r8, [lr]\n"
@@ -202,10 +209,12 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "rnnp_get r0, 0\n"
                                 "rnnp_get r2, 12\n"
                                 "mov r5, r4\n"
-                                "mov r6, r4\n"
                                 "mov r9, r8\n"
+                                ".if \\pixels > 2\n"
+                                "mov r6, r4\n"
                                 "mov r10, r8\n"
-                                ".if \\pixels == 3\n"
+                                ".endif\n"
+                                ".if \\pixels < 4\n"
                                 "rnnp_get r11, 1\n"
                                 ".else\n"
                                 "mov r7, r4\n"
@@ -231,12 +240,14 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "add r12, r12, r2, lsl #1\n"
                                 "mla \\a, lr, \\weight, \\a\n"
                                 "mla \\b, r1, \\weight, \\b\n"
+                                ".if \\pixels > 2\n"
                                 "ldrsb lr, [r12]\n"
                                 ".if \\pixels == 4\n"
                                 "ldrsb r1, [r12, r2]\n"
                                 "mla \\d, r1, \\weight, \\d\n"
                                 ".endif\n"
                                 "mla \\c, lr, \\weight, \\c\n"
+                                ".endif\n"
                                 ".endm\n"
                                 "rnnp_residual r0, r4, r5, r6, r7\n"
                                 "rnnp_get r12, 5\n"
@@ -259,6 +270,8 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "rnnp_tile 4\n"
                                 "8:\n"
                                 "rnnp_tile 3\n"
+                                "9:\n"
+                                "rnnp_tile 2\n"
                                 ".purgem rnnp_tile\n" RNNP_PURGE_WORDS);
 }
 
