@@ -24,7 +24,8 @@ typedef struct {
     uint16_t rows_made;
     uint16_t steps; // that the operator has taken
     uint16_t need; // input rows that must be there for the next one
-    bool makes; // the next one makes a row
+    uint8_t makes : 1; // the next one makes a row
+    uint8_t reader : 7; // behind the last operator that reads the rows
     uint8_t segment;
 } rnnp_node_t;
 
@@ -35,7 +36,7 @@ typedef struct {
     int32_t logit_min; // Q12; 32768: no logit reaches the threshold
     uint32_t resample; // offset of the resampling buffers
     uint16_t scaled_width, scaled_height; // part of the model's input that the frame fills
-    uint8_t segment, end; // the one that runs; behind its last operator
+    uint8_t segment, end; // the one that runs; from this operator on none of it is ready
     uint16_t stamp; // the caller's; not read
 } rnnp_state_t;
 

@@ -63,9 +63,12 @@ static void take_step(rnnp_step_t *s) {
     s->out = node->ring_rows != 0 ? (uint8_t *)rnnp_ring_row(s->context, node, node->rows_made)
                                   : (uint8_t *)rnnp_scratch(s) + operator->scratch(s->op);
     operator->step(s);
+    uint32_t end = s->index + 1;
     if (node->makes) {
         row_made(s);
+        end = rnnp_max_u32(end, node->reader);
     }
+    s->context->state->end = (uint8_t)end;
     node->steps++;
     set_timing(s->op, node);
 }
@@ -173,6 +176,9 @@ static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
             const rnnp_op_t *op = rnnp_op(model, t - 1);
             node->height = op->out_height;
             set_timing(op, node);
+            for (uint32_t i = 0; i < op->num_inputs; i++) {
+                c->nodes[op->inputs[i]].reader = (uint8_t)(t & 0x7f);
+            }
         }
     }
     rnnp_plan_visit(plan, model, set_place, c);
@@ -314,6 +320,7 @@ bool rnnp_advance(rnnp_run_t *run, void *arena) {
     }
     if (c.state->segment == 0) { // which takes the frame's rows
         run->ready = rnnp_frame_make_row(&c);
+        c.state->end = c.nodes[0].reader;
         if (run->ready) {
             return true;
         }
@@ -351,6 +358,7 @@ rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnn
     }
     run->rows_in++;
     c.nodes[0].rows_made++;
+    c.state->end = c.nodes[0].reader;
     return RNNP_OK;
 }
 
