@@ -43,17 +43,39 @@ static const int8_t **addresses(const rnnp_conv_t *conv, uint32_t runs, const in
 }
 
 // Widens what four output pixels, `columns` apart in the input, look at from column `left` on: some of it may be outside.
+// Of one channel and an even number of columns value by value: runs would be of one byte each.
+static void gather_bytes(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns) {
+    const int8_t *const *end = rows + conv->kernel_h;
+    uint32_t next = (uint32_t)conv->kernel_w * RNNP_TILE; // from a value to that of the row below
+    int16_t pad = conv->pad;
+    for (uint32_t i = 0; i < next; i++) {
+        uint32_t tap = i / RNNP_TILE, p = i % RNNP_TILE, column = left + tap + p * columns;
+        int16_t *x = (int16_t *)conv->tile + (tap / 2 * RNNP_TILE + p) * 2 + tap % 2;
+        if (column < conv->in_width) {
+            for (const int8_t *const *row = rows; row < end; row++, x += next) {
+                *x = *row != NULL ? (*row)[column] : pad;
+            }
+        } else {
+            for (const int8_t *const *row = rows; row < end; row++, x += next) {
+                *x = pad;
+            }
+        }
+    }
+}
+
+// The same of any number of channels.
 static void gather_edge(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns) {
     uint32_t taps = (uint32_t)conv->kernel_h * conv->kernel_w, channels = conv->in_channels;
-    const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE], **to, *outside = padding(conv);
-    const int8_t **in = to = addresses(conv, taps, few, rnnp_conv_addresses(conv->kernel_h));
-    for (uint32_t ky = 0; ky < conv->kernel_h; ky++) {
-        for (uint32_t kx = 0; kx < conv->kernel_w; kx++) {
-            uint32_t column = left + kx;
-            for (uint32_t p = 0; p < RNNP_TILE; p++, column += columns) {
-                bool inside = rows[ky] != NULL && column < conv->in_width;
-                *to++ = inside ? rows[ky] + column * channels : outside;
-            }
+    const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE], *outside = padding(conv);
+    const int8_t **in = addresses(conv, taps, few, rnnp_conv_addresses(conv->kernel_h));
+    memset(padding(conv), conv->pad, channels);
+    uint32_t next = (uint32_t)conv->kernel_w * RNNP_TILE; // from an address to that of the row below
+    for (uint32_t i = 0; i < next; i++) {
+        uint32_t column = left + i / RNNP_TILE + i % RNNP_TILE * columns, offset = column * channels;
+        bool inside = column < conv->in_width;
+        const int8_t **to = in + i, *const *end = rows + conv->kernel_h;
+        for (const int8_t *const *row = rows; row < end; row++, to += next) {
+            *to = inside && *row != NULL ? *row + offset : outside;
         }
     }
     rnnp_armv7em_widen(in, taps, channels, conv->tile, 0);
@@ -82,7 +104,6 @@ static void any_conv(
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
     tile.weight = conv->weight;
     tile.pixel_step = outputs;
-    memset(padding(conv), conv->pad, channels);
     for (uint32_t ox = begin; ox < end; ox += tile.pixels) {
         rnnp_armv7em_tile_fit(&tile, end - ox);
         uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
@@ -95,7 +116,7 @@ static void any_conv(
         if (rows_inside && left < conv->in_width && left + width <= conv->in_width) {
             rnnp_armv7em_widen(in, k, run, conv->tile, left * channels);
         } else {
-            gather_edge(conv, rows, left, columns);
+            (channels == 1 && conv->kernel_w % 2 == 0 ? gather_bytes : gather_edge)(conv, rows, left, columns);
         }
         if (out8 != NULL && r->shift == 0) {
             tile.out = out8 + ox * outputs;
