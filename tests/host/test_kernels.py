@@ -66,7 +66,7 @@ def test_kernels_under_qemu(tmp_path: Path) -> None:
 
 
 def test_hot_loops_fit_the_instruction_cache(tmp_path: Path) -> None:
-    """1 KB: the cache of an STM32F4's flash. The assembly functions are loops as a whole; `tile` has three, one runs."""
+    """1 KB: the cache of an STM32F4's flash. Assembly functions are loops as a whole; `tile` has three, one runs."""
     program = Program(build(tmp_path, 1))
     loops = {"rows": 1, "rnnp_armv7em_first_step": 1, "rnnp_armv7em_weighted": 1, "tile": 3, "all_channels": 1}
     sizes = {name: size for name, (_, size) in program.functions.items() if name.split(".")[0] in loops}
