@@ -19,6 +19,14 @@
 #include <stdint.h>
 #include <stdbool.h>
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#error "rnnpool needs a little-endian processor: models are read in place"
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define RNNP_VERSION_STRING "0.1.0"
 #define RNNP_BLOB_VERSION (3)
 #define RNNP_ALIGNMENT (8) // of a blob and of an arena, in bytes
@@ -289,5 +297,9 @@ uint32_t rnnp_result_crc(const rnnp_run_t *run, const void *arena);
 
 // Golden check: the golden frame, row by row (u8, model's own width * channels bytes a row); state starts as the seed.
 void rnnp_golden_row(const rnnp_model_t *model, uint32_t y, uint32_t *state, uint8_t *row);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif // RNNP_H
