@@ -74,6 +74,22 @@ MICRO: dict[str, tuple[str, int, int]] = {
     "table_branch": ("mov r0, #1\n tbb [pc, r0]\n .byte 1, 1\n nop", 3, 1 + 4 + 1),
     # a load entered by a branch pipelines with nothing: b 1 + 2, load 2, load 1
     "load_after_branch": ("b 1f\n 1: ldr r0, [r4]\n ldr r1, [r4]", 3, 2 + 3 + 1 - 2),
+    # a word at an even address 1 more, at an odd one 2; a halfword at an odd address 1; bytes and aligned ones none
+    "unaligned_loads": (
+        ".rept 10\n ldr r0, [r4, #2]\n nop\n ldr r0, [r4, #1]\n nop\n ldrh r0, [r4, #3]\n nop\n .endr",
+        60,
+        10 * (3 + 1 + 4 + 1 + 3 + 1),
+    ),
+    "aligned_loads": (
+        ".rept 10\n ldr r0, [r4, #4]\n nop\n ldrh r0, [r4, #2]\n nop\n ldrb r0, [r4, #3]\n nop\n .endr",
+        60,
+        90,
+    ),
+    "unaligned_stores": (
+        ".rept 10\n str r0, [r4, #2]\n str r0, [r4, #5]\n strh r0, [r4, #1]\n .endr",
+        30,
+        10 * (2 + 3 + 2),
+    ),
     "long_multiply": ("smull r0, r1, r2, r3\n smlal r0, r1, r2, r3\n smmulr r0, r1, r2\n mla r0, r1, r2, r3", 4, 4),
     "literal": ("ldr r0, 1f\n b 2f\n .align 2\n 1: .word 0x12345678\n 2: nop", 3, 2 + 3 + 1),
 }

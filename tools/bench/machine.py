@@ -201,6 +201,8 @@ class Machine:
         for at in np.flatnonzero(table.dynamic):
             address = program.code_base + 2 * int(at)
             self._hook(unicorn.UC_HOOK_CODE, "probe_instruction", address, address)
+        for kind in (unicorn.UC_HOOK_MEM_READ, unicorn.UC_HOOK_MEM_WRITE):
+            self._hook(kind, "probe_access", 0x08000000, 0x203FFFFF)
         if flash_model:
             self._hook(unicorn.UC_HOOK_MEM_READ, "probe_read", 0x08000000, 0x083FFFFF)
 

@@ -235,16 +235,32 @@ void probe_instruction(uc_engine *uc, uint64_t address, uint32_t size, probe_t *
     }
 }
 
-// Set on reads of flash: weights, tables, literals.
-void probe_read(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, probe_t *p) {
-    (void)type, (void)size, (void)value;
-    // Unicorn (2.1) brings the state of the IT block up to date before it calls a hook on memory, and leaves it so at the
-    // end of a basic block that has left the IT block: the next instructions would be taken for conditional ones.
+// Unicorn (2.1) brings the state of the IT block up to date before it calls a hook on memory, and leaves it so at the end of
+// a basic block that has left the IT block: the next instructions would be taken for conditional ones.
+static void leave_it_block(uc_engine *uc, probe_t *p) {
     uint32_t flags = read_register(uc, p, UC_ARM_REG_CPSR);
     if (flags & IT_STATE) {
         flags &= ~IT_STATE;
         p->reg_write(uc, UC_ARM_REG_CPSR, &flags);
     }
+}
+
+// Set on all reads and writes. The manual: a halfword at an odd address is two accesses instead of one, a word at an address
+// that is even but no multiple of 4 two, at an odd one three.
+void probe_access(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, probe_t *p) {
+    (void)type, (void)value;
+    leave_it_block(uc, p);
+    if (size == 4 && address % 4 != 0) {
+        add_extra(p, address % 2 != 0 ? 2 : 1);
+    } else if (size == 2 && address % 2 != 0) {
+        add_extra(p, 1);
+    }
+}
+
+// Set on reads of flash: weights, tables, literals.
+void probe_read(uc_engine *uc, uc_mem_type type, uint64_t address, int size, int64_t value, probe_t *p) {
+    (void)type, (void)size, (void)value;
+    leave_it_block(uc, p);
     if (!cache_hit(&p->data_cache, (uint32_t)address >> LINE_BITS, ++p->clock)) {
         p->data_stalls[p->segment] += FLASH_WAIT;
         p->clock += FLASH_WAIT;

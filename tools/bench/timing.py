@@ -2,7 +2,8 @@
 
 Source: ARM Cortex-M4 Technical Reference Manual, the instruction set summaries of the core and of its floating-point
 unit, for zero wait states. What depends on the run is not here: a taken branch adds `TAKEN`, a division is timed by its
-operands and an instruction whose IT condition fails takes one cycle (probe.c counts these three).
+operands, an instruction whose IT condition fails takes one cycle, and an access that is not aligned one or two more
+(probe.c counts these four).
 """
 
 from __future__ import annotations
