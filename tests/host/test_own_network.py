@@ -1,21 +1,31 @@
 """Networks of one's own: each supported operation against PyTorch, refusals by name, and the whole command."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+from load_tool import ROOT  # noqa: E402
+from PIL import Image  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
+from rnnpool_training import export as command  # noqa: E402
+from rnnpool_training import export_network  # noqa: E402
 from rnnpool_training.blob import Kind  # noqa: E402
 from rnnpool_training.compile.fold import Normalization  # noqa: E402
 from rnnpool_training.compile.network import Exported, export  # noqa: E402
+from rnnpool_training.compile.supported import table  # noqa: E402
+from rnnpool_training.engine import Engine  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
 from rnnpool_training.rnnpool2d import RNNPool2d  # noqa: E402
 
+MICROPYTHON = ROOT / "build" / "unix" / "micropython"
+NETWORKS = ROOT / "examples" / "networks"
 PLAIN = Normalization((0.5,), (0.5,))
 
 
@@ -253,3 +263,75 @@ def test_rnnpool_is_an_operator_of_pytorch() -> None:
         leaves = [x, *layer.parameters()]
         grads = [torch.autograd.grad(y.square().sum(), leaves) for y in (layer(x), pool(*arguments))]
         assert all(torch.allclose(a, b) for a, b in zip(*grads, strict=True))
+
+
+def test_mobilenet_v2() -> None:
+    """Sixteen inverted residuals in one operator each; the first block, without an expansion, in two."""
+    net, names = export_network.load(export_network.Source(NETWORKS / "mobilenet_v2.py", "net"))
+    norm = export_network.normalization(names, None, None)
+    blocks = [Kind.INVERTED_RESIDUAL] * 16
+    kinds = (Kind.CONV, Kind.DEPTHWISE, Kind.CONV, *blocks, Kind.CONV, *ENDS)
+    found = close(net, *kinds, shape=(64, 64, 3), norm=norm)
+    assert found.arena < 20_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of three classes."""
+    path = tmp_path_factory.mktemp("pictures")
+    for i, pixels in enumerate(pictures(24, 60, 80, 3)):
+        (path / "abc"[i % 3]).mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path / "abc"[i % 3] / f"{i}.png")
+    return path
+
+
+def test_the_command_and_micropython(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, data = tmp_path / "net.rnnp", ["--data", str(folder), "--size", "48x64"]
+    command.main([f"{NETWORKS / 'plain.py'}:net", *data, "-o", str(out)])
+    said = capsys.readouterr().out
+    assert "7 operators, 48 x 64 x 3 to 3 labels (a, b, c)" in said and "(pixel / 255 - 0.5) / 0.5" in said
+    engine = Engine(out.read_bytes())
+    assert engine.golden_check() and "same answer" in said
+    if not MICROPYTHON.exists():
+        pytest.skip(f"no {MICROPYTHON}: make unix")
+    pixels = pictures(1, 48, 64, 3, seed=9)[0]
+    (tmp_path / "frame.raw").write_bytes(pixels.tobytes())
+    script = f"""
+import rnnpool
+model = rnnpool.Model({str(out)!r})
+with open({str(tmp_path / "frame.raw")!r}, "rb") as file:
+    found = model.classify(file.read(), width=64, height=48, format=rnnpool.RGB888)
+print(model.selftest(), [round(p * 32768) for p in found])
+"""
+    done = subprocess.run([str(MICROPYTHON), "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == f"True {engine.classify(pixels)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("net = 3", [], "net of .*mine.py is a int, not an nn.Module"),
+        ("import torch.nn\nother = torch.nn.Linear(1, 1)", [], "has no 'net'; it has other"),
+        ("import nothing_of_that_name", [], r"mine\.py, line 1: ModuleNotFoundError"),
+        ("", ["--size", "12"], "HEIGHTxWIDTH"),
+        ("from torch import nn\nnet = nn.Flatten()", [], "say the size of the network's input"),
+        ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8"], "give --mean and --std"),
+        ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8", "--mean", "a", "--std", "1"], "mean must be"),
+        ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8", "--mean", "0", "--std", "0"], "std must be"),
+    ],
+)
+def test_mistakes_get_a_sentence(
+    text: str, options: list[str], message: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(SystemExit) as caught:
+        command.main([f"{tmp_path / 'mine.py'}:net", "--data", str(folder), "-o", str(tmp_path / "x.rnnp"), *options])
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "x.rnnp").exists()
+
+
+def test_the_table_of_operations_is_current() -> None:
+    assert table() in (ROOT / "docs" / "own_network.md").read_text(), (
+        "python -m rnnpool_training.compile.supported: put what it prints into docs/own_network.md"
+    )

@@ -114,6 +114,8 @@ def normalization(names: dict[str, Any], mean: str | None, std: str | None) -> N
             raise InputError(f"{name} must be one number, or one a channel, is {given!r}") from None
         if not np.isfinite(numbers).all():
             raise InputError(f"{name} must be finite, is {given!r}")
+        if name == "std" and min(numbers) <= 0:
+            raise InputError(f"std must be above 0, is {given!r}")
         values.append(tuple(numbers))
     return Normalization(*values)
 
@@ -186,7 +188,7 @@ def report(path: Path, result: Exported, norm: Normalization, chosen: int, unrea
     print(f"ranges          chosen on {chosen} pictures{f', {len(unread)} more unread: {unread[0]}' if unread else ''}")
     print(f"same answer     {check.same} of {check.pictures} other pictures ({check.same / check.pictures:.1%})")
     print(
-        f"logits          at most {check.worst:.3f} apart, {check.mean:.3f} on average, {check.largest:.2f} the largest"
+        f"logits          at most {check.worst:.3f} apart, {check.mean:.3f} on average, {check.largest:.3g} the largest"
     )
     if check.right is not None and check.float_right is not None:
         print(f"right           {check.right} of {check.pictures}; in floating point {check.float_right}")

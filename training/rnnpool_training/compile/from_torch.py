@@ -179,7 +179,7 @@ class Translation:
     # ---- operations ----
 
     def convolution(self, call: Call) -> Value:
-        """nn.Conv2d."""
+        """nn.Conv2d; groups other than channels, and dilation, become zeros among the weights."""
         x = self.map(call)
         weight, bias = self.constant(call, "weight"), self.constant(call, "bias")
         assert weight is not None
@@ -253,7 +253,7 @@ class Translation:
         return Affine(where=call.where, shape=x.shape, inputs=[x], factor=factor, offset=offset)
 
     def pool(self, call: Call) -> Value:
-        """nn.MaxPool2d, nn.AvgPool2d."""
+        """nn.MaxPool2d, nn.AvgPool2d, with padding and ceil_mode."""
         x, mean, out = self.map(call), call.name == "avg_pool2d", self.shape(call)
         size = _pair(call["kernel_size"])
         stride, pads = _pair(call["stride"]) if call["stride"] else size, _pair(call["padding"])
@@ -304,7 +304,7 @@ class Translation:
         )  # fmt: skip
 
     def concat(self, call: Call) -> Value:
-        """torch.cat by channels."""
+        """torch.cat by channels, of up to 8 maps."""
         given = call["tensors"]
         if not all(isinstance(x, Node) for x in given) or len(call.out) not in (2, 4):
             raise call.fail("of constants" if len(call.out) in (2, 4) else f"to {call.out}")
@@ -323,7 +323,7 @@ class Translation:
         return x if factor == 1 else Upsample(where=call.where, shape=out, inputs=[x], factor=factor)
 
     def pad(self, call: Call) -> Value:
-        """Padding with zeros: a Pad until the convolution behind it takes it over."""
+        """Padding with zeros, which the convolution behind it does."""
         x, sides = self.map(call), [int(n) for n in call["pad"]] + [0] * 4
         if (call["mode"] or "constant") != "constant" or call["value"]:
             raise call.fail(f"with {call['mode'] if call['mode'] != 'constant' else call['value']}: zeros are needed")
@@ -345,7 +345,7 @@ class Translation:
         return self.source(call)
 
     def rnnpool(self, call: Call) -> Value:
-        """RNNPool2d."""
+        """RNNPool2d (rnnpool_training.rnnpool2d), without padding."""
         x = self.map(call, "x")
         fields = ("w", "u", "bias_gate", "bias_update", "zeta", "nu")
         cells = [Cell(*(self.constant(call, f"{f}{i}") for f in fields)) for i in (1, 2)]  # type: ignore[arg-type]
@@ -368,7 +368,7 @@ class Translation:
         raise Call(source, (), {}, []).fail(f"its result {index} is used")
 
     def softmax(self, call: Call) -> Value:
-        """nn.Softmax, nn.LogSoftmax."""
+        """nn.Softmax, nn.LogSoftmax, as the last operation; `nn.Sigmoid` behind a single logit."""
         x = self.source(call)
         return Softmax(where=call.where, shape=x.shape, inputs=[x])
 
