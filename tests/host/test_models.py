@@ -52,7 +52,7 @@ def test_cost_on_a_cortex_m4(name: str, cycles: int) -> None:
     assert measured["cycles"] <= cycles
     # All kinds of operators and all formats of frames; a firmware may leave kinds out (RNNPOOL_WITHOUT), and their
     # kernels with them. Six kinds and a frame stage of one loop took 24,294.
-    assert measured["code"] <= 40_960
+    assert measured["code"] <= 41_984
     assert measured["baseline_cycles"] >= 8 * measured["cycles"]
 
 
