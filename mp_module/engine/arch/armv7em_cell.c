@@ -306,6 +306,7 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
         "rnnp_gates r5, r9\n"
         "rnnp_gates r6, r10\n"
         "rnnp_gates r7, r11\n"
+        "it mi\n" // so that the branch has any distance: linkers of native .mpy files know no other
         "bmi.w rnnp_armv7em_weighted\n"
         ".global rnnp_armv7em_unweighted\n.hidden rnnp_armv7em_unweighted\nrnnp_armv7em_unweighted:\n"
         "ldr r12, [sp, #H]\n"
