@@ -16,7 +16,7 @@ torch.set_num_threads(1)
 from rnnpool_training import blob, classify, classify_report, files  # noqa: E402
 from rnnpool_training.classifier import Classifier, configure, load_classifier, warm_start  # noqa: E402
 from rnnpool_training.classifier_views import ClassifierViews  # noqa: E402
-from rnnpool_training.classify_report import Measured, mistakes_picture, seconds_a_frame, wilson  # noqa: E402
+from rnnpool_training.classify_report import Measured, mistakes_picture, seconds_a_frame, what_next, wilson  # noqa: E402
 from rnnpool_training.few_shot import Chooser, chooser  # noqa: E402
 from rnnpool_training.few_shot.maps import Maps, Policy, Tail  # noqa: E402
 from rnnpool_training.few_shot.probe import fit_probes, known, likelihoods, mixed  # noqa: E402
@@ -308,6 +308,15 @@ def test_seconds_of_a_frame_are_those_of_the_person_model_by_multiply_adds() -> 
     own = seconds_a_frame(25_371_440)  # as models/person.md says
     assert own == pytest.approx(person["cycles"] / 168e6)
     assert seconds_a_frame(12_685_720) == pytest.approx(own / 2)
+
+
+def test_what_next_can_be_pasted() -> None:
+    assert "rnnpool.Model('./mine')" in what_next(Path("runs/mine"), 1, 1, None)  # 'mine' would be in the firmware
+    assert "mpremote cp 'my runs/mine.rnnp' :mine.rnnp\n" in what_next(Path("my runs/mine.rnnp"), 1, 1, None)
+
+
+def test_models_of_other_names_have_other_folders() -> None:
+    assert [classify.beside(Path("d") / name).name for name in ("x.rnnp", "x.txt")] == ["x.run", "x.txt.run"]
 
 
 def test_the_sheet_of_mistakes(tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     listed = ", ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
     say(f"{len(pictures)} pictures of {len(labels)} classes: {listed}")
     build_engine()  # now, not after the training, it is said if there is no compiler
-    folder: Path = files.make_folder(options.run or options.out.with_suffix(".run"))
+    folder: Path = files.make_folder(options.run or beside(options.out))
     with files.owned(folder):
         return _train(options, pictures, val, found, folder)
 
@@ -290,6 +290,11 @@ def _report(measured: Measured, made: dict[str, Any], result: dict[str, Any], fo
     say(text)
 
 
+def beside(out: Path) -> Path:
+    """The folder of a run that no other model's shares: mine.run of mine.rnnp, mine.txt.run of mine.txt."""
+    return out.with_name(f"{out.name.removesuffix('.rnnp')}.run")
+
+
 @command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
@@ -297,7 +302,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         result = run(options)
     except KeyboardInterrupt:
-        kept = (options.run or options.out.with_suffix(".run")) / "float.pt"
+        kept = (options.run or beside(options.out)) / "float.pt"
         raise KeyboardInterrupt(f"stopped; float weights so far: {kept}" if kept.exists() else "stopped") from None
     print(json.dumps(result))
 

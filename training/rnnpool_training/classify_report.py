@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -193,11 +194,13 @@ def what_next(out: Path, arena: int, size: int, seconds: float | None) -> str:
     """How to bring the blob to a board and use it, and how long it takes there."""
     clock = f"{CLOCK / 1e6:.0f} MHz"
     time = f": about {seconds:.2f} s a frame on a Cortex-M4 at {clock}, by its multiply-adds" if seconds else ""
+    path = out.name if "." in out.name else f"./{out.name}"  # a name without a dot is a model's in the firmware
+    given, bench = shlex.quote(str(out)), shlex.quote(f"mine={out}")
     return f"""What next{time}
-  copy it to the board:    mpremote cp {out} :{out.name}
+  copy it to the board:    mpremote cp {given} {shlex.quote(f":{out.name}")}
   and there:
     import rnnpool
-    model = rnnpool.Model({out.name!r})    # {size:,} bytes; {arena:,} bytes of RAM for frames of its own size
+    model = rnnpool.Model({path!r})    # {size:,} bytes; {arena:,} bytes of RAM for frames of its own size
     chances = model.classify(frame, width=160, height=120, format=rnnpool.RGB565)    # a frame of your camera
     print(model.labels[chances.index(max(chances))])
-  examples/own_model.py is a whole script; python -m tools.bench --model mine={out} counts cycles on a Cortex-M4"""
+  examples/own_model.py is a whole script; python -m tools.bench --model {bench} counts cycles on a Cortex-M4"""
