@@ -145,7 +145,7 @@ RNNP_SMALL_C
 #define PURGE_UPDATE ".purgem rnnp_gates\n.purgem rnnp_update\n.purgem rnnp_begin\n"
 #define PURGE_FOUR ".purgem rnnp_lane\n.purgem rnnp_four\n"
 
-// Parts of rows() that are rarely run and stand apart, so that its loop fits an instruction cache. They jump to and fro, which
+// Parts of rows() that are rarely run and stand apart, so that its loop fits an instruction cache. They jump back and forth, which
 // compilers can't see: link-time optimization may put each function into an object of its own. So they, and the labels that
 // they jump back to, are symbols for all objects, whose names stay as they are.
 #define PART __attribute__((naked, noinline, used, visibility("hidden"))) void
