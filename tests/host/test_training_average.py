@@ -13,6 +13,8 @@ torch = pytest.importorskip("torch")
 
 from rnnpool_training import average  # noqa: E402
 from rnnpool_training.classifier import Classifier, configure, load_classifier, save_classifier  # noqa: E402
+from rnnpool_training.compile.cells import cell  # noqa: E402
+from rnnpool_training.compile.graph import Cell  # noqa: E402
 from rnnpool_training.data import load  # noqa: E402
 from rnnpool_training.detector import load_float, save_float  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
@@ -57,6 +59,22 @@ def test_weights_are_the_mean_and_statistics_are_measured(data: Path, tmp_path: 
         with torch.no_grad():
             model(x)
     assert torch.allclose(torch.cat(seen).mean(dim=(0, 2, 3)), norm.running_mean, atol=1e-3)
+
+
+def test_recurrent_rows_that_are_just_too_large_are_bounded() -> None:
+    model = Detector(CONFIG)
+    u = model.pool.rnn2.U
+    with torch.no_grad():
+        u.zero_()
+        u[:, 3], u[0, 5] = 4.2 / len(u), 1.5
+    average.bound(model)
+    assert float(u[:, 3].sum()) == pytest.approx(average.LARGEST) and float(u[0, 5].detach()) == 1.5
+    weights = cell(Cell(*model.pool.rnn2.weights()), 2, False, 2.0**-15, 32768)
+    assert weights["shift_u2"] == 16  # with 4.2 it was 15
+    with torch.no_grad():
+        u[:, 3] = 6 / len(u)  # too much to be cut
+    average.bound(model)
+    assert float(u[:, 3].sum()) == pytest.approx(6)
 
 
 def test_classifiers(data: Path, tmp_path: Path) -> None:
