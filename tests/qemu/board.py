@@ -22,6 +22,7 @@ DATA_ADDRESS = 0x21000000
 DATA_SIZE = 15 * 1024 * 1024
 
 INTERRUPT_DELAY = 0.3  # seconds
+PROMPT_SECONDS = 10  # that a board has to show its prompt before it is spoken to
 PATIENCE = 10  # limits are what an idle machine needs several times over; a busy one may be this much slower
 
 ICOUNT_SHIFT = 6  # virtual time: 2^6 ns an instruction, more than one 40 ns tick of the timer, so that none is lost
@@ -131,6 +132,8 @@ class Board:
                     self.stop()
                     raise BoardError(f"QEMU did not start: {said}") from None
                 time.sleep(0.02)
+        # Nothing is sent before the board listens (a main.py that does not end never gives a prompt).
+        self._transport.read_until(1, b">>> ", timeout_overall=PROMPT_SECONDS)
 
     def stop(self) -> None:
         """Ends QEMU. The next exec() starts a fresh board."""
@@ -158,14 +161,17 @@ class Board:
         )
 
     def _enter_raw_repl(self, soft_reset: bool) -> None:
-        # A board that is still starting loses what is sent to it: it is asked again.
+        # QEMU's UART keeps a byte that came before its interrupt was on, and then takes no other: a board to which
+        # something was sent too early is deaf, and started anew.
         for left in range(PATIENCE - 1, -1, -1):
             try:
                 self._transport.enter_raw_repl(soft_reset=soft_reset)
                 return
             except TransportError:
-                if left == 0 or self._process is None or self._process.poll() is not None:
+                if left == 0 or not soft_reset or self._process is None or self._process.poll() is not None:
                     raise
+                self.stop()
+                self.start()
 
     def exec(
         self, script: bytes | str, timeout: float = 60, soft_reset: bool = True, interrupt_after: bytes | None = None
