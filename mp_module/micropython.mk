@@ -26,11 +26,11 @@ SRC_USERMOD_C += $(sort $(wildcard $(USERMOD_DIR)/binding/*.c))
 SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c $(USERMOD_DIR)/engine/*/*.c)) rnnpool_builtin_models.c
 CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 
-# The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
+# (port%, not portable%: make's % stands for at least one character.) The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
 $(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -Os $(RNNPOOL_WITHOUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
 $(RNNPOOL_OBJ)/engine/arch/%.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/engine/frame/%.o: CFLAGS += -O2
-$(RNNPOOL_OBJ)/engine/kernels/portable%.o: CFLAGS += -O2
+$(RNNPOOL_OBJ)/engine/kernels/port%.o: CFLAGS += -O2
 $(RNNPOOL_OBJ)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
 
 # Run every time, since the list of models may have changed; the file stays as it is if they have not.

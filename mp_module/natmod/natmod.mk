@@ -27,7 +27,7 @@ LINK_RUNTIME = 1
 endif
 
 # As in micropython.mk: -O2 for the kernels. The loops of libc.c must not become calls of themselves.
-$(BUILD)/engine/arch/%.o $(BUILD)/engine/frame/%.o $(BUILD)/engine/kernels/portable%.o: CFLAGS_EXTRA += -O2
+$(BUILD)/engine/arch/%.o $(BUILD)/engine/frame/%.o $(BUILD)/engine/kernels/port%.o: CFLAGS_EXTRA += -O2
 $(BUILD)/natmod/libc.o: CFLAGS_EXTRA += -fno-tree-loop-distribute-patterns -fno-builtin
 
 include $(MPY_DIR)/py/dynruntime.mk

@@ -42,6 +42,8 @@ def test_networks_are_lively(make) -> None:
         assert len(np.unique(output)) > 50
         spread = output.reshape(-1, output.shape[-1]).std(0) / (128 if output.dtype == np.int8 else 32768)
         assert spread.min() > 0.005, op.kind
+    if model.task == Task.MAP:  # its last operator's output was looked at
+        return
     frame = golden(model)
     format = Format.GRAY8 if model.channels == 1 else Format.RGB888
     if model.task == Task.CLASSIFICATION:

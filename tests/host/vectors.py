@@ -500,8 +500,13 @@ def _maps() -> Iterator[Vector]:
         return Vector(f"map: {name}", pack(model), Status.FORMAT, op)
 
     last = len(networks.heat_map(1).ops) - 1
-    for scale in (0.0, -1.0, float("inf"), float("nan"), 1e-40):
+    for scale in (0.0, -1.0, float("inf"), float("nan")):
         yield changed(f"scale {scale}", -1, lambda m, scale=scale: setattr(m, "result_scale", scale))
+    # By its bits: libraries may have set the processor to flush such numbers to zero.
+    denormal = _header("result_scale", 1)
+    yield Mutation("map: denormal scale", denormal.offset, denormal.data, Status.FORMAT).apply(
+        write(networks.heat_map(1))
+    )
     yield changed("kept whole", last, lambda m: setattr(m.ops[-1], "materialize", True))
     yield changed("fewer labels than channels", -1, lambda m: m.labels.pop())
     yield changed("candidates", -1, lambda m: setattr(m, "max_candidates", 1))
