@@ -171,6 +171,20 @@ def test_the_start_stands_unless_it_is_clearly_beaten() -> None:
     assert not clearly(np.array([1.0]), 2.0)  # nothing is known of one picture
 
 
+def test_far_from_the_probe_a_lower_loss_is_not_enough() -> None:
+    """Only up to half of the way; beyond it the balanced accuracy must be higher, too, and clearly."""
+    random = np.random.default_rng(5)
+    truth = np.arange(200) % 2
+    side = np.stack([1.0 - truth, truth], 1)
+    logits = 2 * side + random.normal(0, 1.2, (200, 2))
+    wrong = logits.argmax(1) != truth
+    surer = np.where(wrong[:, None], 0.2 * logits, 3 * logits)  # of the same classes
+    probe, tuned = score(logits, truth), score(surer, truth)
+    assert tuned.loss.mean() < probe.loss.mean() and tuned.balanced == probe.balanced
+    assert chooser.deserves(tuned, probe, 0.5) and not chooser.deserves(tuned, probe, 0.75)
+    assert chooser.deserves(score(5 * side, truth), probe, 1.0)
+
+
 def maps_of(features: torch.Tensor) -> Maps:
     return Maps(features, features, features)
 

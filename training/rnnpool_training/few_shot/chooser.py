@@ -28,6 +28,7 @@ FOLDS = 4
 REPEATS = (3, 600)  # of cross-validation of probes: at most, and not more than so many pictures in all
 PLENTY = 1000  # pictures from which on a single part of them is held back
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # parts of the way from the probe to the tuned network
+EASY = 0.5  # of the way, up to which a lower loss is enough: beyond it was below the probe with a lower loss, too
 MOST_STEPS, FEWEST_STEPS = 100, 20  # of each tuned network
 TUNED = 100  # pictures from which on tuning is tried, and where the start's own head is the best so far:
 TUNED_START = 600
@@ -210,13 +211,15 @@ class Chooser:
             self.say(f"tuned without part {k + 1} of {len(self.tried)}")
             return [logits_of(blended(first, tuned, part), maps.of(held)) for part in BLENDS]
 
-        beats = much_better if outcome.chosen == START else better
         best, part, chosen = standing, 0.0, copy.copy(outcome)
         for blend, found in zip(BLENDS, self._cross_validate(each, len(BLENDS), 1)[:, 0], strict=True):
             result = score(found, self.truth)
             name = f"tuned, {blend:.0%} of the way"
             outcome.candidates.append(_row(name, result))
-            if beats(result, standing) and result.loss.mean() < best.loss.mean():
+            if (
+                deserves(result, standing, 1.0 if outcome.chosen == START else blend)
+                and result.loss.mean() < best.loss.mean()
+            ):
                 best, part = result, blend
                 chosen.logits, chosen.chosen = found / result.temperature, name
         if part:
@@ -224,6 +227,11 @@ class Chooser:
             chosen.tail = cooled(blended(probe, tuned, part), best.temperature)
         self.say(f"chosen: {chosen.chosen}, balanced accuracy {best.balanced:.3f} in cross-validation")
         return chosen
+
+
+def deserves(new: Score, old: Score, part: float) -> bool:
+    """Whether a network `part` of the way to the tuned one takes the place of the probe."""
+    return better(new, old) if part <= EASY else much_better(new, old)
 
 
 def _maps(
