@@ -208,7 +208,7 @@ rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_e
 rnnp_status_t rnnp_push_from(rnnp_run_t *run, void *arena, const uint8_t *pixels, rnnp_error_t *error);
 
 // After a complete run of a detector: begins another one over the same picture, at another scale (1..256). The candidates
-// stay, and rnnp_detections() then suppresses all of them together, also those of which a better one covers 7/8: at a large
+// stay, and rnnp_detections() then suppresses all of them together, also those of which a better one covers 3/4: at a large
 // scale a face that fills the frame is found in pieces.
 //   arena_size  at least rnnp_arena_size() of the frame with this scale, else RNNP_ERROR_ARENA and the run stays complete
 rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error);

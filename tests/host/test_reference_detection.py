@@ -137,8 +137,8 @@ def test_suppression_known_answers() -> None:
 
 
 def test_pieces_of_a_better_box_go_when_passes_are_merged() -> None:
-    # The second lies wholly within the first, the third with 7/8 of its area, which is not more than that.
-    boxes = np.array([[0, 0, 160, 160], [100, 100, 150, 150], [90, 10, 170, 20], [90, 10, 169, 20]], np.int64)
+    # The second lies wholly within the first, the third with 3/4 of its area, which is not more than that.
+    boxes = np.array([[0, 0, 160, 160], [100, 100, 150, 150], [100, 10, 180, 20], [100, 10, 179, 20]], np.int64)
     assert detection.suppress(boxes, 32767) == [0, 1, 2, 3]
     assert detection.suppress(boxes, 32767, merged=True) == [0, 2]
     assert detection.suppress(boxes[::-1], 32767, merged=True)[-1] == 3  # the whole is no piece of its pieces

@@ -37,7 +37,7 @@ static int64_t area(const int16_t *box) {
 //   merged  they may be of passes of several scales: the finer one finds pieces of what fills the frame
 static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15, bool merged) {
     int64_t inter = overlap(a[0], a[2], b[0], b[2]) * overlap(a[1], a[3], b[1], b[3]);
-    return inter * 32768 > iou_q15 * (area(a) + area(b) - inter) || (merged && inter * 8 > area(b) * 7);
+    return inter * 32768 > iou_q15 * (area(a) + area(b) - inter) || (merged && inter * 4 > area(b) * 3);
 }
 
 static bool is_kept(const uint8_t *kept, uint32_t i) {

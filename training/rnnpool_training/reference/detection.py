@@ -82,7 +82,7 @@ def suppress(
     """Indices of the boxes [n, 4] (x1, y1, x2, y2; best first) that non-maximum suppression keeps. iou: limit, Q15.
 
     labels: of their classes; those of other classes do not matter to a box. merged: they are of several passes, and
-    those of which a better one covers 7/8 are pieces of it.
+    those of which a better one covers 3/4 are pieces of it.
     """
     kept: list[int] = []
     for i, (x1, y1, x2, y2) in enumerate(boxes.tolist()):
@@ -92,7 +92,7 @@ def suppress(
                 continue
             kx1, ky1, kx2, ky2 = boxes[k].tolist()
             inter = max(0, min(x2, kx2) - max(x1, kx1)) * max(0, min(y2, ky2) - max(y1, ky1))
-            piece = merged and inter * 8 > area * 7
+            piece = merged and inter * 4 > area * 3
             if piece or inter * 32768 > iou * (area + (kx2 - kx1) * (ky2 - ky1) - inter):
                 break
         else:
