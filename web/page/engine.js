@@ -39,11 +39,7 @@ class Engine {
         this.operators = Array.from({ length: count }, (_, i) => this.#operator(i));
         if (this.task === "layer") {
             throw new Refusal(`${name} is a single operator, ${this.operators[0].kind}, made for networks that a script puts ` +
-                "together: no picture goes into it. A whole model ends in detection heads or a dense layer.");
-        }
-        if (this.task === "map") {
-            throw new Refusal(`${name} makes a map of ${this.labels.length} channels, which this page can not draw yet: ` +
-                "examples/heat_map.py does it on a board.");
+                "together: no picture goes into it. A whole model ends in detection heads, a dense layer or a map.");
         }
         this.seen = this.#take(height * width * channels); // what it sees: int8
         this.chances = this.#take(2 * Math.max(labels, 1));
