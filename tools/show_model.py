@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnpool_training import model_page
 from rnnpool_training.blob import Model, Task, read
+from rnnpool_training.command import command
 from rnnpool_training.describe import attributes, parameter_bytes, region_name, shape_text
 from rnnpool_training.engine import Engine, Region
+from rnnpool_training.errors import InputError
 from rnnpool_training.files import replacing
 from rnnpool_training.planner import Planner
 from rnnpool_training.reference import Format
@@ -181,8 +182,9 @@ def frame_size(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Command line; returns the exit status."""
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, help="the .rnnp file")
     parser.add_argument(
@@ -199,8 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     args = parser.parse_args(arguments)
     frame = (*args.frame, Format[args.format]) if args.frame else None
+    blob = args.model.read_bytes()
     try:
-        blob = args.model.read_bytes()
         print(describe(blob, frame))
         if args.picture:
             draw(blob, frame, args.picture)
@@ -210,11 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.html:
             model_page.write(blob, frame, args.html, args.bench)
             print(f"\npage: {args.html}")
-    except (OSError, ValueError, RuntimeError) as error:
-        print(f"show_model: {args.model}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{args.model}: {error}") from None
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

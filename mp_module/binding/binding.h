@@ -128,6 +128,13 @@ typedef struct _rnnpool_source_t {
 // MemoryError, or ValueError for a NUL byte in a str, or if the bytes must be copied and are no blob.
 void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from);
 
+// A file; returns false if it, or a file system for it, is not there. Raises OSError, MemoryError, or ValueError if the
+// bytes must be copied and are no blob.
+bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path);
+
+// Raises OSError (ENOENT) with a sentence.
+MP_NORETURN void rnnpool_raise_missing(mp_obj_t text);
+
 // A blob in the firmware.
 void rnnpool_source_open_builtin(rnnpool_source_t *source, const uint8_t *data, size_t size);
 

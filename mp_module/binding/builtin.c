@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "py/mperrno.h"
-
 #include "binding/binding.h"
 #include "binding/builtin_models.h"
 
@@ -30,41 +28,18 @@ static bool find_builtin(rnnpool_source_t *source, const char *name) {
     return false;
 }
 
-// Whether an OSError says that there is no such file or file system, rather than that it can't be read.
-static bool is_missing(mp_obj_t error) {
-    mp_obj_t number = mp_obj_exception_get_value(error);
-    return number == MP_OBJ_NEW_SMALL_INT(MP_ENOENT) || number == MP_OBJ_NEW_SMALL_INT(MP_ENODEV);
-}
-
-typedef struct {
-    rnnpool_source_t *source;
-    mp_obj_t path;
-} opening_t;
-
-static void open_path(void *context) {
-    const opening_t *opening = context;
-    rnnpool_source_open(opening->source, opening->path);
-}
-
 void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
     if (find_builtin(source, name)) {
         return;
     }
     static const char *const folders[] = { "/rom/", "/lib/" };
     for (size_t i = 0; i < MP_ARRAY_SIZE(folders); i++) {
-        opening_t opening = { source, rnnpool_new_text("%s%s.rnnp", folders[i], name) };
-        mp_obj_t error = rnnpool_try(open_path, &opening);
-        if (error == MP_OBJ_NULL) {
+        if (rnnpool_source_open_file(source, rnnpool_new_text("%s%s.rnnp", folders[i], name))) {
             return;
         }
-        if (!mp_obj_exception_match(error, MP_OBJ_FROM_PTR(&mp_type_OSError)) || !is_missing(error)) {
-            nlr_raise(error);
-        }
     }
-    // "No such file" alone would not tell what to do.
-    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT),
-        rnnpool_new_text("no model '%s' in this firmware, no /rom/%s.rnnp and no /lib/%s.rnnp", name, name, name) };
-    nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, MP_ARRAY_SIZE(args), args));
+    rnnpool_raise_missing(
+        rnnpool_new_text("no model '%s' in this firmware, no /rom/%s.rnnp and no /lib/%s.rnnp", name, name, name));
 }
 
 // builtin_models()

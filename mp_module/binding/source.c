@@ -92,6 +92,47 @@ static bool is_name(mp_obj_t from) {
     return memchr(text, '/', len) == NULL && memchr(text, '.', len) == NULL;
 }
 
+typedef struct {
+    rnnpool_source_t *source;
+    mp_obj_t path;
+} opening_t;
+
+static void open_file(void *context) {
+    rnnpool_source_t *source = ((opening_t *)context)->source;
+    mp_obj_t file = rnnpool_file_open(((opening_t *)context)->path);
+    mp_buffer_info_t buffer;
+    if (mp_get_buffer(file, &buffer, MP_BUFFER_READ)) { // ROMFS: the file is mapped
+        source->memory = (rnnpool_memory_t){ .owner = file, .size = SIZE_MAX };
+        use_buffer(source, &buffer);
+        return;
+    }
+    read_file(source, file);
+}
+
+// Whether an OSError says that there is no such file or file system, rather than that it can't be read.
+static bool is_missing(mp_obj_t error) {
+    if (!mp_obj_exception_match(error, MP_OBJ_FROM_PTR(&mp_type_OSError))) {
+        return false;
+    }
+    mp_obj_t number = mp_obj_exception_get_value(error);
+    return number == MP_OBJ_NEW_SMALL_INT(MP_ENOENT) || number == MP_OBJ_NEW_SMALL_INT(MP_ENODEV);
+}
+
+bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path) {
+    opening_t opening = { source, path };
+    mp_obj_t error = rnnpool_try(open_file, &opening);
+    if (error != MP_OBJ_NULL && !is_missing(error)) {
+        nlr_raise(error);
+    }
+    return error == MP_OBJ_NULL;
+}
+
+void rnnpool_raise_missing(mp_obj_t text) {
+    // "No such file" alone would not tell which.
+    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT), text };
+    nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, MP_ARRAY_SIZE(args), args));
+}
+
 void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
     *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL } };
     mp_buffer_info_t buffer;
@@ -105,13 +146,9 @@ void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
         rnnpool_builtin_open(source, mp_obj_str_get_str(from));
         return;
     }
-    mp_obj_t file = rnnpool_file_open(from);
-    if (mp_get_buffer(file, &buffer, MP_BUFFER_READ)) { // ROMFS: the file is mapped
-        source->memory = (rnnpool_memory_t){ .owner = file, .size = SIZE_MAX };
-        use_buffer(source, &buffer);
-        return;
+    if (!rnnpool_source_open_file(source, from)) {
+        rnnpool_raise_missing(rnnpool_new_text("no file '%s'", mp_obj_str_get_str(from)));
     }
-    read_file(source, file);
 }
 
 void rnnpool_source_open_builtin(rnnpool_source_t *source, const uint8_t *data, size_t size) {

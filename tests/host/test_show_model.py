@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_text(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert show_model.main([str(path)]) == 0
+    show_model.main([str(path)])
     text = capsys.readouterr().out
     engine = Engine(path.read_bytes())
     assert re.search(r"^name +segmented 1$", text, re.M)
@@ -59,13 +59,13 @@ def test_wrong_golden_value_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     model.golden_crc ^= 1
     file = tmp_path / "wrong.rnnp"
     blob.save(model, file)
-    assert show_model.main([str(file)]) == 0
+    show_model.main([str(file)])
     assert "WRONG" in capsys.readouterr().out
 
 
 def test_picture(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "arena.png"
-    assert show_model.main([str(path), "--frame", "100x90", "--format", "RGB565", "--picture", str(picture)]) == 0
+    show_model.main([str(path), "--frame", "100x90", "--format", "RGB565", "--picture", str(picture)])
     assert "bytes for a 100x90 RGB565 frame" in capsys.readouterr().out
     with Image.open(picture) as image:
         assert min(image.size) > 500
@@ -78,9 +78,12 @@ def test_picture(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_no_model(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "bad.rnnp"
     file.write_bytes(content)
-    assert show_model.main([str(file)]) == 1
+    with pytest.raises(SystemExit, match="2"):
+        show_model.main([str(file)])
     assert "bad.rnnp: " in capsys.readouterr().err
-    assert show_model.main([str(tmp_path / "none.rnnp")]) == 1
+    with pytest.raises(SystemExit, match="2"):
+        show_model.main([str(tmp_path / "none.rnnp")])
+    assert "none.rnnp: No such file or directory\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("frame", ["320", "0x1", "4097x1", "axb"])
@@ -92,7 +95,7 @@ def test_no_frame(frame: str, path: Path) -> None:
 def test_comparison_of_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, picture = tmp_path / "model.rnnp", tmp_path / "plans.png"
     blob.save(networks.classifier(1), model)
-    assert show_model.main([str(model), "--compare", str(picture)]) == 0
+    show_model.main([str(model), "--compare", str(picture)])
     text = capsys.readouterr().out
     assert re.search(r"^ 5  global_average_pool +4 +1x1x24 ", text, re.M)
     assert re.search(r"^ 6  dense +5 +1x1x3 ", text, re.M)
@@ -113,7 +116,7 @@ def test_comparison_of_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def page_of(model: blob.Model, tmp_path: Path, *arguments: object) -> str:
     file, page = tmp_path / "shown.rnnp", tmp_path / "page.html"
     blob.save(model, file)
-    assert show_model.main([str(file), "--html", str(page), *map(str, arguments)]) == 0
+    show_model.main([str(file), "--html", str(page), *map(str, arguments)])
     return page.read_text()
 
 
@@ -153,7 +156,8 @@ def test_page_refuses_figures_of_another_model(tmp_path: Path, capsys: pytest.Ca
     blob.save(networks.tiny(1), file)
     for content, sentence in (("{}", "is no file of figures"), ('{"models": {}}', "has no figures of this model")):
         (tmp_path / "own.json").write_text(content)
-        assert show_model.main([str(file), "--html", str(page), "--bench", str(tmp_path / "own.json")]) == 1
+        with pytest.raises(SystemExit, match="2"):
+            show_model.main([str(file), "--html", str(page), "--bench", str(tmp_path / "own.json")])
         assert sentence in capsys.readouterr().err
         assert not page.exists()
 

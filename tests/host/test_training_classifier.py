@@ -30,7 +30,7 @@ from rnnpool_training.errors import InputError  # noqa: E402
 from rnnpool_training.export import build_classifier  # noqa: E402
 from rnnpool_training.network import BlockConfig  # noqa: E402
 from rnnpool_training.normalization import renew_statistics  # noqa: E402
-from rnnpool_training.pictures import Picture, frame, load_folders, load_labelled  # noqa: E402
+from rnnpool_training.pictures import Picture, frame, load_folders, load_labelled, load_sets  # noqa: E402
 from rnnpool_training.quantize import (  # noqa: E402
     QuantizedClassifier,
     load_any_quantized,
@@ -320,6 +320,27 @@ def test_load_labelled(tmp_path: Path) -> None:
     (tmp_path / "labels.jsonl").write_text(json.dumps(line) + "\n")
     with pytest.raises(InputError, match=r"images/a\.png has no label"):
         load_labelled(tmp_path, 3)
+
+
+def test_sets_of_class_folders(tmp_path: Path) -> None:
+    for name, classes in (("a", ("cat", "dog")), ("b", ("cat", "dog")), ("c", ("cat", "horse"))):
+        for label, one in enumerate(classes):
+            (tmp_path / name / one).mkdir(parents=True)
+            Image.new("RGB", (40, 30), (200 * label, 10, 10)).save(tmp_path / name / one / "x.png")
+    labels, sets = load_sets([tmp_path / "a", tmp_path / "b"], 3)
+    assert labels == ["cat", "dog"]
+    assert [[(p.label, int(p.pixels[0, 0, 0])) for p in pictures] for pictures in sets] == [[(0, 0), (1, 200)]] * 2
+    with pytest.raises(InputError, match=r"c has the classes \['cat', 'horse'\]"):
+        load_sets([tmp_path / "a", tmp_path / "c"], 3)
+    (tmp_path / "d" / "images").mkdir(parents=True)
+    Image.new("RGB", (32, 24)).save(tmp_path / "d/images/a.png")
+    (tmp_path / "d" / "labels.jsonl").write_text(json.dumps({"file": "images/a.png", "label": 1, "boxes": []}) + "\n")
+    labels, sets = load_sets([tmp_path / "d"], 3)
+    assert labels is None and [p.label for p in sets[0]] == [1]
+    with pytest.raises(InputError, match=r"can't be known"):
+        load_sets([tmp_path / "d", tmp_path / "a"], 3)
+    with pytest.raises(OSError, match=r"nothing"):
+        load_sets([tmp_path / "nothing"], 3)
 
 
 def write_folders(folder: Path, count: int, seed: int) -> None:

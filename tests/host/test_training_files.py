@@ -70,6 +70,9 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert files.check_output(tmp_path / "new.rnnp") == tmp_path / "new.rnnp"
     files.check_output("/dev/null")
+    with pytest.raises(OSError, match=r"no file can be made here .*: '/proc'") as caught:
+        files.check_output("/proc/new.rnnp")
+    assert caught.value.filename == "/proc"
     for path, words in (
         (tmp_path, "is a folder"),
         (tmp_path / "none" / "new.rnnp", "no such folder"),

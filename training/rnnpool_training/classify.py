@@ -115,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--minutes", type=real(0, above=True), default=5, help="most wall-clock time to train (default: %(default)s)"
     )
-    p.add_argument("--steps", type=integer(0), default=0, help="steps of each trained network instead (repeatable)")
+    p.add_argument("--steps", type=integer(1), default=0, help="steps of each trained network instead (repeatable)")
     p.add_argument("--init", default=str(PERSON) if PERSON.exists() else "none",
                    help="float classifier to start from, 'none' for random weights: takes thousands of pictures "
                    "(default: %(default)s)")  # fmt: skip

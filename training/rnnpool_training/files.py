@@ -81,8 +81,8 @@ def check_output(path: str | Path, suffix: str = "") -> Path:
         raise NotADirectoryError(20, what, str(folder))
     if path.exists() and not path.is_file():
         return path
-    with tempfile.TemporaryFile(dir=folder):  # more than os.access: read-only file systems, too
-        return path
+    _try_writing(folder)
+    return path
 
 
 def make_folder(path: str | Path) -> Path:
@@ -94,8 +94,17 @@ def make_folder(path: str | Path) -> Path:
     if not above.is_dir():
         raise NotADirectoryError(20, "is a file, not a folder", str(above))
     path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=path):
-        return path
+    _try_writing(path)
+    return path
+
+
+def _try_writing(folder: Path) -> None:
+    # More than os.access: read-only file systems, /proc and full disks, too.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, f"no file can be made here ({error.strerror})", str(folder)) from None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -108,7 +109,7 @@ class Folders(NamedTuple):
     skipped: list[tuple[str, str]]
 
 
-def load_folders(folder: str | Path, channels: int, most: int = 0) -> Folders:
+def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memory | None = None) -> Folders:
     """Read a folder with a folder of pictures for each class; classes are in the order of the alphabet.
 
     `most`: pictures with a longer side (pixels) are reduced to it, 0 for none. Hidden files are passed over; what can't
@@ -130,7 +131,7 @@ def load_folders(folder: str | Path, channels: int, most: int = 0) -> Folders:
         raise InputError(f"{folder} must hold a folder of pictures for each of two or more classes, has {names}")
     pictures: list[Picture] = []
     skipped: list[tuple[str, str]] = []
-    memory = Memory(streaming.DEFAULT)
+    memory = memory or Memory(streaming.DEFAULT)
     files = [(path, label) for label, name in enumerate(names) for path in _files(folder / name)]
     for path, label in files:
         name = str(path.relative_to(folder))
@@ -149,6 +150,43 @@ def load_folders(folder: str | Path, channels: int, most: int = 0) -> Folders:
             said = f"; {len(why)} files can't be read: {'; '.join(why[:3])}" if why else f" ({', '.join(SUFFIXES)})"
             raise InputError(f"{folder / name} holds no picture{said}")
     return Folders(pictures, names, skipped)
+
+
+def load_sets(
+    folders: Sequence[str | Path], channels: int, limit: int = 0, memory: Memory | None = None
+) -> tuple[list[str] | None, list[list[Picture]]]:
+    """Read several folders of one kind: all with labels.jsonl, or all with a folder of pictures for each class.
+
+    The classes' names where folders have them, and the pictures of each folder (`limit`: at most so many of each, 0 for
+    all). Files that are left out are said on stderr. InputError if the folders are of two kinds or have other classes.
+    """
+    memory = memory or Memory(streaming.DEFAULT)
+    listed = [folder for folder in folders if (Path(folder) / jsonl.NAME).is_file()]
+    if len(listed) == len(folders) or not any(_has_folders(folder) for folder in folders if folder not in listed):
+        return None, [load_labelled(folder, channels, limit, memory) for folder in folders]
+    if listed:
+        other = next(folder for folder in folders if folder not in listed)
+        raise InputError(
+            f"{listed[0]} has {jsonl.NAME}, {other} a folder for each class: whether label 0 of the one is the first "
+            "class of the other can't be known"
+        )
+    labels: list[str] = []
+    sets = []
+    for folder in folders:
+        found = load_folders(folder, channels, memory=memory)
+        if labels and found.labels != labels:
+            raise InputError(f"{folder} has the classes {found.labels}, {folders[0]} {labels}")
+        labels = found.labels
+        for name, reason in found.skipped:
+            tqdm.write(f"{Path(folder) / name} is left out: {reason}", file=sys.stderr)
+        sets.append(choose(found.pictures, limit))
+    return labels, sets
+
+
+def _has_folders(folder: str | Path) -> bool:
+    # Of classes, rather than images/ alone or nothing.
+    names = [p.name for p in Path(folder).iterdir() if p.is_dir()] if Path(folder).is_dir() else []
+    return bool({name for name in names if not name.startswith(".")} - {"images", "labels"})
 
 
 def _files(folder: Path) -> list[Path]:

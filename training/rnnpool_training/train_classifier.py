@@ -21,7 +21,7 @@ from .classifier_views import ClassifierViews, Part
 from .command import command, real
 from .distributed import Group
 from .errors import InputError
-from .pictures import Picture, frame, load_labelled, load_unlabelled
+from .pictures import Picture, frame, load_sets, load_unlabelled
 from .streaming import Memory
 from .teacher import Teacher
 from .train import side
@@ -142,8 +142,9 @@ class ClassifierTrainer(Trainer[Part]):
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.train_classifier", description=__doc__)
-    p.add_argument("--data", required=True, nargs="+", help="folders with labels.jsonl and images/ to train on")
-    p.add_argument("--val", help="folder to validate on")
+    p.add_argument("--data", required=True, nargs="+", help="folders to train on, with labels.jsonl and images/, or "
+                   "with a folder of pictures for each class")  # fmt: skip
+    p.add_argument("--val", help="folder like these to validate on")
     p.add_argument("--network", choices=CLASSIFIERS, default="vww-slim", help="(default: %(default)s)")
     p.add_argument("--size", type=side, default=224, help="side of the deployed input in pixels, a multiple of 32")
     p.add_argument("--gray", action="store_true", help="one channel instead of three")
@@ -200,11 +201,14 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         raise InputError("--unlabelled needs a --teacher: pictures without labels have nothing else to learn from")
     with Group().owned(options.out):
         torch.manual_seed(options.seed)
-        config = configure(options.size, options.gray, last_pool=options.last_pool, network=options.network)
+        channels = 1 if options.gray else 3
         memory = Memory(options.memory)
-        val = load_labelled(options.val, config.channels, memory=memory) if options.val else []
-        train = [p for folder in options.data for p in load_labelled(folder, config.channels, options.limit, memory)]
-        train += [p for folder in options.unlabelled for p in load_unlabelled(folder, config.channels, options.limit)]
+        folders = [options.val] * bool(options.val) + options.data
+        labels, sets = load_sets(folders, channels, options.limit, memory)
+        val = sets.pop(0) if options.val else []
+        train = [picture for pictures in sets for picture in pictures]
+        train += [p for folder in options.unlabelled for p in load_unlabelled(folder, channels, options.limit)]
+        config = configure(options.size, options.gray, labels, options.last_pool, options.network)
         return fit(options, Classifier(config), train, val)
 
 

@@ -45,7 +45,7 @@ def add_options(p: argparse.ArgumentParser, **defaults: Any) -> None:
     """Add the options that all trainings share; `defaults` of some by name."""
     p.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoints, logs")
     p.add_argument("--minutes", type=real(0, above=True), help="wall-clock budget over which the learning rate anneals")
-    p.add_argument("--steps", type=integer(0), default=0, help="budget in steps instead (repeatable with --threads 1)")
+    p.add_argument("--steps", type=integer(1), default=0, help="budget in steps instead (repeatable with --threads 1)")
     p.add_argument("--resume", action="store_true", help="go on from OUT/last.pt if it exists")
     p.add_argument("--lr", type=real(0, above=True), help="highest learning rate")
     p.add_argument("--decay", type=real(0), help="weight decay of the convolutions")
