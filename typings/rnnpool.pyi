@@ -322,7 +322,7 @@ class Model:
         """Takes the next rows, any number of them, and computes what it can. Returns how many are still wanted.
 
         rows            a whole number of rows, not more than are wanted; may be empty. With stride= of begin(), rows so
-                        far apart; the gap behind the last one may be missing
+                        far apart; the gap behind the last one may be missing, and then is in all that follow
 
         Errors: ValueError for bytes that are no whole number of rows or too many, TypeError: nothing was taken.
         RuntimeError: no image was begun, it was interrupted (Ctrl-C), or its source or arena has changed: begin().

@@ -180,6 +180,7 @@ typedef struct _rnnpool_model_obj_t {
     uint32_t image; // number of the last one that was begun
     uint32_t seal; // fingerprint of what must not change while an image is on its way (run.c)
     bool valid; // false: the source failed its check; the next use checks it again
+    bool gapless; // rows of the image on its way came without the gap behind them
     bool begun; // an image was begun and not abandoned
     bool busy; // in the engine now, or in a callback called from there
 } rnnpool_model_obj_t;

@@ -151,7 +151,8 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
     mp_buffer_info_t buffer;
     rnnpool_frame_buffer(rows_in, &buffer);
     rnnpool_frame_check_items(&self->run.frame, &buffer);
-    // The gap behind the last row may be there or not.
+    // The gap behind the last row may be there or not. Who leaves it out goes on so: bytes that begin with the gap that was
+    // left out before have the length of rows with their gaps.
     size_t row_bytes = rnnp_frame_row_bytes(&self->run.frame), stride = rnnp_frame_stride(&self->run.frame);
     size_t rows = (buffer.len + stride - row_bytes) / stride, bytes = rows * stride;
     size_t wanted = (size_t)(self->run.height - self->run.rows_in);
@@ -163,7 +164,14 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
         mp_raise_msg_varg(
             &mp_type_ValueError, MP_ERROR_TEXT("%u rows wanted, not %u"), (unsigned int)wanted, (unsigned int)rows);
     }
+    bool gapless = buffer.len != bytes;
+    if (self->gapless && rows != 0 && !gapless) {
+        mp_raise_msg_varg(&mp_type_ValueError,
+            MP_ERROR_TEXT("rows came without the gap of %u bytes behind them, now %u bytes: do they begin with it?"),
+            (unsigned int)(stride - row_bytes), (unsigned int)buffer.len);
+    }
     rnnpool_run_push(self, rows_in, rows);
+    self->gapless |= gapless;
     return MP_OBJ_NEW_SMALL_INT((mp_int_t)(wanted - rows));
 }
 MP_DEFINE_CONST_FUN_OBJ_2(rnnpool_model_feed_obj, model_feed);

@@ -141,6 +141,7 @@ void rnnpool_run_begin(rnnpool_model_obj_t *self, const rnnp_frame_t *frame, uin
     rnnp_state_t *state = (void *)(self->arena.data + self->state_offset);
     state->stamp = (uint16_t)self->image;
     self->seal = seal(self);
+    self->gapless = false;
     self->begun = true;
 }
 

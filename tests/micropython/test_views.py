@@ -57,6 +57,26 @@ for y in range(H):
     model.feed(memoryview(large)[50 * (y + 7) + 9 : 50 * (y + 8) + 9])
 print(model.result() == plain)
 
+# Rows whose gap is left out, which then can't come first.
+def feed(*cuts):
+    model.begin(stride=50, threshold=LOW)
+    window = memoryview(large)[50 * 7 + 9 : 50 * (H + 7) + 9]
+    for i in range(len(cuts) - 1):
+        model.feed(window[cuts[i] : cuts[i + 1]])
+    return model.result() == plain
+
+
+print(feed(0, 50 * 3, 50 * (H - 1) + W))
+try:
+    print(feed(0, 50 * 3 + W, 50 * (H - 1) + W))
+except ValueError as error:
+    print(error)
+model.begin(stride=50, threshold=LOW)
+for y in range(H):
+    model.feed(memoryview(large)[50 * (y + 7) + 9 : 50 * (y + 7) + 9 + W])
+    model.feed(b"")
+print(model.result() == plain)
+
 # Darker pictures with the gain that makes up for it; scales; automatic light changes no good picture much.
 dark = bytes(v // 2 for v in upright)
 even = bytes(v // 2 * 2 for v in upright)
