@@ -57,6 +57,7 @@ for y in range(H):
     model.feed(memoryview(large)[50 * (y + 7) + 9 : 50 * (y + 8) + 9])
 print(model.result() == plain)
 
+
 # Rows whose gap is left out, which then can't come first.
 def feed(*cuts):
     model.begin(stride=50, threshold=LOW)
