@@ -59,7 +59,14 @@ PACKAGES = ("tools.board", "tools.bench")  # of a __main__ each
 COMMANDS = {word: command for group in GROUPS.values() for word, command in group.items()}
 
 # Packages that not everyone has, by the extra of pyproject.toml that brings them.
-EXTRAS = {"torch": "train", "tflite": "train", "yaml": "train", "serial": "tools", "mpremote": "tools"}
+EXTRAS = {
+    "torch": "train",
+    "tflite": "train",
+    "yaml": "train",
+    "scipy": "train",
+    "serial": "tools",
+    "mpremote": "tools",
+}
 EXTRAS |= {"matplotlib": "tools", "PIL": "tools", "tqdm": "tools", "ai_edge_litert": "compare", "unicorn": "dev"}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from . import wider_eval
 from .blob import BlobError
 from .command import command, integer, names, program, real
-from .data import Sample, load
+from .data import Sample, load, wider
 from .errors import InputError
 from .evaluate_classifier import evaluate_classifier, load_pictures, open_classifier
 from .files import make_folder
@@ -111,6 +113,41 @@ def run_classifier(path: Path, backend: str, data: str, limit: int) -> dict[str,
     return {"backend": backend, **evaluate_classifier(classifier, pictures)}
 
 
+def official(result: Evaluation, samples: list[Sample], data: Path, predictions: Path | None) -> dict[str, Any]:
+    """WIDER FACE's own figures, if `data` is its validation part, as the summary's "wider"; {} otherwise.
+
+    predictions: a folder for the detections as the set's tool reads them. InputError, OSError.
+    """
+    given = wider.parts(data)
+    if not given:
+        if predictions:
+            raise InputError(f"{data} is not WIDER FACE: --predictions writes the files of that set's tool")
+        return {}
+    named = zip(samples, result.detections, strict=True)
+    found = {wider_eval.key(sample.name): rows.astype(np.float64) for sample, rows in named}
+    if predictions:
+        wider_eval.write_predictions(predictions, found)
+    place = wider_eval.find_truth(data)
+    if wider.choose(given, data).name != "val":
+        return {}
+    if place is None:
+        sentence = f"{data}: no {wider_eval.GROUND_TRUTH} of eval_tools/ground_truth: no official evaluation"
+        print(sentence, file=sys.stderr)
+        return {}
+    truth = {picture.name: picture for picture in wider_eval.read_truth(place)}
+    strange = sorted(found.keys() - truth.keys())
+    if strange:
+        raise InputError(f"{place}: {len(strange)} of the pictures are not in it, such as {strange[0]}")
+    return {"wider": {**wider_eval.evaluate(found, [truth[name] for name in found]), "of_pictures": len(truth)}}
+
+
+def by_wider_rule(result: Evaluation, samples: list[Sample]) -> dict[str, Any]:
+    """Average precision by WIDER FACE's rule with every face counted, as EdgeML measures SCUT-HEAD."""
+    found = wider_eval.scaled({str(i): rows.astype(np.float64) for i, rows in enumerate(result.detections)})
+    truth = [wider_eval.all_counted(str(i), sample.boxes) for i, sample in enumerate(samples)]
+    return {"ap50_wider_rule": round(wider_eval.curve(found, truth, "all").ap, 4) if result.boxes else None}
+
+
 def table(values: dict[str, Any], model: Path) -> str:
     """What was measured, for people."""
 
@@ -125,11 +162,17 @@ def table(values: dict[str, Any], model: Path) -> str:
         ("boxes", "labelled boxes"),
         ("ap50", "average precision (IoU 0.5)"),
         ("ap50_complete", "  on completely labelled pictures"),
+        ("ap50_wider_rule", "  by WIDER FACE's rule, 1,000 thresholds"),
         ("accuracy", "accuracy"),
         ("auc", "area under the ROC curve"),
     ):
         if key in values:
             rows.append((name, said(values[key])))
+    if official := values.get("wider"):
+        rows.append((f"WIDER FACE, {official['pictures']} of {official['of_pictures']} pictures", ""))
+        for name in wider_eval.SETTINGS:
+            few = f"{said(official[f'{name}_few'])} where at most {wider_eval.FEW} faces are"
+            rows.append((f"  {name}, {official[f'{name}_faces']} faces", f"{said(official[name])}; {few}"))
     if "threshold" in values:
         rows.append((f"at a threshold of {said(values['threshold'])}", ""))
         rows += [("  precision", said(values["precision"])), ("  recall", said(values["recall"]))]
@@ -155,6 +198,11 @@ def main(arguments: list[str] | None = None) -> None:
     )
     p.add_argument("--limit", type=integer(0), default=0, help="only so many pictures, evenly chosen")
     p.add_argument("--plots", type=Path, help="folder for the precision-recall curve and a sheet of detections")
+    p.add_argument(
+        "--predictions", type=Path, help="WIDER FACE: folder for the detections as the set's tool reads them"
+    )
+    p.add_argument("--wider-rule", action="store_true", help="also average precision by WIDER FACE's rule, which the "
+                   "paper's figures of SCUT-HEAD follow")  # fmt: skip
     p.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = p.parse_args(arguments)
     if not options.model.is_file():
@@ -165,12 +213,18 @@ def main(arguments: list[str] | None = None) -> None:
 
     classified = run_classifier(options.model, options.backend, options.data, options.limit)
     if classified is not None:
-        if options.plots or options.threshold is not None or options.classes:
-            raise InputError(f"{options.model} is a classifier: --plots, --threshold and --classes are for detectors")
+        if any(
+            (options.plots, options.threshold is not None, options.classes, options.predictions, options.wider_rule)
+        ):
+            raise InputError(
+                f"{options.model} is a classifier: --plots, --threshold, --classes, --predictions and --wider-rule are "
+                "for detectors"
+            )
         show(classified)
         return
-    if options.plots:
-        make_folder(options.plots)
+    for folder in (options.plots, options.predictions):
+        if folder:
+            make_folder(folder)
     samples = load(options.data, options.limit, options.classes)
     result, summary = run(options.model, options.backend, samples, options.threshold)
     if options.plots:
@@ -178,6 +232,9 @@ def main(arguments: list[str] | None = None) -> None:
 
         curve(result, options.plots / f"precision-recall-{options.backend}.png")
         sheet(samples, result, summary["threshold"], options.plots / f"sheet-{options.backend}.png")
+    summary |= official(result, samples, Path(options.data), options.predictions)
+    if options.wider_rule:
+        summary |= by_wider_rule(result, samples)
     show(summary)
 
 

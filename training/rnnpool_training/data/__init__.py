@@ -1,4 +1,4 @@
-"""Labelled pictures of objects: labels.jsonl, YOLO, Pascal VOC or COCO, told apart by what a folder holds.
+"""Labelled pictures of objects: labels.jsonl, YOLO, Pascal VOC, COCO or WIDER FACE, told apart by what a folder holds.
 
 Boxes are x, y, w, h in pixels of the picture as it is seen: upright, its EXIF orientation applied.
 """

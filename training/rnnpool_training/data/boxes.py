@@ -59,3 +59,11 @@ def fit(found: FLOAT, width: int, height: int, where: str) -> FLOAT:
         if min(left[2:]) <= 0:
             raise InputError(f"{where}: box {box.tolist()} lies outside of the picture of {width}x{height} (upright)")
     return clipped.astype(np.float32)
+
+
+def cut(found: FLOAT, width: int, height: int) -> tuple[FLOAT, NDArray[np.bool_]]:
+    """Boxes (N, 4) x, y, w, h, cut at the picture's edges; and of which of them (N,) a pixel or more is left."""
+    size = np.array([width, height], np.float32)
+    low = np.clip(found[:, :2], 0, size)
+    sides = np.clip(found[:, :2] + found[:, 2:], 0, size) - low
+    return np.concatenate([low, sides], axis=1).astype(np.float32), (sides >= 1).all(axis=1)

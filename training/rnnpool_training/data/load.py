@@ -17,14 +17,14 @@ from tqdm import tqdm
 from ..errors import InputError
 from ..images import read
 from ..streaming import Memory
-from . import coco, jsonl, voc, yolo
-from .boxes import fit
+from . import coco, jsonl, voc, wider, yolo
+from .boxes import cut, fit
 from .sample import Record, Sample
 
 Item = TypeVar("Item")
 KNOWN = (
-    "labels.jsonl; YOLO's images/ and labels/; Pascal VOC's Annotations/*.xml and JPEGImages/; a COCO .json file "
-    "(docs/training.md)"
+    "labels.jsonl; YOLO's images/ and labels/; Pascal VOC's Annotations/*.xml and JPEGImages/; a COCO .json file; "
+    "WIDER_train or WIDER_val beside wider_face_split/ (docs/training.md)"
 )
 
 
@@ -59,6 +59,7 @@ def load(
         more = f"; and {len(broken) - 3} more of {len(found)} pictures" if len(broken) > 3 else ""
         raise InputError("; ".join(broken[:3]) + more)
     boxes = sum(len(sample.boxes) for sample in samples)
+    known = Counter(name for record in found for name in record.classes)  # published labels lose some in their pictures
     taken = ", ".join(f"{n} {known[n]}" for n in sorted(known) if classes is None or n in classes)
     partly = sum(not sample.complete for sample in samples)
     print(
@@ -98,6 +99,12 @@ def placed(record: Record, width: int, height: int) -> np.ndarray[tuple[int, ...
             f"{record.where}: {record.name} is {width}x{height} upright, its label says "
             f"{record.size[0]}x{record.size[1]}{why}"
         )
+    if record.published:
+        boxes, left = cut(record.boxes, width, height)
+        record.boxes = boxes[left]
+        record.classes = [name for name, kept in zip(record.classes, left, strict=True) if kept]
+        record.complete = record.complete and bool(left.all())
+        return record.boxes
     boxes = record.boxes
     if record.relative:
         boxes = boxes * np.array([width, height, width, height], np.float32)
@@ -119,12 +126,18 @@ def choose(found: list[Item], limit: int) -> list[Item]:
 def _records(folder: Path) -> tuple[str, list[Record]]:
     if folder.is_file() and folder.suffix.lower() == ".json":
         return "COCO", list(coco.read(folder).values())
+    if folder.is_file() and folder.suffix.lower() == ".txt":
+        if given := wider.parts(folder):
+            return "WIDER FACE", wider.read(wider.choose(given, folder))
+        if voc.is_list(folder):
+            return "Pascal VOC", voc.read_list(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder" if folder.exists() else f"{folder}: there is no such folder")
     labels = (folder / jsonl.NAME).is_file()
     pairs = yolo.folders(folder)
     text = pairs is not None and any(pairs[1].rglob("*.txt"))
     xml, files = voc.xml_files(folder), coco.json_files(folder)
+    published = wider.parts(folder)
     found = [
         name
         for name, there in (
@@ -132,6 +145,7 @@ def _records(folder: Path) -> tuple[str, list[Record]]:
             (f"YOLO ({pairs[1] if pairs else ''})", text),
             (f"Pascal VOC ({len(xml)} .xml files)", xml),
             (f"COCO ({', '.join(p.name for p in files)})", files),
+            (f"WIDER FACE ({', '.join(p.labels.name for p in published)})", published),
         )
         if there
     ]
@@ -143,6 +157,8 @@ def _records(folder: Path) -> tuple[str, list[Record]]:
         return "YOLO", yolo.read(folder)
     if xml:
         return "Pascal VOC", voc.read(folder)
+    if published:
+        return "WIDER FACE", wider.read(wider.choose(published, folder))
     if len(files) > 1:
         raise InputError(f"{folder} holds several COCO files, give one of them: {', '.join(map(str, files))}")
     if files:

@@ -24,6 +24,8 @@ class Record:
     size      width and height that the labels give, or None
     label     class of the whole picture, -1 where none is given
     complete  every object has its box
+    published the labels of a public set, that nobody will mend: a box is cut at the picture's edge, however far it
+              reaches beyond; what lies outside is left out, and the picture counts as not completely labelled
     """
 
     name: str
@@ -36,6 +38,7 @@ class Record:
     source: str = ""
     complete: bool = True
     label: int = -1
+    published: bool = False
 
 
 @dataclass

@@ -1,7 +1,8 @@
 """Pascal VOC: an XML file for each picture, in Annotations/ or beside it, with boxes as corners.
 
 Corners are numbers of pixels from 1, both included. Objects that are marked difficult are left out, and their picture
-counts as not completely labelled.
+counts as not completely labelled. ImageSets/Main/test.txt, as VOC itself and SCUT-HEAD have it, is a part of the
+pictures: a name a line, without its suffix.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..images import SUFFIXES
+from .lines import lines
 from .sample import Record
 
 CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -25,8 +27,33 @@ def xml_files(folder: Path) -> list[Path]:
     return sorted(p for p in place.glob("*.xml") if not p.name.startswith("."))
 
 
+def is_list(path: Path) -> bool:
+    """Whether it is a list of the pictures of a part: a text file in ImageSets/Main/."""
+    return path.resolve().parent.parts[-2:] == ("ImageSets", "Main")
+
+
+def read_list(path: Path) -> list[Record]:
+    """A record for each picture that a list names. InputError for a name without labels, or with two lines."""
+    folder = path.resolve().parents[2]
+    wanted: dict[str, str] = {}
+    for line, where in lines(path):
+        name = line.split()[0]
+        if name in wanted:
+            raise InputError(f"{where}: {name} is already in{wanted[name].rpartition(',')[2]}")
+        wanted[name] = where
+    there = {xml.stem: xml for xml in xml_files(folder)}
+    for name, where in wanted.items():
+        if name not in there:
+            raise InputError(f"{where}: there are no labels {folder / 'Annotations' / name}.xml")
+    return _records(folder, [there[name] for name in wanted])
+
+
 def read(folder: Path) -> list[Record]:
     """A record for each XML file. InputError with the file for what can't be read."""
+    return _records(folder, xml_files(folder))
+
+
+def _records(folder: Path, files: list[Path]) -> list[Record]:
     pictures: dict[str, Path] = {}
     for place in (folder / "JPEGImages", folder / "images", folder):
         if place.is_dir():
@@ -34,7 +61,7 @@ def read(folder: Path) -> list[Record]:
                 if path.suffix.lower() in SUFFIXES:
                     pictures.setdefault(path.stem, path)
     found = []
-    for path in xml_files(folder):
+    for path in files:
         if path.stem not in pictures:
             raise InputError(f"{path}: no picture {path.stem}.* in JPEGImages/, in images/ or beside it")
         found.append(_record(folder, path, pictures[path.stem]))
