@@ -100,7 +100,7 @@ class Model:
 
         source          the model's name, the path of the `.rnnp` file, or an object that holds its bytes. A str
                         without slash and dot is a name: of a model in the firmware (builtin_models()), or else of a
-                        file /rom/NAME.rnnp or /lib/NAME.rnnp; any other str is a path. Used in place, without a
+                        file NAME.rnnp in /rom, /lib or /flash/lib; any other str is a path. Used in place, without a
                         copy, if the bytes are in memory at a multiple of 8: in the firmware, a file in ROMFS (see
                         docs/api.md), bytes, a bytearray. Otherwise (a file on flash or SD card, an odd address) it is
                         copied to the heap. Must

@@ -362,8 +362,8 @@ MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_person_present_obj);
 
 MP_DECLARE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj);
 
-// The firmware's model of this name, or else the file NAME.rnnp in /rom or in /lib (where mip puts it); raises OSError if
-// there is none.
+// The firmware's model of this name, or else the file NAME.rnnp in /rom, or where mip puts it, in /lib or (STM32) /flash/lib;
+// raises OSError if there is none.
 void rnnpool_builtin_open(rnnpool_source_t *source, const char *name);
 
 // Forgets the cached models (after a soft reset their memory is gone).

@@ -32,14 +32,14 @@ void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
     if (find_builtin(source, name)) {
         return;
     }
-    static const char *const folders[] = { "/rom/", "/lib/" };
+    static const char *const folders[] = { "/rom/", "/lib/", "/flash/lib/" };
     for (size_t i = 0; i < MP_ARRAY_SIZE(folders); i++) {
         if (rnnpool_source_open_file(source, rnnpool_new_text("%s%s.rnnp", folders[i], name))) {
             return;
         }
     }
     rnnpool_raise_missing(
-        rnnpool_new_text("no model '%s' in this firmware, no /rom/%s.rnnp and no /lib/%s.rnnp", name, name, name));
+        rnnpool_new_text("no model '%s' in this firmware, and no %s.rnnp in /rom, /lib or /flash/lib", name, name));
 }
 
 // builtin_models()

@@ -108,7 +108,7 @@ QUOTED = {
     "pixels must be bytes, not str": "rnnpool.detect_faces('abc')",
     "total_size: needs 77504 bytes, has 1000": "rnnpool.Model(open('models/face.rnnp', 'rb').read()[:1000])",
     "this is TFLite data, not an .rnnp model": "rnnpool.Model(b'TFL3' * 10)",
-    "no model 'nothing' in this firmware, no /rom/nothing.rnnp and no /lib/nothing.rnnp": "rnnpool.Model('nothing')",
+    "no model 'nothing' in this firmware, and no nothing.rnnp in /rom, /lib or /flash/lib": "rnnpool.Model('nothing')",
     "no file 'nothing.rnnp'": "rnnpool.Model('nothing.rnnp')",
     "needs 65432 bytes, arena has 1000": "rnnpool.Model('face', arena=bytearray(1000))",
 }

@@ -38,7 +38,10 @@ def attempt(source, make=rnnpool.Model):
 
 
 error = attempt("nobody")
-print(error.args[0] == 2, len(error.args) == 1 or "nobody" in error.args[1] and "/rom/nobody.rnnp" in error.args[1])
+print(
+    error.args[0] == 2,
+    len(error.args) == 1 or "nobody" in error.args[1] and "no nobody.rnnp in /rom, /lib" in error.args[1],
+)
 for source in ("./face", "face.", "/face", "nobody.rnnp", "Face", "face ", "fac", ""):
     attempt(source)
 attempt("nobody", rnnpool.required_ram)
