@@ -21,6 +21,10 @@ define newline
 
 endef
 
+.PHONY: mip
+mip: natmod-all ## build build/mip/: packages for MicroPython's installer, each native .mpy and the models (docs/boards.md)
+	@$(DEV_PYTHON) -m tools.dist mip $(BUILD)/mip
+
 .PHONY: mpy-cross
 mpy-cross: mpy
 	@echo "Building mpy-cross"
@@ -49,4 +53,4 @@ qemu-stock: mpy $(STAMPS)/packages-m4
 .PHONY: test-natmod
 test-natmod: natmod-all unix-stock qemu-stock $(BUILD)/test-inputs/.stamp ## the tests in tests/micropython with the native .mpy in stock firmware, on unix and on the emulated Cortex-M4F
 	tests/micropython/run.sh $(MPY) $(BUILD)/unix-stock/micropython $(BUILD)/test-inputs $(BUILD)/test-results/natmod $(NATMOD)/x64
-	$(DEV_PYTHON) -m pytest tests/qemu/test_natmod.py $(PYTEST_ARGS)
+	$(DEV_PYTHON) -m pytest tests/qemu/test_natmod.py tests/qemu/test_mip.py $(PYTEST_ARGS)

@@ -13,7 +13,7 @@ qemu-nodsp: mpy $(STAMPS)/packages-m4 ## the same without the DSP kernels: build
 
 .PHONY: test-m4
 test-m4: qemu qemu-nodsp $(BUILD)/test-inputs/.stamp ## the board and tests/micropython on the emulated Cortex-M4F, DSP kernels on and off
-	$(DEV_PYTHON) -m pytest tests/qemu --ignore=tests/qemu/test_natmod.py $(PYTEST_ARGS)
+	$(DEV_PYTHON) -m pytest tests/qemu --ignore=tests/qemu/test_natmod.py --ignore=tests/qemu/test_mip.py $(PYTEST_ARGS)
 
 # Neither do they depend on mpconfigboard.mk.
 QEMU_SOURCE = $(MPY) $(shell cksum <ports/qemu/mpconfigboard.mk)

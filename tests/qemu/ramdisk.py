@@ -9,7 +9,7 @@ import uctypes
 import vfs
 
 ADDRESS = 0x21F00000  # ports/qemu/stm32f439.ld
-BLOCK, BLOCKS = 512, 256
+BLOCK, BLOCKS = 512, 256  # of up to 2048
 
 
 class RamDisk:

@@ -1,0 +1,1 @@
+"""What goes on a release page: `python -m tools.dist --help`."""

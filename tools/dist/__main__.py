@@ -1,0 +1,62 @@
+"""What goes on a release page.
+
+python -m tools.dist mip build/mip      # packages for mip, of the .mpy files and models that are there (make mip)
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import mip
+from .problem import DistError
+
+MARKER = "package.json"  # in each folder that this made
+
+
+def version() -> str:
+    """That of the project."""
+    return str(tomllib.loads((mip.ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Makes the folder anew with these files. DistError if it has others that it was not made with."""
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).is_file())):
+        raise DistError(f"{folder} was not made by this tool: remove it, or name another")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, data in sorted(files.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.dist", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    mip_command = commands.add_parser("mip", help="packages for MicroPython's installer, mip")
+    for command in (mip_command,):
+        command.add_argument("folder", type=Path, help="is made anew")
+        command.add_argument("--natmod", type=Path, default=mip.ROOT / "build" / "natmod", help="ARCH/rnnpool.mpy")
+        command.add_argument("--models", type=Path, nargs="*", help=".rnnp files (default: those in models/)")
+    arguments = parser.parse_args()
+    blobs = arguments.models if arguments.models is not None else sorted((mip.ROOT / "models").glob("*.rnnp"))
+    try:
+        files = mip.packages(mip.modules(arguments.natmod), mip.models(blobs), version())
+        write(arguments.folder, files)
+    except (DistError, OSError) as error:
+        print(f"dist: {error}", file=sys.stderr)
+        return 1
+    for name, data in sorted(files.items()):
+        print(f"{len(data):9,}  {arguments.folder / name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
