@@ -56,14 +56,16 @@ class Views:
 
     `frame` is the deployed height and width: pictures are scaled to fit it (letterbox), views vary around that scale.
     Sources of pictures are drawn by `shares` (source name to weight; unnamed sources count by their size). `workers`
-    threads decode the pictures that are not in memory.
+    threads decode the pictures that are not in memory. A `plain` part of the views keeps the light that they were
+    taken in, and covers no face.
     """
 
     def __init__(
         self, samples: list[Sample], seed: int, frame: tuple[int, int], shares: dict[str, float] | None = None,
-        workers: int = 0,
+        workers: int = 0, plain: float = 0.0,
     ) -> None:  # fmt: skip
         self.height, self.width = frame
+        self.plain = plain
         self.samples = samples
         self.random = np.random.default_rng(seed)
         self.light = Light(self.random)
@@ -122,9 +124,8 @@ class Views:
         random = self.random
         number = self._next()
         sample, image = self.samples[number], Image.fromarray(self.pictures[number])
-        boxes = sample.boxes
+        boxes, faces = np.concatenate([sample.boxes, sample.ignored]), len(sample.boxes)
         if random.random() < 0.5:
-            boxes = boxes.copy()
             image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             boxes[:, 0] = image.width - boxes[:, 0] - boxes[:, 2]
         if whole and random.random() >= CLOSE:
@@ -132,18 +133,20 @@ class Views:
             fit = min(self.height / image.height, self.width / image.width)
             scale = fit * (float(np.exp(random.uniform(math.log(0.75), 0.0))) if random.random() < 0.5 else 1.0)
         else:
-            left, top, scale = self._window(boxes, image.width, image.height, (height, width))
+            left, top, scale = self._window(boxes[:faces], image.width, image.height, (height, width))
         angle = random.uniform(-TURN, TURN) if random.random() < TURNED else 0.0
-        out = self._pixels(image, left, top, scale, angle, (height, width))
+        plain = self.plain > 0 and random.random() < self.plain
+        out = self._pixels(image, left, top, scale, angle, (height, width), not plain)
         corners = place(boxes, left, top, scale, angle, (height, width))
-        if random.random() < COVERED:
+        if not plain and random.random() < COVERED:
             self._cover(out, corners)
-        return View(out, *self._kinds(corners, height, width), sample.complete)
+        return View(out, *self._kinds(corners, faces, height, width), sample.complete)
 
     def _pixels(
-        self, image: Image.Image, left: float, top: float, scale: float, angle: float, shape: tuple[int, int]
-    ) -> NDArray[np.uint8]:
-        """A window of an image in other light, turned counterclockwise by `angle` degrees about its middle."""
+        self, image: Image.Image, left: float, top: float, scale: float, angle: float, shape: tuple[int, int],
+        lit: bool = True,
+    ) -> NDArray[np.uint8]:  # fmt: skip
+        """A window of an image, `lit` in other light, turned counterclockwise by `angle` degrees about its middle."""
         height, width = shape
         sine, cosine = abs(math.sin(math.radians(angle))), math.cos(math.radians(angle))
         # What the turned window sees beyond its upright sides.
@@ -158,7 +161,7 @@ class Views:
             pw = max(1, min(width - px, round((x1 - x0) * scale)))
             ph = max(1, min(height - py, round((y1 - y0) * scale)))
             piece = image.resize((pw, ph), Image.Resampling.BILINEAR, box=(x0, y0, x1, y1))
-            out[py : py + ph, px : px + pw] = self.light(piece)
+            out[py : py + ph, px : px + pw] = self.light(piece) if lit else np.asarray(piece)
         if angle:
             turned = Image.fromarray(out).rotate(angle, Image.Resampling.BILINEAR, fillcolor=128)
             out = np.array(turned)[my : my + shape[0], mx : mx + shape[1]]
@@ -187,12 +190,13 @@ class Views:
                 out[top:bottom, left:right] = np.clip(patch, 0, 255).astype(np.uint8)
 
     @staticmethod
-    def _kinds(corners: FLOAT, height: int, width: int) -> tuple[FLOAT, NDArray[np.int64]]:
-        """Corners cut to the view and their kinds (View); hardly visible ones are dropped."""
+    def _kinds(corners: FLOAT, faces: int, height: int, width: int) -> tuple[FLOAT, NDArray[np.int64]]:
+        """Corners, first those of `faces`, then ignored ones, cut to the view, and their kinds (View); hardly visible
+        ones are dropped."""
         clipped = np.clip(corners, 0, np.array([width, height, width, height])).astype(np.float32)
         area = np.prod(corners[:, 2:] - corners[:, :2], axis=1)
         seen = np.prod(clipped[:, 2:] - clipped[:, :2], axis=1) / np.maximum(area, 1e-6)
-        kinds = np.where((seen > 0.6) & (area >= SMALLEST**2), 1, 2)
+        kinds = np.where((seen > 0.6) & (area >= SMALLEST**2) & (np.arange(len(area)) < faces), 1, 2)
         keep = seen > 0.1
         return clipped[keep], kinds[keep]
 

@@ -32,7 +32,15 @@ SHARES = {
     "webfaces": 0.27, "mask853": 0.12, "voc2007": 0.10, "udacity_ytf": 0.03, "caltech101": 0.02,
     "wider_train": 0.32, "mafa": 0.14,
 }  # fmt: skip
+WILD = {"wider_train", "mafa"}
 THRESHOLD = 0.5
+
+
+def shares(wild: float) -> dict[str, float]:
+    """SHARES with so large a part (0 to 1) of the views from the wild sources."""
+    totals = {True: wild, False: 1 - wild}
+    sums = {part: sum(v for k, v in SHARES.items() if (k in WILD) == part) for part in totals}
+    return {k: v * totals[k in WILD] / sums[k in WILD] for k, v in SHARES.items()}
 
 
 Network = Detector | QuantizedDetector
@@ -62,7 +70,7 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
 
     def pictures(self) -> Iterator[str]:
         """Names and boxes."""
-        return (f"{s.name} {s.boxes.tolist()} {s.complete}" for s in self.train)
+        return (f"{s.name} {s.boxes.tolist()} {s.ignored.tolist() or ''}{s.complete}" for s in self.train)
 
     def plan(self, progress: float, chance: np.random.Generator) -> tuple[int, int, int, bool]:
         """Crops, and towards the end ever more whole frames as the device sees them."""
@@ -75,7 +83,8 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
         """Random views of the pictures."""
         config = self.model.config
         options = self.options
-        return Views(self.train, self.seed, (config.height, config.width), SHARES, options.workers)
+        size = (config.height, config.width)
+        return Views(self.train, self.seed, size, shares(options.wild), options.workers, options.plain)
 
     def loss(self, part: tuple[torch.Tensor, Targets]) -> tuple[torch.Tensor, dict[str, float], int]:
         """Loss of the boxes and classes of one part."""
@@ -121,6 +130,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--crop", type=side, default=192, help="side of the training crops in pixels, a multiple of 32")
     p.add_argument("--whole-early", type=real(0, 1), default=0.05, help="part of the batches that are whole frames")
     p.add_argument("--whole-late", type=real(0, 1), default=0.5, help="the same in the last fifth")
+    p.add_argument("--wild", type=real(0, 1), default=0.46, help="part of the views that are of the wild sources")
+    p.add_argument("--plain", type=real(0, 1), default=0.0, help="part of the views in the light they were taken in, "
+                   "with no face covered")  # fmt: skip
     add_options(p, minutes=80.0, lr=5e-3, decay=5e-3, val_minutes=5.0)
     return p
 

@@ -42,6 +42,7 @@ def _record(folder: Path, line: str, where: str) -> Record:
     return Record(
         values["file"], folder / values["file"], where, boxes(values["boxes"], where), size=_size(values, where),
         source=values.get("source", ""), complete=values.get("complete", True), label=label,
+        ignored=boxes(values.get("ignored", []), where),
     )  # fmt: skip
 
 

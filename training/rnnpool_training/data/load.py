@@ -83,7 +83,8 @@ def _sample(record: Record, classes: Sequence[str] | None, memory: Memory) -> Sa
     boxes = placed(record, width, height)
     if classes is not None:
         boxes = boxes[np.array([name in classes for name in record.classes], dtype=bool)]
-    return Sample(record.name, stored, boxes, record.source, record.complete)
+    ignored = fit(record.ignored, width, height, record.where)
+    return Sample(record.name, stored, boxes, record.source, record.complete, ignored)
 
 
 def placed(record: Record, width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

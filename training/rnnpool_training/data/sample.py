@@ -14,6 +14,10 @@ from ..reference.geometry import letterbox
 from ..streaming import Stored, pixels
 
 
+def _none() -> NDArray[np.float32]:
+    return np.zeros((0, 4), np.float32)
+
+
 @dataclass
 class Record:
     """What the labels say of one picture.
@@ -26,6 +30,7 @@ class Record:
     complete  every object has its box
     published the labels of a public set, that nobody will mend: a box is cut at the picture's edge, however far it
               reaches beyond; what lies outside is left out, and the picture counts as not completely labelled
+    ignored   float32 (M, 4), as boxes: objects that are neither to be found nor false alarms, in training
     """
 
     name: str
@@ -39,13 +44,14 @@ class Record:
     complete: bool = True
     label: int = -1
     published: bool = False
+    ignored: NDArray[np.float32] = field(default_factory=_none)
 
 
 @dataclass
 class Sample:
     """One picture: gray uint8 (H, W), boxes float32 (N, 4) x, y, w, h in pixels, and where it comes from.
 
-    `stored`: the pixels, or a function that reads them, for sets that do not fit into memory.
+    `stored`: the pixels, or a function that reads them, for sets that do not fit into memory. `ignored`: as of Record.
     """
 
     name: str
@@ -53,6 +59,7 @@ class Sample:
     boxes: NDArray[np.float32]
     source: str
     complete: bool
+    ignored: NDArray[np.float32] = field(default_factory=_none)
 
     @property
     def pixels(self) -> NDArray[np.uint8]:
