@@ -44,6 +44,9 @@ GROUPS: dict[str, dict[str, Command]] = {
         ),
         "export": Command("runs/int8/quantized.pt -o mine.rnnp", "... as a file for boards", "rnnpool_training.export"),
         "convert": Command("model_int8.tflite -o net.rnnp", "a network from elsewhere", "rnnpool_training.convert"),
+        "import-edgeml": Command(
+            "checkpoint.pth -o net.pt", "a network of the paper's own code", "rnnpool_training.import_edgeml"
+        ),
         "compare": Command("model_int8.tflite net.rnnp", "... against what it came from", "rnnpool_training.compare"),
         "eval": Command("--model mine.rnnp --data images/val", "how good it is", "rnnpool_training.evaluate"),
         "bench": Command("--model mine=mine.rnnp", "cycles and memory on a Cortex-M4", "tools.bench"),

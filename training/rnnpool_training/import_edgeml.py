@@ -1,0 +1,108 @@
+"""Networks of the paper's own code (EdgeML): rnnpool import-edgeml CHECKPOINT -o net.pt, or net.rnnp --data IMAGES.
+
+Visual_Wakeword's networks become a float checkpoint of ours, or a blob, through the same steps as any network
+(compile/). rnn1.h rnn2.h, C headers of one RNNPool in floating point, become its state dict. docs/paper.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import time
+from pathlib import Path
+
+import torch
+
+from . import export_network, files
+from .classifier import Classifier, save_classifier
+from .command import command, integer, program, real
+from .compile.fold import Normalization
+from .compile.network import export
+from .edgeml import headers, wakeword, weights
+from .errors import InputError
+
+OWN_INPUT = Normalization((128 / 255,), (128 / 255,))  # pixel / 128 - 1: what Classifier takes
+
+
+def write_blob(model: Classifier, options: argparse.Namespace) -> None:
+    """The blob, with a comparison on pictures that ranges were not chosen on. InputError, OSError."""
+    start = time.monotonic()
+    torch.set_num_threads(1)  # sums in one order: the same bytes on every run
+    config = model.config
+    shape = config.height, config.width, config.channels
+    data = export_network.gather(options.data, shape, options.pictures + export_network.CHECK)
+    held = max(len(data.pixels) - export_network.CHECK, min(options.pictures, len(data.pixels) // 2))
+    name = options.name or config.name
+    labels = list(config.labels)
+    result = export(model, OWN_INPUT, name, data.pixels[:held], data.pixels[held:], labels, threshold=options.threshold)
+    files.write_bytes(options.out, result.data)
+    seconds = time.monotonic() - start
+    export_network.report(options.out, result, OWN_INPUT, held, data.unread, seconds)
+
+
+def write_pool(options: argparse.Namespace) -> None:
+    """The state dict of the RNNPool of two headers. InputError, OSError."""
+    if len(options.sources) != 2:
+        raise InputError(f"an RNNPool has two headers, rnn1.h and rnn2.h, {len(options.sources)} are given")
+    if options.out.suffix != ".pt" or options.patch is None:
+        raise InputError(
+            "headers say neither patch nor map: give --patch (and --stride), and -o pool.pt for a state dict"
+        )
+    one, two = options.sources
+    made = headers.pool(one, two, options.patch, options.stride)
+    buffer = io.BytesIO()
+    torch.save(made.state_dict(), buffer)
+    files.write_bytes(options.out, buffer.getvalue())
+    call = f"RNNPool2d({made.rnn1.inputs}, {made.rnn1.hidden}, {made.rnn2.hidden}, {options.patch}, {options.stride}, "
+    print(f'{options.out}: the state dict of {call}nonlinearity="smooth", replicate=True)')
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser(
+        prog=program("rnnpool_training.import_edgeml"), description=(__doc__ or "").split(":")[0]
+    )
+    p.add_argument("sources", nargs="+", type=Path, help="a PyTorch checkpoint; or rnn1.h rnn2.h")
+    p.add_argument("-o", "--out", type=Path, required=True, help="net.pt, net.rnnp; of headers pool.pt")
+    p.add_argument("--size", type=integer(64, 1024), default=224, help="side of the pictures in pixels (%(default)s)")
+    p.add_argument("--labels", help="a file with a label a line, or labels with commas between them")
+    p.add_argument("--name", default="", help="name in the blob")
+    p.add_argument("--data", type=Path, help="for a blob: a folder of pictures such as the network will see")
+    p.add_argument("--pictures", type=integer(1, 100000), default=256, help="that ranges are chosen on (%(default)s)")
+    p.add_argument("--threshold", type=real(0, 1), default=0.5, help="probability that counts as a yes")
+    p.add_argument("--patch", type=integer(1, 255), help="of headers: side of a patch in pixels")
+    p.add_argument("--stride", type=integer(1, 255), default=4, help="of headers: stride of the patches (%(default)s)")
+    return p
+
+
+@command
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point."""
+    options = parser().parse_args(arguments)
+    files.check_output(options.out)
+    if options.out.suffix not in (".pt", ".rnnp"):
+        raise InputError(f"{options.out} must end in .pt (a float checkpoint) or .rnnp (a blob)")
+    if all(source.suffix == ".h" for source in options.sources):
+        write_pool(options)
+        return
+    if len(options.sources) > 1:
+        raise InputError(f"one checkpoint a call, {len(options.sources)} are given")
+    found = weights.load(options.sources[0])
+    if not wakeword.matches(found):
+        raise InputError(
+            f"{options.sources[0]} is none of EdgeML's Visual_Wakeword networks: no features_init.0.weight"
+        )
+    if options.out.suffix == ".rnnp" and options.data is None:
+        raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
+    model = wakeword.read(found, options.size, export_network.read_labels(options.labels))
+    if options.out.suffix == ".rnnp":
+        write_blob(model, options)
+        return
+    save_classifier(options.out, model)
+    count = sum(p.numel() for p in model.parameters())
+    print(f"{options.out}: {model.config.name}, {options.size}x{options.size}x3, {count:,} parameters, "
+          f"labels {', '.join(model.config.labels)}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
