@@ -68,7 +68,7 @@ def test_documents_use_words_that_there_are() -> None:
         text = document.read_text()
         blocks = [line for line in text.splitlines() if line.startswith("    ")]
         for line in [*blocks, *re.findall(r"`([^`\n]+)`", text)]:
-            if found := re.match(r"\s*(?:build/venv(?:-demo)?/bin/)?rnnpool (?!needs)([a-z]+)\b", line):
+            if found := re.match(r"\s*(?:build/venv(?:-demo)?/bin/)?rnnpool (?!needs)([a-z]+(?:-[a-z]+)*)\b", line):
                 used.add(found[1])
                 assert found[1] in cli.COMMANDS, (document.name, line)
     assert used >= {"train", "finetune", "export", "eval", "classify", "convert", "show", "stream", "board", "detect"}
