@@ -18,11 +18,13 @@
 #define RNNP_UNROLL _Pragma("GCC unroll 8")
 #endif
 
-// What is C in a file whose loops are assembly is small rather than fast.
-#if defined(__GNUC__) && !defined(__clang__)
-#define RNNP_SMALL_C _Pragma("GCC optimize(\"Os\")")
+// What is C in a file whose loops are assembly is small rather than fast, from RNNP_SMALL_C to RNNP_SMALL_C_END.
+#if defined(__clang__)
+#define RNNP_SMALL_C _Pragma("clang attribute push(__attribute__((minsize)), apply_to = function)")
+#define RNNP_SMALL_C_END _Pragma("clang attribute pop")
 #else
-#define RNNP_SMALL_C
+#define RNNP_SMALL_C _Pragma("GCC optimize(\"Os\")")
+#define RNNP_SMALL_C_END
 #endif
 
 // Words beside the core registers, for functions of assembly: word k is in FPU register k or, on a core without FPU, at

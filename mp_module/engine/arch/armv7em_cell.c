@@ -456,4 +456,6 @@ void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, u
         cell->nu * 0x10001u);
 }
 
+RNNP_SMALL_C_END
+
 #endif

@@ -143,4 +143,6 @@ void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t cou
     }
 }
 
+RNNP_SMALL_C_END
+
 #endif

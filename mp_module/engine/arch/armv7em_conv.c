@@ -276,4 +276,6 @@ void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t
     any_conv(conv, rows, begin, width, out, NULL);
 }
 
+RNNP_SMALL_C_END
+
 #endif

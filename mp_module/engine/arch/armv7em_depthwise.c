@@ -148,4 +148,6 @@ void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, int8_t *const *rows, uint3
     rnnp_armv7em_clamp(&d->requantize, rows[0], (uint32_t)d->channels * d->pitch);
 }
 
+RNNP_SMALL_C_END
+
 #endif

@@ -74,4 +74,6 @@ void rnnp_kernel_pointwise(
     }
 }
 
+RNNP_SMALL_C_END
+
 #endif

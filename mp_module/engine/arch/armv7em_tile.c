@@ -330,4 +330,6 @@ void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32
     }
 }
 
+RNNP_SMALL_C_END
+
 #endif
