@@ -2,6 +2,9 @@
 """Writes the C file with the models that are built into a firmware (interface: mp_module/binding/builtin_models.h).
 
     embed_models.py --output build/rnnpool_builtin_models.c face my/own.rnnp
+    embed_models.py --header --output face_rnnp.h face
+
+With --header: a C header for programs without MicroPython, which defines rnnpool_NAME[] (docs/c.md).
 
 A model is the path of an .rnnp file, or the name of one without its suffix: of the folder models/ in this one, if there
 is such a one (a copied module may bring its own), or of models/ of rnnpool's repository. The output is left alone if
@@ -35,6 +38,20 @@ def find(model: str) -> tuple[str, Path]:
     raise ModelError(f"model {model}: no file {paths[-1]} (by name there are: {have}; an empty list builds none in)")
 
 
+def _array(name: str, blob: bytes) -> list[str]:
+    lines = [f"static const uint8_t {name}[{len(blob)}] __attribute__((aligned({ALIGNMENT}))) = {{"]
+    lines += ["    " + "".join(f"{byte}," for byte in blob[at : at + 32]) for at in range(0, len(blob), 32)]
+    return [*lines, "};", ""]
+
+
+def c_header(models: list[tuple[str, bytes]]) -> str:
+    """Returns the C header for (name, blob) pairs."""
+    lines = ["// Written by mp_module/embed_models.py: include it in one file.", "#include <stdint.h>", ""]
+    for name, blob in models:
+        lines += _array(f"rnnpool_{name}", blob)
+    return "\n".join(lines)
+
+
 def c_source(models: list[tuple[str, bytes]]) -> str:
     """Returns the C file for (name, blob) pairs."""
     lines = [
@@ -45,9 +62,7 @@ def c_source(models: list[tuple[str, bytes]]) -> str:
         "",
     ]
     for index, (_, blob) in enumerate(models):
-        lines.append(f"static const uint8_t model_{index}[{len(blob)}] __attribute__((aligned({ALIGNMENT}))) = {{")
-        lines += ["    " + "".join(f"{byte}," for byte in blob[at : at + 32]) for at in range(0, len(blob), 32)]
-        lines += ["};", ""]
+        lines += _array(f"model_{index}", blob)
     lines.append("const rnnp_builtin_model_t rnnp_builtin_models[] = {")
     lines += [f'    {{ "{name}", model_{index}, {len(blob)} }},' for index, (name, blob) in enumerate(models)]
     lines += ["    { NULL, NULL, 0 }, // C has no empty arrays", "};"]
@@ -55,7 +70,7 @@ def c_source(models: list[tuple[str, bytes]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def embed(models: list[str], output: Path) -> None:
+def embed(models: list[str], output: Path, header: bool = False) -> None:
     """Writes `output` for the given models; raises ModelError for one that is missing, no blob, or there twice."""
     blobs: list[tuple[str, bytes]] = []
     for name, path in map(find, models):
@@ -67,7 +82,7 @@ def embed(models: list[str], output: Path) -> None:
         if name in dict(blobs):
             raise ModelError(f"two models have the name {name}")
         blobs.append((name, blob))
-    text = c_source(blobs)
+    text = c_header(blobs) if header else c_source(blobs)
     if output.exists() and output.read_text() == text:
         return
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -80,10 +95,11 @@ def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True, help="the C file to write")
+    parser.add_argument("--header", action="store_true", help="a header for programs in C and C++")
     parser.add_argument("models", nargs="*", help="names in models/ or paths of .rnnp files")
     arguments = parser.parse_args()
     try:
-        embed(arguments.models, arguments.output)
+        embed(arguments.models, arguments.output, arguments.header)
     except (ModelError, OSError) as error:
         print(f"embed_models: {error}", file=sys.stderr)
         return 1

@@ -35,6 +35,7 @@ has_riscv() {
 }
 has_qemu_riscv() { qemu-system-riscv32 --version; }
 has_git() { git --version; }
+has_cmake() { cmake --version; }
 
 # The run-time library of clang's sanitizers is versioned, and only recommended by clang itself.
 fuzzer_package() {
@@ -71,6 +72,7 @@ look() {
     need qemu_riscv qemu-system-misc "rv32 test"
     need git git "stm32 test"
     need m32 gcc-multilib "test"
+    need cmake cmake "test"
     need clang clang "test"
     need wasm "clang lld" "web test"
     need chromium chromium "test"

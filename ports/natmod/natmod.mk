@@ -25,6 +25,10 @@ endef
 mip: natmod-all ## build build/mip/: packages for MicroPython's installer, each native .mpy and the models (docs/boards.md)
 	@$(DEV_PYTHON) -m tools.dist mip $(BUILD)/mip
 
+.PHONY: dist
+dist: natmod-all web ## build build/dist/, a folder for a release page: packages for mip, wheel, page, typings, firmware that was built, checksums
+	@$(DEV_PYTHON) -m tools.dist all $(BUILD)/dist
+
 .PHONY: mpy-cross
 mpy-cross: mpy
 	@echo "Building mpy-cross"

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from load_tool import ROOT
 
 from tools.dist import __main__ as cli
-from tools.dist import mip
+from tools.dist import mip, release
 from tools.dist.problem import DistError
 
 STOCK = ROOT / "build" / "unix-stock" / "micropython"
+MODELS = sorted((ROOT / "models").glob("*.rnnp"))
 X64 = ROOT / "build" / "natmod" / "x64" / "rnnpool.mpy"
 
 
@@ -67,7 +70,7 @@ def test_the_choice_by_processor(tmp_path: Path) -> None:
     script = "import rnnpool, rnnpool_x64 as own\nprint(set(dir(own)) - set(dir(rnnpool)), rnnpool.__version__)\n"
     script += "print(rnnpool.Model('models/face.rnnp').selftest())\n"
     done = ask(script)
-    assert done.stdout.splitlines() == [f"set() {cli.version()}", "True"], done.stderr
+    assert done.stdout.splitlines() == [f"set() {release.version()}", "True"], done.stderr
     # Every kind of native code that rnnpool.py knows is one of a package's modules, and the same numbers.
     for name in mip.CHOICE:
         kind = mip.ARCHITECTURES[name]
@@ -76,3 +79,82 @@ def test_the_choice_by_processor(tmp_path: Path) -> None:
             "sys.modules['sys'] = Sys\nimport rnnpool"
         )
         assert f"no rnnpool_{name}.mpy" in done.stderr
+
+
+# ---- The folder for a release page
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release, made twice with the same bytes: a native module if there is one, the real models and wheel."""
+    build = tmp_path_factory.mktemp("build")
+    (build / "web").mkdir()
+    (build / "web" / "index.html").write_text("<p>The page.</p>")
+    (build / "stm32" / "BOARD").mkdir(parents=True)
+    for name in ("firmware.elf", "firmware.hex", "romfs.img", "firmware.map"):
+        (build / "stm32" / "BOARD" / name).write_text(name)
+    fake = {"armv6m": header(4) + release.version().encode()}
+    native = fake | ({"x64": X64.read_bytes()} if X64.is_file() else {})
+    made = [release.release(build, native, MODELS) for _ in range(2)]
+    assert made[0] == made[1]
+    folder = tmp_path_factory.mktemp("dist") / "dist"
+    cli.write(folder, made[0])
+    return folder
+
+
+def test_checksums_and_manifest(folder: Path) -> None:
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=folder, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in folder.iterdir()}
+    assert len(done.stdout.splitlines()) == len(names) - 1
+    manifest = json.loads((folder / "MANIFEST.json").read_text())
+    assert set(manifest["files"]) == names - {"MANIFEST.json", "SHA256SUMS"}
+    assert manifest["versions"]["rnnpool"] == release.version() and manifest["versions"]["blob_format"] > 0
+    assert {"BOARD-firmware.hex", "BOARD-romfs.img", "face.md", "rnnpool.pyi", "rnnpool.html"} <= names
+    assert "BOARD-firmware.elf" not in names
+    (folder / "face.json").write_bytes((folder / "face.json").read_bytes() + b" ")
+    assert subprocess.run(["sha256sum", "--check", "SHA256SUMS"], cwd=folder, capture_output=True).returncode == 1
+
+
+def test_the_wheel_installs(folder: Path, tmp_path: Path) -> None:
+    (wheel,) = folder.glob("*.whl")
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+    command = [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    script = "import sys; from rnnpool_training.blob import load; print(load(sys.argv[1]).name)"
+    for words in ([venv / "bin" / "python", "-c", script, folder / "face.rnnp"], [venv / "bin" / "rnnpool", "--help"]):
+        done = subprocess.run([*words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout, done.stderr
+
+
+@pytest.mark.skipif(not (STOCK.is_file() and X64.is_file()), reason="no .mpy to load: make unix-stock natmod")
+def test_the_native_module_runs(folder: Path, tmp_path: Path) -> None:
+    # What mip does with a package.
+    for name in ("rnnpool-x64", "face"):
+        for there, here in json.loads((folder / f"{name}.json").read_text())["urls"]:
+            shutil.copy(folder / here, tmp_path / there)
+    script = "import rnnpool; print(rnnpool.__version__, rnnpool.Model('face.rnnp').selftest())"
+    environment = {"MICROPYPATH": str(tmp_path)}
+    done = subprocess.run([str(STOCK), "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == f"{release.version()} True\n", done.stderr
+
+
+def test_what_a_release_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    native = {"armv6m": header(4) + b"0.0.0"}
+    with pytest.raises(DistError, match="is of another version than"):
+        release.gather(tmp_path, native, MODELS)
+    native = {"armv6m": header(4) + release.version().encode()}
+    with pytest.raises(DistError, match="make web"):
+        release.gather(tmp_path, native, MODELS)
+    shutil.copy(MODELS[0], tmp_path)
+    with pytest.raises(DistError, match=r"has no card face\.md beside it"):
+        release.gather(tmp_path, native, [tmp_path / MODELS[0].name])
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(DistError, match="'yesterday'"):
+        release.epoch()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    assert release.epoch() == release.FIRST_ZIP_TIME

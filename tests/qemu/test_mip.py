@@ -23,7 +23,7 @@ from networks import NETWORKS
 
 from rnnpool_training.blob import write
 from tools.dist import __main__ as cli
-from tools.dist import mip
+from tools.dist import mip, release
 
 NATMOD = run.ROOT / "build" / "natmod"
 RAMDISK = Path(__file__).with_name("ramdisk.py").read_text().replace("512, 256", "512, 1024")
@@ -84,7 +84,7 @@ def test_one_architecture_and_a_model_from_a_server(board: Board, url: str) -> N
     done = mpremote(board, "mip", "install", f"{url}/rnnpool-armv7emsp.json", f"{url}/face.json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Installing: /flash/lib/rnnpool.mpy" in done.stdout
-    assert check(board) == ["['face.rnnp', 'rnnpool.mpy']", "['rnnpool']", f"{cli.version()} True"]
+    assert check(board) == ["['face.rnnp', 'rnnpool.mpy']", "['rnnpool']", f"{release.version()} True"]
     # One that is not there is no silence.
     done = mpremote(board, "mip", "install", f"{url}/nothing.json")
     assert done.returncode != 0 and "Package not found" in done.stderr
@@ -95,7 +95,7 @@ def test_any_board_from_a_folder(board: Board, folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     modules = [f"rnnpool_{name}.mpy" for name in ("armv6m", "armv7emsp", "rv32imc")]
     files = str(["face.rnnp", "rnnpool.py", *modules])
-    assert check(board) == [files, "['rnnpool', 'rnnpool_armv7emsp']", f"{cli.version()} True"]
+    assert check(board) == [files, "['rnnpool', 'rnnpool_armv7emsp']", f"{release.version()} True"]
 
 
 def test_each_package_names_files_that_are_there(folder: Path) -> None:

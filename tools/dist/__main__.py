@@ -1,6 +1,7 @@
 """What goes on a release page.
 
 python -m tools.dist mip build/mip      # packages for mip, of the .mpy files and models that are there (make mip)
+python -m tools.dist all build/dist     # these, the wheel, the page, typings, firmware that is there (make dist)
 """
 
 from __future__ import annotations
@@ -8,19 +9,13 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import mip
+from . import mip, release
 from .problem import DistError
 
 MARKER = "package.json"  # in each folder that this made
-
-
-def version() -> str:
-    """That of the project."""
-    return str(tomllib.loads((mip.ROOT / "pyproject.toml").read_text())["project"]["version"])
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -41,14 +36,19 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     mip_command = commands.add_parser("mip", help="packages for MicroPython's installer, mip")
-    for command in (mip_command,):
+    all_command = commands.add_parser("all", help="the folder for a release page")
+    for command in (mip_command, all_command):
         command.add_argument("folder", type=Path, help="is made anew")
-        command.add_argument("--natmod", type=Path, default=mip.ROOT / "build" / "natmod", help="ARCH/rnnpool.mpy")
+        command.add_argument("--build", type=Path, default=mip.ROOT / "build", help="with natmod/ARCH/rnnpool.mpy")
         command.add_argument("--models", type=Path, nargs="*", help=".rnnp files (default: those in models/)")
     arguments = parser.parse_args()
     blobs = arguments.models if arguments.models is not None else sorted((mip.ROOT / "models").glob("*.rnnp"))
     try:
-        files = mip.packages(mip.modules(arguments.natmod), mip.models(blobs), version())
+        native = mip.modules(arguments.build / "natmod")
+        if arguments.command == "mip":
+            files = mip.packages(native, mip.models(blobs), release.version())
+        else:
+            files = release.release(arguments.build, native, blobs)
         write(arguments.folder, files)
     except (DistError, OSError) as error:
         print(f"dist: {error}", file=sys.stderr)

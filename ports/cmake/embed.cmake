@@ -1,0 +1,19 @@
+# rnnpool_embed(TARGET MODEL.rnnp): makes MODEL_rnnp.h, a C header with the model's bytes, which the target's sources include.
+
+# In the repository, or installed beside this file.
+find_file(RNNPOOL_EMBED_MODELS embed_models.py NO_DEFAULT_PATH
+          PATHS ${CMAKE_CURRENT_LIST_DIR} ${CMAKE_CURRENT_LIST_DIR}/../../mp_module)
+
+function(rnnpool_embed target model)
+    find_package(Python3 REQUIRED COMPONENTS Interpreter)
+    get_filename_component(model ${model} ABSOLUTE)
+    get_filename_component(name ${model} NAME_WE)
+    set(folder ${CMAKE_CURRENT_BINARY_DIR}/rnnpool_models)
+    add_custom_command(
+        OUTPUT ${folder}/${name}_rnnp.h
+        COMMAND ${Python3_EXECUTABLE} ${RNNPOOL_EMBED_MODELS} --header --output ${folder}/${name}_rnnp.h ${model}
+        DEPENDS ${model} ${RNNPOOL_EMBED_MODELS}
+        VERBATIM)
+    target_sources(${target} PRIVATE ${folder}/${name}_rnnp.h)
+    target_include_directories(${target} PRIVATE ${folder})
+endfunction()
