@@ -47,6 +47,10 @@ def test_evaluation_counts() -> None:
     assert summary["precision"] == pytest.approx(1 / 5, abs=1e-4)
     assert summary["recall"] == pytest.approx(1 / 3, abs=1e-4)
     assert summary["false_per_image_complete"] == pytest.approx(3 / 2, abs=1e-4)
+    # 3 detections of 2 faces, 1 of none; the third picture is not completely labelled. At 0.85: 1 of 2, 0 of none.
+    assert summary["count_error_complete"] == 1
+    assert result.count_error(0.85) == 0.5
+    assert evaluate(lambda _: np.zeros((0, 5)), [sample([], False)]).count_error(0.5) is None
     assert summary["recall_by_size"] == {"8-12": [1, 0.0], "16-24": [1, 1.0], "32-48": [1, 0.0]}
     # In order of score: false, hit, false, false, false, hit: precision 1/2, then 2/6, each over a third of the recall.
     assert summary["ap50"] == pytest.approx((1 / 2 + 2 / 6) / 3, abs=1e-4)

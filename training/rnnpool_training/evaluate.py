@@ -177,6 +177,7 @@ def table(values: dict[str, Any], model: Path) -> str:
         rows.append((f"at a threshold of {said(values['threshold'])}", ""))
         rows += [("  precision", said(values["precision"])), ("  recall", said(values["recall"]))]
         rows.append(("  false detections a picture", said(values["false_per_image_complete"])))
+        rows.append(("  faces counted wrong a picture", said(values["count_error_complete"])))
     for size, (count, recall) in values.get("recall_by_size", {}).items():
         rows.append((f"  recall of {size} pixels", f"{said(recall)} of {said(count)}"))
     seconds = values["seconds"]

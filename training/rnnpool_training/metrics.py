@@ -35,11 +35,21 @@ class Evaluation:
     face_scores: FLOAT  # (boxes,): score of the detection that found each face, -1 where none did
     seconds: float = 0.0
     detections: list[FLOAT] = field(default_factory=list, repr=False)
+    labelled: list[tuple[int, bool]] = field(default_factory=list, repr=False)  # faces of each picture; whether all
 
     def average_precision(self, complete_only: bool = False) -> float:
         """All-point interpolated AP."""
         chosen = self.complete if complete_only else np.ones(len(self.scores), dtype=bool)
         return average_precision(self.correct[chosen], self.complete_boxes if complete_only else self.boxes)
+
+    def count_error(self, threshold: float) -> float | None:
+        """How far the number of detections is from that of the faces, on average over completely labelled pictures.
+
+        None if there is no such picture.
+        """
+        counted = [int((rows[:, 4] >= threshold).sum()) for rows in self.detections]
+        errors = [abs(n - faces) for n, (faces, known) in zip(counted, self.labelled, strict=True) if known]
+        return float(np.mean(errors)) if errors else None
 
     def summary(self, threshold: float) -> dict[str, Any]:
         """The numbers that are reported, JSON-ready; precision and recall at a score threshold."""
@@ -54,6 +64,7 @@ class Evaluation:
                     int(these.sum()),
                     round(float((self.face_scores[these] >= threshold).mean()), 3),
                 ]
+        error = self.count_error(threshold)
         return {
             "images": self.images,
             "boxes": self.boxes,
@@ -63,6 +74,7 @@ class Evaluation:
             "precision": round(hits / max(1, int(above.sum())), 4),
             "recall": round(hits / self.boxes, 4) if self.boxes else None,
             "false_per_image_complete": round(false_complete / max(1, self.complete_images), 4),
+            "count_error_complete": None if error is None else round(error, 4),
             "recall_by_size": by_size,
             "seconds": round(self.seconds, 2),
         }
@@ -85,12 +97,13 @@ def precision_recall(correct: NDArray[np.bool_], boxes: int) -> tuple[NDArray[An
 
 def evaluate(detector: DetectorFunction, samples: Iterable[Sample], iou: float = 0.5) -> Evaluation:
     """Run a detector over samples; each detection, best first, may claim the unclaimed face that it overlaps most."""
-    scores, correct, complete, sizes, found, detections = [], [], [], [], [], []
+    scores, correct, complete, sizes, found, detections, labelled = [], [], [], [], [], [], []
     images = complete_images = complete_boxes = 0
     start = time.perf_counter()
     for sample in samples:
         result = np.asarray(detector(sample.pixels), dtype=np.float32).reshape(-1, 5)
         detections.append(result)
+        labelled.append((len(sample.boxes), sample.complete))
         images += 1
         complete_images += sample.complete
         complete_boxes += len(sample.boxes) * sample.complete
@@ -115,5 +128,5 @@ def evaluate(detector: DetectorFunction, samples: Iterable[Sample], iou: float =
     return Evaluation(
         images, len(sizes_array), np.array(scores, dtype=np.float32)[order], np.array(correct, dtype=bool)[order],
         np.array(complete, dtype=bool)[order], complete_images, complete_boxes, sizes_array,
-        np.concatenate(found) if found else np.zeros(0, dtype=np.float32), seconds, detections,
+        np.concatenate(found) if found else np.zeros(0, dtype=np.float32), seconds, detections, labelled,
     )  # fmt: skip

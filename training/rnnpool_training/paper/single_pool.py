@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..fastgrnn import FastGRNNCell
+from ..fastgrnn import FastGRNNCell, Nonlinearity
 from ..rnnpool2d import RNNPool2d
 
 Operator = Literal["rnnpool", "convolution", "max", "average"]
@@ -62,7 +62,15 @@ class SinglePool(nn.Module):
     """
 
     def __init__(
-        self, operator: Operator, channels: int, side: int, hidden1: int, hidden2: int, outputs: int, stem: bool = False
+        self,
+        operator: Operator,
+        channels: int,
+        side: int,
+        hidden1: int,
+        hidden2: int,
+        outputs: int,
+        stem: bool = False,
+        cells: Nonlinearity = "smooth",
     ) -> None:
         super().__init__()
         self.stem: nn.Module = nn.Identity()
@@ -71,7 +79,10 @@ class SinglePool(nn.Module):
             channels, side = 8, side // 2
         features = 4 * hidden2
         if operator == "rnnpool":
-            pool = WholePool(channels, hidden1, hidden2, side)
+            if cells == "smooth":
+                pool: RNNPool2d = WholePool(channels, hidden1, hidden2, side)
+            else:  # there is a kernel for it
+                pool = RNNPool2d(channels, hidden1, hidden2, side)
             for cell in (pool.rnn1, pool.rnn2):
                 _remember(cell, side)
             self.pool: nn.Module = pool
@@ -92,10 +103,10 @@ class SinglePool(nn.Module):
 
 @torch.no_grad()
 def _remember(cell: FastGRNNCell, steps: int) -> None:
-    # A gate that keeps a part of 1 - 1/T forgets in T steps (chrono initialization, Tallec and Ollivier 2018): spread
+    # A gate that keeps a part of 1 - 1/T forgets in T steps (chrono initialization, Tallec and Ollivier 2018): T goes
     # from 2 steps to all of the sweep, so that the first pixels still count at its end.
     times = torch.empty(cell.hidden).uniform_(math.log(2), math.log(max(steps, 3))).exp()
-    cell.bias_gate.copy_((times - 1).log())
+    cell.bias_gate.copy_(1 - 2 / times if cell.nonlinearity == "hard" else (times - 1).log())
 
 
 def train(
