@@ -349,7 +349,9 @@ class Builder:
             weight = weight.reshape(classes, *x.shape)
         return self._add(Dense(input=source, weight=weight, bias=bias, multiplier=multiplier, shift=shift))
 
-    def block(self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False) -> int:
+    def block(
+        self, source: int, out: int, mid: int, stride: int = 1, residual: bool = False, recompute: int = 0
+    ) -> int:
         """An inverted residual; its inner activations are ReLU6-like."""
         x, _ = self._input(source)
         expand = self._weights(mid, x.shape[2])
@@ -398,6 +400,7 @@ class Builder:
                 exp_max=exp_max,
                 dw_min=dw_min,
                 dw_max=dw_max,
+                recompute=recompute,
             )
         )
 
@@ -714,7 +717,9 @@ def _random_operator(net: Builder, source: int, beside: Sequence[int]) -> int:
         residual = rng.random() < 0.5
         stride = 1 if residual else int(rng.choice([1, 2]))
         out = channels if residual else int(rng.integers(1, 20))
-        return net.block(source, out, int(rng.integers(1, 24)), stride, residual)
+        mid = int(rng.integers(1, 24))
+        kept = 2 * int(rng.integers(0, mid // 2 + 1))
+        return net.block(source, out, mid, stride, residual, mid - kept if rng.random() < 0.5 else 0)
     largest = 12 if rng.random() < 0.2 else 6
     return net.rnnpool(
         source,

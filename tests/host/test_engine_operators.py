@@ -109,6 +109,22 @@ def test_head(
     check(net, net.head(stem, kernel, sides, step))
 
 
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, SIDES, SIDES, st.integers(1, 110), st.sampled_from([(1, False), (1, True), (2, False)]), FLAGS)
+@example(1, 1, 1, 2, (1, True), False)
+@example(2, 9, 8, 110, (2, False), False)
+def test_recomputed_channels(seed: int, height: int, width: int, mid: int, form: tuple[int, bool], wild: bool) -> None:
+    stride, residual = form
+    for kept in (mid // 4 * 2, 0):
+        net = networks.Builder(np.random.default_rng(seed), height, width, 1, wild)
+        block = net.block(net.conv(0, 3, 3, 1), 3, mid, stride, residual, mid - kept)
+        model = check(net, net.block(block, 4, mid, recompute=mid - kept))  # which wants older rows of the first
+        rows = [
+            region.size for region in Engine(write(model)).regions() if region.what == "expanded" and region.op == 1
+        ]
+        assert rows == [2 * ((kept * ((width + 7) // 4 * 4) + 7) // 8 * 8)][: kept > 0]
+
+
 @settings(max_examples=60, deadline=None)
 @given(SEEDS, SIDES, SIDES, COUNTS, COUNTS, COUNTS, st.sampled_from([(1, False), (1, True), (2, False)]), FLAGS)
 @example(1, 1, 1, 1, 1, 1, (2, False), False)

@@ -193,6 +193,7 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
             "reserved_block": (1,),
             "in_zero_point": (1,),
             "mid_channels": (0, 11, 2049),
+            "recompute": (1, 13),
             "exp_min": (127,),
             "dw_min": (127,),
             "shift": (1,),

@@ -3,15 +3,19 @@
 // INVERTED_RESIDUAL, fused, an input row at a time: it is expanded, filtered with the two rows above it, and projected.
 //
 // The expanded rows are planar: a row of columns a channel, which is what a depthwise convolution is fast on. Of the three
-// that it needs only two are kept. The newest is made in scratch memory (*fresh*); the filtered row takes the place of the
-// oldest, which nobody needs any more. With stride 1, the fresh row takes it when it has been projected. With stride 2
-// nobody needs the middle row any more either: the fresh one takes that, some channels at a time.
+// that it needs only two are kept. With stride 1 the oldest moves into scratch memory, where it becomes the *filtered* row,
+// and the newest takes its place. With stride 2 nobody needs the middle row any more either: the newest is made in scratch
+// memory, some channels at a time, and takes that one's place; the filtered row takes the oldest one's.
 //
-// Kept rows have a pixel of padding at both ends, and the ring starts filled with the padding value, which is also the row
-// above the first. So the kernels never see an edge.
+// The last `recompute` channels are not kept at all: their three rows are expanded for each output row, some channels at a
+// time. That trades multiply-adds for two rows of these channels (and keeps narrow input rows for longer).
 //
-//   ring     two expanded rows, [mid_channels][pitch], column x at x + 1; the middle one of output i is in slot i % 2
-//   scratch  the fresh row or its channels, then what the kernels want
+// Rows have a pixel of padding at both ends, and the ring starts filled with the padding value, which is also the row above
+// the first. So the kernels never see an edge.
+//
+//   ring     two expanded rows, [kept channels][pitch], column x at x + 1; the middle one of output i is in slot i % 2
+//   scratch  the filtered row [mid_channels][pitch], with stride 2 only if channels are recomputed; groups of channels of
+//            fresh rows; what the kernels want
 #include <string.h>
 
 #include "../kernels/kernels.h"
@@ -37,6 +41,7 @@ typedef struct {
     uint16_t mid; // channels between the expansion and the projection
     int8_t exp_zero_point, dw_zero_point;
     int8_t exp_min, exp_max, dw_min, dw_max; // clamps
+    uint16_t recompute; // of the inner channels, the last ones: expanded again for each output row
 } fields_t;
 
 static const fields_t *get(const rnnp_op_t *op) {
@@ -47,12 +52,19 @@ static bool has_residual(const rnnp_op_t *op) {
     return (op->flags & RNNP_FLAG_RESIDUAL) != 0;
 }
 
+static uint32_t kept_channels(const rnnp_op_t *op) {
+    return (uint32_t)get(op)->mid - get(op)->recompute;
+}
+
 static uint32_t out_size(const rnnp_op_t *op, uint32_t size) {
     return (size - 1) / get(op)->stride + 1;
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
+    uint32_t mid = get(op)->mid, again = get(op)->recompute;
+    return rnnp_check_range(c, "recompute", (int32_t)again, 0, (int32_t)mid) &&
+        (again == 0 || (mid - again) % 2 == 0 || rnnp_bad(c, "recompute", again - 1, again)) &&
+        rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
         rnnp_check_range(c, "dw_min", get(op)->dw_min, -128, get(op)->dw_max) &&
         (!has_residual(op) ||
             (rnnp_check_equal(c, "stride", get(op)->stride, 1) &&
@@ -82,7 +94,9 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const v
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
     timing->need = (uint16_t)rnnp_min_u32(steps + 1, op->in_height); // past the last row comes one of padding
-    timing->oldest = (uint16_t)(has_residual(op) ? made : steps); // the residual comes with the input row after it
+    // The residual comes with the input row after it. What is recomputed wants the row above, too.
+    uint32_t centre = made * get(op)->stride, above = centre == 0 ? 0 : centre - 1;
+    timing->oldest = (uint16_t)(get(op)->recompute != 0 ? above : has_residual(op) ? made : steps);
     timing->makes = steps == made * get(op)->stride + 1; // output row i is centred on row i * stride
 }
 
@@ -98,25 +112,36 @@ static uint32_t row_pitch(const rnnp_op_t *op) {
 }
 
 static uint32_t ring_row_bytes(const rnnp_op_t *op) {
-    return rnnp_align(row_pitch(op) * get(op)->mid, RNNP_ALIGNMENT);
-}
-
-#define GROUP (32) // channels of a fresh row at a time with stride 2: even, for the weights are stored in pairs
-
-static uint32_t fresh_channels(const rnnp_op_t *op) {
-    return get(op)->stride == 2 ? rnnp_min_u32(GROUP, get(op)->mid) : get(op)->mid;
-}
-
-static uint32_t fresh_bytes(const rnnp_op_t *op) {
-    return rnnp_align(row_pitch(op) * fresh_channels(op), RNNP_ALIGNMENT);
+    return rnnp_align(row_pitch(op) * kept_channels(op), RNNP_ALIGNMENT);
 }
 
 static uint32_t work(const rnnp_op_t *op) {
     return 2 * ring_row_bytes(op);
 }
 
+// Bytes of the filtered row in scratch memory.
+static uint32_t filtered_bytes(const rnnp_op_t *op) {
+    bool own = get(op)->stride == 1 || get(op)->recompute != 0;
+    return own ? rnnp_align(row_pitch(op) * get(op)->mid, RNNP_ALIGNMENT) : 0;
+}
+
+#define GROUP (32) // channels of a fresh row at a time: even, for the weights are stored in pairs
+
+static uint32_t group_bytes(const rnnp_op_t *op) {
+    return rnnp_align(row_pitch(op) * rnnp_min_u32(GROUP, get(op)->mid), RNNP_ALIGNMENT);
+}
+
+static uint32_t groups_bytes(const rnnp_op_t *op) {
+    uint32_t groups = get(op)->recompute != 0 ? 2 : get(op)->stride == 2 ? 1 : 0;
+    return groups * group_bytes(op);
+}
+
 static uint32_t scratch(const rnnp_op_t *op) {
-    return fresh_bytes(op) + rnnp_tile_bytes(rnnp_max_u32(op->in_channels, get(op)->mid));
+    return filtered_bytes(op) + groups_bytes(op) + rnnp_tile_bytes(rnnp_max_u32(op->in_channels, get(op)->mid));
+}
+
+static void *tile(const rnnp_step_t *s) {
+    return (uint8_t *)rnnp_scratch(s) + filtered_bytes(s->op) + groups_bytes(s->op);
 }
 
 static void start(const rnnp_step_t *s) {
@@ -141,7 +166,7 @@ static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t co
             .stride = 1,
             .requantize = { bias + first, multiplier + first, get(op)->exp_zero_point, get(op)->exp_min,
                 get(op)->exp_max, 0 },
-            .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
+            .tile = tile(s),
         };
         rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, 0, y), NULL, op->in_width, row + 1);
         int8_t padding = get(op)->exp_zero_point;
@@ -179,33 +204,65 @@ static void project(const rnnp_step_t *s, const int8_t *filtered) {
         .stride = get(op)->stride,
         .requantize = { rnnp_parameters(s, PROJECT_BIAS), rnnp_parameters(s, PROJECT_MULTIPLIER), op->out_zero_point,
             op->act_min, op->act_max, 0 },
-        .tile = (uint8_t *)rnnp_scratch(s) + fresh_bytes(op),
+        .tile = tile(s),
     };
     const int8_t *skip = has_residual(op) ? rnnp_input_row(s, 0, s->node->rows_made) : NULL;
     rnnp_kernel_pointwise(&projection, filtered, skip, op->out_width, s->out);
 }
 
-static void step(const rnnp_step_t *s) {
+// Takes the newest row of the channels that are kept, and filters those.
+static void filter_kept(const rnnp_step_t *s, uint32_t y, int8_t *oldest, int8_t *middle, int8_t *filtered) {
     const rnnp_op_t *op = s->op;
-    uint32_t y = s->node->steps, i = s->node->rows_made, pitch = row_pitch(op), mid = get(op)->mid;
-    int8_t *slots[2] = { rnnp_work(s), (int8_t *)rnnp_work(s) + ring_row_bytes(op) };
-    int8_t *oldest = slots[(i + 1) % 2], *middle = slots[i % 2], *fresh = rnnp_scratch(s);
-    if (!s->node->makes) {
-        expand(s, y, 0, mid, middle);
+    uint32_t kept = kept_channels(op), pitch = row_pitch(op);
+    if (filtered != oldest) {
+        memcpy(filtered, oldest, kept * pitch);
+    }
+    if (get(op)->stride == 1) {
+        expand(s, y, 0, kept, oldest);
+        filter(s, 0, kept, (int8_t *const[]){ filtered, middle, oldest });
         return;
     }
-    for (uint32_t first = 0; first < mid; first += fresh_channels(op)) {
-        uint32_t count = rnnp_min_u32(fresh_channels(op), mid - first), at = first * pitch;
+    int8_t *fresh = (int8_t *)rnnp_scratch(s) + filtered_bytes(op);
+    for (uint32_t first = 0; first < kept; first += GROUP) {
+        uint32_t count = rnnp_min_u32(GROUP, kept - first), at = first * pitch;
         expand(s, y, first, count, fresh);
-        filter(s, first, count, (int8_t *const[]){ oldest + at, middle + at, fresh });
-        if (get(op)->stride == 2) {
-            memcpy(middle + at, fresh, count * pitch);
+        filter(s, first, count, (int8_t *const[]){ filtered + at, middle + at, fresh });
+        memcpy(middle + at, fresh, count * pitch);
+    }
+}
+
+// Filters the other channels around row y - 1. Row -1 is one of padding, as is that behind the last.
+static void filter_recomputed(const rnnp_step_t *s, uint32_t y, int8_t *filtered) {
+    const rnnp_op_t *op = s->op;
+    uint32_t mid = get(op)->mid, pitch = row_pitch(op);
+    int8_t *middle = (int8_t *)rnnp_scratch(s) + filtered_bytes(op), *fresh = middle + group_bytes(op);
+    for (uint32_t first = kept_channels(op); first < mid; first += GROUP) {
+        uint32_t count = rnnp_min_u32(GROUP, mid - first);
+        int8_t *const rows[] = { filtered + first * pitch, middle, fresh };
+        for (uint32_t k = 0; k < 3; k++) {
+            expand(s, y + k - 2, first, count, rows[k]);
         }
+        filter(s, first, count, rows);
     }
-    project(s, oldest);
-    if (get(op)->stride == 1) {
-        memcpy(oldest, fresh, mid * pitch);
+}
+
+static void step(const rnnp_step_t *s) {
+    const rnnp_op_t *op = s->op;
+    uint32_t y = s->node->steps, i = s->node->rows_made, kept = kept_channels(op);
+    int8_t *slots[2] = { rnnp_work(s), (int8_t *)rnnp_work(s) + ring_row_bytes(op) };
+    int8_t *oldest = slots[(i + 1) % 2], *middle = slots[i % 2];
+    if (!s->node->makes) {
+        if (kept != 0) {
+            expand(s, y, 0, kept, middle);
+        }
+        return;
     }
+    int8_t *filtered = filtered_bytes(op) != 0 ? rnnp_scratch(s) : oldest;
+    if (kept != 0) {
+        filter_kept(s, y, oldest, middle, filtered);
+    }
+    filter_recomputed(s, y, filtered);
+    project(s, filtered);
 }
 
 #define AT(name) (offsetof(rnnp_op_t, fields) + offsetof(fields_t, name))

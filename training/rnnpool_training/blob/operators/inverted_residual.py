@@ -38,6 +38,7 @@ class InvertedResidual(Operator):
         Own("exp_max", "i1", -128, 127),
         Own("dw_min", "i1", -128, 127),
         Own("dw_max", "i1", -128, 127),
+        Own("recompute", "<u2", 0, layout.MAX_CHANNELS),
     )
 
     expand_weight: Int8  # [mid, in]
@@ -57,6 +58,7 @@ class InvertedResidual(Operator):
     exp_max: int = 127
     dw_min: int = -128
     dw_max: int = 127
+    recompute: int = 0  # of the inner channels: expanded again for each output row instead of kept; changes no result
 
     @property
     def out_channels(self) -> int:
@@ -102,6 +104,9 @@ class InvertedResidual(Operator):
                 fail(low, f"at most {high} = {r[high]}", r[low], index)
         if r["flags"] & layout.FLAG_RESIDUAL:
             check_equal(r, index, stride=1, out_channels=r["in_channels"])
+        mid, again = r["mid_channels"], r["recompute"]
+        if again > mid or (again and (mid - again) % 2):
+            fail("recompute", f"0, or 1..{mid} that leave an even number", again, index)
         height, width = ((r[f"in_{axis}"] - 1) // r["stride"] + 1 for axis in ("height", "width"))
         check_output(r, height, width, index)
 
