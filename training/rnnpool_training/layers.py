@@ -13,7 +13,7 @@ from pathlib import Path
 from . import files
 from .blob import Model, Task, load, save
 from .command import command
-from .planner import cut
+from .planner import with_plan
 from .reference import set_golden
 
 SHORT = {"inverted_residual": "mbconv", "global_average_pool": "average_pool", "detect_head": "head"}
@@ -48,7 +48,7 @@ def layer(model: Model, index: int) -> Model:
         map_channels=0 if pixels else channels,
         input_zero_point=model.in_zero_point(index),
     )
-    result = cut(result, ())
+    result = with_plan(result, ())
     set_golden(result)
     return result
 
