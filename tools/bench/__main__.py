@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from rnnpool_training.files import write_text
 
-from . import cores, frames, mlperf, network, report
+from . import cores, frames, memory, mlperf, network, report
 from .compile import M4_NO_FPU, ROOT
 from .inputs import find_models, golden_image, load_image
 from .machine import BenchError
@@ -94,6 +94,9 @@ def main(words: list[str] | None = None) -> int:
     for name, blob in find_models(arguments.model).items():
         data["models"][name]["opening"] = network.open_cycles(blob, arguments.build / f"{name}-open")
         data["models"][name]["frames"] = frames.measure(blob, arguments.build / f"{name}-frames")
+        image, _ = load_image(arguments.image, network.read_shape(blob.read_bytes()))
+        crc = measurements[name].fast.crc
+        data["models"][name]["less_ram"] = memory.measure(name, blob, image, arguments.build / f"{name}-less", crc)
     if arguments.write_docs:
         data["cores"] = cores.measure(find_models(arguments.model), arguments.build, committed.get("cores", {}))
     if not arguments.model:

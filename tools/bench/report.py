@@ -126,6 +126,13 @@ def grown(data: Json, committed: Json, limit: float = 0.01) -> list[str]:
             cost = now.get("frames", {}).get(frame, cycles)
             if cost > cycles * (1 + limit) + LEAST_FRAME:
                 lines.append(f"{name}: a frame of {frame} {cost:,} cycles, committed {cycles:,}")
+        for ram, less in before.get("less_ram", {}).items():
+            after = now.get("less_ram", {}).get(ram, less)
+            lines += [
+                f"{name} in {int(ram):,} bytes: {key} {after[key]:,}, committed {less[key]:,}"
+                for key in less
+                if after[key] > less[key] * (1 + limit)
+            ]
     if "mlperf" in committed and "mlperf" in data:
         lines += mlperf.grown(data["mlperf"], committed["mlperf"], limit)
     return lines
@@ -199,6 +206,10 @@ def document(data: Json) -> str:
             cells = [op["name"], f"{op['macs']:,}", f"{op['cycles']:,}", rate]
             cells += [f"{op['flash_cycles']:,}", f"{op['baseline_cycles']:,}", f"{op['arena']:,}"]
             lines += ["| " + " | ".join(cells) + " |"]
+        for ram, less in model.get("less_ram", {}).items():
+            more = less["cycles"] / model["cycles"] - 1
+            costs = f"{less['arena']:,} bytes of arena, {less['cycles']:,} cycles ({more:+.1%})"
+            lines += ["", f"`rnnpool plan models/{name}.rnnp --ram {ram}`: {costs}."]
     if "mlperf" in data:
         lines += mlperf.document(data["mlperf"])
     lines += ["", "## Frames of other sizes and formats", ""]
