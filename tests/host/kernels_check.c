@@ -33,7 +33,7 @@ static int32_t one_of(const int32_t *values, uint32_t count) {
 static int8_t in8[3][VALUES] __attribute__((aligned(4))), weight8[3 * VALUES] __attribute__((aligned(4))),
     skip8[VALUES];
 static int32_t bias[256], multiplier[256], residual[256];
-static int16_t w16[VALUES], u16[64 * 64], bz[64], bh[64], vectors[VALUES];
+static int16_t *const w16 = (int16_t *)(void *)weight8, u16[80 * 80], bz[80], bh[80], vectors[VALUES];
 static uint8_t fast[VALUES * 2 + GUARD] __attribute__((aligned(4))),
     plain[VALUES * 2 + GUARD] __attribute__((aligned(4)));
 
@@ -266,17 +266,17 @@ static void fill_matrix(int16_t *to, uint32_t rows, uint32_t columns, uint32_t m
     }
 }
 
-static uint32_t packed[RNNP_CELL_WORDS(16, 16) + 1];
+static uint32_t packed[RNNP_CELL_WORDS(16, 80) + 1], table[RNNP_CELL_TABLE_WORDS + 1];
 
 static void fill_cell(rnnp_cell_t *c, uint32_t most) {
     *c = (rnnp_cell_t){ .w = w16, .u = u16, .bz = bz, .bh = bh, .packed = packed };
-    c->inputs = (uint16_t)ONE_OF(4, 4, 8, 16, between(1, 20));
-    c->hidden = (uint16_t)ONE_OF(16, 16, 16, 8, 8, 4, between(1, 20));
+    c->inputs = (uint16_t)ONE_OF(4, 4, 8, 16, between(1, 20), 4 * between(1, 20));
+    c->hidden = (uint16_t)ONE_OF(16, 16, 16, 8, 8, 4, between(1, 20), 4 * between(1, 20));
     c->shift_w = (uint8_t)ONE_OF(16, 7, between(0, 24));
     c->shift_u = (uint8_t)ONE_OF(16, 16, 15, 14, between(0, 24));
     c->zeta = (uint16_t)ONE_OF(32768, 32768, 32767, 0, between(0, 32768));
     c->nu = (uint16_t)ONE_OF(0, 0, 32767, between(0, 32767));
-    c->smooth = next() % 8 == 0;
+    c->smooth = next() % 4 == 0;
     fill16(bz, c->hidden, ONE_OF(32767, 9000));
     fill16(bh, c->hidden, ONE_OF(32767, 2000));
     fill_matrix(w16, c->hidden, c->inputs, most);
@@ -285,16 +285,23 @@ static void fill_cell(rnnp_cell_t *c, uint32_t most) {
     packed[words] = 0x5A5A5A5A;
     rnnp_kernel_cell_pack(c);
     failures += packed[words] != 0x5A5A5A5A;
+    if (c->smooth) {
+        c->table = table;
+        table[RNNP_CELL_TABLE_WORDS] = 0x5A5A5A5A;
+        rnnp_kernel_cell_table(table);
+        failures += table[RNNP_CELL_TABLE_WORDS] != 0x5A5A5A5A;
+    }
 }
 
-// Makes lanes from `count` on equal in both outputs: there anything is right.
-static void forget_lanes(uint32_t elements, uint32_t count, uint32_t pitch) {
-    for (uint32_t i = 0; i < (elements + 1) / 2; i++) {
+// Makes lanes from `count` on equal in both outputs of some tiles: there anything is right.
+static void forget_lanes(uint32_t tiles, uint32_t elements, uint32_t count, uint32_t pitch) {
+    uint32_t pairs = (elements + 1) / 2;
+    for (uint32_t i = 0; i < tiles * pairs; i++) {
         for (uint32_t lane = count; lane < RNNP_LANES; lane++) {
             memset(fast + (i * pitch + lane) * 4, 0, 4);
             memset(plain + (i * pitch + lane) * 4, 0, 4);
         }
-        if (i == elements / 2) { // the unused half of the last pair
+        if (elements % 2 != 0 && i % pairs == elements / 2) { // the unused half of the last pair
             for (uint32_t lane = 0; lane < count; lane++) {
                 memset(fast + (i * pitch + lane) * 4 + 2, 0, 2);
                 memset(plain + (i * pitch + lane) * 4 + 2, 0, 2);
@@ -309,11 +316,14 @@ static void check_cell_input8(void) {
     fill_cell(&c, shift == 0 ? 255 : 32768);
     uint32_t step = c.inputs * (uint32_t)between(1, 3), pitch = RNNP_LANES + (uint32_t)between(0, 3);
     int8_t zero_point = (int8_t)(shift == 0 ? between(-128, 127) : 0);
-    fill8(in8[0], step * RNNP_LANES);
+    uint32_t tiles = (uint32_t)between(1, 3), pairs = (c.hidden + 1u) / 2u;
+    const int8_t *x[3] = { in8[0], in8[1] + 4, in8[0] + 8 };
+    fill8(in8[0], step * RNNP_LANES + 8);
+    fill8(in8[1], step * RNNP_LANES + 8);
     start_case();
-    rnnp_kernel_cell_input8(&c, in8[0], step, count, zero_point, shift, (int16_t *)fast, pitch);
-    rnnp_kernel_cell_input8_c(&c, in8[0], step, count, zero_point, shift, (int16_t *)plain, pitch);
-    forget_lanes(c.hidden, count, pitch);
+    rnnp_kernel_cell_input8(&c, x, tiles, step, count, zero_point, shift, (int16_t *)fast, pairs * pitch * 2, pitch);
+    rnnp_kernel_cell_input8_c(&c, x, tiles, step, count, zero_point, shift, (int16_t *)plain, pairs * pitch * 2, pitch);
+    forget_lanes(tiles, c.hidden, count, pitch);
     end_case("cell_input8", c.inputs, c.hidden, count);
 }
 
@@ -335,7 +345,7 @@ static void check_cell_input(void) {
     start_case();
     rnnp_kernel_cell_input(&c, vectors, count, (int16_t *)fast, pitch);
     rnnp_kernel_cell_input_c(&c, vectors, count, (int16_t *)plain, pitch);
-    forget_lanes(c.hidden, count, pitch);
+    forget_lanes(1, c.hidden, count, pitch);
     end_case("cell_input", c.inputs, c.hidden, count);
 }
 
@@ -356,7 +366,7 @@ static void check_cell_sweep(void) {
     memcpy(plain, fast, RNNP_TILE_VALUES(elements) * sizeof(int16_t));
     rnnp_kernel_cell_sweep(&c, wx, steps, pitch, count, (int16_t *)fast, tiles, resume);
     rnnp_kernel_cell_sweep_c(&c, wx, steps, pitch, count, (int16_t *)plain, tiles, resume);
-    forget_lanes(elements, count, RNNP_LANES);
+    forget_lanes(1, elements, count, RNNP_LANES);
     end_case("cell_sweep", c.hidden, steps, count);
 }
 

@@ -1,93 +1,17 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
 // Matrix times tile on an Armv7E-M, four lanes side by side, and the recurrent cell that is made
-// of it, for hard non-linearities and 8 or 16 inputs of the matrix (4: armv7em_cell_input.c).
+// of it. Its loop is for 8 or 16 inputs of the matrix and hard non-linearities; all else: armv7em_cell_parts.c.
 //
 // A tile of 16 int16 vectors' elements is 32 words, which is just what the FPU has registers for: a copy of the tile lies
 // in s0-s31 (of 8 elements in s0-s15), four lanes of pair k in s(4 k) .. s(4 k + 3), and every other value that has no core
 // register is on the stack; on a core without FPU, the copy, too. The matrix is read from its packed copy in a row: for each pair of its rows and each four
 // inputs two words of the one row and two of the other; then, for the recurrent matrix, the two rows' bz and bh.
-#include "armv7em.h"
+#include "armv7em_cell.h"
 
 #if RNNP_ARMV7EM
 
 RNNP_SMALL_C
-
-// In the condition flags throughout, so that a test takes one cycle; no instruction in between may set flags.
-//   Z  8 elements, whose sums' upper halves are what is wanted (shift 16)
-//   C  16 elements
-//   V  with C: the sums must be doubled first, or products are wanted, as where neither Z nor C is set
-//   N  more than one doubling, or products, or zeta and nu are not 1 and 0
-#define FLAG_UNUSUAL (1u << 31)
-#define FLAG_8 (1u << 30)
-#define FLAG_16 (1u << 29)
-#define FLAG_SUMS (1u << 28)
-#define FLAG_RESUME (1u) // not one of the condition flags: there are states, or no steps
-
-// The copy of a tile: with FPU in its registers, of which the upper half is kept on the stack meanwhile; else on the stack.
-//   rnnp_lane_word  to r0
-//   rnnp_save, rnnp_restore, rnnp_copy  with C set for 16 elements; the tile from r12; change r2 - r11, but no flags
-#if defined(__ARM_FP)
-#define COPY                                          \
-    ".set KEPT, 64\n" /* bytes */                     \
-    ".macro rnnp_lane_word k\nvmov r0, s\\k\n.endm\n" \
-    ".macro rnnp_save\n"                              \
-    "add r12, sp, #SAVED\n"                           \
-    "it cs\n"                                         \
-    "vstmiacs r12, {s16-s31}\n"                       \
-    ".endm\n"                                         \
-    ".macro rnnp_restore\n"                           \
-    "add r12, sp, #SAVED\n"                           \
-    "it cs\n"                                         \
-    "vldmiacs r12, {s16-s31}\n"                       \
-    ".endm\n"                                         \
-    ".macro rnnp_copy\n"                              \
-    "vldmia r12!, {s0-s15}\n"                         \
-    "it cs\n"                                         \
-    "vldmiacs r12, {s16-s31}\n"                       \
-    ".endm\n"
-#else
-#define COPY                                                           \
-    ".set KEPT, 128\n"                                                 \
-    ".macro rnnp_lane_word k\nldr r0, [sp, #SAVED + 4 * \\k]\n.endm\n" \
-    ".macro rnnp_save\n.endm\n"                                        \
-    ".macro rnnp_restore\n.endm\n"                                     \
-    ".macro rnnp_copy\n"                                               \
-    "add r2, sp, #SAVED\n"                                             \
-    "ldmia r12!, {r4-r11}\n"                                           \
-    "stmia r2!, {r4-r11}\n"                                            \
-    "ldmia r12!, {r4-r11}\n"                                           \
-    "stmia r2!, {r4-r11}\n"                                            \
-    "itttt cs\n"                                                       \
-    "ldmiacs r12!, {r4-r11}\n"                                         \
-    "stmiacs r2!, {r4-r11}\n"                                          \
-    "ldmiacs r12!, {r4-r11}\n"                                         \
-    "stmiacs r2!, {r4-r11}\n"                                          \
-    ".endm\n"
-#endif
-#define PURGE_COPY ".irp name, lane_word, save, restore, copy\n.purgem rnnp_\\name\n.endr\n"
-
-// Where the frame of rows() has what, from sp on: two words of its own, then KEPT bytes for the copy, the arguments in
-// r0-r3, r4-r11 and lr, and the arguments on the stack.
-#define OFFSETS                        \
-    COPY ".set WX, 0\n"                \
-         ".set H, 4\n"                 \
-         ".set SAVED, 8\n"             \
-         ".set LIST, 8 + KEPT\n"       \
-         ".set STEPS, LIST + 4\n"      \
-         ".set PITCH, LIST + 8\n"      \
-         ".set PACKED, LIST + 12\n"    \
-         ".set TILE, LIST + 52\n"      \
-         ".set FLAGS, LIST + 56\n"     \
-         ".set DOUBLINGS, LIST + 60\n" \
-         ".set END, LIST + 64\n"       \
-         ".set WEIGHTS, LIST + 68\n"   \
-         ".set SHIFT, LIST + 68\n"     \
-         ".set ADVANCE, LIST + 72\n"   \
-         ".set ONES, LIST + 76\n"      \
-         ".set ONE, LIST + 80\n"       \
-         ".set ZETA, LIST + 84\n"      \
-         ".set NU, LIST + 88\n"
 
 // Adds the products of two rows' next four weights (r1) and pairs 2 q and 2 q + 1 of the tile to the sums: r4-r7 four lanes
 // of the first row, r8-r11 of the second. 29 cycles for 32 multiply-adds.
@@ -114,124 +38,7 @@ RNNP_SMALL_C
     "rnnp_lane \\s7, r3, lr, 7, 11, 0\n"                        \
     ".endm\n"
 
-// Gates of a pair of rows in a lane: in \p the pre-activations, then g; z in \z; r2 bz, r3 bh.
-//
-// New state for zeta = 1 and nu = 0, h' = (z h + (1 - z) g), which cannot overflow: g and then h' in \g, z in \z, h in \h;
-// r0 32764 (1 in the format of 1 - z).
-#define UPDATE                      \
-    ".macro rnnp_gates p, z\n"      \
-    "shadd16 \\z, \\p, r2\n"        \
-    "qadd16 \\p, \\p, r3\n"         \
-    "usat16 \\z, #13, \\z\n"        \
-    "ssat16 \\p, #14, \\p\n"        \
-    ".endm\n"                       \
-    ".macro rnnp_update g, z, h\n"  \
-    "smulbb r2, \\z, \\h\n"         \
-    "smultt \\h, \\z, \\h\n"        \
-    "eor \\z, r0, \\z, lsl #2\n"    \
-    "smlabb r2, \\z, \\g, r2\n"     \
-    "smlatt \\h, \\z, \\g, \\h\n"   \
-    "lsl.w \\h, \\h, #3\n"          \
-    "pkhtb \\g, \\h, r2, asr #13\n" \
-    ".endm\n"                       \
-    ".macro rnnp_begin g, z\n"      \
-    "eor \\z, r0, \\z, lsl #2\n"    \
-    "smulbb r2, \\z, \\g\n"         \
-    "smultt \\z, \\z, \\g\n"        \
-    "lsl.w \\z, \\z, #3\n"          \
-    "pkhtb \\g, \\z, r2, asr #13\n" \
-    ".endm\n"
-
-#define PURGE_UPDATE ".purgem rnnp_gates\n.purgem rnnp_update\n.purgem rnnp_begin\n"
 #define PURGE_FOUR ".purgem rnnp_lane\n.purgem rnnp_four\n"
-
-// Parts of rows() that are rarely run and stand apart, so that its loop fits an instruction cache. They jump back and forth, which
-// compilers can't see: link-time optimization may put each function into an object of its own. So they, and the labels that
-// they jump back to, are symbols for all objects, whose names stay as they are.
-#define PART __attribute__((naked, noinline, used, visibility("hidden"))) void
-PART rnnp_armv7em_first_step(void);
-PART rnnp_armv7em_weighted(void);
-
-// The first step, from states of 0: there are no products. Of one tile, or of as many as there are steps. Registers as in
-// rows(), and lr W v.
-PART rnnp_armv7em_first_step(void) {
-    __asm__ volatile(OFFSETS UPDATE "ldr r12, [sp, #TILE]\n"
-                                    "6:\n"
-                                    "ldr r2, [sp, #LIST]\n"
-                                    "ldr r1, [sp, #PACKED]\n"
-                                    "ldr r0, [sp, #ONES]\n"
-                                    "ldr lr, [r2], #4\n"
-                                    "str r2, [sp, #LIST]\n"
-                                    "7:\n"
-                                    "ldr r2, [sp, #WEIGHTS]\n"
-                                    "ldr r3, [sp, #PITCH]\n"
-                                    "ldmia lr, {r4-r7}\n"
-                                    "add r1, r1, r2\n"
-                                    "add lr, lr, r3\n"
-                                    "ldmia r1!, {r2, r3}\n"
-                                    "rnnp_gates r4, r8\n"
-                                    "rnnp_gates r5, r9\n"
-                                    "rnnp_gates r6, r10\n"
-                                    "rnnp_gates r7, r11\n"
-                                    "rnnp_begin r4, r8\n"
-                                    "rnnp_begin r5, r9\n"
-                                    "rnnp_begin r6, r10\n"
-                                    "rnnp_begin r7, r11\n"
-                                    "ldr r2, [sp, #END]\n"
-                                    "stmia r12!, {r4-r7}\n"
-                                    "cmp r12, r2\n"
-                                    "bne.w 7b\n"
-                                    // The next tile, where there is one.
-                                    "ldr r0, [sp, #STEPS]\n"
-                                    "ldr r3, [sp, #ADVANCE]\n"
-                                    "subs r0, #1\n"
-                                    "beq 8f\n"
-                                    "cbz r3, 8f\n"
-                                    "str r0, [sp, #STEPS]\n"
-                                    "add r2, r3\n"
-                                    "str r2, [sp, #END]\n"
-                                    "b 6b\n"
-                                    "8:\n"
-                                    "ldr r0, [sp, #FLAGS]\n"
-                                    "msr apsr_nzcvq, r0\n"
-                                    "b.w rnnp_armv7em_stepped\n" PURGE_UPDATE PURGE_COPY);
-}
-
-// The update for any zeta and nu, if they are not 1 and 0.
-PART rnnp_armv7em_weighted(void) {
-    __asm__ volatile(OFFSETS ".macro rnnp_weighted g, z, lane\n"
-                             "ldr r2, [sp, #ONE]\n"
-                             "ldr r3, [sp, #ZETA]\n"
-                             "eor r2, r2, \\z\n" // 1 - z
-                             "smulbb r0, r2, r3\n"
-                             "smultb r2, r2, r3\n"
-                             "ldr r3, [sp, #NU]\n"
-                             "ldr lr, [r12, #4 * \\lane]\n"
-                             "lsl.w r2, r2, #3\n"
-                             "pkhtb r2, r2, r0, asr #13\n"
-                             "qadd16 r2, r2, r3\n" // weight of g; nu is what may saturate it
-                             "smulbb r0, \\z, lr\n"
-                             "smultt r3, \\z, lr\n"
-                             "smlabb r0, r2, \\g, r0\n"
-                             "smlatt r3, r2, \\g, r3\n"
-                             "ssat r0, #16, r0, asr #13\n"
-                             "ssat r3, #16, r3, asr #13\n"
-                             "pkhbt \\g, r0, r3, lsl #16\n"
-                             ".endm\n"
-                             "ldr r0, [sp, #ZETA]\n"
-                             "ldr r12, [sp, #H]\n"
-                             "lsr.w r0, r0, #15\n"
-                             "cbz r0, 1f\n"
-                             "b.w rnnp_armv7em_unweighted\n"
-                             "1:\n"
-                             "rnnp_weighted r4, r8, 0\n"
-                             "rnnp_weighted r5, r9, 1\n"
-                             "rnnp_weighted r6, r10, 2\n"
-                             "rnnp_weighted r7, r11, 3\n"
-                             "ldr r8, [sp, #END]\n"
-                             ".purgem rnnp_weighted\n"
-                             "b.w rnnp_armv7em_updated\n" PURGE_COPY);
-}
 
 // Steps of the cell, or products of one tile. The arguments' places are part of the frame that it works on.
 //
@@ -247,16 +54,22 @@ PART rnnp_armv7em_weighted(void) {
 //   end        of the states; or of the packed matrix
 //   weights    bytes of a pair of rows in the packed copy, without biases; or the products' shift
 //   advance    bytes from the tile of a step to the next step's: 0, or, for a tile after the other, those of a tile
-//   ones, one  32764 and 8191, in both halves
+//   ones       32764 in both halves; with flag N the following as well:
+//   row        0: sums are not made in parts
 //   zeta, nu   the latter in both halves
+//   table      where A of the functions by table is for 0; NULL: hard ones
+// Where sums are made in parts (rnnp_armv7em_sums), a pair of rows is a step, and
+//   list       the wx itself
+//   doublings  one more
+//   packed     where the biases are, less `weights`
+//   row, row_bytes   the matrix
+//   from, from_end   the states before the step, or what is to be multiplied
 #define UNUSED __attribute__((unused))
-__attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *const *list, UNUSED uint32_t steps,
-    UNUSED uint32_t pitch, UNUSED const uint32_t *packed, UNUSED const void *tile, UNUSED uint32_t flags,
-    UNUSED uint32_t doublings, UNUSED const void *end, UNUSED uint32_t weights, UNUSED uint32_t advance,
-    UNUSED uint32_t ones, UNUSED uint32_t one, UNUSED uint32_t zeta, UNUSED uint32_t nu) {
+__attribute__((naked, noinline, used)) static void rows(
+    UNUSED const void *list, UNUSED uint32_t steps, UNUSED uint32_t pitch, UNUSED const uint32_t *packed, ...) {
     __asm__ volatile(OFFSETS FOUR_INPUTS UPDATE
         "push {r0-r11, lr}\n"
-        "sub sp, #8 + KEPT\n"
+        "sub sp, #SAVED + KEPT\n"
         "ldr r0, [sp, #FLAGS]\n"
         "msr apsr_nzcvq, r0\n"
         "rnnp_save\n"
@@ -265,6 +78,8 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
         "b.w rnnp_armv7em_first_step\n"
         // A step.
         "16:\n"
+        "bmi 13f\n"
+        "17:\n"
         "ldr r2, [sp, #LIST]\n"
         "ldr r12, [sp, #TILE]\n"
         "ldr r1, [sp, #PACKED]\n"
@@ -287,6 +102,7 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
         "qadd r\\sum, r\\sum, r\\sum\n"
         ".endr\n"
         "4:\n"
+        ".global rnnp_armv7em_summed\n.hidden rnnp_armv7em_summed\nrnnp_armv7em_summed:\n"
         "pkhtb r4, r8, r4, asr #16\n"
         "pkhtb r5, r9, r5, asr #16\n"
         "pkhtb r6, r10, r6, asr #16\n"
@@ -302,12 +118,12 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
         "qadd16 r6, r6, r10\n"
         "qadd16 r7, r7, r11\n"
         "ldmia r1!, {r2, r3}\n"
+        "it mi\n" // so that the branch has any distance: linkers of native .mpy files know no other
+        "bmi.w rnnp_armv7em_unusual\n"
         "rnnp_gates r4, r8\n"
         "rnnp_gates r5, r9\n"
         "rnnp_gates r6, r10\n"
         "rnnp_gates r7, r11\n"
-        "it mi\n" // so that the branch has any distance: linkers of native .mpy files know no other
-        "bmi.w rnnp_armv7em_weighted\n"
         ".global rnnp_armv7em_unweighted\n.hidden rnnp_armv7em_unweighted\nrnnp_armv7em_unweighted:\n"
         "ldr r12, [sp, #H]\n"
         "ldr r0, [sp, #ONES]\n"
@@ -342,13 +158,14 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
         "b 16b\n"
         "11:\n"
         "rnnp_restore\n"
-        "add sp, #24 + KEPT\n"
+        "add sp, #SAVED + KEPT + 16\n"
         "pop {r4-r11, pc}\n"
         // Sums that must be doubled once or more, or not at all: then products are wanted.
         "8:\n"
         "ldr r0, [sp, #DOUBLINGS]\n"
         "cbnz r0, 9f\n"
         // Products: shifted, saturated and stored.
+        ".global rnnp_armv7em_products\n.hidden rnnp_armv7em_products\nrnnp_armv7em_products:\n"
         "ldr r2, [sp, #SHIFT]\n"
         "ldr r3, [sp, #WX]\n"
         "ldr r12, [sp, #PITCH]\n"
@@ -368,8 +185,13 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
         "cbz r0, 15f\n"
         "b 2b\n"
         "15:\n"
+        "ldr r0, [sp, #ROW]\n"
+        "cbnz r0, 18f\n"
         "b 11b\n"
+        "18:\n"
+        "b rnnp_stepped\n"
         "9:\n"
+        ".global rnnp_armv7em_double\n.hidden rnnp_armv7em_double\nrnnp_armv7em_double:\n"
         ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
         "qadd r\\sum, r\\sum, r\\sum\n"
         ".endr\n"
@@ -377,18 +199,30 @@ __attribute__((naked, noinline, used)) static void rows(UNUSED const int16_t *co
         "cbnz r0, 12f\n"
         "b 4b\n"
         "12:\n"
-        "b 9b\n" PURGE_FOUR PURGE_UPDATE PURGE_COPY);
+        "b 9b\n"
+        "13:\n"
+        "ldr r0, [sp, #ROW]\n"
+        "cbnz r0, 14f\n"
+        "b 17b\n"
+        "14:\n"
+        "b.w rnnp_armv7em_sums\n" PURGE_FOUR PURGE_UPDATE PURGE_COPY);
+}
+
+// Whether the packed copy holds a matrix of so many columns.
+static bool is_packed(uint32_t columns) {
+    return columns == 8 || columns == 16;
 }
 
 static bool fast_input(const rnnp_cell_t *cell) {
-    return (cell->inputs == 4 || cell->inputs == 8 || cell->inputs == 16) && cell->hidden % 2 == 0;
+    return cell->inputs % 4 == 0 && cell->inputs <= RNNP_MAX_HIDDEN && cell->hidden % 2 == 0;
 }
 
 static bool fast_sweep(const rnnp_cell_t *cell) {
     bool unweighted = cell->zeta == 32768 && cell->nu == 0;
-    return (cell->hidden == 8 || cell->hidden == 16) && !cell->smooth && cell->shift_u <= 16 &&
-        (unweighted || cell->zeta < 32768);
+    return cell->hidden % 4 == 0 && cell->shift_u <= 16 && (unweighted || cell->zeta < 32768);
 }
+
+#define ONES (0x7FFC7FFCu)
 
 // The packed copy: a word that tells where U is, and how the cell is swept; W; U and the biases.
 #define WORD(at) ((at) & 0xFFFFu)
@@ -414,30 +248,67 @@ static uint32_t *pack(
 
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
     uint32_t *to = cell->packed + 1, hidden = cell->hidden;
-    if (fast_input(cell)) {
+    if (fast_input(cell) && (is_packed(cell->inputs) || cell->inputs == 4)) {
         to = pack(cell->w, hidden, cell->inputs, NULL, NULL, to);
     }
     *cell->packed = (uint32_t)(to - cell->packed);
     if (fast_sweep(cell)) {
-        pack(cell->u, hidden, hidden, cell->bz, cell->bh, to);
         uint32_t sums = cell->shift_u < 16 ? FLAG_SUMS : 0;
-        *cell->packed |= sums |
-            (hidden == 16       ? FLAG_16
-                    : sums != 0 ? 0
-                                : FLAG_8) |
-            (cell->zeta != 32768 || cell->shift_u < 15 ? FLAG_UNUSUAL : 0);
+        bool unusual = cell->smooth || cell->zeta != 32768 || cell->shift_u < 15 || !is_packed(hidden);
+        pack(cell->u, hidden, is_packed(hidden) ? hidden : 0, cell->bz, cell->bh, to);
+        *cell->packed |= (unusual ? FLAG_UNUSUAL : 0) |
+            (hidden == 16         ? FLAG_16 | sums
+                    : hidden == 8 ? sums != 0 ? sums : FLAG_8
+                                  : 0);
     }
 }
 
+// Products of a matrix that is not packed.
+__attribute__((noinline)) static void input_in_parts(
+    const rnnp_cell_t *cell, const int16_t *tile, int16_t *wx, uint32_t pitch) {
+    uint32_t inputs = cell->inputs;
+    rows(wx, cell->hidden / 2u, pitch * 4, NULL, tile, FLAG_RESUME | FLAG_UNUSUAL | FLAG_SUMS, 0, NULL, cell->shift_w,
+        0, 0, cell->w, 0, 0, NULL, inputs * 2, tile, tile + RNNP_LANES * inputs);
+}
+
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
-    if (!fast_input(cell) || cell->inputs == 4) {
+    uint32_t inputs = cell->inputs;
+    if (!fast_input(cell)) {
         rnnp_kernel_cell_input_c(cell, tile, count, wx, pitch);
-        return;
+    } else if (!is_packed(inputs)) {
+        input_in_parts(cell, tile, wx, pitch);
+    } else {
+        const int16_t *list[1] = { wx };
+        const uint32_t *packed = cell->packed + 1, *end = packed + cell->hidden / 2u * inputs;
+        uint32_t flags = FLAG_RESUME | FLAG_UNUSUAL | FLAG_SUMS | (inputs == 16 ? FLAG_16 : 0);
+        rows(list, 1, pitch * 4, packed, tile, flags, 0, end, cell->shift_w, 0, 0, NULL);
     }
-    const int16_t *list[1] = { wx };
-    const uint32_t *packed = cell->packed + 1, *end = packed + cell->hidden / 2u * cell->inputs;
-    uint32_t flags = FLAG_RESUME | FLAG_UNUSUAL | FLAG_SUMS | (cell->inputs == 16 ? FLAG_16 : 0);
-    rows(list, 1, pitch * 4, packed, tile, flags, 0, end, cell->shift_w, 0, 0, 0, 0, 0);
+}
+
+// Steps of a cell with flag N: in parts, each from the states in h or from those of 0, until the rest can be done at once.
+__attribute__((noinline)) static void unusual_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps,
+    uint32_t pitch, int16_t *h, bool tiles, bool resume) {
+    int16_t old[RNNP_TILE_VALUES(RNNP_MAX_HIDDEN)];
+    uint32_t hidden = cell->hidden, values = hidden * RNNP_LANES, bytes = values * (uint32_t)sizeof(*h);
+    uint32_t flags = FLAGS(*cell->packed) | FLAG_RESUME, doublings = 16u - cell->shift_u, nu = cell->nu * 0x10001u;
+    uint32_t weights = is_packed(hidden) ? hidden * 4 : 0, advance = tiles ? bytes : 0;
+    const uint32_t *packed = cell->packed + WORD(*cell->packed);
+    const int8_t *table = cell->smooth ? (const int8_t *)cell->table + 512 : NULL;
+    for (; steps > 0 && !(resume && is_packed(hidden)); steps--) {
+        if (resume) {
+            memcpy(old, h, bytes);
+        } else {
+            memset(h, 0, bytes);
+        }
+        rows(*wx++, hidden / 2, pitch, packed, h, flags, doublings + 1, h + 2 * RNNP_LANES, weights, 16, ONES, cell->u,
+            cell->zeta, nu, table, hidden * 2, old, resume ? old + values : old);
+        resume = resume || !tiles;
+        h += advance / sizeof(*h);
+    }
+    if (steps > 0) {
+        rows(wx, steps, pitch, packed, h, flags, doublings, h + values, weights, advance, ONES, NULL, cell->zeta, nu,
+            table);
+    }
 }
 
 void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
@@ -445,15 +316,12 @@ void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, u
     uint32_t head = *cell->packed, flags = FLAGS(head), bytes = cell->hidden * RNNP_LANES * (uint32_t)sizeof(*h);
     if (flags == 0) {
         rnnp_kernel_cell_sweep_c(cell, wx, steps, pitch, count, h, tiles, resume);
-        return;
+    } else if (flags & FLAG_UNUSUAL) {
+        unusual_sweep(cell, wx, steps, pitch * 4, h, tiles, resume);
+    } else {
+        rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags | (resume ? FLAG_RESUME : 0),
+            16u - cell->shift_u, (int8_t *)h + bytes, cell->hidden * 4u, tiles ? bytes : 0, ONES);
     }
-    if (!resume && (flags & FLAG_UNUSUAL)) {
-        memset(h, 0, tiles ? steps * bytes : bytes);
-        resume = true;
-    }
-    rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags | (resume ? FLAG_RESUME : 0), 16u - cell->shift_u,
-        (int8_t *)h + bytes, cell->hidden * 4u, tiles ? bytes : 0, 0x7FFC7FFC, 0x1FFF1FFF, cell->zeta,
-        cell->nu * 0x10001u);
 }
 
 RNNP_SMALL_C_END

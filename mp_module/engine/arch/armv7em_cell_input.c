@@ -95,31 +95,55 @@ __attribute__((naked, noinline)) static void widen(__attribute__((unused)) widen
                                 "pop {r4-r11, pc}\n" RNNP_PURGE_WORDS);
 }
 
-void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
-    uint32_t shift, int16_t *wx, uint32_t pitch) {
+// Products of tiles, of which `arguments` has all but x and what is left to do.
+//   tile  memory for widened inputs; NULL: of 4 inputs, which need none
+__attribute__((noinline)) static void input_tiles(const rnnp_cell_t *cell, widen_t *arguments, const int8_t *const *x,
+    uint32_t tiles, uint32_t count, int16_t *wx, uint32_t next, uint32_t pitch, int16_t *tile) {
+    for (; tiles > 0; tiles--, wx += next) {
+        arguments->x = *x++;
+        arguments->to = wx;
+        arguments->inputs = 0;
+        if (tile != NULL) {
+            arguments->to = tile;
+            arguments->inputs = cell->inputs;
+        }
+        widen(arguments);
+        if (tile != NULL) {
+            rnnp_kernel_cell_input(cell, tile, count, wx, pitch);
+        }
+    }
+}
+
+// Many inputs have a frame of their own, so that few need little of the stack.
+__attribute__((noinline)) static void many_inputs(const rnnp_cell_t *cell, widen_t *arguments, const int8_t *const *x,
+    uint32_t tiles, uint32_t count, int16_t *wx, uint32_t next, uint32_t pitch) {
+    int16_t tile[RNNP_TILE_VALUES(RNNP_MAX_HIDDEN)];
+    input_tiles(cell, arguments, x, tiles, count, wx, next, pitch, tile);
+}
+
+void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, uint32_t tiles, uint32_t step,
+    uint32_t count, int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t next, uint32_t pitch) {
     uint32_t inputs = cell->inputs, left = SHIFT + shift - cell->shift_w, last = (count - 1) * step;
-    if (inputs % 4 != 0 || inputs > 16) {
-        rnnp_kernel_cell_input8_c(cell, x, step, count, zero_point, shift, wx, pitch);
+    if (inputs % 4 != 0 || inputs > RNNP_MAX_HIDDEN) {
+        rnnp_kernel_cell_input8_c(cell, x, tiles, step, count, zero_point, shift, wx, next, pitch);
         return;
     }
     // Inputs times 2^left are below 2^15, sums below 4 * 2^15 * 255 * 2^6 < 2^31.
     bool four = inputs == 4 && cell->hidden % 2 == 0 && left <= 6;
     int16_t tile[RNNP_TILE_VALUES(16)];
     widen_t arguments; // an initializer would need more code
-    arguments.x = x;
     arguments.second = rnnp_min_u32(step, last);
     arguments.third = rnnp_min_u32(2 * step, last);
     arguments.fourth = last;
     arguments.left = four ? left : shift;
     arguments.zero_points = ((uint32_t)(zero_point + 128) << arguments.left) * 0x10001u;
-    arguments.inputs = four ? 0 : inputs;
-    arguments.to = four ? wx : tile;
     arguments.packed = cell->packed + 1;
     arguments.end = cell->packed + 1 + 2 * cell->hidden;
     arguments.pitch = 4 * pitch;
-    widen(&arguments);
-    if (!four) {
-        rnnp_kernel_cell_input(cell, tile, count, wx, pitch);
+    if (inputs > 16) {
+        many_inputs(cell, &arguments, x, tiles, count, wx, next, pitch);
+    } else {
+        input_tiles(cell, &arguments, x, tiles, count, wx, next, pitch, four ? NULL : tile);
     }
 }
 

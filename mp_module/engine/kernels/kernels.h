@@ -152,25 +152,31 @@ typedef struct {
     uint16_t zeta, nu; // Q15, 0..32768 and 0..32767
     bool smooth; // sigmoid and tanh; else the hard non-linearities
     uint32_t *packed; // set before any other use: memory for rnnp_kernel_cell_pack
+    uint32_t *table; // if smooth: memory for rnnp_kernel_cell_table, which cells may share
 } rnnp_cell_t;
 
 // Words of memory for rnnp_kernel_cell_pack: the same for all machines.
 #define RNNP_CELL_WORDS(inputs, hidden) \
-    (1u + ((hidden) + 1u) / 2u * (((inputs) <= 16 ? (inputs) : 0u) + ((hidden) <= 16 ? (hidden) + 2u : 0u)))
+    (1u + ((hidden) + 1u) / 2u * (((inputs) <= 16 ? (inputs) : 0u) + ((hidden) <= 16 ? (hidden) : 0u) + 2u))
 
 // Copies the weights to cell->packed as this machine's kernels like them best, in memory that is faster than a blob's.
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell);
+
+// Fills a table of the smooth non-linearities as this machine's kernels like it best. Words of it: the same for all machines.
+#define RNNP_CELL_TABLE_WORDS (384u)
+void rnnp_kernel_cell_table(uint32_t *table);
 
 // Products W v: sat16((sum_k w[i][k] * v[k]) >> shift_w).
 //   tile   the vectors
 //   wx     of lane 0, as above; must not overlap the tile
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch);
 
-// The same for int8 vectors, v = (x - zero_point) << shift, which fits int16.
-//   x      of lane 0; the next lane's is `step` bytes further
+// The same for tiles of int8 vectors, v = (x - zero_point) << shift, which fits int16.
+//   x      of lane 0 of each tile; the next lane's is `step` bytes further
 //   zero_point  0 if the shift is not 0
-void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
-    uint32_t shift, int16_t *wx, uint32_t pitch);
+//   next   from the products of a tile to those of the next one, in values
+void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, uint32_t tiles, uint32_t step,
+    uint32_t count, int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t next, uint32_t pitch);
 
 // Steps of the cell: of one tile, a sweep; or one of each of some tiles.
 //   wx      for each step the products W v of lane 0 on

@@ -19,6 +19,10 @@
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
     (void)cell; // the blob is fine
 }
+
+void rnnp_kernel_cell_table(uint32_t *table) {
+    (void)table; // as are the functions' own
+}
 #endif
 
 // Before a loop over the lanes: no loop is left of it, where it is the machine's kernel.
@@ -160,8 +164,8 @@ static void many_inputs(
     }
 }
 
-void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count,
-    int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t pitch) {
+static void input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
+    uint32_t shift, int16_t *wx, uint32_t pitch) {
     tile_t tile[MAX_WIDE * RNNP_LANES];
     for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
         if (cell->inputs > MAX_WIDE) {
@@ -175,6 +179,13 @@ void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *x, uint32_
     }
     if (cell->inputs <= MAX_WIDE) {
         put_products(cell, tile, shift, wx, pitch);
+    }
+}
+
+void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *const *x, uint32_t tiles, uint32_t step,
+    uint32_t count, int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t next, uint32_t pitch) {
+    for (uint32_t i = 0; i < tiles; i++, wx += next) {
+        input8(cell, x[i], step, count, zero_point, shift, wx, pitch);
     }
 }
 

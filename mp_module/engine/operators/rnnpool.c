@@ -15,7 +15,7 @@
 //
 //   states   of the columns' sweeps in progress, if they are kept: [rows of patches in progress][group][phase] tiles
 //   ring     summary of each row and window of columns, [kernel][patch columns][h1] int8; row y in slot y % kernel
-//   scratch  packed cells; tile: last states
+//   scratch  packed cells; the table of smooth non-linearities; tile: last states
 //            columns: W2 times the column summaries of RNNP_LANES patches, [phases]...
 //            pixels: W1 x of the pixels of a row, [phases]...
 //            rows: W1 x of RNNP_LANES columns in the rows before, [kernel - 1]..., then W2 times the row summaries of
@@ -125,8 +125,9 @@ static uint32_t work(const rnnp_op_t *op) {
 static uint32_t scratch(const rnnp_op_t *op) {
     uint32_t in = op->in_channels, h1 = get(op)->hidden, h2 = hidden2(op);
     uint32_t values = RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)) + map_values(op, h2) + map_values(op, h1) + row_values(op);
+    uint32_t table = op->flags & RNNP_FLAG_SMOOTH ? RNNP_CELL_TABLE_WORDS : 0;
     return values * (uint32_t)sizeof(int16_t) +
-        (RNNP_CELL_WORDS(in, h1) + RNNP_CELL_WORDS(h1, h2)) * (uint32_t)sizeof(uint32_t);
+        (RNNP_CELL_WORDS(in, h1) + RNNP_CELL_WORDS(h1, h2) + table) * (uint32_t)sizeof(uint32_t);
 }
 
 static uint32_t out_size(const rnnp_op_t *op, uint32_t size, uint32_t patch, uint32_t pad) {
@@ -222,6 +223,10 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     uint32_t h1 = get(op)->hidden, h2 = hidden2(op);
     uint32_t *packed = get_cell(s, &pool->rnn1, W1, op->in_channels, h1, rnnp_scratch(s));
     packed = get_cell(s, &pool->rnn2, W2, h1, h2, packed);
+    if (pool->rnn1.smooth) {
+        pool->rnn1.table = pool->rnn2.table = packed;
+        packed += RNNP_CELL_TABLE_WORDS;
+    }
     pool->step = s;
     pool->patch_height = get(op)->kernel;
     pool->patch_width = get(op)->kernel_w;
@@ -280,11 +285,16 @@ static void get_columns(const pool_t *p, const map_t *map, uint32_t lane, const 
     }
 }
 
-// W1 times `lanes` pixels of an input row, a stride apart.
-static void take_pixels(const pool_t *p, uint32_t y, uint32_t x, uint32_t lanes, int16_t *wx) {
+// A pixel of an input row.
+static const int8_t *pixel_at(const pool_t *p, uint32_t y, uint32_t x) {
+    return rnnp_input_row(p->step, 0, y) + x * p->step->op->in_channels;
+}
+
+// W1 times pixels: for each of `tiles`, `lanes` of them from where it begins, a stride apart.
+static void take_pixels(const pool_t *p, const int8_t *const *pixels, uint32_t tiles, uint32_t lanes, int16_t *wx) {
     const rnnp_op_t *op = p->step->op;
-    const int8_t *in = rnnp_input_row(p->step, 0, y) + x * op->in_channels;
-    rnnp_kernel_cell_input8(&p->rnn1, in, p->stride * op->in_channels, lanes, op->in_zero_point, 0, wx, p->pitch);
+    rnnp_kernel_cell_input8(&p->rnn1, pixels, tiles, p->stride * op->in_channels, lanes, op->in_zero_point, 0, wx,
+        p->pixels.phase, p->pitch);
 }
 
 // The kept states of the columns of RNNP_LANES strides from u on, in patches of row `patch_row`: a tile a phase.
@@ -295,16 +305,18 @@ static int16_t *states_at(const pool_t *p, uint32_t patch_row, uint32_t u) {
 // W2 times the summaries of the columns of RNNP_LANES strides from u on that have this phase, from the states or the
 // input ring. The products of row y, their last, are in `pixels`.
 static void take_columns(const pool_t *p, uint32_t y, uint32_t u, uint32_t phase) {
-    const int16_t *wx[RNNP_MAX_PATCH], *summaries = p->tile;
+    const int16_t *summaries = p->tile;
     uint32_t lanes = lanes_of(p, u, phase), last = p->patch_height - 1;
     if (p->state_row != 0) {
         summaries = states_at(p, p->step->node->rows_made, u) + phase * p->tile1;
     } else {
+        const int16_t *wx[RNNP_MAX_PATCH];
+        const int8_t *pixels[RNNP_MAX_PATCH];
         for (uint32_t i = 0; i < last; i++) {
-            int16_t *products = p->rows + i * p->pixels.phase;
-            take_pixels(p, y - last + i, u * p->stride + phase, lanes, products);
-            wx[i] = products;
+            pixels[i] = pixel_at(p, y - last + i, u * p->stride + phase);
+            wx[i] = p->rows + i * p->pixels.phase;
         }
+        take_pixels(p, pixels, last, lanes, p->rows);
         wx[last] = map_at(&p->pixels, phase, p->overlap);
         rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_height, p->pitch, lanes, p->tile, false, false);
     }
@@ -314,12 +326,13 @@ static void take_columns(const pool_t *p, uint32_t y, uint32_t u, uint32_t phase
 // W2 times the row summaries of patches, from top to bottom; y is their last row.
 static void get_rows(const pool_t *p, uint32_t y, const patches_t *patches, const int16_t **wx) {
     uint32_t h1 = p->rnn1.hidden;
+    uint32_t next = RNNP_TILE_VALUES(p->rnn2.hidden);
+    const int8_t *summaries[RNNP_MAX_PATCH];
     for (uint32_t i = 0; i < p->patch_height; i++) {
-        int16_t *products = p->rows + i * RNNP_TILE_VALUES(p->rnn2.hidden);
-        const int8_t *summary = p->ring + ((y + 1 + i) % p->patch_height * p->patch_columns + patches->first) * h1;
-        rnnp_kernel_cell_input8(&p->rnn2, summary, h1, patches->count, 0, 8, products, RNNP_LANES);
-        wx[i] = products;
+        summaries[i] = p->ring + ((y + 1 + i) % p->patch_height * p->patch_columns + patches->first) * h1;
+        wx[i] = p->rows + i * next;
     }
+    rnnp_kernel_cell_input8(&p->rnn2, summaries, p->patch_height, h1, patches->count, 0, 8, p->rows, next, RNNP_LANES);
 }
 
 // Sweeps RNN2 over products, forwards and backwards, and writes the last states as int8.
@@ -346,6 +359,9 @@ static void take_row(const pool_t *p, uint32_t y, int8_t *out) {
     uint32_t end = p->state_row == 0 ? 0 : rnnp_min_u32(y / p->stride + 1, patch_rows(p->step->op));
     int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
     rnnp_kernel_cell_pack(&p->rnn1);
+    if (p->rnn1.smooth) {
+        rnnp_kernel_cell_table(p->rnn1.table);
+    }
     if (out != NULL) {
         rnnp_kernel_cell_pack(&p->rnn2);
     }
@@ -353,10 +369,16 @@ static void take_row(const pool_t *p, uint32_t y, int8_t *out) {
         const int16_t *wx[RNNP_MAX_PATCH];
         uint32_t used = 0; // phases
         carry_over(p, &p->pixels);
-        for (uint32_t lanes; used < p->phases && (lanes = lanes_of(p, u, used)) > 0; used++) {
-            int16_t *products = map_at(&p->pixels, used, p->overlap);
-            take_pixels(p, y, u * p->stride + used, lanes, products);
-            wx[used] = products;
+        for (uint32_t lanes; used < p->phases && (lanes = lanes_of(p, u, used)) > 0;) {
+            const int8_t *pixels[RNNP_MAX_PATCH];
+            uint32_t tiles = 0; // phases with as many lanes
+            do {
+                pixels[tiles] = pixel_at(p, y, u * p->stride + used + tiles);
+                wx[used + tiles] = map_at(&p->pixels, used + tiles, p->overlap);
+                tiles++;
+            } while (used + tiles < p->phases && lanes_of(p, u, used + tiles) == lanes);
+            take_pixels(p, pixels, tiles, lanes, map_at(&p->pixels, used, p->overlap));
+            used += tiles;
         }
         for (uint32_t i = made; i < end; i++) {
             int16_t *states = states_at(p, i, u);
