@@ -19,6 +19,7 @@ has_cc() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x 
 has_python() { "$python" -c 'import sys'; }
 has_venv() { "$python" -c 'import ensurepip, venv'; }
 has_cxx() { printf '#include <vector>\nint main() { return 0; }\n' | g++ -x c++ -o /dev/null -; }
+has_headers() { test -e "$("$python" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h"; }
 has_m32() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -m32 -x c -o /dev/null -; }
 has_clang() { printf 'int main(void) { return 0; }\n' | clang -x c -o /dev/null -; }
 has_fuzzer() {
@@ -66,6 +67,7 @@ look() {
     need python python3 "build train stm32 m4 rv32 web test"
     need venv python3-venv "build train stm32 m4 rv32 test"
     need cxx g++ "train test"
+    need headers python3-dev "train test"
     need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi" "stm32 m4 test"
     need qemu qemu-system-arm "m4 test"
     need riscv "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf" "rv32 test"

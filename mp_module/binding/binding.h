@@ -20,7 +20,9 @@
 #include <stdarg.h>
 
 #include "py/mpconfig.h"
-#if MICROPY_ENABLE_DYNRUNTIME
+#if defined(RNNPOOL_CPYTHON)
+#include "cpython/port.h"
+#elif MICROPY_ENABLE_DYNRUNTIME
 #include "natmod/port.h"
 #else
 #include "binding/port.h"
@@ -310,6 +312,9 @@ void rnnpool_softmax(const rnnpool_model_obj_t *self, rnnp_softmax_t *softmax);
 mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t *out);
 
 mp_obj_t rnnpool_float_from_q15(uint16_t value);
+
+// Where the items of a new tuple or list are to be put: None until then, since the collector may run meanwhile.
+mp_obj_t *rnnpool_empty_items(mp_obj_t container);
 
 // ---- raw.c
 

@@ -44,11 +44,12 @@ void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
 
 // builtin_models()
 static mp_obj_t builtin_models(void) {
-    mp_obj_tuple_t *names = MP_OBJ_TO_PTR(mp_obj_new_tuple(rnnp_builtin_models_len, NULL));
+    mp_obj_t names = mp_obj_new_tuple(rnnp_builtin_models_len, NULL);
+    mp_obj_t *items = rnnpool_empty_items(names);
     for (uint32_t i = 0; i < rnnp_builtin_models_len; i++) {
-        names->items[i] = mp_obj_new_str(rnnp_builtin_models[i].name, strlen(rnnp_builtin_models[i].name));
+        items[i] = mp_obj_new_str(rnnp_builtin_models[i].name, strlen(rnnp_builtin_models[i].name));
     }
-    return MP_OBJ_FROM_PTR(names);
+    return names;
 }
 MP_DEFINE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj, builtin_models);
 

@@ -39,6 +39,9 @@ static MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_required_ram_obj, 1, rnnpool_required_
 #if MICROPY_ENABLE_DYNRUNTIME
 // The module itself is natmod/runtime.c's.
 #define MODULE_ROWS { MP_ROM_QSTR(MP_QSTR___version__), rnnpool_new_text(RNNP_VERSION_STRING) }
+#elif defined(RNNPOOL_CPYTHON)
+// The module itself is cpython/module.c's.
+#define MODULE_ROWS { MP_ROM_QSTR(MP_QSTR___version__), MP_ROM_TEXT(RNNP_VERSION_STRING) }
 #else
 static const MP_DEFINE_STR_OBJ(version_obj, RNNP_VERSION_STRING);
 
@@ -73,7 +76,7 @@ RNNPOOL_DEFINE_DICT(rnnpool_globals, { MP_ROM_QSTR(MP_QSTR_GRAY8), MP_ROM_INT(RN
     { MP_ROM_QSTR(MP_QSTR_detect_faces), MP_ROM_PTR(&rnnpool_detect_faces_obj) },
     { MP_ROM_QSTR(MP_QSTR_person_present), MP_ROM_PTR(&rnnpool_person_present_obj) }, MODULE_ROWS);
 
-#if MICROPY_ENABLE_DYNRUNTIME
+#if MICROPY_ENABLE_DYNRUNTIME || defined(RNNPOOL_CPYTHON)
 void rnnpool_fill_module(mp_obj_t globals) {
     rnnpool_globals_fill(globals);
 }

@@ -12,6 +12,16 @@ mp_obj_t rnnpool_float_from_q15(uint16_t value) {
     return rnnpool_new_float(value, 1u << 15);
 }
 
+mp_obj_t *rnnpool_empty_items(mp_obj_t container) {
+    size_t len;
+    mp_obj_t *items;
+    mp_obj_get_array(container, &len, &items);
+    for (size_t i = 0; i < len; i++) {
+        items[i] = mp_const_none;
+    }
+    return items;
+}
+
 static size_t num_items(const rnnp_model_t *model) {
     return model->num_labels == 1 ? MAX_ITEMS - 1 : MAX_ITEMS;
 }
@@ -75,16 +85,14 @@ void rnnpool_request_from_args(
 }
 
 static mp_obj_t new_list(const rnnp_model_t *model, rnnp_detections_t *found, const void *arena, uint32_t count) {
-    mp_obj_list_t *list = MP_OBJ_TO_PTR(mp_obj_new_list(count, NULL));
-    for (uint32_t i = 0; i < count; i++) {
-        list->items[i] = mp_const_none; // the collector may run while the list is filled
-    }
+    mp_obj_t list = mp_obj_new_list(count, NULL);
+    mp_obj_t *items = rnnpool_empty_items(list);
     for (uint32_t i = 0; i < count; i++) {
         rnnp_detection_t detection;
         rnnp_detections_next(found, arena, &detection);
-        list->items[i] = new_result(model, &detection);
+        items[i] = new_result(model, &detection);
     }
-    return MP_OBJ_FROM_PTR(list);
+    return list;
 }
 
 mp_obj_t rnnpool_results(rnnpool_model_obj_t *self, const rnnpool_request_t *request) {
@@ -173,12 +181,10 @@ mp_obj_t rnnpool_probabilities(rnnpool_model_obj_t *self, const rnnpool_memory_t
         }
         return MP_OBJ_NEW_SMALL_INT((mp_int_t)count);
     }
-    mp_obj_tuple_t *tuple = MP_OBJ_TO_PTR(mp_obj_new_tuple(count, NULL));
+    mp_obj_t tuple = mp_obj_new_tuple(count, NULL);
+    mp_obj_t *items = rnnpool_empty_items(tuple);
     for (size_t i = 0; i < count; i++) {
-        tuple->items[i] = mp_const_none; // the collector may run while the tuple is filled
+        items[i] = rnnpool_float_from_q15(rnnp_probability(&softmax, arena, i));
     }
-    for (size_t i = 0; i < count; i++) {
-        tuple->items[i] = rnnpool_float_from_q15(rnnp_probability(&softmax, arena, i));
-    }
-    return MP_OBJ_FROM_PTR(tuple);
+    return tuple;
 }

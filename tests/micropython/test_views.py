@@ -30,7 +30,7 @@ views = {
     180: (stored(lambda x, y: (W - 1 - x, H - 1 - y), W, H), W, H, lambda x, y, w, h: (W - x - w, H - y - h, w, h)),
     270: (stored(lambda x, y: (y, H - 1 - x), H, W), H, W, lambda x, y, w, h: (H - y - h, x, h, w)),
 }
-for rotate, (pixels, width, height, place) in views.items():
+for rotate, (pixels, width, height, place) in sorted(views.items()):
     right = [place(*box[:4]) + box[4:] for box in plain]
     given = {"width": width, "height": height, "threshold": LOW}
     print(rotate, model.detect(pixels, rotate=rotate, **given) == right)

@@ -1,7 +1,7 @@
 """What a model finds on pictures: rnnpool detect photo.jpg [MORE ...] [--model mine.rnnp] [-o found.png].
 
-By the numpy reference, so to the bit what a board finds in the same frame: the picture, upright, reduced to what a
-camera would deliver. Needs neither a compiler nor PyTorch.
+By the module `rnnpool`, so to the bit what a board finds in the same frame: the picture, upright, reduced to what a
+camera would deliver. Needs no PyTorch, and in an installed wheel no compiler.
 """
 
 from __future__ import annotations
@@ -11,68 +11,70 @@ import json
 from pathlib import Path
 
 import numpy as np
+import rnnpool
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from . import files, reference
-from .blob import Model, Task, load
+from . import files
 from .command import command, integer, program, real
 from .errors import InputError
 from .images import read
-from .reference import Format
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
 CAMERA = 640  # pixels of the frame's longer side
 YELLOW = (255, 212, 59)
 
 
-def find_model(text: str) -> Model:
+def find_model(text: str) -> rnnpool.Model:
     """A path, or the name of one of ours."""
-    path = Path(text)
-    if not path.exists() and "/" not in text and not path.suffix:
-        path = MODELS / f"{text}.rnnp"
-        if not path.exists():
-            ours = ", ".join(sorted(p.stem for p in MODELS.glob("*.rnnp"))) or "none are here"
-            raise InputError(f"there is no model {text!r}: name a .rnnp file, or one of ours ({ours})")
-    return load(path)
+    if Path(text).exists() or "/" in text or Path(text).suffix:
+        blob = Path(text).read_bytes()
+    elif text in rnnpool.builtin_models():
+        return rnnpool.Model(text)
+    else:
+        ours = ", ".join(rnnpool.builtin_models())
+        raise InputError(f"there is no model {text!r}: name a .rnnp file, or one of ours ({ours})")
+    try:
+        return rnnpool.Model(blob)
+    except ValueError as error:
+        raise InputError(f"{text}: {error}") from None
 
 
-def look(model: Model, path: Path, side: int, threshold: float | None, iou: float | None) -> dict[str, object]:
+def look(model: rnnpool.Model, path: Path, side: int, threshold: float | None, iou: float | None) -> dict[str, object]:
     """What it finds, with boxes in pixels of the frame: as JSON has it."""
     pixels = read(path, 3, side)
     height, width = pixels.shape[:2]
-    frame = pixels.tobytes()
     result: dict[str, object] = {"file": str(path), "width": width, "height": height}
-    if model.task == Task.CLASSIFICATION:
-        chances = reference.classify(model, frame, width, height, Format.RGB888)
-        return result | {"probabilities": {k: v / 32768 for k, v in zip(model.labels, chances, strict=True)}}
-    found = reference.detect(model, frame, width, height, Format.RGB888, q15(threshold), q15(iou))
-    return result | {"detections": [[d.x, d.y, d.w, d.h, round(d.score / 32768, 4)] for d in found]}
-
-
-def q15(value: float | None) -> int | None:
-    """A limit as the engine takes it."""
-    return None if value is None else min(round(value * 32768), 32767)
+    if model.task == "classification":
+        chances = model.classify(pixels.data, width=width, height=height, format=rnnpool.RGB888)
+        return result | {"probabilities": dict(zip(model.labels, chances, strict=True))}
+    found = model.detect(pixels.data, width=width, height=height, format=rnnpool.RGB888, threshold=threshold, iou=iou)
+    return result | {"detections": [[*box[:4], round(box[4], 4), *box[5:]] for box in found]}
 
 
 def draw(pixels: NDArray[np.uint8], detections: list[list[float]]) -> Image.Image:
     """The frame with the boxes and their scores."""
     image = Image.fromarray(pixels)
     pen = ImageDraw.Draw(image)
-    for x, y, w, h, score in detections:
+    for x, y, w, h, score, *_ in detections:
         pen.rectangle((x, y, x + w, y + h), outline=YELLOW, width=3)
         pen.text((x + 4, y + 4), f"{score:.2f}", fill=YELLOW, stroke_width=2, stroke_fill=(0, 0, 0))
     return image
 
 
-def lines(result: dict[str, object]) -> list[str]:
-    """A result for people."""
+def lines(result: dict[str, object], labels: tuple[str, ...]) -> list[str]:
+    """A result for people. labels: the model's."""
     title = f"{result['file']} as a frame of {result['width']}x{result['height']}:"
     if isinstance(chances := result.get("probabilities"), dict):
         return [title, *(f"    {value:6.3f}  {label}" for label, value in chances.items())]
     boxes = result["detections"]
     assert isinstance(boxes, list)
-    return [f"{title} {len(boxes)} found", *(f"    {w}x{h} at {x}, {y}: {score:.2f}" for x, y, w, h, score in boxes)]
+    return [
+        f"{title} {len(boxes)} found",
+        *(
+            f"    {w}x{h} at {x}, {y}: {score:.2f}{f' {labels[label[0]]}' if label else ''}"
+            for x, y, w, h, score, *label in boxes
+        ),
+    ]
 
 
 @command
@@ -92,19 +94,17 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--json", action="store_true", help="print a JSON object a picture")
     options = p.parse_args(arguments)
     model = find_model(options.model)
-    if model.task == Task.LAYER:
-        raise InputError(f"{options.model} is a single operator, which takes no picture")
-    if model.task == Task.MAP:
+    if model.task == "map":
         raise InputError(
-            f"{options.model} gives a map, not boxes or classes: Model.run() in MicroPython, or the page (make web)"
+            f"{options.model} gives a map, not boxes or classes: Model.run() in Python, or the page (make web)"
         )
     if options.out:
-        if len(options.pictures) > 1 or model.task != Task.DETECTION:
+        if len(options.pictures) > 1 or model.task != "detection":
             raise InputError("-o is for one picture and a model that detects")
         files.check_output(options.out)
     for path in options.pictures:
         result = look(model, path, options.side, options.threshold, options.iou)
-        print(json.dumps(result) if options.json else "\n".join(lines(result)))
+        print(json.dumps(result) if options.json else "\n".join(lines(result, model.labels)))
         if options.out:
             boxes = result["detections"]
             assert isinstance(boxes, list)

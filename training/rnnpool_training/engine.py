@@ -1,14 +1,10 @@
 """The C engine (mp_module/engine) on this machine: built into a shared library and called through ctypes.
 
-For evaluation and tests: what `Engine` computes is what a board computes, bit for bit. Needs a C compiler (`CC`, or cc)
-and the repository's sources; the library is built at first use and kept by a hash of them.
+For evaluation and tests: what `Engine` computes is what a board computes, bit for bit. Built at first use (native.py);
+an installed wheel has it compiled.
 """
 
 import ctypes
-import hashlib
-import os
-import subprocess
-import tempfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from . import native
 from .blob import Kind, Task
 from .errors import InputError
 from .reference import Detection, Format, Light, View
 from .reference.formats import FrameBytes, stored_rows
 from .reference.geometry import WHOLE
 
-SOURCES = Path(__file__).resolve().parents[2] / "mp_module" / "engine"
-FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-Wl,-z,defs")
+SOURCES = native.ENGINE
+FLAGS = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-Wl,-z,defs")
 ALIGNMENT = 16
 STATUS = (
     "ok",
@@ -230,40 +227,22 @@ STRUCTURES = {
 }
 
 
-def _build_folder() -> Path:
-    root = SOURCES.parents[1]
-    if os.access(root, os.W_OK):
-        return root / "build" / "engine"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "rnnpool" / "engine"
-
-
 def build(flags: Sequence[str] = FLAGS) -> Path:
-    """The engine as a shared library, built if it is not there yet. InputError with the compiler's words if not."""
-    sources = sorted(SOURCES.rglob("*.c"))
+    """The engine as a shared library, built if it is not there yet. InputError with the compiler's words if not.
+
+    Without the repository's sources: the compiled module `rnnpool`, which has the engine in it.
+    """
+    sources = native.engine_sources()
     if not sources:
-        raise InputError(f"no engine sources in {SOURCES}: the engine backend needs the repository")
-    compiler = os.environ.get("CC", "cc")
-    digest = hashlib.sha256(repr((compiler, tuple(flags))).encode())
-    for path in sorted(SOURCES.rglob("*.[ch]")):
-        digest.update(path.name.encode() + path.read_bytes())
-    library = _build_folder() / f"librnnpool-{digest.hexdigest()[:16]}.so"
-    if library.exists():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
-    # Under a name of its own first: another process may be building the same.
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        made = Path(folder) / library.name
-        command = [*compiler.split(), *flags, "-o", str(made), *map(str, sources)]
         try:
-            result = subprocess.run(command, capture_output=True, text=True)
-        except OSError as error:
-            raise InputError(
-                f"no C compiler, which the engine needs: {compiler}: {error.strerror}; install one, or name it with CC="
-            ) from None
-        if result.returncode != 0:
-            raise InputError(f"{' '.join(command)} failed:\n{result.stderr}")
-        made.replace(library)
-    return library
+            import rnnpool
+        except ImportError as error:
+            raise InputError(f"no engine: {error}") from None
+        return Path(rnnpool.__file__)
+    try:
+        return native.build("librnnpool", sources, flags)
+    except native.BuildError as error:
+        raise InputError(str(error)) from None
 
 
 @cache

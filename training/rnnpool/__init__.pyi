@@ -1,0 +1,1 @@
+../../typings/rnnpool.pyi
