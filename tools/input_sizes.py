@@ -15,8 +15,8 @@ import torch
 
 from rnnpool_training.blob import write
 from rnnpool_training.classifier import load_classifier
+from rnnpool_training.deploy import export, resize
 from rnnpool_training.evaluate_classifier import evaluate_classifier, load_pictures, open_blob
-from rnnpool_training.export_classifier import export_at
 from rnnpool_training.pictures import load_labelled
 
 from .bench.__main__ import measure
@@ -56,7 +56,9 @@ def main(arguments: list[str] | None = None) -> None:
         print(HEADER, flush=True)
         with tempfile.TemporaryDirectory() as folder:
             for size in map(int, options.sizes.split(",")):
-                model = export_at(load_classifier(options.checkpoint), size, pictures, "")
+                network = load_classifier(options.checkpoint)
+                resize(network, (size, size), [Path(options.data)])
+                model = export(network, pictures, "")
                 blob = Path(folder) / f"{size}x{size}"
                 blob.write_bytes(write(model))
                 print(row(blob, options.val, Path(folder) / "bench"), flush=True)

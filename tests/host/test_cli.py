@@ -58,8 +58,7 @@ def test_help_of_a_word(word: str) -> None:
     done = run(word, "--help")
     assert done.returncode == 0, done.stderr
     called = "board stream" if word == "stream" else word
-    if word != "convert":
-        assert done.stdout.startswith(f"usage: rnnpool {called}")
+    assert done.stdout.startswith(f"usage: rnnpool {called}")
 
 
 def test_documents_use_words_that_there_are() -> None:

@@ -3,22 +3,21 @@
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 from load_tool import ROOT  # noqa: E402
+from own_networks import PLAIN, Net, Of, block, conv, lively, pictures  # noqa: E402
 from PIL import Image  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from rnnpool_training import export as command  # noqa: E402
-from rnnpool_training import export_network  # noqa: E402
+from rnnpool_training import own_network  # noqa: E402
 from rnnpool_training.blob import Kind  # noqa: E402
 from rnnpool_training.compile.fold import Normalization  # noqa: E402
-from rnnpool_training.compile.network import Exported, export  # noqa: E402
+from rnnpool_training.compile.network import Exported, Network, export  # noqa: E402
 from rnnpool_training.compile.supported import table  # noqa: E402
 from rnnpool_training.engine import Engine  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
@@ -26,37 +25,11 @@ from rnnpool_training.rnnpool2d import RNNPool2d  # noqa: E402
 
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
 NETWORKS = ROOT / "examples" / "networks"
-PLAIN = Normalization((0.5,), (0.5,))
-
-
-def pictures(count: int, height: int, width: int, channels: int, seed: int = 1) -> Any:
-    """Smooth noise: what networks of random weights tell apart."""
-    torch.manual_seed(seed)
-    coarse = torch.rand(count, channels, 4, 4)
-    x = (
-        F.interpolate(coarse, size=(height, width), mode="bilinear") * 220
-        + torch.rand(count, channels, height, width) * 35
-    )
-    return x.permute(0, 2, 3, 1).numpy().astype(np.uint8)
-
-
-def lively(module: nn.Module, shape: tuple[int, int, int]) -> nn.Module:
-    """Random weights with lively statistics: normalizations have seen some pictures, logits differ."""
-    torch.manual_seed(5)
-    module.train()
-    for m in module.modules():
-        if isinstance(m, nn.BatchNorm2d):
-            nn.init.uniform_(m.weight, 0.5, 1.5)
-            nn.init.uniform_(m.bias, -0.5, 0.5)
-    x = torch.from_numpy(pictures(16, *shape, seed=3)).permute(0, 3, 1, 2) / 127.5 - 1
-    with torch.no_grad():
-        for _ in range(10):
-            module(x)
-    return module.eval()
 
 
 def exported(module: nn.Module, shape: tuple[int, int, int] = (16, 20, 3), norm: Normalization = PLAIN) -> Exported:
-    return export(lively(module, shape), norm, "mine", pictures(24, *shape), pictures(12, *shape, seed=2))
+    network = Network(lively(module, shape), shape, norm, "mine")
+    return export(network, pictures(24, *shape), pictures(12, *shape, seed=2))
 
 
 def close(
@@ -70,42 +43,7 @@ def close(
     return found
 
 
-class Net(nn.Module):
-    """A first convolution, what is tested, the mean, a linear layer."""
-
-    def __init__(self, *inner: nn.Module, channels: int = 8, features: int = 8, inputs: int = 3) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(inputs, channels, 3, 2, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU())
-        self.inner = nn.Sequential(*inner)
-        self.classifier = nn.Linear(features, 4)
-
-    def forward(self, x: Any) -> Any:
-        return self.classifier(self.inner(self.stem(x)).mean((2, 3)))
-
-
-class Of(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Any, *parts: nn.Module) -> None:
-        super().__init__()
-        self.function = function
-        self.parts = nn.ModuleList(parts)
-
-    def forward(self, x: Any) -> Any:
-        return self.function(x, *self.parts)
-
-
 ENDS = (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)
-
-
-def conv(i: int, o: int, k: Any = 1, s: int = 1, p: Any = 0, g: int = 1, act: nn.Module | None = None) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(i, o, k, s, p, groups=g, bias=False), nn.BatchNorm2d(o), act or nn.ReLU6(inplace=True)
-    )
-
-
-def block(i: int, mid: int, o: int, stride: int = 1) -> nn.Module:
-    return nn.Sequential(conv(i, mid), conv(mid, mid, 3, stride, 1, mid), conv(mid, o, act=nn.Identity()))
 
 
 @pytest.mark.parametrize(
@@ -220,27 +158,28 @@ def test_pictures_of_other_numbers() -> None:
 def test_what_cannot_be_exported_is_named(inner: nn.Module, message: str) -> None:
     with pytest.raises(InputError) as caught:
         shape = (16, 20, 3)
-        export(Net(inner).eval(), PLAIN, "mine", pictures(4, *shape), pictures(2, *shape))
+        export(Network(Net(inner).eval(), shape, PLAIN, "mine"), pictures(4, *shape), pictures(2, *shape))
     assert re.search(message, str(caught.value)), str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("net", "message"),
     [
-        (nn.Conv2d(3, 4, 3), r"result is a map, 4x14x18: only classifiers"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(960, 1)), r"a single output; a yes or no ends with nn.Sigmoid"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Softmax(1)), r"1 \(Softmax\).*of the channels of a map"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), r"result is a flattened map of 4x14x18"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(960, 1)), r"a single output: if it is a number .*--result numbers"),
         (nn.Sequential(nn.Flatten(), nn.Linear(960, 3), nn.Sigmoid()), r"3 probabilities, each by itself"),
         (
             nn.Sequential(nn.Flatten(), nn.Linear(960, 3), nn.Softmax(1), nn.Linear(3, 2)),
             r"2 \(Softmax\).*only the last",
         ),
-        (Of(lambda x: (x.mean((2, 3)), x)), r"gives 2 results"),
+        (Of(lambda x: (x.mean((2, 3)), x)), r"gives 2 results \(3x1x1, 3x16x20\): of a detector say the anchors"),
         (Of(lambda x: torch.zeros(1, 3)), r"does not depend on the picture"),
     ],
 )
-def test_results_that_are_no_classifiers(net: nn.Module, message: str) -> None:
+def test_results_that_are_not_understood(net: nn.Module, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        export(net.eval(), PLAIN, "mine", pictures(4, 16, 20, 3), pictures(2, 16, 20, 3))
+        export(Network(net.eval(), (16, 20, 3), PLAIN, "mine"), pictures(4, 16, 20, 3), pictures(2, 16, 20, 3))
 
 
 def test_rnnpool_is_an_operator_of_pytorch() -> None:
@@ -267,8 +206,8 @@ def test_rnnpool_is_an_operator_of_pytorch() -> None:
 
 def test_mobilenet_v2() -> None:
     """Sixteen inverted residuals in one operator each; the first block, without an expansion, in two."""
-    net, names = export_network.load(export_network.Source(NETWORKS / "mobilenet_v2.py", "net"))
-    norm = export_network.normalization(names, None, None)
+    net, names = own_network.module(own_network.Source(NETWORKS / "mobilenet_v2.py", "net"))
+    norm = own_network.normalization(names, None, None)
     blocks = [Kind.INVERTED_RESIDUAL] * 16
     kinds = (Kind.CONV, Kind.DEPTHWISE, Kind.CONV, *blocks, Kind.CONV, *ENDS)
     found = close(net, *kinds, shape=(64, 64, 3), norm=norm)

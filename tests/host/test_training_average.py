@@ -16,9 +16,9 @@ from rnnpool_training.classifier import Classifier, configure, load_classifier, 
 from rnnpool_training.compile.cells import cell  # noqa: E402
 from rnnpool_training.compile.graph import Cell  # noqa: E402
 from rnnpool_training.data import load  # noqa: E402
+from rnnpool_training.deploy import normalized, shown  # noqa: E402
 from rnnpool_training.detector import load_float, save_float  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
-from rnnpool_training.finetune import frames  # noqa: E402
 from rnnpool_training.generated import write_folder  # noqa: E402
 from rnnpool_training.network import NETWORKS, Detector  # noqa: E402
 
@@ -55,7 +55,7 @@ def test_weights_are_the_mean_and_statistics_are_measured(data: Path, tmp_path: 
     seen = []
     norm = next(m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
     norm.register_forward_hook(lambda _, given, __: seen.append(given[0]))
-    for x in frames(load(data), CONFIG, 4, 1):
+    for x in normalized(shown(load(data), (96, 128), 4, 1)):
         with torch.no_grad():
             model(x)
     assert torch.allclose(torch.cat(seen).mean(dim=(0, 2, 3)), norm.running_mean, atol=1e-3)

@@ -12,10 +12,10 @@ torch.set_num_threads(1)  # small networks: threads only wait for each other
 
 from rnnpool_training import checkpoint  # noqa: E402
 from rnnpool_training.classifier import VWW, Classifier, load_classifier, save_classifier  # noqa: E402
+from rnnpool_training.deploy import load_quantized  # noqa: E402
 from rnnpool_training.detector import load_float, save_float  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
 from rnnpool_training.network import BlockConfig, Detector, NetworkConfig  # noqa: E402
-from rnnpool_training.quantize import load_any_quantized  # noqa: E402
 
 CONFIG = NetworkConfig(
     name="test", height=32, width=32, stem=4, patch=4, patch_stride=2, hidden1=8, hidden2=8,
@@ -99,8 +99,8 @@ def test_the_kind_is_named(path: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError) as refusal:
             load_float(tmp_path / name)
         assert words in str(refusal.value) and name in str(refusal.value)
-    with pytest.raises(InputError, match="is a float detector, not a quantized detector or a quantized classifier"):
-        load_any_quantized(path)
+    with pytest.raises(InputError, match="is a float detector, not a quantized detector"):
+        load_quantized(path)
     with pytest.raises(InputError, match="is a float detector, not a float classifier"):
         load_classifier(path)
 

@@ -1,4 +1,4 @@
-"""The fake-quantized model, the exporter and the integer reference agree; the whole chain runs."""
+"""Detectors on the way from floats to integers: rounded, fine-tuned, exported; the whole chain runs."""
 
 import copy
 from pathlib import Path
@@ -7,20 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from rounded import agree
 
 torch = pytest.importorskip("torch")
 
-from rnnpool_training import blob, reference  # noqa: E402
+from rnnpool_training import blob, checkpoint, deploy, reference  # noqa: E402
+from rnnpool_training.blob import InvertedResidual as Block  # noqa: E402
+from rnnpool_training.compile.network import Exported  # noqa: E402
+from rnnpool_training.deploy import RoundedDetector, load_quantized, save_quantized  # noqa: E402
 from rnnpool_training.detector import load_float, raw_detector, save_float, torch_detector  # noqa: E402
-from rnnpool_training.export import build  # noqa: E402
 from rnnpool_training.network import BlockConfig, Detector, InvertedResidual, NetworkConfig  # noqa: E402
-from rnnpool_training.quantize import (  # noqa: E402
-    BOX_FACTORS,
-    QuantConv,
-    QuantizedDetector,
-    load_quantized,
-    save_quantized,
-)
 
 SMALL = NetworkConfig(
     name="small", height=64, width=80, stem=4, patch=8, patch_stride=4, hidden1=8, hidden2=16,
@@ -52,72 +48,44 @@ def pictures(count: int) -> Any:
     return ((smooth + 0.1 * torch.randn_like(smooth)).clamp(0, 0.999) * 256).floor() / 128 - 1
 
 
+def reference_pixels(x: Any) -> NDArray[np.uint8]:
+    return ((x.permute(0, 2, 3, 1).numpy() + 1) * 128).round().astype(np.uint8)
+
+
 @pytest.fixture(scope="module")
-def quantized(trained: Detector) -> QuantizedDetector:
+def quantized(trained: Detector) -> RoundedDetector:
     torch.manual_seed(4)
-    model = QuantizedDetector(trained)
-    model.calibrate(pictures(8) for _ in range(4))
-    return model
+    return deploy.quantize(trained, reference_pixels(pictures(32)))
 
 
-def test_folding_changes_nothing(trained: Detector) -> None:
-    x = pictures(2)
-    with torch.no_grad():
-        assert torch.allclose(trained(x), QuantizedDetector(trained).eval()(x), atol=1e-4)
+@pytest.fixture(scope="module")
+def exported(quantized: RoundedDetector) -> Exported:
+    return deploy.export_rounded(quantized, "named", 0.3, (0.4, 512))
 
 
-def test_quantization_is_close(trained: Detector, quantized: QuantizedDetector) -> None:
+def test_quantization_is_close(trained: Detector, quantized: RoundedDetector) -> None:
     x = pictures(4)
     with torch.no_grad():
         a, b = trained(x), quantized(x)
     assert (a - b).abs().mean() < 0.05 * a.std(dim=(0, 1)).mean()
 
 
-def reference_pixels(x: Any) -> NDArray[np.uint8]:
-    return ((x[0, 0].numpy() + 1) * 128).round().astype(np.uint8)[:, :, None]
-
-
-def test_every_operator_agrees_with_the_integer_reference(quantized: QuantizedDetector) -> None:
+def test_every_operator_agrees_with_the_integer_reference(quantized: RoundedDetector) -> None:
     """Each operator on the reference's own input: nearly all outputs equal, the rest one step apart."""
-    model = build(quantized, 0.5, 0.4, 100)
-    x = pictures(1)
-    outputs = reference.run_input(model, reference_pixels(x))
-
-    def real(op: int, scale: float, zero_point: float) -> Any:
-        return torch.from_numpy((outputs[op].astype(np.float32) - zero_point) * scale).permute(2, 0, 1)[None]
-
-    def compare(op: int, y: Any, scale: float, zero_point: float, equal: float, most: int) -> None:
-        expected = torch.floor(y / scale + 0.5)[0].permute(1, 2, 0).numpy() + zero_point
-        difference = np.abs(outputs[op] - expected)
-        assert difference.max() <= most, (op, difference.max())
-        assert (difference == 0).mean() >= equal, (op, (difference == 0).mean())
-
-    with torch.no_grad():
-        stem = quantized.stem_out
-        compare(0, stem(quantized.stem(x, quantized.input_scale)), float(stem.scale), float(stem.zero_point), 0.999, 1)
-        x = quantized.pooled(quantized.pool, real(0, float(stem.scale), float(stem.zero_point)))
-        compare(1, x.clamp(-1, 127 / 128), 1 / 128, 0, 0.95, 1)
-        source, scale, zero_point = 1, quantized.pool_scale, 0.0
-        op = 2
-        for block, head in zip(quantized.blocks, quantized.heads, strict=True):
-            y = block(real(source, float(scale), zero_point), scale)
-            compare(op, y, float(block.out.scale), float(block.out.zero_point), 0.99, 1)
-            source, scale, zero_point = op, block.out.scale, float(block.out.zero_point)
-            op += 1
-            if isinstance(head, QuantConv):
-                factors = np.tile(np.array(BOX_FACTORS), head.weight.shape[0] // 5).astype(np.float32)
-                y = head(real(source, float(scale), zero_point), scale) * torch.from_numpy(factors)[:, None, None]
-                compare(op, y.clamp(-8, 8 - 1 / 4096), 1 / 4096, 0, 0.9, 2)
-                op += 1
-    assert op == len(model.ops)
+    found = agree(quantized.rounded, quantized.result, reference_pixels(pictures(1))[0])
+    assert [kind.name for kind, _ in found] == ["CONV", "RNNPOOL", "INVERTED_RESIDUAL", "DETECT_HEAD",
+                                                "INVERTED_RESIDUAL", "INVERTED_RESIDUAL", "DETECT_HEAD"]  # fmt: skip
+    for kind, equal in found:
+        assert equal > (0.95 if kind.name == "RNNPOOL" else 0.9 if kind.name == "DETECT_HEAD" else 0.99), (kind, equal)
 
 
-def test_detections_agree(quantized: QuantizedDetector) -> None:
+def test_detections_agree(quantized: RoundedDetector, exported: Exported) -> None:
     """The float pipeline on the raw outputs of the reference finds its boxes, to a pixel."""
-    model = build(quantized, 0.3, 0.4, 512)
-    pixels = reference_pixels(pictures(1))
+    model = exported.model
+    pixels = reference_pixels(pictures(1))[0]
     outputs = reference.run_input(model, pixels)
-    raw = np.concatenate([outputs[i].reshape(-1, 5) for i in model.results()]) / 4096 / np.array(BOX_FACTORS)
+    factors = quantized.result.factors(1)
+    raw = np.concatenate([outputs[i].reshape(-1, 5) for i in model.results()]) / 4096 / factors
     config = quantized.config
     found = raw_detector(lambda _: raw.astype(np.float32), config, lowest=0.3)(pixels[:, :, 0])
     expected = reference.detect_outputs(model, outputs, config.width, config.height)
@@ -129,38 +97,38 @@ def test_detections_agree(quantized: QuantizedDetector) -> None:
         assert any(abs(d.w - w) <= 2 and abs(d.h - h) <= 2 for d in near), (x, y, w, h, score)
 
 
-def test_blob_round_trip_and_golden(quantized: QuantizedDetector) -> None:
-    model = build(quantized, 0.5, 0.4, 100, "named")
-    data = blob.write(model)
-    again = blob.read(data)
-    assert blob.write(again) == data and again.name == "named" and again.threshold == 16384
-    assert reference.golden_check(again)
-    assert data == blob.write(build(quantized, 0.5, 0.4, 100, "named"))  # the same model, the same bytes
+def test_blob_round_trip_and_golden(quantized: RoundedDetector, exported: Exported) -> None:
+    again = blob.read(exported.data)
+    assert blob.write(again) == exported.data and again.name == "named" and again.threshold == round(0.3 * 32768)
+    assert reference.golden_check(again) and again.labels == ["face"] and again.max_candidates == 512
+    # The same model, the same bytes.
+    assert exported.data == deploy.export_rounded(quantized, "named", 0.3, (0.4, 512)).data
 
 
 def test_channels_that_are_hardly_ever_active(trained: Detector) -> None:
-    """Their folded weights are huge; multipliers stay below 2^31 and the blob is valid."""
+    """Their folded weights are huge; multipliers stay below 2^31, the block one operator, and the blob valid."""
     model = copy.deepcopy(trained)
     block = model.blocks[0]
     assert isinstance(block, InvertedResidual)
     with torch.no_grad():
         block.depthwise.norm.running_var[3] = 1e-9
         block.depthwise.conv.weight[3] *= 300
-    quantized = QuantizedDetector(model)
-    quantized.calibrate(pictures(8) for _ in range(2))
-    blob.write(build(quantized, 0.5, 0.4, 100))
-    ratio = quantized.blocks[0].depthwise.weight_scale() / quantized.blocks[0].depthwise.most
-    assert ratio[3] == 1 and (ratio[[0, 1, 2]] < 1).all()
+    made = deploy.export_rounded(deploy.quantize(model, reference_pixels(pictures(16))))
+    first = next(op for op in made.model.ops if isinstance(op, Block))
+    share = first.depthwise_multiplier / 2.0**31
+    assert share[3] == pytest.approx(2 * 0.499, abs=1e-3) and (share[[0, 1, 2]] < 0.9).all()
 
 
-def test_gradients_reach_every_weight(quantized: QuantizedDetector) -> None:
+def test_gradients_reach_every_weight(quantized: RoundedDetector) -> None:
     quantized.zero_grad()
     quantized(pictures(2)).square().mean().backward()
+    names = [name for name, _ in quantized.named_parameters()]
+    assert len(names) == 2 * (1 + 3 * 3 + 2) + 8
     for name, parameter in quantized.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
-def test_checkpoints(trained: Detector, quantized: QuantizedDetector, tmp_path: Path) -> None:
+def test_checkpoints(trained: Detector, quantized: RoundedDetector, tmp_path: Path) -> None:
     x = pictures(1)
     save_float(tmp_path / "f.pt", SMALL, trained.state_dict())
     save_quantized(tmp_path / "q.pt", quantized)
@@ -169,8 +137,11 @@ def test_checkpoints(trained: Detector, quantized: QuantizedDetector, tmp_path: 
         assert torch.equal(load_quantized(tmp_path / "q.pt")(x), quantized(x))
     with pytest.raises(ValueError, match="is a quantized detector, not a float detector"):
         load_float(tmp_path / "q.pt")
-    detections = torch_detector(quantized, SMALL)(reference_pixels(x)[:, :, 0])
+    detections = torch_detector(quantized, SMALL)(reference_pixels(x)[0, :, :, 0])
     assert detections.shape[1] == 5 and (np.diff(detections[:, 4]) <= 0).all()
+    checkpoint.save(tmp_path / "old.pt", {"config": SMALL.to_dict(), "quantized": {"stem.weight": torch.zeros(1)}})
+    with pytest.raises(ValueError, match="by an older version: quantize its float checkpoint again"):
+        load_quantized(tmp_path / "old.pt")
 
 
 def test_whole_chain(tmp_path: Path) -> None:

@@ -18,10 +18,9 @@ from . import checkpoint, files
 from .classifier import Classifier, load_classifier, save_classifier
 from .command import command
 from .data import load
+from .deploy import normalized, shown
 from .detector import load_float, save_float
 from .errors import InputError
-from .export_classifier import batches
-from .finetune import frames
 from .network import Detector
 from .normalization import PICTURES, renew_statistics
 from .pictures import load_labelled
@@ -90,12 +89,13 @@ def main(arguments: list[str] | None = None) -> None:
     bound(model)
     if isinstance(model, Detector):
         samples = [s for folder in options.data for s in load(folder, memory=memory)]
-        renew_statistics(model, frames(samples, model.config, PICTURES, options.seed))
+        size = (model.config.height, model.config.width)
+        renew_statistics(model, normalized(shown(samples, size, PICTURES, options.seed)))
         save_float(options.out, model.config, model.state_dict())
         return
     channels, size = model.config.channels, (model.config.height, model.config.width)
     pictures = [s for folder in options.data for s in load_labelled(folder, channels, memory=memory)]
-    renew_statistics(model, batches(pictures, size, PICTURES, options.seed))
+    renew_statistics(model, normalized(shown(pictures, size, PICTURES, options.seed)))
     save_classifier(options.out, model)
 
 

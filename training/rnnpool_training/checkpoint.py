@@ -14,7 +14,7 @@ from . import files
 from .errors import InputError
 
 FLOAT_DETECTOR, QUANTIZED_DETECTOR = "float detector", "quantized detector"
-FLOAT_CLASSIFIER, QUANTIZED_CLASSIFIER = "float classifier", "quantized classifier"
+FLOAT_CLASSIFIER = "float classifier"
 RUN = "state of a training run (last.pt)"
 MARK = b"sha256 "  # in the comment at the end of the ZIP file that torch.save writes
 
@@ -76,14 +76,13 @@ def _kind(content: Any) -> str:
     if isinstance(content, dict):
         if {"optimizer", "ema", "model"} <= content.keys():
             return RUN
-        for key, kinds in (
-            ("config", (FLOAT_DETECTOR, QUANTIZED_DETECTOR)),
-            ("classifier", (FLOAT_CLASSIFIER, QUANTIZED_CLASSIFIER)),
+        for key, weights, kind in (
+            ("config", "model", FLOAT_DETECTOR),
+            ("config", "quantized", QUANTIZED_DETECTOR),
+            ("classifier", "model", FLOAT_CLASSIFIER),
         ):
-            if isinstance(content.get(key), dict):
-                for weights, kind in zip(("model", "quantized"), kinds, strict=True):
-                    if isinstance(content.get(weights), dict):
-                        return kind
+            if isinstance(content.get(key), dict) and isinstance(content.get(weights), dict):
+                return kind
         tensors = [name for name, value in content.items() if isinstance(value, torch.Tensor)]
         if tensors and len(tensors) == len(content):
             return f"state dict of {len(tensors)} tensors ({tensors[0]}, ...) without a network's description"

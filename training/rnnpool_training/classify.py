@@ -25,10 +25,10 @@ from .blob import layout, write
 from .classifier import Classifier, configure, load_classifier, save_classifier, warm_start
 from .classify_report import Measured, confusion_picture, mistakes_picture, seconds_a_frame, what_next
 from .command import command, integer, program, real
+from .deploy import export
 from .engine import Engine
 from .engine import build as build_engine
 from .errors import InputError
-from .export_classifier import export
 from .few_shot import Chooser
 from .few_shot.maps import Tail
 from .pictures import Folders, Picture, load_folders, split

@@ -42,7 +42,11 @@ GROUPS: dict[str, dict[str, Command]] = {
         "finetune": Command(
             "runs/mine/float.pt --data images --out runs/int8", "... in integers", "rnnpool_training.finetune"
         ),
-        "export": Command("runs/int8/quantized.pt -o mine.rnnp", "... as a file for boards", "rnnpool_training.export"),
+        "export": Command(
+            "my_model.py:net --data images -o net.rnnp",
+            "any PyTorch network, or a trained one, as a file for boards",
+            "rnnpool_training.export",
+        ),
         "convert": Command("model_int8.tflite -o net.rnnp", "a network from elsewhere", "rnnpool_training.convert"),
         "import-edgeml": Command(
             "checkpoint.pth -o net.pt", "a network of the paper's own code", "rnnpool_training.import_edgeml"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import files
 from .blob import write
+from .command import program
 from .compile.from_tflite import lower
 from .compile.tflite_file import read
 from .compile.unused_channels import remove_unused_channels
@@ -20,7 +21,7 @@ from .reference import golden_check
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
-    p = argparse.ArgumentParser(prog="python -m rnnpool_training.convert", description=(__doc__ or "").split("\n")[0])
+    p = argparse.ArgumentParser(prog=program("rnnpool_training.convert"), description=(__doc__ or "").split("\n")[0])
     p.add_argument("model", type=Path, help="a .tflite file, quantized to int8")
     p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
     p.add_argument("--name", help="the model's name; without: the file's")

@@ -32,8 +32,8 @@ LOWEST = 655  # Q15, 0.02: detections below it change no average precision that 
 def float_detector(path: Path) -> tuple[DetectorFunction, float]:
     """A detector and its default threshold from a float or quantized PyTorch checkpoint."""
     from . import checkpoint
+    from .deploy import load_quantized
     from .detector import load_float, torch_detector
-    from .quantize import load_quantized
 
     kind, _ = checkpoint.load(path, checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR)
     model = load_quantized(path) if kind == checkpoint.QUANTIZED_DETECTOR else load_float(path)

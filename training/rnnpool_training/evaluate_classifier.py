@@ -33,20 +33,16 @@ class OpenClassifier:
 
 
 def open_float(path: Path) -> OpenClassifier | None:
-    """The classifier in a float or quantized PyTorch checkpoint; None if it is something else."""
+    """The classifier in a float PyTorch checkpoint; None if it is a detector."""
     import torch
 
     from . import checkpoint
     from .classifier import load_classifier
-    from .quantize import load_any_quantized
 
-    kind, _ = checkpoint.load(
-        path, checkpoint.FLOAT_CLASSIFIER, checkpoint.QUANTIZED_CLASSIFIER, checkpoint.FLOAT_DETECTOR,
-        checkpoint.QUANTIZED_DETECTOR,
-    )  # fmt: skip
-    if kind in (checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR):
+    detectors = (checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR)
+    if checkpoint.load(path, checkpoint.FLOAT_CLASSIFIER, *detectors)[0] in detectors:
         return None
-    model: Any = load_any_quantized(path) if kind == checkpoint.QUANTIZED_CLASSIFIER else load_classifier(path)
+    model = load_classifier(path)
     config = model.config
 
     def run(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

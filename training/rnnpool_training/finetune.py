@@ -7,35 +7,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from .command import command, integer, program
-from .data import Sample, frame
+from .deploy import RoundedDetector, quantize, save_quantized, shown
 from .detector import load_float, torch_detector
 from .distributed import Group
 from .metrics import Evaluation, evaluate
-from .network import NetworkConfig
-from .quantize import QuantizedDetector, save_quantized
 from .train import THRESHOLD, DetectorTrainer, Network, read_data
 from .train import parser as train_parser
 
 
-def frames(samples: list[Sample], config: NetworkConfig, count: int, seed: int) -> Iterator[torch.Tensor]:
-    """Batches of 8 whole frames (8, 1, height, width) of `count` random pictures, as the device sees them."""
-    chosen = np.random.default_rng(seed).permutation(len(samples))[:count]
-    for start in tqdm(range(0, len(chosen), 8), desc="choosing ranges", unit="batch", mininterval=5):
-        pixels = [frame(samples[i].pixels, config.height, config.width)[0] for i in chosen[start : start + 8]]
-        yield torch.from_numpy(np.stack(pixels).astype(np.float32))[:, None].sub_(128).div_(128)
-
-
 def write_quantized(path: Path, model: Network) -> None:
     """save_quantized for a Trainer."""
-    assert isinstance(model, QuantizedDetector)
+    assert isinstance(model, RoundedDetector)
     save_quantized(path, model)
 
 
@@ -55,9 +43,10 @@ def run(options: argparse.Namespace) -> Evaluation | None:
     with Group().owned(Path(options.out)):
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
-        model = QuantizedDetector(load_float(options.checkpoint))
+        source = load_float(options.checkpoint)
         train, val = read_data(options)
-        model.calibrate(frames(train, model.config, options.calibration, options.seed))
+        size = (source.config.height, source.config.width)
+        model = quantize(source, shown(train, size, options.calibration, options.seed))
         if val and not (options.resume and (options.out / "last.pt").exists()):
             pictures = tqdm(val, desc="validating", unit="image", mininterval=5)
             before = evaluate(torch_detector(model, model.config), pictures).summary(THRESHOLD)

@@ -30,7 +30,7 @@ def _maps(x: Tensor, padding: Sequence[int]) -> Tensor:
     return (F.pad(x, (h, h, v, v)) if v or h else x).permute(0, 2, 3, 1)
 
 
-def _pool(
+def summaries(
     x: Tensor,
     rnn1: Weights,
     rnn2: Weights,
@@ -41,6 +41,10 @@ def _pool(
     replicate: bool,
     rounding: Callable[[Tensor], Tensor] = _as_they_are,
 ) -> Tensor:
+    """RNNPool2d.forward by weights (FastGRNNCell.weights).
+
+    `rounding` is applied to what a device keeps as int8: row summaries and last states of RNN2.
+    """
     maps = _maps(x, padding)
     (kv, kh), (sv, sh) = kernel, stride
     rows = rounding(last_states(rnn1, smooth, maps, Sweep(2, kh, sh)))  # (N, H, W', hidden1)
@@ -74,7 +78,7 @@ def pool(
     """RNNPool2d.forward as one operator of PyTorch, which is what torch.export finds: the loops of the sweeps, and the
     kernels behind ctypes, can't be traced. Weights are those of FastGRNNCell.weights."""
     rnn1, rnn2 = (w1, u1, bias_gate1, bias_update1, zeta1, nu1), (w2, u2, bias_gate2, bias_update2, zeta2, nu2)
-    return _pool(x, rnn1, rnn2, kernel, stride, padding, smooth, replicate).contiguous(
+    return summaries(x, rnn1, rnn2, kernel, stride, padding, smooth, replicate).contiguous(
         memory_format=torch.channels_last
     )
 
@@ -98,7 +102,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     # Once more with gradients: graphs are for export, training calls the layer itself.
     leaves = [t.detach().requires_grad_(need) for t, need in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)]
     with torch.enable_grad():
-        out = _pool(leaves[0], tuple(leaves[1:7]), tuple(leaves[7:13]), *ctx.options)
+        out = summaries(leaves[0], tuple(leaves[1:7]), tuple(leaves[7:13]), *ctx.options)
     found = iter(torch.autograd.grad(out, [leaf for leaf in leaves if leaf.requires_grad], grad))
     return *(next(found) if leaf.requires_grad else None for leaf in leaves), *(None for _ in ctx.options)
 
@@ -160,7 +164,7 @@ class RNNPool2d(nn.Module):
         if torch.compiler.is_exporting() and rounding is _as_they_are:
             traced: Tensor = pool(x, *rnn1, *rnn2, *options)
             return traced
-        return _pool(x, rnn1, rnn2, *options, rounding)
+        return summaries(x, rnn1, rnn2, *options, rounding)
 
     def forward_by_patch(self, x: Tensor) -> Tensor:
         """The definition, patch by patch with nothing shared (slow; what `forward` is tested against)."""

@@ -15,13 +15,13 @@ from .anchors import grid
 from .augment import Views
 from .command import command, integer, names, program, real
 from .data import Sample, load
+from .deploy import RoundedDetector
 from .detector import load_float, save_float, torch_detector
 from .distributed import Group
 from .errors import InputError
 from .loss import Targets, detection_loss
 from .metrics import Evaluation, evaluate
 from .network import NETWORKS, Detector, NetworkConfig
-from .quantize import QuantizedDetector
 from .streaming import Memory
 from .trainer import Trainer, add_options
 from .warm_start import warm_start
@@ -43,11 +43,11 @@ def shares(wild: float) -> dict[str, float]:
     return {k: v * totals[k in WILD] / sums[k in WILD] for k, v in SHARES.items()}
 
 
-Network = Detector | QuantizedDetector
+Network = Detector | RoundedDetector
 
 
 class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
-    """Trains a Detector or a QuantizedDetector on labelled faces; `write` saves its averaged weights as `result`."""
+    """Trains a Detector or a RoundedDetector on labelled faces; `write` saves its averaged weights as `result`."""
 
     model: Network
 
@@ -98,7 +98,7 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
     def validate(self) -> Evaluation:
         """Evaluate the averaged weights and log the result."""
         average = self.average.model
-        assert isinstance(average, Detector | QuantizedDetector)
+        assert isinstance(average, Detector | RoundedDetector)
         pictures = tqdm(self.val, desc="validating", unit="image", mininterval=5)
         result = evaluate(torch_detector(average, average.config), pictures)
         self.report({k: v for k, v in result.summary(THRESHOLD).items() if k != "recall_by_size"})

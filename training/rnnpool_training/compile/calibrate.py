@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,12 +19,12 @@ SHRINKS = torch.linspace(0.3, 1.0, 71).tolist()
 
 
 class Ranges:
-    """Scale and zero point of every int8 tensor, and the largest logit that was seen."""
+    """Scale and zero point of every int8 tensor, and the largest magnitude of each int16 result that was seen."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.grids: dict[int, Grid] = {}
-        self.largest_logit = 0.0
+        self.largest: dict[int, float] = {}
 
     def __getitem__(self, node: Node) -> Grid:
         while isinstance(node, Pool | Upsample):  # which keep their input's
@@ -38,31 +39,30 @@ def calibrate(graph: Graph, batches: Iterable[Tensor], seed: int = 1) -> Ranges:
     ranges, random = Ranges(graph), torch.Generator().manual_seed(seed)
     samples: dict[int, list[Tensor]] = {}
     own = [n for n in graph.nodes if not isinstance(n, Input | Pool | Upsample | RNNPool)]
+    own = [n for n in own if not (graph.wide and graph.is_output(n))]
     wanted = {id(node) for node in own}
     for pixels in batches:
         for node, value in graph.run(pixels):
             if not bool(torch.isfinite(value).all()):
                 raise InputError(f"{node.where}: gives values that are not finite")
-            if node is graph.output:
-                ranges.largest_logit = max(ranges.largest_logit, float(value.abs().max()))
+            if graph.wide and graph.is_output(node):
+                ranges.largest[id(node)] = max(ranges.largest.get(id(node), 0.0), float(value.abs().max()))
             elif id(node) in wanted:
                 flat = value.flatten()
                 few = torch.randint(flat.numel(), (min(flat.numel(), BATCH_SAMPLES),), generator=random)
                 # The largest and the smallest one are always among them.
                 samples.setdefault(id(node), []).append(torch.cat([flat[few], flat.min()[None], flat.max()[None]]))
-    if not samples and len(graph.nodes) > 2:
+    if own and not samples:
         raise InputError("there is no picture to choose ranges on")
     for node in own:
-        if node is not graph.output:
-            ranges.grids[id(node)] = _grid(torch.cat(samples[id(node)]), _behind(graph, node), random)
+        ranges.grids[id(node)] = _grid(torch.cat(samples[id(node)]), _behind(graph, node), random)
     return ranges
 
 
 def _behind(graph: Graph, node: Node) -> Pointwise | None:
     # The function that is all that is made of a tensor: an error counts as it is behind it.
-    readers = graph.consumers(node)
-    first = readers[0]
-    return first if len(readers) == 1 and isinstance(first, Pointwise) else None
+    reader = graph.only_reader(node)
+    return reader if isinstance(reader, Pointwise) else None
 
 
 def _grid(values: Tensor, function: Pointwise | None, random: torch.Generator) -> Grid:
@@ -79,4 +79,4 @@ def _grid(values: Tensor, function: Pointwise | None, random: torch.Generator) -
         real = (torch.clamp(torch.floor(values / scale + 0.5) + zero_point, -128, 127) - zero_point) * scale
         error = float(((real if function is None else function.forward(real)) - wanted).double().square().mean())
         best = min(best, (error, Grid(scale, zero_point)))
-    return best[1]
+    return Grid(float(np.float32(best[1].scale)), best[1].zero_point)  # as fine-tuning has it

@@ -6,14 +6,13 @@ picture into its first convolution. What is left of normalizations becomes a dep
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .graph import Affine, Conv, Depthwise, Filter, GlobalAverage, Graph, Input, Node, Pointwise
+from .graph import Affine, Depthwise, Filter, Graph, Input, Node, Pointwise
 
 
 class Normalization(NamedTuple):
@@ -23,8 +22,8 @@ class Normalization(NamedTuple):
     std: tuple[float, ...]
 
 
-def fold(graph: Graph, normalization: Normalization, binary: bool = False) -> list[str]:
-    """All passes, in place. binary: the result is the logit of yes; it becomes two. Returns remarks, for people."""
+def fold(graph: Graph, normalization: Normalization) -> list[str]:
+    """All passes, in place. Returns remarks, for people."""
     _normalize(graph, normalization)
     _lines(graph)
     _affines(graph)
@@ -33,10 +32,6 @@ def fold(graph: Graph, normalization: Normalization, binary: bool = False) -> li
         graph.redirect(affine, _depthwise(affine))
         graph.tidy()
     _clamps(graph)
-    _logits(graph, binary)
-    for node in graph.nodes:
-        if isinstance(node, Filter):
-            node.weight, node.bias = node.weight.float(), node.bias.float()
     return notes
 
 
@@ -73,26 +68,22 @@ def _affines(graph: Graph) -> None:
         if not isinstance(node, Affine) or node not in graph.nodes:
             continue
         source, readers = node.inputs[0], graph.consumers(node)
-        alone = len(graph.consumers(source)) == 1 and source is not graph.input
+        alone = graph.only_reader(source) is node and source is not graph.input
         if alone and isinstance(source, Affine):
             node.factor, node.offset = node.factor * source.factor, node.offset + node.factor * source.offset
             node.inputs = source.inputs
             graph.tidy()
             source, alone = node.inputs[0], False
-        if alone and isinstance(source, Filter) and not _clamped(source):
+        if alone and isinstance(source, Filter) and not source.clamped:
             source.weight = source.weight * node.factor[:, None, None, None]
             source.bias = source.bias * node.factor + node.offset
             graph.redirect(node, source)
-        elif source is not graph.input and node is not graph.output and all(_takes(r, node.offset) for r in readers):
+        elif source is not graph.input and not graph.is_output(node) and all(_takes(r, node.offset) for r in readers):
             for reader in readers:
                 assert isinstance(reader, Filter)
                 take_over(reader, node.factor, node.offset)
             graph.redirect(node, source)
         graph.tidy()
-
-
-def _clamped(node: Node) -> bool:
-    return not (math.isinf(node.low) and math.isinf(node.high))
 
 
 def _takes(reader: Node, offset: Tensor) -> bool:
@@ -131,7 +122,7 @@ def _picture(graph: Graph) -> list[str]:
         return []
     if (
         len(behind) == 1
-        and first is not graph.output
+        and not graph.is_output(first)
         and float((zeros - zero).abs().max()) <= 0.51
         and (first.factor == first.factor[0]).all()
     ):
@@ -153,46 +144,7 @@ def _clamps(graph: Graph) -> None:
         if not isinstance(node, Pointwise) or node.function is not None:
             continue
         source = node.inputs[0]
-        if source.clamps and len(graph.consumers(source)) == 1:
+        if source.clamps and graph.only_reader(source) is node:
             source.low, source.high = (min(max(v, node.low), node.high) for v in (source.low, source.high))
             graph.redirect(node, source)
             graph.tidy()
-
-
-def _logits(graph: Graph, binary: bool) -> None:
-    # The last operator is a convolution of the whole map without a clamp.
-    last = graph.output
-    if last.shape[:2] != (1, 1):
-        height, width, channels = last.shape
-        raise InputError(
-            f"{last.where}: the network's result is a map, {channels}x{height}x{width}: only classifiers can be "
-            "exported yet; end with nn.AdaptiveAvgPool2d(1), nn.Flatten() and nn.Linear"
-        )
-    if isinstance(last, GlobalAverage):  # the mean of a 1x1 convolution is that of its input, convolved
-        conv = last.inputs[0]
-        plain = isinstance(conv, Conv) and conv.window == (1, 1) == conv.stride and not any(conv.padding)
-        if plain and not _clamped(conv) and not _clamped(last) and len(graph.consumers(conv)) == 1:
-            source = conv.inputs[0]
-            last.inputs, last.shape = [source], (1, 1, source.shape[2])
-            conv.inputs, conv.shape = [last], (1, 1, conv.shape[2])
-            graph.output = last = conv
-            graph.tidy()
-    whole = isinstance(last, Conv) and last.window == last.inputs[0].shape[:2] and not any(last.padding)
-    if not whole or _clamped(last) or graph.consumers(last):
-        channels = last.shape[2]
-        weight = torch.eye(channels)[:, :, None, None]
-        graph.output = last = Conv(
-            where=last.where, shape=last.shape, inputs=[last], weight=weight, bias=torch.zeros(channels)
-        )
-        graph.tidy()
-    assert isinstance(last, Conv)
-    outputs = last.shape[2]
-    if binary:
-        last.weight = torch.cat([torch.zeros_like(last.weight), last.weight])
-        last.bias = torch.cat([torch.zeros_like(last.bias), last.bias])
-        last.shape = (1, 1, 2)
-    elif outputs == 1:
-        raise InputError(
-            f"{last.where}: the network has a single output; a yes or no ends with nn.Sigmoid(), which tells it "
-            "from a number that no classifier gives"
-        )

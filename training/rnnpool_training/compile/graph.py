@@ -35,6 +35,15 @@ class Node:
 
     clamps = True  # whether the engine's operator clamps its output
 
+    def __deepcopy__(self, memo: object) -> Node:
+        """Itself: a description, which copies of a module share."""
+        return self
+
+    @property
+    def clamped(self) -> bool:
+        """Whether the output is."""
+        return not (math.isinf(self.low) and math.isinf(self.high))
+
     def compute(self, *x: Tensor) -> Tensor:
         """The output before the clamp."""
         raise NotImplementedError
@@ -42,7 +51,7 @@ class Node:
     def forward(self, *x: Tensor) -> Tensor:
         """The output."""
         y = self.compute(*x)
-        return y if math.isinf(self.low) and math.isinf(self.high) else y.clamp(self.low, self.high)
+        return y.clamp(self.low, self.high) if self.clamped else y
 
 
 @dataclass(eq=False, kw_only=True)
@@ -77,9 +86,14 @@ class Filter(Node):
 
     def compute(self, *x: Tensor) -> Tensor:
         """The convolution."""
+        return self.apply(x[0], self.weight, self.bias)
+
+    def apply(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """The convolution with other weights."""
         top, left, bottom, right = self.padding
-        padded = F.pad(x[0], (left, right, top, bottom)) if any(self.padding) else x[0]
-        return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
+        if (top, left) == (bottom, right):
+            return F.conv2d(x, weight, bias, self.stride, (top, left), groups=self.groups)
+        return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, self.stride, groups=self.groups)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -231,14 +245,28 @@ class RNNPool(Node):
 
 @dataclass
 class Graph:
-    """A network from the frame to the result."""
+    """A network from the frame to its results."""
 
     input: Input
-    output: Node
+    outputs: list[Node]
+    wide: bool = True  # whether results are int16 (logits, boxes), which have no range; a map's values are int8
     nodes: list[Node] = field(default_factory=list)  # each behind its inputs; `tidy` makes it
 
     def __post_init__(self) -> None:
         self.tidy()
+
+    def __deepcopy__(self, memo: object) -> Graph:
+        """Itself: a description, which copies of a module share."""
+        return self
+
+    def is_output(self, node: Node) -> bool:
+        """Whether a node is a result."""
+        return any(output is node for output in self.outputs)
+
+    def only_reader(self, node: Node) -> Node | None:
+        """The one node that alone sees a node's output; None if there are others, or if it is a result."""
+        readers = self.consumers(node)
+        return readers[0] if len(readers) == 1 and not self.is_output(node) else None
 
     def consumers(self, node: Node) -> list[Node]:
         """The nodes that read one."""
@@ -249,14 +277,13 @@ class Graph:
         for node in self.nodes:
             if node is not new:
                 node.inputs = [new if source is old else source for source in node.inputs]
-        if self.output is old:
-            self.output = new
+        self.outputs = [new if output is old else output for output in self.outputs]
 
     def tidy(self) -> None:
         """Leaves out what the result does not depend on, and puts the rest in order. InputError without the frame."""
         order: list[Node] = []
         seen: set[int] = set()
-        stack: list[tuple[Node, bool]] = [(self.output, False)]
+        stack: list[tuple[Node, bool]] = [(output, False) for output in reversed(self.outputs)]
         while stack:  # not by recursion: networks are deep
             node, done = stack.pop()
             if done:
@@ -266,7 +293,7 @@ class Graph:
                 stack.append((node, True))
                 stack += [(source, False) for source in reversed(node.inputs)]
         if id(self.input) not in seen:
-            raise InputError(f"{self.output.where}: the result does not depend on the picture")
+            raise InputError(f"{self.outputs[0].where}: the result does not depend on the picture")
         order.remove(self.input)
         self.nodes = [self.input, *order]
 
@@ -282,3 +309,8 @@ class Graph:
             for source in node.inputs:
                 if last[id(source)] is node:
                     values.pop(id(source), None)
+
+    def results(self, pixels: Tensor) -> list[Tensor]:
+        """The results (N, C, H, W) for pixels (N, C, H, W)."""
+        found = {id(node): value for node, value in self.run(pixels) if self.is_output(node)}
+        return [found[id(output)] for output in self.outputs]

@@ -17,6 +17,8 @@ from ..errors import InputError
 
 Floats = NDArray[np.float64]
 LARGEST_LOGIT = 8.0  # of Q12
+LARGEST_FACTOR = 0.499  # from a unit of an accumulator to a step of the output, without a shift
+LARGEST_HEAD = 0.499 * 2.0**8  # factor of a head: multipliers have 24 bits and are below 2^31
 CONSTANT_BITS = 12  # fraction bits of a constant output
 
 
@@ -33,7 +35,7 @@ class Grid(NamedTuple):
     def clamp(self, low: float, high: float) -> dict[str, Any]:
         """Zero point and clamp of an operator whose output has this grid; limits may be infinite."""
         limits = [
-            int(np.clip(v if math.isinf(v) else self.zero_point + np.round(v / self.scale), -128, 127))
+            int(np.clip(v if math.isinf(v) else self.zero_point + np.floor(v / self.scale + 0.5), -128, 127))
             for v in (low, high)
         ]
         return {"out_zero_point": self.zero_point, "act_min": limits[0], "act_max": limits[1]}
@@ -42,7 +44,7 @@ class Grid(NamedTuple):
 def multipliers(factors: Floats, bits: int, most_shift: int, where: str) -> tuple[NDArray[np.int32], int]:
     """Factors as `round(2^(bits - shift) factor)` below 2^31, with the smallest shift that does it. InputError."""
     for shift in range(most_shift + 1):
-        found = np.round(factors * 2.0 ** (bits - shift))
+        found = np.floor(factors * 2.0 ** (bits - shift) + 0.5)
         if found.max() < 2**31:
             return found.astype(np.int32), shift
     raise InputError(f"{where}: a factor of {factors.max():g} is too large")

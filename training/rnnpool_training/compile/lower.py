@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,8 @@ from numpy.typing import NDArray
 from .. import blob
 from ..blob import Op, layout
 from ..errors import InputError
-from . import integers
+from . import blocks, integers
+from .blocks import Block
 from .calibrate import Ranges
 from .cells import cell
 from .graph import (
@@ -33,37 +32,24 @@ from .graph import (
     Upsample,
 )
 from .integers import Floats, Grid
+from .results import Result
+from .rounding import weight_scales
 
 LOGIT_MARGIN = 2.0  # of the largest logit that was seen: int16 has the bits
 LEAST_RESIDUAL = 64  # a residual's integer weight is rounded by less than 1 %
 
 
-@dataclass
-class Block:
-    """An inverted residual: three convolutions, and perhaps a sum with the input, as one operator."""
-
-    expand: Conv
-    depthwise: Depthwise
-    project: Conv
-    total: Add | None
-
-    @property
-    def last(self) -> Node:
-        """The node whose output it gives."""
-        return self.project if self.total is None else self.total
-
-
 class Lowering:
     """Operators of one graph, one after the other."""
 
-    def __init__(self, graph: Graph, ranges: Ranges) -> None:
-        self.graph, self.ranges = graph, ranges
+    def __init__(self, graph: Graph, ranges: Ranges, result: Result) -> None:
+        self.graph, self.ranges, self.result = graph, ranges, result
         self.ops: list[Op] = []
         self.origin: list[Node] = []  # of each operator
         self.number: dict[int, int] = {id(graph.input): 0}
-        found = [block for node in graph.nodes if (block := self.match(node)) is not None]
+        found = blocks.find(graph)
         self.blocks = {id(block.last): block for block in found}
-        self.inner = {id(n) for b in found for n in (b.expand, b.depthwise, b.project) if n is not b.last}
+        self.inner = {id(node) for block in found for node in block.inner}
 
     def run(self) -> list[Op]:
         """All operators."""
@@ -74,10 +60,8 @@ class Lowering:
             if id(node) in self.blocks:
                 made = self.block(self.blocks[id(node)])
                 if made is None:
-                    block = self.blocks[id(node)]
-                    for part in (block.expand, block.depthwise, block.project):
-                        if part is not node:
-                            self.add(part, TABLE[type(part)](self, part))
+                    for part in self.blocks[id(node)].inner:
+                        self.add(part, TABLE[type(part)](self, part))
             self.add(node, made or TABLE[type(node)](self, node))
         return self.ops
 
@@ -97,32 +81,45 @@ class Lowering:
 
     # ---- convolutions ----
 
-    def quantized(self, node: Filter, unit: float | None = None) -> tuple[dict[str, Any], Floats]:
+    def quantized(
+        self, node: Filter, unit: float | None = None, limited: bool = False
+    ) -> tuple[dict[str, Any], Floats]:
         """Weights, biases, multipliers, shift, and the weights' scales.
 
-        unit: step of the output; None: that of its range.
+        unit: step of the output; None: that of its range. limited: weights saturate where there would be a shift.
         """
         x = self.ranges[node.inputs[0]]
         unit = self.ranges[node].scale if unit is None else unit
-        weight, bias, scales = quantize_weights(node, x)
+        most = np.full(len(node.weight), integers.LARGEST_FACTOR * unit / x.scale) if limited else None
+        weight, bias, scales = quantize_weights(node, x, most)
         axes = tuple(range(1, weight.ndim))
         return integers.requantize(weight, bias, x.scale * scales / unit, axes, node.where), scales
 
     def conv(self, node: Conv) -> Op:
-        """CONV; the last one is DENSE."""
-        if node is self.graph.output:
-            return self.dense(node)
+        """CONV; an int16 result is what its kind says."""
+        if self.graph.wide and self.graph.is_output(node):
+            return self.result.operator(self, node)
         found, _ = self.quantized(node)
         return blob.Conv(
             input=self.source(node), stride=node.stride, padding=node.padding, **found, **self.clamp(node)
         )  # fmt: skip
 
     def dense(self, node: Conv) -> Op:
-        """The logits."""
+        """Logits, or numbers."""
         x = self.ranges[node.inputs[0]]
         weight, bias, scales = quantize_weights(node, x)
-        largest = self.ranges.largest_logit * LOGIT_MARGIN
+        largest = self.ranges.largest[id(node)] * LOGIT_MARGIN
         return integers.logits(weight, bias, x.scale * scales, largest, self.source(node), node.where)
+
+    def head(self, node: Filter, unit: Floats, anchors: NDArray[np.uint16], step: int, classes: int) -> Op:
+        """DETECT_HEAD. unit: real value of one step of the output, a channel each."""
+        x = self.ranges[node.inputs[0]]
+        weight, bias, scales = quantize_weights(node, x, integers.LARGEST_HEAD * unit / x.scale)
+        found, _ = integers.multipliers(x.scale * scales / unit, 24, 0, node.where)
+        return blob.DetectHead(
+            input=self.source(node), weight=weight, bias=integers.int32(bias, node.where), multiplier=found,
+            anchors=anchors, step=step, classes=classes, stride=node.stride, padding=node.padding,
+        )  # fmt: skip
 
     def depthwise(self, node: Depthwise) -> Op:
         """DEPTHWISE."""
@@ -135,39 +132,12 @@ class Lowering:
 
     # ---- inverted residuals ----
 
-    def match(self, project: Node) -> Block | None:
-        """The inverted residual that ends with a 1x1 convolution, if there is one."""
-        if not _pointwise_conv(project) or project is self.graph.output:
-            return None
-        depthwise = project.inputs[0]
-        if not isinstance(depthwise, Depthwise) or not self.only(depthwise) or depthwise.window != (3, 3):
-            return None
-        strides = depthwise.stride in ((1, 1), (2, 2))
-        expand = depthwise.inputs[0]
-        if depthwise.padding != (1, 1, 1, 1) or not strides or not _pointwise_conv(expand) or not self.only(expand):
-            return None
-        if expand.inputs[0] is self.graph.input:
-            return None
-        assert isinstance(project, Conv) and isinstance(expand, Conv)
-        total: Add | None = None
-        readers = self.graph.consumers(project)
-        alone = len(readers) == 1 and math.isinf(project.low) and math.isinf(project.high)
-        if alone and isinstance(readers[0], Add) and readers[0].factors == (1.0, 1.0):
-            other = [source for source in readers[0].inputs if source is not project]
-            if other == [expand.inputs[0]] and depthwise.stride == (1, 1):
-                total = readers[0]
-        return Block(expand, depthwise, project, total)
-
-    def only(self, node: Node) -> bool:
-        """Whether a node has a single reader."""
-        return len(self.graph.consumers(node)) == 1
-
     def block(self, block: Block) -> Op | None:
         """INVERTED_RESIDUAL; None if its numbers have no place in one operator."""
         x, out = self.ranges[block.expand.inputs[0]], self.ranges[block.last]
         filtered, expanded = self.ranges[block.depthwise], self.ranges[block.expand]
-        expand, depthwise = (self.quantized(n)[0] for n in (block.expand, block.depthwise))
-        project, scales = self.quantized(block.project, out.scale)
+        expand, depthwise = (self.quantized(n, limited=True)[0] for n in (block.expand, block.depthwise))
+        project, scales = self.quantized(block.project, out.scale, limited=True)
         if expand["shift"] or depthwise["shift"] or project["shift"]:
             return None
         residual = None
@@ -253,18 +223,16 @@ class Lowering:
         )  # fmt: skip
 
 
-def _pointwise_conv(node: Node) -> bool:
-    return isinstance(node, Conv) and node.window == (1, 1) == node.stride and not any(node.padding)
-
-
-def quantize_weights(node: Filter, x: Grid) -> tuple[NDArray[np.int8], NDArray[np.int64], Floats]:
+def quantize_weights(
+    node: Filter, x: Grid, most: Floats | None = None
+) -> tuple[NDArray[np.int8], NDArray[np.int64], Floats]:
     """int8 weights [out, kh, kw, in], biases with the input's zero point in them, and the weights' scales.
 
-    A channel whose sum would not fit int32 has a coarser scale.
+    A channel whose sum would not fit int32 has a coarser scale; none is above `most`: larger weights saturate.
     """
     real = node.weight.detach().double().numpy().transpose(0, 2, 3, 1)
     bias = node.bias.detach().double().numpy()
-    scales = np.maximum(np.abs(real).max((1, 2, 3)) / 127, 1e-12)
+    scales = weight_scales(node.weight, most).double().numpy()
     while True:
         weight = np.clip(np.floor(real / scales[:, None, None, None] + 0.5), -127, 127)
         sums = weight.sum((1, 2, 3))
@@ -290,19 +258,23 @@ TABLE: dict[type[Node], Rule] = {
 }
 
 
-def lower(graph: Graph, ranges: Ranges, name: str, labels: list[str], threshold: float = 0.5) -> blob.Model:
-    """The blob's model of a classifier, without its golden value and with no map kept whole.
+def lower(
+    graph: Graph, ranges: Ranges, result: Result, name: str, labels: list[str], threshold: float = 0.5
+) -> blob.Model:
+    """The blob's model, without its golden value and with no map kept whole.
 
     InputError names the module of what can't be an operator.
     """
     height, width, channels = graph.input.shape
-    lowering = Lowering(graph, ranges)
+    lowering = Lowering(graph, ranges, result)
     ops = lowering.run()
+    result.ops = tuple(lowering.number[id(output)] - 1 for output in graph.outputs)
     if len(ops) > layout.MAX_OPS:
         raise InputError(f"the network has {len(ops)} operators, {layout.MAX_OPS} is the most")
     model = blob.Model(
-        task=blob.Task.CLASSIFICATION, name=name, labels=labels, height=height, width=width, channels=channels,
+        task=result.task, name=name, labels=labels, height=height, width=width, channels=channels,
         ops=ops, threshold=round(threshold * 32768), input_zero_point=ranges[graph.input].zero_point,
+        **result.fields(graph, ranges),
     )  # fmt: skip
     try:
         blob.write(model)

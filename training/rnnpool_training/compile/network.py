@@ -4,39 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from ..blob import Model, write
 from ..engine import Engine
 from ..errors import InputError
 from ..planner import plan
-from ..reference import run_input, set_golden
-from .calibrate import calibrate
+from ..reference import golden_check, run_input, set_golden
+from . import results
+from .calibrate import Ranges, calibrate
+from .finetune import finetune
 from .fold import Normalization, fold
 from .from_torch import Translated, trace, translate
+from .graph import Filter, Graph, Shape
 from .lower import lower
+from .results import Boxes, Check, Result
+from .results.base import Values
+from .unused_channels import remove_unused_channels
 
 Pictures = NDArray[np.uint8]  # (N, height, width, channels)
 BATCH = 8
 REFERENCE_PICTURES = 2  # that the integer reference runs as well: it is slow
-TRACED = 1e-3  # of the largest logit: most that the graph may differ from the network
+TRACED = 1e-3  # of the largest value: most that the graph may differ from the network
 
 
 @dataclass(frozen=True)
-class Check:
-    """A blob beside the network that it was made of, on the same pictures."""
+class Prepared:
+    """A network as the graph of a blob's operators, in floating point; what its results are; remarks, for people."""
 
-    pictures: int
-    same: int  # pictures with the same answer
-    worst: float  # difference of two logits
-    mean: float
-    largest: float  # logit
-    float_right: int | None  # of the pictures with a label
-    right: int | None
+    graph: Graph
+    result: Result
+    wanted: list[Values]  # what the network gives for some pictures
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -50,45 +55,105 @@ class Exported:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class Network:
+    """What is exported: a module in floating point, and what can't be seen in it.
+
+    shape: height, width, channels of the input, which is (pixel / 255 - mean) / std. labels: None for those that its
+    results have. kind, boxes: as of results.choose. seed: of the golden frame.
+    """
+
+    module: nn.Module
+    shape: Shape
+    normalization: Normalization
+    name: str
+    labels: list[str] | None = None
+    kind: str | None = None
+    boxes: Boxes | None = None
+    seed: int = 1
+
+
 def export(
-    module: nn.Module,
-    normalization: Normalization,
-    name: str,
+    network: Network,
     pictures: Pictures,
     held: Pictures,
-    labels: list[str] | None = None,
+    classes: Sequence[str] = (),
+    answers: Sequence[str] = (),
+    threshold: float = 0.5,
+    steps: int = 0,
+) -> Exported:
+    """The blob of a network. Ranges are chosen on `pictures`, the check is on `held`.
+
+    classes: names of folders, which are the labels if there are none and their number fits. answers: the label of each
+    of `held`, if known. steps: of fine-tuning, on `pictures`. InputError.
+    """
+    prepared = prepare(network, held)
+    said = tqdm(batches(pictures), desc="choosing ranges", unit="batch", mininterval=5)
+    ranges = calibrate(prepared.graph, said)
+    if steps:
+        tuned = finetune(prepared.graph, ranges, pictures, steps)
+        ranges = tuned.ranges
+        prepared.notes.append(
+            f"fine-tuned in {steps} steps: the error on pictures that it did not learn from is {tuned.after:.3g}, "
+            f"{tuned.before:.3g} before{'' if tuned.kept else ', so the weights stay as they were'}"
+        )
+    return build(network, prepared, ranges, held, classes, answers, threshold)
+
+
+def prepare(network: Network, held: Pictures) -> Prepared:
+    """The graph of a network, traced, compared with the network on the pictures `held`, and folded. InputError."""
+    translated = translate(trace(network.module, network.shape))
+    normalize = normalizer(network.normalization, network.shape[2])
+    _compare(network.module, translated, normalize, held)
+    result = results.choose(translated, network.kind, network.boxes)
+    graph = translated.graph
+    graph.wide = result.wide
+    notes = result.strip(translated)
+    graph.tidy()
+    wanted = [result.wanted(graph.results(normalize(pixels))) for pixels in batches(held, 1)]
+    notes += translated.notes + fold(graph, network.normalization)
+    result.finish(graph)
+    for node in graph.nodes:
+        if isinstance(node, Filter):
+            node.weight, node.bias = node.weight.float(), node.bias.float()
+    return Prepared(graph, result, wanted, notes)
+
+
+def build(
+    network: Network,
+    prepared: Prepared,
+    ranges: Ranges,
+    held: Pictures,
     classes: Sequence[str] = (),
     answers: Sequence[str] = (),
     threshold: float = 0.5,
 ) -> Exported:
-    """The blob of a classifier. Ranges are chosen on `pictures`, the check is on `held`.
-
-    labels: None for `classes` if their number fits, else "class 0", ...; of a network with nn.Sigmoid() behind a single
-    logit: no, yes. answers: the label of each of `held`, if known. InputError.
-    """
-    height, width, channels = (int(n) for n in pictures.shape[1:])
-    translated = translate(trace(module, (height, width, channels)))
-    wanted = logits(module, translated, normalization, held)
-    binary = translated.tail == "sigmoid"
-    if binary:
-        wanted = np.concatenate([np.zeros_like(wanted), wanted], 1)
-    labels, notes = _labels(labels, classes, wanted.shape[1], binary)
-    notes += translated.notes + fold(translated.graph, normalization, binary)
-    ranges = calibrate(translated.graph, _batches(pictures))
-    model = plan(lower(translated.graph, ranges, name, labels, threshold))
-    set_golden(model)
+    """The blob of a prepared network with ranges, as `export`. InputError."""
+    graph, result, labels = prepared.graph, prepared.result, network.labels
+    count = result.count(graph)
+    notes: list[str] = []
+    if labels is None:
+        labels, notes = result.labels(graph, classes)
+    elif len(labels) != count:
+        raise InputError(f"{len(labels)} labels, the network has {count} outputs")
+    whole = lower(graph, ranges, result, network.name, labels, threshold)
+    whole.golden_seed = network.seed
+    set_golden(whole)
+    smaller, removed = remove_unused_channels(whole)
+    if removed and not golden_check(smaller):
+        raise RuntimeError("results differ without the channels that have no use")
+    if removed:
+        notes.append(f"{removed} channels that are constant or have no use are left out; the results are the same")
+    model = plan(smaller if removed else whole)
     data = write(model)
     engine = Engine(data)
-    known = len(answers) == len(held) and set(answers) <= set(labels)
-    check = compare(engine, model, wanted, held, np.array([labels.index(a) for a in answers]) if known else None)
-    return Exported(model, data, engine.arena_size(), check, notes)
+    outputs = run_engine(engine, model, held)
+    check = result.check(model, prepared.wanted, outputs, answers)
+    return Exported(model, data, engine.arena_size(), check, notes + prepared.notes)
 
 
-def logits(
-    module: nn.Module, translated: Translated, normalization: Normalization, pictures: Pictures
-) -> NDArray[np.float64]:
-    """What the network itself gives for pictures, before a softmax. InputError if the graph gives something else."""
-    channels = pictures.shape[3]
+def normalizer(normalization: Normalization, channels: int) -> Any:
+    """A function from pixels (N, C, H, W) to what the network takes. InputError if their number is wrong."""
     try:
         mean, std = (torch.tensor(v, dtype=torch.float32).expand(channels)[:, None, None] for v in normalization)
     except RuntimeError:
@@ -96,56 +161,40 @@ def logits(
             f"{len(normalization.mean)} values of mean, {len(normalization.std)} of std: "
             f"the picture has {channels} channels"
         ) from None
-    found, worst = [], 0.0
-    for pixels in _batches(pictures, 1):  # as it was traced
-        x = (pixels / 255 - mean) / std
-        y = [value for _, value in translated.graph.run(x)][-1].flatten(1)
+    return lambda pixels: (pixels / 255 - mean) / std
+
+
+def _compare(module: nn.Module, translated: Translated, normalize: Any, pictures: Pictures) -> None:
+    # InputError if the graph gives something else than the network.
+    worst, largest = 0.0, 1.0
+    for pixels in batches(pictures, 1):  # as it was traced
+        x = normalize(pixels)
         with torch.no_grad():
-            own: Tensor = module(x)
-        worst = max(worst, float((translated.result(y) - own.reshape(y.shape)).abs().max()))
-        found.append(y.double().numpy())
-    result: NDArray[np.float64] = np.concatenate(found)
-    if worst > TRACED * max(1.0, float(np.abs(result).max())):
+            given = torch.utils._pytree.tree_leaves(module(x))
+        for mine, own in zip(translated.graph.results(x), given, strict=True):
+            worst = max(worst, float((mine.reshape(own.shape) - own).abs().max()))
+            largest = max(largest, float(own.abs().max()))
+    if not worst <= TRACED * largest:
         raise InputError(f"what was traced differs from the network by {worst:g}: it can't be exported")
-    return result
 
 
-def compare(
-    engine: Engine, model: Model, wanted: NDArray[np.float64], held: Pictures, held_labels: NDArray[np.int64] | None
-) -> Check:
-    """The engine beside float logits. RuntimeError if engine and reference differ, which would be a fault of ours."""
-    unit = 2.0 ** (12 - model.ops[-1].shift)
-    mine = []
-    for i, pixels in enumerate(held):
+def run_engine(engine: Engine, model: Model, pictures: Pictures) -> list[list[NDArray[Any]]]:
+    """Each operator's output for each picture. RuntimeError if engine and reference differ: a fault of ours."""
+    found = []
+    kept = set(model.results())
+    for i, pixels in enumerate(pictures):
         outputs = engine.run(pixels if pixels.shape[2] == 3 else pixels[:, :, 0], taps=True).outputs()
-        if i < REFERENCE_PICTURES and not np.array_equal(outputs[-1], run_input(model, pixels)[-1]):
-            raise RuntimeError(f"engine and reference differ on picture {i}")
-        mine.append(outputs[-1].reshape(-1) / unit)
+        if i < REFERENCE_PICTURES:
+            right = run_input(model, pixels)
+            if not all(np.array_equal(outputs[op], right[op]) for op in kept):
+                raise RuntimeError(f"engine and reference differ on picture {i}")
+        found.append([value if op in kept else value[:0] for op, value in enumerate(outputs)])
     if not engine.golden_check():
         raise RuntimeError("engine and reference differ on the golden frame")
-    got = np.array(mine)
-    answers, difference = got.argmax(1), np.abs(got - wanted)
-    right: list[int | None] = [None, None]
-    if held_labels is not None:
-        right = [int((a == held_labels).sum()) for a in (wanted.argmax(1), answers)]
-    return Check(
-        pictures=len(held), same=int((answers == wanted.argmax(1)).sum()), worst=float(difference.max()),
-        mean=float(difference.mean()), largest=float(np.abs(wanted).max()), float_right=right[0], right=right[1],
-    )  # fmt: skip
+    return found
 
 
-def _labels(labels: list[str] | None, classes: Sequence[str], count: int, binary: bool) -> tuple[list[str], list[str]]:
-    # The labels, and remarks.
-    if labels is not None:
-        if len(labels) != count:
-            raise InputError(f"{len(labels)} labels, the network has {count} outputs")
-        return labels, []
-    if len(classes) == count:
-        return list(classes), ["labels are the folders' names in the order of the alphabet"]
-    notes = [f"the folder has {len(classes)} folders, the network {count} outputs: no labels"] if classes else []
-    return ["no", "yes"] if binary else [f"class {i}" for i in range(count)], notes
-
-
-def _batches(pictures: Pictures, size: int = BATCH) -> Iterator[Tensor]:
+def batches(pictures: Pictures, size: int = BATCH) -> Iterator[Tensor]:
+    """Pictures as (N, C, H, W) of 0..255."""
     for start in range(0, len(pictures), size):
         yield torch.from_numpy(pictures[start : start + size]).permute(0, 3, 1, 2).float()

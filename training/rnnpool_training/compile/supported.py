@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import from_tflite, from_torch
+from .from_torch.pointwise import pointwise
 
 
 def _rows(table: Mapping[str, Callable[..., Any]]) -> list[str]:
@@ -22,7 +23,7 @@ def _sentence(rule: Callable[..., Any]) -> str:
 
 def table() -> str:
     """Markdown."""
-    rules = {n: rule for n, rule in from_torch.TABLE.items() if rule is not from_torch.Translation.pointwise}
+    rules = {n: rule for n, rule in from_torch.TABLE.items() if rule is not pointwise}
     torch_rows = _rows({n: rule for n, rule in rules.items() if n[0] != "_"})
     instead = [f"| `{name}` | {what} |" for name, what in from_torch.INSTEAD.items() if "native" not in name]
     return "\n".join([

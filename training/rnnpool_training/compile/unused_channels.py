@@ -92,7 +92,7 @@ def _kept_channels(model: Model) -> list[Flags]:
             needed[tensor][:] = True
             continue
         op = model.ops[tensor - 1]
-        if not isinstance(op, (Conv, *BY_CHANNEL)):
+        if not isinstance(op, (Conv, *BY_CHANNEL)) or tensor - 1 in model.results():
             needed[tensor][:] = True
         if isinstance(op, Conv | Dense):
             needed[op.input] |= (op.weight != 0).any(tuple(range(op.weight.ndim - 1)))

@@ -1,32 +1,25 @@
-"""Any PyTorch network to a blob: the part of `python -m rnnpool_training.export my_model.py:net` that is the command's.
+"""A network in a Python file, as export takes it: what the file must define, and what of it is read.
 
-What the file must define, and what of it is read: docs/own_network.md.
+docs/own_network.md says it to users.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 import traceback
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-from . import files
 from .command import names as comma_names
 from .compile.fold import Normalization
-from .compile.network import Exported, export
+from .compile.network import Network
+from .compile.results import Boxes, read_anchors
 from .errors import InputError
-from .images import SUFFIXES, read
-from .pictures import SPLIT, frame
-
-CALIBRATION, CHECK = 256, 100  # pictures
-LONGEST = 1024  # pixels of a side that pictures are reduced to before anything else
 
 ASK = (
     "what the network takes can't be seen in it: give --mean and --std of (pixel / 255 - mean) / std, the numbers it "
@@ -42,21 +35,13 @@ class Source(NamedTuple):
     name: str
 
 
-class Data(NamedTuple):
-    """Pictures as the network's input, (N, height, width, channels), and of each the folder that it was in."""
-
-    pixels: NDArray[np.uint8]
-    folders: list[str]
-    unread: list[str]
-
-
 def source(text: str) -> Source | None:
     """The file and the name in it, if that is what a text says."""
     path, _, name = text.rpartition(":")
     return Source(Path(path), name) if path.endswith(".py") else None
 
 
-def load(given: Source) -> tuple[nn.Module, dict[str, Any]]:
+def module(given: Source) -> tuple[nn.Module, dict[str, Any]]:
     """The network, and all names of its file. The name may be a module, or a function or class that makes one."""
     path, name = given
     if not path.is_file():
@@ -120,31 +105,6 @@ def normalization(names: dict[str, Any], mean: str | None, std: str | None) -> N
     return Normalization(*values)
 
 
-def gather(folder: Path, shape: tuple[int, int, int], count: int, seed: int = 1) -> Data:
-    """`count` random pictures below a folder, as the device sees them. InputError if there is none."""
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder of pictures")
-    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
-    if not found:
-        raise InputError(f"{folder} holds no picture ({' '.join(SUFFIXES)})")
-    height, width, channels = shape
-    pixels, folders, unread = [], [], []
-    for i in np.random.default_rng(seed).permutation(len(found)):
-        path = found[i]
-        try:
-            pixels.append(frame(read(path, channels, LONGEST), height, width))
-        except InputError as error:
-            unread.append(str(error))
-            continue
-        parts = path.relative_to(folder).parts
-        folders.append(parts[0] if len(parts) > 1 else "")
-        if len(pixels) == count:
-            break
-    if not pixels:
-        raise InputError(f"none of the {len(found)} pictures in {folder} can be read: {unread[0]}")
-    return Data(np.stack(pixels), folders, unread)
-
-
 def read_labels(text: str | None) -> list[str] | None:
     """A file with a label a line, or labels with commas between them."""
     if text is None:
@@ -152,47 +112,37 @@ def read_labels(text: str | None) -> list[str] | None:
     return Path(text).read_text().splitlines() if Path(text).is_file() else comma_names(text)
 
 
-def run(given: Source, options: Any) -> None:
-    """The command."""
-    start = time.monotonic()
-    if options.data is None:
-        raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
-    files.check_output(options.out)
-    torch.set_num_threads(1)  # sums in one order: the same bytes on every run
-    module, names = load(given)
+def boxes(names: dict[str, Any], net: nn.Module, options: Any) -> Boxes | None:
+    """What a detector's results are, from the command line, the file, or attributes of the network; None if nothing
+    says so. InputError asks for what is missing."""
+    given = {name: names.get(name, getattr(net, name, None)) for name in ("anchors", "variances")}
+    if options.anchors is not None:
+        given["anchors"] = options.anchors
+    if options.variances is not None:
+        given["variances"] = options.variances
+    if given["anchors"] is None:
+        return None
+    anchors = read_anchors(given["anchors"])
+    if given["variances"] is None:
+        raise InputError(
+            "a detector's variances can't be seen in it: give --variances CENTRE,SIDE, the factors of dx, dy and of "
+            "dw, dh (SSD's are 0.1,0.2; 1,1 if there are none)"
+        )
+    try:
+        centre, side = (float(v) for v in given["variances"])
+    except (TypeError, ValueError):
+        raise InputError(f"variances must be two numbers, of centre and side, is {given['variances']!r}") from None
+    if not (0 < centre < 1000 and 0 < side < 1000):
+        raise InputError(f"variances must be above 0 and below 1000, is {given['variances']!r}")
+    return Boxes(anchors, (centre, side), options.iou, options.max_candidates)
+
+
+def load(given: Source, options: Any) -> Network:
+    """The network with all that the file and the command line say of it. InputError."""
+    net, names = module(given)
     shape = input_shape(names, options.size, options.gray)
     norm = normalization(names, options.mean, options.std)
-    data = gather(options.data, shape, options.pictures + CHECK)
-    held = max(len(data.pixels) - CHECK, min(options.pictures, len(data.pixels) // 2))
-    labels = read_labels(options.labels)
-    classes = [] if "" in data.folders else sorted(p.name for p in options.data.iterdir() if p.is_dir())
-    classes = [name for name in classes if not name.startswith(".")]
-    if {name.lower() for name in classes} <= SPLIT:
-        classes = []
+    kind = options.result
+    found = boxes(names, net, options) if kind in (None, "boxes") else None
     name = options.name or given.path.stem.encode()[:31].decode(errors="ignore")
-    chosen, rest = data.pixels[:held], data.pixels[held:]
-    result = export(module, norm, name, chosen, rest, labels, classes, data.folders[held:], options.threshold)
-    files.write_bytes(options.out, result.data)
-    report(options.out, result, norm, len(data.pixels[:held]), data.unread, time.monotonic() - start)
-
-
-def report(path: Path, result: Exported, norm: Normalization, chosen: int, unread: list[str], seconds: float) -> None:
-    """What came of it, for people."""
-    model, check = result.model, result.check
-    shape, count = " x ".join(map(str, model.input_shape)), len(model.labels)
-    shown = ", ".join(model.labels[:6]) + (", ..." if count > 6 else "")
-    mean, std = (", ".join(f"{v:g}" for v in values) for values in norm)
-    print(f"{path}: {len(model.ops)} operators, {shape} to {count} labels ({shown})")
-    print(f"size            {len(result.data):,} bytes, {result.arena:,} bytes of RAM")
-    print(f"input           (pixel / 255 - {mean}) / {std}; done in the network, frames are plain pixels")
-    print(f"ranges          chosen on {chosen} pictures{f', {len(unread)} more unread: {unread[0]}' if unread else ''}")
-    print(f"same answer     {check.same} of {check.pictures} other pictures ({check.same / check.pictures:.1%})")
-    print(
-        f"logits          at most {check.worst:.3f} apart, {check.mean:.3f} on average, {check.largest:.3g} the largest"
-    )
-    if check.right is not None and check.float_right is not None:
-        print(f"right           {check.right} of {check.pictures}; in floating point {check.float_right}")
-    print("engine          equals the integer reference")
-    for note in result.notes:
-        print(f"note            {note}")
-    print(f"time            {seconds:.0f} s")
+    return Network(net, shape, norm, name, read_labels(options.labels), kind, found)

@@ -1,0 +1,225 @@
+"""Results of networks of one's own beyond classes: numbers, maps and boxes, in the engine and in MicroPython."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from load_tool import ROOT  # noqa: E402
+from own_networks import PLAIN, block, conv, lively, pictures  # noqa: E402
+from PIL import Image  # noqa: E402
+from torch import nn  # noqa: E402
+
+from rnnpool_training import export as command  # noqa: E402
+from rnnpool_training import reference  # noqa: E402
+from rnnpool_training.blob import Kind, Task  # noqa: E402
+from rnnpool_training.compile.network import Exported, Network, export  # noqa: E402
+from rnnpool_training.compile.results import Boxes, read_anchors  # noqa: E402
+from rnnpool_training.engine import Engine  # noqa: E402
+from rnnpool_training.errors import InputError  # noqa: E402
+
+MICROPYTHON = ROOT / "build" / "unix" / "micropython"
+SHAPE = (16, 20, 3)
+ANCHORS = (((6.0, 6.0), (8.0, 12.0)), ((12.0, 12.0),))
+
+
+def body() -> nn.Module:
+    return nn.Sequential(conv(3, 8, 3, 2, 1), conv(8, 8, 3, 2, 1))
+
+
+class Detector(nn.Module):
+    """Two heads, of 2 anchors at stride 4 and one at stride 8, of three classes."""
+
+    def __init__(self, classes: int = 3) -> None:
+        super().__init__()
+        self.body, self.next = body(), block(8, 16, 12, 2)
+        self.near = nn.Conv2d(8, 2 * (classes + 4), 3, padding=1)
+        self.far = nn.Conv2d(12, classes + 4, 1)
+
+    def forward(self, x: Any) -> Any:
+        x = self.body(x)
+        return self.near(x), self.far(self.next(x))
+
+
+def made(module: nn.Module, **options: Any) -> Exported:
+    held = pictures(12, *SHAPE, seed=2)
+    threshold, steps = options.pop("threshold", 0.5), options.pop("steps", 0)
+    network = Network(lively(module, SHAPE), SHAPE, PLAIN, "mine", **options)
+    return export(network, pictures(24, *SHAPE), held, threshold=threshold, steps=steps)
+
+
+def micropython(found: Exported, call: str, folder: Path) -> Any:
+    """What `call` gives on the first held picture in MicroPython."""
+    if not MICROPYTHON.exists():
+        pytest.skip(f"no {MICROPYTHON}: make unix")
+    (folder / "net.rnnp").write_bytes(found.data)
+    (folder / "frame.raw").write_bytes(pictures(12, *SHAPE, seed=2)[0].tobytes())
+    script = f"""
+import json, rnnpool
+model = rnnpool.Model({str(folder / "net.rnnp")!r})
+with open({str(folder / "frame.raw")!r}, "rb") as file:
+    frame = file.read()
+options = dict(width=20, height=16, format=rnnpool.RGB888)
+print(json.dumps([model.selftest(), {call}]))
+"""
+    done = subprocess.run([str(MICROPYTHON), "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    ok, *result = json.loads(done.stdout)
+    assert ok
+    return result if len(result) > 1 else result[0]
+
+
+@pytest.mark.parametrize(
+    ("tail", "kind", "channels"),
+    [
+        pytest.param([nn.Conv2d(8, 3, 1)], Kind.CONV, 3, id="segmentation"),
+        pytest.param([nn.Conv2d(8, 1, 1), nn.Sigmoid()], Kind.LOOKUP, 1, id="heat-map"),
+        pytest.param([block(8, 16, 4)], Kind.INVERTED_RESIDUAL, 4, id="block"),
+        pytest.param([nn.MaxPool2d(2), nn.Upsample(scale_factor=2)], Kind.UPSAMPLE, 8, id="upsampled"),
+    ],
+)
+def test_maps(tail: list[nn.Module], kind: Kind, channels: int, tmp_path: Path) -> None:
+    """The engine's map is the network's, to a step or two, at every pixel."""
+    found = made(nn.Sequential(body(), *tail))
+    model = found.model
+    assert model.task == Task.MAP and model.ops[-1].kind == kind and model.shapes()[-1][2] == channels
+    assert len(model.labels) == channels and model.result_scale > 0
+    assert found.check.mean < model.result_scale and found.check.worst < 0.2 * max(found.check.largest, 0.1)
+    frame = pictures(12, *SHAPE, seed=2)[0]
+    mine = Engine(found.data).run(frame, taps=True).outputs()[-1]
+    np.testing.assert_array_equal(mine, reference.run_input(model, frame)[-1])
+    values, shape, scale, zero = micropython(
+        found, "list(model.run(frame, **options)), model.output_shape, model.output_scale, model.output_zero_point",
+        tmp_path,
+    )  # fmt: skip
+    assert values == mine.reshape(-1).tolist() and tuple(shape) == mine.shape
+    assert scale == pytest.approx(model.result_scale) and zero == model.ops[-1].out_zero_point
+
+
+def test_numbers(tmp_path: Path) -> None:
+    """Regression: int16 values, whose scale the board says."""
+    module = nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1))
+    found = made(module, kind="numbers")
+    assert found.model.labels == ["number"] and found.check.worst < 0.1 * found.check.largest
+    frame = torch.from_numpy(pictures(12, *SHAPE, seed=2)[:1]).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        exact = float(module(frame))
+    values, scale, zero = micropython(
+        found, "list(model.run(frame, **options)), model.output_scale, model.output_zero_point", tmp_path
+    )
+    assert scale * (values[0] - zero) == pytest.approx(exact, abs=0.1 * found.check.largest)
+    two = nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
+    assert made(two, kind="numbers").model.labels == ["number 0", "number 1"]
+
+
+def test_boxes(tmp_path: Path) -> None:
+    """A detector of three classes: anchors, steps, and nearly all boxes of the network, by the engine as well."""
+    found = made(Detector(), boxes=Boxes(ANCHORS, (0.1, 0.2)), labels=["a", "b", "c"], threshold=0.55)
+    heads = [op for op in found.model.ops if op.kind == Kind.DETECT_HEAD]
+    assert [(h.step, h.anchors.tolist(), h.classes) for h in heads] == [
+        (4, [[96, 96], [128, 192]], 3), (8, [[192, 192]], 3)
+    ]  # fmt: skip
+    said = dict(found.check.said)["same boxes"]
+    both, floats, others = (int(n) for n in re.match(r"(\d+) of the (\d+) .* and (\d+) others", said).groups())  # type: ignore[union-attr]
+    assert floats > 50 and both >= 0.95 * floats and others <= 0.05 * floats, said
+    assert found.check.mean < 0.01
+    frame = pictures(12, *SHAPE, seed=2)[0]
+    right = [(d.x, d.y, d.w, d.h, d.label) for d in Engine(found.data).run(frame).detections()]
+    assert right and {label for *_, label in right} <= {0, 1, 2}
+    boxes = micropython(found, "[list(box) for box in model.detect(frame, **options)]", tmp_path)
+    assert [(x, y, w, h, label) for x, y, w, h, _, label in boxes] == right[: len(boxes)] and boxes
+
+
+class Separate(Detector):
+    """The same with logits and boxes by convolutions of their own, of different windows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.near, self.near_boxes = nn.Conv2d(8, 2 * 3, 1), nn.Conv2d(8, 2 * 4, 3, padding=1)
+        self.far, self.far_boxes = nn.Conv2d(12, 3, 3, padding=1), nn.Conv2d(12, 4, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        x = self.body(x)
+        y = self.next(x)
+        return [(self.near(x), self.near_boxes(x)), (self.far(y), self.far_boxes(y))]
+
+
+def test_logits_and_boxes_apart() -> None:
+    found = made(Separate(), boxes=Boxes(ANCHORS, (0.1, 0.2)))
+    heads = [op for op in found.model.ops if op.kind == Kind.DETECT_HEAD]
+    assert [(h.classes, h.window, h.out_channels) for h in heads] == [(3, (3, 3), 14), (3, (3, 3), 7)]
+    assert found.check.mean < 0.01 and found.check.largest > 0.1
+
+
+def test_boxes_are_where_the_formula_says() -> None:
+    """One anchor a cell whose biases alone say the box: centre and sides in pixels."""
+    head = nn.Conv2d(8, 5, 1)
+    nn.init.zeros_(head.weight)
+    with torch.no_grad():
+        head.bias.copy_(torch.tensor([2.0, 1.0, -1.0, 0.5, -0.5]))
+    found = made(nn.Sequential(body(), head), boxes=Boxes((((6.0, 4.0),),), (0.1, 0.2)))
+    outputs = reference.run_input(found.model, pictures(1, *SHAPE)[0])
+    raw = [d.raw for d in reference.detect_outputs(found.model, outputs, 20, 16)]
+    centre, sides = (4 * 2.5 + 0.6, 4 * 1.5 - 0.4), (6 * np.exp(0.1), 4 * np.exp(-0.1))
+    wanted = [centre[0] - sides[0] / 2, centre[1] - sides[1] / 2, centre[0] + sides[0] / 2, centre[1] + sides[1] / 2]
+    assert any(np.allclose(np.array(box) / 16, wanted, atol=0.1) for box in raw)
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        (Detector(), {}, r"2 results \(14x4x5, 7x2x3\): of a detector say the anchors"),
+        (Detector(), {"boxes": Boxes(ANCHORS[:1], (1, 1))}, "gives 2 results, anchors are of 1 maps"),
+        (Detector(), {"boxes": Boxes((ANCHORS[1], ANCHORS[0]), (1, 1))}, r"for 2 anchors: channels must be anchors"),
+        (nn.Sequential(body(), nn.Conv2d(8, 2, 1)), {"kind": "classes"}, "result is a map of 2x4x5, not classes"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(module: nn.Module, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        export(Network(module.eval(), SHAPE, PLAIN, "mine", **options), pictures(2, *SHAPE), pictures(1, *SHAPE))
+
+
+@pytest.mark.parametrize("given", [[], [[]], [[0]], [[(4, 4, 4), "x"]], 5, [[(3, float("nan"))]]])
+def test_anchors_that_are_none(given: Any) -> None:
+    with pytest.raises(InputError, match="anchors"):
+        read_anchors(given)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anchors from the command line; what they mean is asked for."""
+    for i, pixels in enumerate(pictures(6, *SHAPE)):
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    (tmp_path / "mine.py").write_text("from test_own_results import Detector as net\nmean = std = 0.5\n")
+    line = [f"{tmp_path / 'mine.py'}:net", "--data", str(tmp_path), "--size", "16x20", "-o", str(tmp_path / "n.rnnp")]
+    line += ["--anchors", "6,8x12", "12"]
+    with pytest.raises(SystemExit):
+        command.main(line)
+    assert "variances can't be seen" in capsys.readouterr().err
+    command.main([*line, "--variances", "0.1,0.2", "--labels", "a,b,c"])
+    assert "same boxes" in capsys.readouterr().out
+    assert Engine((tmp_path / "n.rnnp").read_bytes()).golden_check()
+
+
+def test_channels_without_a_use_are_left_out() -> None:
+    """Of a map none of the result's; what is left gives the same map."""
+    module = nn.Sequential(body(), nn.Conv2d(8, 12, 1), nn.ReLU(), nn.Conv2d(12, 6, 1))
+    with torch.no_grad():
+        module[1].weight[:5].zero_()
+        module[1].bias[:5] = 0.25
+        module[3].weight[:2].zero_()
+    found = made(module)
+    assert any(re.match("4 channels that are constant", note) for note in found.notes), found.notes
+    assert [op.out_channels for op in found.model.ops if hasattr(op, "weight")] == [8, 8, 8, 6]
+    assert found.check.mean < 2 * found.model.result_scale
+
+
+def test_fine_tuning_brings_the_map_nearer() -> None:
+    """Weights of very different sizes in a channel, which rounding hurts: the network is its own teacher."""
+    module = nn.Sequential(body(), block(8, 24, 8), conv(8, 16, 3, 1, 1), nn.Conv2d(16, 2, 1))
+    found = [made(module, steps=steps) for steps in (0, 60)]
+    assert any("fine-tuned in 60 steps" in note for note in found[1].notes)
+    assert found[1].check.mean < found[0].check.mean, (found[0].check, found[1].check, found[1].notes)

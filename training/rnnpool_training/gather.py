@@ -1,0 +1,61 @@
+"""Pictures of any folders, as a network's input: what ranges are chosen on, and networks compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .images import SUFFIXES, read
+from .pictures import SPLIT, frame
+
+LONGEST = 1024  # pixels of a side that pictures are reduced to before anything else
+
+
+class Data(NamedTuple):
+    """Pictures as the network's input, (N, height, width, channels), and of each the folder that it was in."""
+
+    pixels: NDArray[np.uint8]
+    folders: list[str]
+    unread: list[str]
+
+
+def gather(folders: Sequence[Path], shape: tuple[int, int, int], count: int, seed: int = 1) -> Data:
+    """`count` random pictures below folders, as the device sees them. InputError if a folder holds none."""
+    found: list[tuple[Path, Path]] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is not a folder of pictures")
+        files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+        if not files:
+            raise InputError(f"{folder} holds no picture ({' '.join(SUFFIXES)})")
+        found += [(path, folder) for path in files]
+    height, width, channels = shape
+    pixels, classes, unread = [], [], []
+    for i in np.random.default_rng(seed).permutation(len(found)):
+        path, folder = found[i]
+        try:
+            pixels.append(frame(read(path, channels, LONGEST), height, width))
+        except InputError as error:
+            unread.append(str(error))
+            continue
+        parts = path.relative_to(folder).parts
+        classes.append(parts[0] if len(parts) > 1 else "")
+        if len(pixels) == count:
+            break
+    if not pixels:
+        where = ", ".join(map(str, folders))
+        raise InputError(f"none of the {len(found)} pictures in {where} can be read: {unread[0]}")
+    return Data(np.stack(pixels), classes, unread)
+
+
+def class_folders(folders: Sequence[Path], of_pictures: Sequence[str]) -> list[str]:
+    """Names of the folders in a single one that may be classes: all its pictures are in some, which are no split."""
+    if len(folders) > 1 or "" in of_pictures:
+        return []
+    names = sorted(p.name for p in folders[0].iterdir() if p.is_dir() and not p.name.startswith("."))
+    return [] if {name.lower() for name in names} <= SPLIT else names
