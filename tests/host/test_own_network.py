@@ -113,7 +113,7 @@ def test_ends() -> None:
     close(all_conv, Kind.CONV, Kind.CONV, *ENDS)
     squeezed = nn.Sequential(*body, nn.Conv2d(8, 5, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Softmax(1))
     close(squeezed, Kind.CONV, Kind.CONV, Kind.CONV, *ENDS)
-    one = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1), nn.Sigmoid())
+    one = nn.Sequential(*body, nn.AdaptiveAvgPool2d(1), Of(lambda x: x[:, :, 0, 0]), nn.Linear(8, 1), nn.Sigmoid())
     assert close(one, Kind.CONV, Kind.CONV, *ENDS).model.labels == ["no", "yes"]
 
 

@@ -119,7 +119,7 @@ def test_rounding_agrees_with_the_integer_reference(last_pool: str, channels: in
     found = agree(Rounded(prepared.graph, chosen), prepared.result, pixels_of(inputs(1, channels))[0])
     assert [kind.name for kind, _ in found][:2] == ["CONV", "RNNPOOL"] and len(found) == 8
     for kind, equal in found:  # logits have steps as fine as the arithmetic of floats
-        assert equal >= (0.6 if kind.name == "DENSE" else 0.97 if kind.name == "RNNPOOL" else 0.99), (kind, equal)
+        assert equal >= (0.6 if kind.name == "DENSE" else 0.95 if kind.name == "RNNPOOL" else 0.99), (kind, equal)
 
 
 @pytest.mark.parametrize("last_pool", ["average", "rnnpool"])

@@ -198,6 +198,16 @@ def view(t: Values, call: Call) -> Value:
     return x
 
 
+def select(t: Values, call: Call) -> Value:
+    """The only row or column of a map: `x[:, :, 0, 0]` of one pixel."""
+    x = t.source(call)
+    sizes = call.maps[0].meta["val"].shape
+    axis = int(call["dim"]) % len(sizes)
+    if axis < 2 or sizes[axis] != 1:
+        raise call.fail(f"of axis {axis}, which has {sizes[axis]} parts")
+    return x
+
+
 def same(t: Values, call: Call) -> Value:
     """What changes nothing in evaluation."""
     return t.source(call)
@@ -208,12 +218,15 @@ def rnnpool(t: Values, call: Call) -> Value:
     x = t.map(call, "x")
     fields = ("w", "u", "bias_gate", "bias_update", "zeta", "nu")
     cells = [Cell(*(t.constant(call, f"{f}{i}") for f in fields)) for i in (1, 2)]  # type: ignore[arg-type]
-    stride = pair(call["stride"])
-    if any(call["padding"]) or stride[0] != stride[1]:
+    stride, window, shape = pair(call["stride"]), pair(call["kernel"]), t.shape(call)
+    # Where there is a single window the stride is of no account.
+    both = {stride[i] for i in range(2) if shape[i] > 1} or {stride[0]}
+    found = both.pop()
+    if any(call["padding"]) or both or any(shape[i] == 1 and x.shape[i] - window[i] >= found for i in range(2)):
         raise call.fail(f"padding {call['padding']}, stride {stride}: no padding and one stride are needed")
     return RNNPool(
-        where=call.where, shape=t.shape(call), inputs=[x], rnn1=cells[0], rnn2=cells[1], stride=stride[0],
-        window=pair(call["kernel"]), smooth=call["smooth"], replicate=call["replicate"],
+        where=call.where, shape=shape, inputs=[x], rnn1=cells[0], rnn2=cells[1], stride=found,
+        window=window, smooth=call["smooth"], replicate=call["replicate"],
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ INSTEAD = {
     "gru": "RNNPool2d",
     "conv1d": "nn.Conv2d with a kernel of one row",
     "split": "two convolutions, one for each part of the channels",
+    "select": "a convolution with fewer outputs",
     "slice": "a convolution with fewer outputs",
     "permute": "maps as (N, C, H, W) throughout",
     "transpose": "maps as (N, C, H, W) throughout",

@@ -38,6 +38,7 @@ TABLE: dict[str, Rule] = {
     "constant_pad_nd": layers.pad,
     **dict.fromkeys(("hardswish", "prelu"), pointwise),
     **dict.fromkeys(VIEWS, layers.view),
+    "select": layers.select,
     **dict.fromkeys(SAME, layers.same),
     **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), layers.softmax),
     "_assert_tensor_metadata": layers.nothing,
