@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--val", required=True, help="folder to measure on")
     p.add_argument("--sizes", default="224,192,160,128,96", help="sides in pixels (default: %(default)s)")
     options = p.parse_args(arguments)
-    torch.set_num_threads(1)  # as export_classifier: the same bytes
+    torch.set_num_threads(1)  # as export: the same bytes
     try:
         pictures = load_labelled(options.data, load_classifier(options.checkpoint).config.channels)
         print(HEADER, flush=True)

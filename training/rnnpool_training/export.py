@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -72,20 +73,26 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def run(network: Network, options: argparse.Namespace) -> Exported:
-    """The blob of a network in floating point, with a report on what came of it. InputError."""
+def run(
+    network: Network, out: Path, folders: Sequence[Path] | None, count: int = deploy.CALIBRATION,
+    threshold: float = 0.5, seed: int = 1, steps: int = 0,
+) -> Exported:  # fmt: skip
+    """The blob of a network in floating point, written, with a report on what came of it. InputError, OSError.
+
+    count: pictures of those in the folders that ranges are chosen on. steps: of fine-tuning.
+    """
     start = time.monotonic()
-    if options.data is None:
+    if folders is None:
         raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
-    data = gather(options.data, network.shape, options.pictures + CHECK, options.seed)
-    count = max(len(data.pixels) - CHECK, min(options.pictures, len(data.pixels) // 2))
+    data = gather(folders, network.shape, count + CHECK, seed)
+    count = max(len(data.pixels) - CHECK, min(count, len(data.pixels) // 2))
     chosen, held = data.pixels[:count], data.pixels[count:]
-    classes = class_folders(options.data, data.folders)
-    made = export(network, chosen, held, classes, data.folders[count:], options.threshold, options.finetune)
-    files.write_bytes(options.out, made.data)
+    classes = class_folders(folders, data.folders)
+    made = export(network, chosen, held, classes, data.folders[count:], threshold, steps)
+    files.write_bytes(out, made.data)
     chosen_on = f"chosen on {count} pictures"
     chosen_on += f", {len(data.unread)} more unread: {data.unread[0]}" if data.unread else ""
-    report(options.out, made, network.normalization, chosen_on, time.monotonic() - start)
+    report(out, made, network.normalization, chosen_on, time.monotonic() - start)
     return made
 
 
@@ -113,15 +120,16 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order: the same bytes on every run
     files.check_output(options.out)
+    chosen = (options.out, options.data, options.pictures, options.threshold, options.seed, options.finetune)
     own = own_network.source(options.source)
     if own is not None:
-        run(own_network.load(own, options), options)
+        run(own_network.load(own, options), *chosen)
         return
     if deploy.quantized(options.source):
         limits = (options.iou, options.max_candidates)
         made = deploy.export_quantized(options.source, options.name, options.threshold, limits)
     else:
-        made = run(deploy.load(options), options)
+        made = run(deploy.load(options), *chosen)
     files.write_bytes(options.out, made.data)
     digest = hashlib.sha256(made.data).hexdigest()
     print(json.dumps({"blob": str(options.out), "bytes": len(made.data), "arena": made.arena, "sha256": digest,

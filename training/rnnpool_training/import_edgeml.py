@@ -8,36 +8,15 @@ from __future__ import annotations
 
 import argparse
 import io
-import time
 from pathlib import Path
 
 import torch
 
-from . import export_network, files
-from .classifier import Classifier, save_classifier
+from . import deploy, export, files, own_network
+from .classifier import save_classifier
 from .command import command, integer, program, real
-from .compile.fold import Normalization
-from .compile.network import export
 from .edgeml import headers, wakeword, weights
 from .errors import InputError
-
-OWN_INPUT = Normalization((128 / 255,), (128 / 255,))  # pixel / 128 - 1: what Classifier takes
-
-
-def write_blob(model: Classifier, options: argparse.Namespace) -> None:
-    """The blob, with a comparison on pictures that ranges were not chosen on. InputError, OSError."""
-    start = time.monotonic()
-    torch.set_num_threads(1)  # sums in one order: the same bytes on every run
-    config = model.config
-    shape = config.height, config.width, config.channels
-    data = export_network.gather(options.data, shape, options.pictures + export_network.CHECK)
-    held = max(len(data.pixels) - export_network.CHECK, min(options.pictures, len(data.pixels) // 2))
-    name = options.name or config.name
-    labels = list(config.labels)
-    result = export(model, OWN_INPUT, name, data.pixels[:held], data.pixels[held:], labels, threshold=options.threshold)
-    files.write_bytes(options.out, result.data)
-    seconds = time.monotonic() - start
-    export_network.report(options.out, result, OWN_INPUT, held, data.unread, seconds)
 
 
 def write_pool(options: argparse.Namespace) -> None:
@@ -94,9 +73,11 @@ def main(arguments: list[str] | None = None) -> None:
         )
     if options.out.suffix == ".rnnp" and options.data is None:
         raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
-    model = wakeword.read(found, options.size, export_network.read_labels(options.labels))
+    model = wakeword.read(found, options.size, own_network.read_labels(options.labels))
     if options.out.suffix == ".rnnp":
-        write_blob(model, options)
+        torch.set_num_threads(1)  # sums in one order: the same bytes on every run
+        network = deploy.network_of(model, options.name)
+        export.run(network, options.out, [options.data], options.pictures, options.threshold)
         return
     save_classifier(options.out, model)
     count = sum(p.numel() for p in model.parameters())
