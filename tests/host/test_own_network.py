@@ -147,7 +147,7 @@ def test_pictures_of_other_numbers() -> None:
             nn.Sequential(nn.ZeroPad2d(1), nn.AvgPool2d(2)),
             r"inner\.0\.0 \(ZeroPad2d\).*only convolutions read a padded",
         ),
-        (RNNPool2d(8, 4, 2, 4, 2, padding=1), r"inner\.0 \(RNNPool2d\): pool of 8x8x10: padding \[1, 1\]"),
+        (RNNPool2d(8, 4, 2, 4, 2, padding=1), r"inner\.0 \(RNNPool2d\): pool of 8x8x10: padding \[1, 1, 1, 1\]"),
         (nn.AdaptiveAvgPool2d(3), r"adaptive_avg_pool2d of 8x8x10: to 3x3: the map's sides must be multiples"),
         (nn.Conv2d(7, 8, 1), r"can't be traced with a picture of 3x16x20: RuntimeError: .*"),
         (nn.AvgPool2d(2, divisor_override=3), r"divisor_override"),
@@ -195,7 +195,7 @@ def test_rnnpool_is_an_operator_of_pytorch() -> None:
         assert [str(n.target) for n in program.graph.nodes].count("rnnpool.pool.default") == 1
         assert torch.equal(program.module()(x), layer(x))
         weights = (*layer.rnn1.weights(), *layer.rnn2.weights())
-        arguments = (x, *weights, [6, 6], [4, 4], [padding, padding], smooth, replicate)
+        arguments = (x, *weights, [6, 6], [4, 4], [padding] * 4, smooth, replicate)
         torch.library.opcheck(
             pool, arguments, test_utils=("test_schema", "test_autograd_registration", "test_faketensor")
         )

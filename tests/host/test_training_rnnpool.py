@@ -54,13 +54,24 @@ def test_shared_sweeps_equal_the_definition(
     size=st.tuples(st.integers(6, 20), st.integers(6, 20)),
     kernel=st.integers(2, 6),
     stride=st.one_of(st.none(), st.integers(1, 6)),
-    padding=st.integers(0, 1),
+    padding=st.integers(0, 3),
+    ceil_mode=st.booleans(),
 )
-def test_is_a_drop_in_for_max_pool(size: Any, kernel: int, stride: int | None, padding: int) -> None:
+def test_is_a_drop_in_for_max_pool(size: Any, kernel: int, stride: int | None, padding: int, ceil_mode: bool) -> None:
     x = torch.rand(1, 4, *size)
-    expected = torch.nn.MaxPool2d(kernel, stride, padding)(x)
-    y = RNNPool2d(4, 8, 8, kernel, stride, padding)(x)
+    arguments = (kernel, stride, min(padding, kernel // 2), 1, False, ceil_mode)
+    expected = torch.nn.MaxPool2d(*arguments)(x)
+    pool = RNNPool2d(4, 8, 8, *arguments)
+    y = pool(x)
     assert y.shape == (1, 32, *expected.shape[2:])
+    assert torch.allclose(y, pool.forward_by_patch(x), atol=1e-5)
+
+
+def test_a_map_without_a_batch() -> None:
+    pool, x = RNNPool2d(4, 8, 8, 4, 2, ceil_mode=True), torch.rand(4, 11, 13)
+    assert torch.equal(pool(x), pool(x[None])[0])
+    assert pool(x).shape == (32, *torch.nn.MaxPool2d(4, 2, ceil_mode=True)(x).shape[1:])
+    assert torch.allclose(pool(x), pool.forward_by_patch(x), atol=1e-6)
 
 
 def test_padding_is_zeros() -> None:
@@ -132,8 +143,18 @@ def test_states_stay_within_one() -> None:
 
 
 def test_refuses_what_it_cannot_do() -> None:
-    with pytest.raises(ValueError, match="expected \\(N, 4, H, W\\), got \\(1, 3, 9, 9\\)"):
+    with pytest.raises(ValueError, match="expected \\(N, 4, H, W\\) or \\(4, H, W\\), got \\(1, 3, 9, 9\\)"):
         RNNPool2d(4, 8, 8, 4)(torch.rand(1, 3, 9, 9))
+    for arguments, message in (
+        ((4, 2, 3), r"padding \(3, 3\) is more than half of kernel_size \(4, 4\)"),
+        ((4, 0), r"stride \(0, 0\) must be at least 1"),
+        ((4, 2, 0, 2), r"dilation 2, return_indices False: RNNPool has 1 and False only"),
+        ((4, 2, 0, 1, True), r"return_indices True"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            RNNPool2d(4, 8, 8, *arguments)
+    with pytest.raises(ValueError, match="replicate pads the result"):
+        RNNPool2d(4, 8, 8, 4, 2, ceil_mode=True, replicate=True)
     with pytest.raises(ValueError, match="3 pixels along axis 2 has no window of 4"):
         RNNPool2d(4, 8, 8, 4)(torch.rand(1, 4, 9, 3))
     with pytest.raises(ValueError, match="'hard' or 'smooth', not 'soft'"):

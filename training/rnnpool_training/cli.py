@@ -54,6 +54,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "compare": Command("model_int8.tflite net.rnnp", "... against what it came from", "rnnpool_training.compare"),
         "eval": Command("--model mine.rnnp --data images/val", "how good it is", "rnnpool_training.evaluate"),
         "plan": Command("mine.rnnp --ram 49152 -o small.rnnp", "less RAM for more time", "rnnpool_training.planner"),
+        "zoo": Command("mobilenetv2-rnnpool", "the paper's networks and what they cost", "rnnpool_training.zoo.table"),
         "bench": Command("--model mine=mine.rnnp", "cycles and memory on a Cortex-M4", "tools.bench"),
     },
     "Boards": {

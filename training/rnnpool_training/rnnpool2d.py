@@ -26,8 +26,19 @@ def _finish(out: Tensor, x: Tensor, stride: Sequence[int], replicate: bool) -> T
 
 
 def _maps(x: Tensor, padding: Sequence[int]) -> Tensor:
-    v, h = padding
-    return (F.pad(x, (h, h, v, v)) if v or h else x).permute(0, 2, 3, 1)
+    top, left, bottom, right = padding if len(padding) == 4 else (*padding, *padding)
+    return (F.pad(x, (left, right, top, bottom)) if any(padding) else x).permute(0, 2, 3, 1)
+
+
+def ceil_padding(size: int, kernel: int, stride: int, padding: int) -> int:
+    """Pixels behind the last one with which the last window of nn.MaxPool2d(ceil_mode=True) is a whole one.
+
+    As there, no window begins in the padding behind the map.
+    """
+    windows = max(-(-(size + 2 * padding - kernel) // stride), 0) + 1
+    if (windows - 1) * stride >= size + padding:
+        windows -= 1
+    return (windows - 1) * stride + kernel - size - padding
 
 
 def summaries(
@@ -76,7 +87,8 @@ def pool(
     replicate: bool,
 ) -> Tensor:
     """RNNPool2d.forward as one operator of PyTorch, which is what torch.export finds: the loops of the sweeps, and the
-    kernels behind ctypes, can't be traced. Weights are those of FastGRNNCell.weights."""
+    kernels behind ctypes, can't be traced. Weights are those of FastGRNNCell.weights; padding: of both sides, or
+    top, left, bottom, right."""
     rnn1, rnn2 = (w1, u1, bias_gate1, bias_update1, zeta1, nu1), (w2, u2, bias_gate2, bias_update2, zeta2, nu2)
     return summaries(x, rnn1, rnn2, kernel, stride, padding, smooth, replicate).contiguous(
         memory_format=torch.channels_last
@@ -86,7 +98,7 @@ def pool(
 @pool.register_fake
 def _(x: Tensor, w1: Tensor, *rest: Any) -> Tensor:
     w2, (kernel, stride, padding, _, replicate) = rest[5], rest[-5:]
-    sizes = [x.shape[2 + i] if replicate else x.shape[2 + i] + 2 * padding[i] for i in range(2)]
+    sizes = [x.shape[2 + i] if replicate else x.shape[2 + i] + padding[i] + padding[i - 2] for i in range(2)]
     sizes = [
         -(-size // stride[i]) if replicate else (size - kernel[i]) // stride[i] + 1 for i, size in enumerate(sizes)
     ]
@@ -115,9 +127,17 @@ class RNNPool2d(nn.Module):
 
     RNN1 sweeps every row and every column of a patch; RNN2 sweeps the row summaries forward and backward and the
     column summaries forward and backward. Output channels: [rows forward, rows backward, columns forward, columns
-    backward]. H' = floor((H + 2 * padding - kernel) / stride) + 1, as for nn.MaxPool2d (dilation 1, ceil_mode off;
-    padding is with zeros). With `replicate` the result is padded to (ceil(H / stride), ceil(W / stride)) by repeating
-    its last row and column, as the paper's face networks do.
+    backward].
+
+    A drop-in for a pooling layer: what comes behind `hidden2` are the arguments of nn.MaxPool2d in their order, H' and
+    W' are its sizes (`ceil_mode` as well), and a map may come without a batch, (in_channels, H, W). Padding, and what
+    `ceil_mode` adds at the bottom and right, is with zeros. Dilation other than 1 and indices there are none.
+    With `replicate` the result is padded to (ceil(H / stride), ceil(W / stride)) by repeating its last row and column,
+    as the paper's face networks do.
+
+    `nonlinearity`: FastGRNNCell's. "hard" is what devices are fastest at; give it a map of the order of 1 (behind a
+    normalization, or ReLU6). "smooth", exported as well, has a gradient everywhere and learns faster where several
+    RNNPools follow each other (docs/zoo.md, "Hard or smooth cells").
 
     A row summary depends on the row and the column window only, so each is computed once for all patches above one
     another (and columns likewise): equal to going patch by patch (`forward_by_patch`) at half the work or less.
@@ -131,6 +151,9 @@ class RNNPool2d(nn.Module):
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] | None = None,
         padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
         *,
         nonlinearity: Nonlinearity = "hard",
         weighted: bool = True,
@@ -140,7 +163,18 @@ class RNNPool2d(nn.Module):
         self.kernel_size = _pair(kernel_size)
         self.stride = self.kernel_size if stride is None else _pair(stride)
         self.padding = _pair(padding)
+        self.ceil_mode = ceil_mode
         self.replicate = replicate
+        if min(*self.kernel_size, *self.stride) < 1 or min(self.padding) < 0:
+            raise ValueError(
+                f"kernel_size {self.kernel_size} and stride {self.stride} must be at least 1, padding {self.padding} 0"
+            )
+        if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
+            raise ValueError(f"padding {self.padding} is more than half of kernel_size {self.kernel_size}")
+        if _pair(dilation) != (1, 1) or return_indices:
+            raise ValueError(f"dilation {dilation}, return_indices {return_indices}: RNNPool has 1 and False only")
+        if replicate and (ceil_mode or any(self.padding)):
+            raise ValueError("replicate pads the result: it goes with neither padding nor ceil_mode")
         self.rnn1 = FastGRNNCell(in_channels, hidden1, nonlinearity, weighted=weighted)
         self.rnn2 = FastGRNNCell(hidden1, hidden2, nonlinearity, weighted=weighted)
 
@@ -149,27 +183,50 @@ class RNNPool2d(nn.Module):
         """Channels of the output: four last states of RNN2."""
         return 4 * self.rnn2.hidden
 
-    def _check(self, x: Tensor) -> None:
-        if x.dim() != 4 or x.shape[1] != self.rnn1.inputs:
-            raise ValueError(f"expected (N, {self.rnn1.inputs}, H, W), got {tuple(x.shape)}")
+    def extra_repr(self) -> str:
+        """What sets it apart, for print()."""
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, ceil_mode={self.ceil_mode}"
+        )
+
+    def pads(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Rows and columns of zeros around a map: top, left, bottom, right."""
+        v, h = self.padding
+        if not self.ceil_mode:
+            return v, h, v, h
+        ends = [
+            ceil_padding(size, self.kernel_size[i], self.stride[i], self.padding[i])
+            for i, size in enumerate((height, width))
+        ]
+        return v, h, max(ends[0], 0), max(ends[1], 0)
+
+    def _check(self, x: Tensor) -> Tensor:
+        # The map with a batch.
+        if x.dim() not in (3, 4) or x.shape[-3] != self.rnn1.inputs:
+            inputs = self.rnn1.inputs
+            raise ValueError(f"expected (N, {inputs}, H, W) or ({inputs}, H, W), got {tuple(x.shape)}")
+        return x if x.dim() == 4 else x[None]
 
     def forward(self, x: Tensor, rounding: Callable[[Tensor], Tensor] = _as_they_are) -> Tensor:
-        """Pool x (N, in_channels, H, W); the result is channels-last in memory.
+        """Pool x (N, in_channels, H, W) or (in_channels, H, W); the result is channels-last in memory.
 
         `rounding` is applied to what a device keeps as int8: row summaries and last states of RNN2.
         """
-        self._check(x)
+        maps = self._check(x)
         rnn1, rnn2 = self.rnn1.weights(), self.rnn2.weights()
-        options = (self.kernel_size, self.stride, self.padding, self.rnn1.nonlinearity == "smooth", self.replicate)
+        pads = self.pads(maps.shape[2], maps.shape[3])
+        options = (self.kernel_size, self.stride, pads, self.rnn1.nonlinearity == "smooth", self.replicate)
         if torch.compiler.is_exporting() and rounding is _as_they_are:
-            traced: Tensor = pool(x, *rnn1, *rnn2, *options)
-            return traced
-        return summaries(x, rnn1, rnn2, *options, rounding)
+            out: Tensor = pool(maps, *rnn1, *rnn2, *options)
+        else:
+            out = summaries(maps, rnn1, rnn2, *options, rounding)
+        return out if x.dim() == 4 else out[0]
 
     def forward_by_patch(self, x: Tensor) -> Tensor:
         """The definition, patch by patch with nothing shared (slow; what `forward` is tested against)."""
-        self._check(x)
-        maps = _maps(x, self.padding)
+        unbatched = x.dim() == 3
+        x = self._check(x)
+        maps = _maps(x, self.pads(x.shape[2], x.shape[3]))
         (kv, kh), (sv, sh) = self.kernel_size, self.stride
 
         def last_state(cell: FastGRNNCell, sequence: Tensor) -> Tensor:  # (steps, N, inputs) -> (N, hidden)
@@ -188,4 +245,5 @@ class RNNPool2d(nn.Module):
                 states = [last_state(self.rnn2, s) for s in (rows, rows.flip(0), columns, columns.flip(0))]
                 line.append(torch.cat(states, dim=1))
             result.append(torch.stack(line, dim=1))
-        return _finish(torch.stack(result, dim=1), x, self.stride, self.replicate)
+        out = _finish(torch.stack(result, dim=1), x, self.stride, self.replicate)
+        return out[0] if unbatched else out
