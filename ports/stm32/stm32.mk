@@ -83,5 +83,7 @@ deploy-program: firmware-board
 deploy: deploy-program firmware $(DEMO_VENV)/.stamp ## flash it, its models and the examples, and test them on the board [DEPLOY=auto PORT= MKFS=]
 	@machine=$$(sed -n 's/^#define MICROPY_HW_BOARD_NAME *"\(.*\)".*/\1/p' \
 	    "$(STM32_MPY)/ports/stm32/boards/$(BOARD)/mpconfigboard.h"); \
+	    family=$$(sed -n 's/^MCU_SERIES *:*= *\([a-z0-9]*\).*/\1/p' "$(STM32_MPY)/ports/stm32/boards/$(BOARD)/mpconfigboard.mk"); \
 	    $(DEMO_PYTHON) -m tools.board deploy --board $(BOARD) --machine "$${machine:-$(BOARD)}" --build $(STM32_BUILD) \
+	    --family "$$family" \
 	    --method $(DEPLOY) $(if $(MKFS),--mkfs) $(if $(PORT),--port $(call quoted,$(PORT)))

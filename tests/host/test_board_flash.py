@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -200,3 +202,68 @@ def test_a_missing_program_is_told_beforehand(monkeypatch: pytest.MonkeyPatch) -
         flash.check_installed("usb")
     monkeypatch.setattr(flash.shutil, "which", lambda name: "/bin/" + name)
     flash.check_installed("auto")
+
+
+@pytest.mark.parametrize(
+    ("family", "target"), [("f7", "stm32f7x"), ("h7", "stm32h7x"), ("l4", "stm32l4x"), ("wb", "stm32wbx")]
+)
+def test_openocd_gets_the_target_of_the_family(tools: Tools, images: list[Image], family: str, target: str) -> None:
+    tools.install("openocd")
+    assert flash.write(images, "openocd", family) == "openocd"
+    assert tools.calls()[0][3:5] == ["-f", f"target/{target}.cfg"]
+
+
+def test_families_that_a_program_does_not_know(tools: Tools, images: list[Image]) -> None:
+    tools.install("st-flash", "openocd", "dfu-util")
+    # A Nucleo-H563: neither of the two for an ST-LINK knows it, and the boot loader does not need to.
+    assert flash.write(images, "auto", "h5") == "dfu"
+    for method, said in (("st-flash", "does not know the STM32H5"), ("openocd", "has no target for the STM32H5")):
+        with pytest.raises(Problem, match=said):
+            flash.write(images, method, "h5")
+    with pytest.raises(Problem, match=r"no way to flash an STM32N6 is known: f0, f4, f7,"):
+        flash.write(images, "auto", "n6")
+
+
+ELF = """
+.section .isr_vector, "a"
+.word 1
+.section .text, "ax"
+.word 2
+.section .data, "aw"
+.word 3
+"""
+SCRIPT = """
+MEMORY {{ START (rx) : ORIGIN = {start}, LENGTH = 16K  TEXT (rx) : ORIGIN = {text}, LENGTH = 64K
+          RAM (rw) : ORIGIN = 0x20000000, LENGTH = 16K }}
+SECTIONS {{ .isr_vector : {{ *(.isr_vector) }} > START  .text : {{ *(.text) }} > TEXT
+            .data : {{ *(.data) }} > RAM AT > TEXT }}
+"""
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-ld") is None, reason="no arm-none-eabi-ld: tools/debian_packages.sh m4")
+def test_addresses_come_from_the_linked_firmware(tmp_path: Path) -> None:
+    def link(start: int, text: int) -> None:
+        (tmp_path / "a.s").write_text(ELF)
+        (tmp_path / "a.ld").write_text(SCRIPT.format(start=hex(start), text=hex(text)))
+        for words in (["as", "-mthumb", "a.s", "-o", "a.o"], ["ld", "-T", "a.ld", "a.o", "-o", "firmware.elf"]):
+            subprocess.run([f"arm-none-eabi-{words[0]}", *words[1:]], cwd=tmp_path, check=True)
+
+    link(0x08000000, 0x08010000)
+    assert flash.stored_at(tmp_path / "firmware.elf") == {
+        ".isr_vector": 0x08000000,
+        ".text": 0x08010000,
+        ".data": 0x08010004,
+    }
+    (tmp_path / "firmware0.bin").write_bytes(b"vectors")
+    (tmp_path / "firmware1.bin").write_bytes(b"text")
+    assert [image.address for image in flash.images_of(tmp_path)] == [0x08000000, 0x08010000]
+    link(0x08000000, 0x90000000)  # in a chip beside this one
+    with pytest.raises(Problem, match="belongs to 0x90000000, which is not in the chip"):
+        flash.images_of(tmp_path)
+    (tmp_path / "firmware0.bin").unlink()
+    (tmp_path / "firmware.bin").write_bytes(b"all")
+    link(0x08008000, 0x08008100)  # behind a boot loader
+    assert [image.address for image in flash.images_of(tmp_path)] == [0x08008000]
+    (tmp_path / "firmware.elf").write_bytes(b"no firmware")
+    with pytest.raises(Problem, match="is no linked firmware"):
+        flash.images_of(tmp_path)

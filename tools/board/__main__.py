@@ -209,6 +209,12 @@ def parser() -> argparse.ArgumentParser:
         help="flash this there, instead of --build; repeatable",
     )
     deploy.add_argument(
+        "--family",
+        choices=flash.FAMILIES,
+        default="f4",
+        help="of the STM32, as MicroPython's MCU_SERIES (default: %(default)s)",
+    )
+    deploy.add_argument(
         "--method",
         choices=flash.METHODS,
         default="auto",

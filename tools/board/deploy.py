@@ -48,6 +48,7 @@ class Deployment:
     port: str | None = None
     baudrate: int = ports.BAUDRATE
     method: str = "auto"
+    family: str = "f4"  # of the chip: flash.FAMILIES
     romfs: str = "repl"
     romfs_at: int = flash.ROMFS_ADDRESS
     wait: float = 20.0
@@ -122,7 +123,7 @@ class Deployment:
             f"{image.path.name} ({len(image.read()):,} bytes at {image.address:#010x})" for image in self.images
         )
         print(f"   flashing {sizes} ...", flush=True)
-        method = flash.write(self.images, self.method)
+        method = flash.write(self.images, self.method, self.family)
         self._wait_for_board()
         with self._repl() as board:
             self._check_machine(ask(board))
@@ -189,7 +190,7 @@ class Deployment:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / "romfs.img"
                 file.write_bytes(image)
-                flash.write([flash.Image(self.romfs_at, file)], self.method)
+                flash.write([flash.Image(self.romfs_at, file)], self.method, self.family)
             self._wait_for_board()
         else:
             self._romfs_by_mpremote(image)
@@ -397,6 +398,7 @@ def from_arguments(arguments: argparse.Namespace) -> Deployment:
         port=arguments.port,
         baudrate=arguments.baudrate,
         method=arguments.method,
+        family=arguments.family,
         romfs=arguments.romfs,
         romfs_at=arguments.romfs_at,
         wait=arguments.wait,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from abc import ABC, abstractmethod
@@ -15,6 +16,25 @@ from tools.board.problem import Problem
 
 ROMFS_ADDRESS = 0x08160000  # of the ROMFS partition on an STM32F439 (docs/stm32.md)
 TIMEOUT_SECONDS = 300
+
+# Families of STM32, as MicroPython's boards name them (MCU_SERIES), with OpenOCD's target; Debian's 0.12 has none for
+# the H5. Debian's st-flash 1.7 does not know those of NO_ST_FLASH.
+FAMILIES = {
+    "f0": "stm32f0x",
+    "f4": "stm32f4x",
+    "f7": "stm32f7x",
+    "g0": "stm32g0x",
+    "g4": "stm32g4x",
+    "h5": "",
+    "h7": "stm32h7x",
+    "l0": "stm32l0",
+    "l1": "stm32l1",
+    "l4": "stm32l4x",
+    "wb": "stm32wbx",
+    "wl": "stm32wlx",
+}
+NO_ST_FLASH = ("h5", "wl")
+FLASH_START, FLASH_END = 0x08000000, 0x08400000  # of the chips' own
 UDEV = (
     "install its udev rules (`sudo apt-get install {package}` brings them), join the group "
     "(`sudo usermod -a -G plugdev $USER`), log out and in, and plug the board in again"
@@ -53,18 +73,21 @@ class Flasher(ABC):
     errors: tuple[tuple[str, bool, str], ...] = ()
 
     @abstractmethod
-    def commands(self, images: Sequence[Image]) -> list[list[str]]:
-        """The command lines that write all images, verify them as far as the program can, and start the firmware."""
+    def commands(self, images: Sequence[Image], family: str) -> list[list[str]]:
+        """The command lines that write all images, verify them as far as the program can, and start the firmware.
+
+        family: of the chip, one of FAMILIES. Raises NoProgrammer if the program does not know it.
+        """
 
     def installed(self) -> bool:
         """Whether the program is in PATH."""
         return shutil.which(self.program) is not None
 
-    def write(self, images: Sequence[Image]) -> None:
+    def write(self, images: Sequence[Image], family: str) -> None:
         """Writes the images; raises NoProgrammer or Problem. Safe to do again after any failure."""
         if not self.installed():
             raise NoProgrammer(f"{self.program} is not installed: `sudo apt-get install {self.package}`")
-        for command in self.commands(images):
+        for command in self.commands(images, family):
             self._run(command)
 
     def _run(self, command: list[str]) -> None:
@@ -122,8 +145,10 @@ class StFlash(Flasher):
         (r"LIBUSB_ERROR_BUSY", False, "another program uses the ST-LINK: close it (openocd, an IDE)"),
     )
 
-    def commands(self, images: Sequence[Image]) -> list[list[str]]:
+    def commands(self, images: Sequence[Image], family: str) -> list[list[str]]:
         """One call an image; the last one starts the firmware. st-flash verifies what it writes."""
+        if family in NO_ST_FLASH:
+            raise NoProgrammer(f"st-flash 1.7 does not know the STM32{family.upper()}: DEPLOY=dfu does")
         lines = [[self.program, "write", str(image.path), f"{image.address:#010x}"] for image in images]
         lines[-1].insert(1, "--reset")
         return lines
@@ -133,7 +158,6 @@ class OpenOcd(Flasher):
     """The ST-LINK, by OpenOCD."""
 
     name = program = package = "openocd"
-    target = "stm32f4x"
     errors = (
         (r"LIBUSB_ERROR_ACCESS|permission denied", False, "openocd may not use the ST-LINK: " + UDEV),
         (
@@ -155,9 +179,12 @@ class OpenOcd(Flasher):
         ),
     )
 
-    def commands(self, images: Sequence[Image]) -> list[list[str]]:
+    def commands(self, images: Sequence[Image], family: str) -> list[list[str]]:
         """One call for all."""
-        line = [self.program, "-f", "interface/stlink.cfg", "-f", f"target/{self.target}.cfg"]
+        target = FAMILIES[family]
+        if not target:
+            raise NoProgrammer(f"openocd 0.12 has no target for the STM32{family.upper()}: DEPLOY=dfu does without")
+        line = [self.program, "-f", "interface/stlink.cfg", "-f", f"target/{target}.cfg"]
         line += ["-c", "init", "-c", "reset halt"]
         for image in images:
             # Tcl: braces keep a path with blanks one word.
@@ -188,7 +215,7 @@ class Dfu(Flasher):
         ),
     )
 
-    def commands(self, images: Sequence[Image]) -> list[list[str]]:
+    def commands(self, images: Sequence[Image], family: str) -> list[list[str]]:
         """One call an image; the last one leaves DFU mode."""
         lines = []
         for number, image in enumerate(images):
@@ -218,7 +245,7 @@ class Esptool(Flasher):
         """There is nothing to install."""
         return True
 
-    def commands(self, images: Sequence[Image]) -> list[list[str]]:
+    def commands(self, images: Sequence[Image], family: str) -> list[list[str]]:
         """Raises Problem."""
         raise Problem(
             "ESP32 boards can't be deployed to yet: build MicroPython for them with "
@@ -245,15 +272,20 @@ def check_installed(method: str) -> None:
         raise Problem(f"{method} is not installed: `sudo apt-get install {FLASHERS[method].package}`")
 
 
-def write(images: Sequence[Image], method: str) -> str:
-    """Writes all images by a method, or by the first that is installed and sees a board; returns its name."""
+def write(images: Sequence[Image], method: str, family: str = "f4") -> str:
+    """Writes all images by a method, or by the first that is installed and sees a board; returns its name.
+
+    family: of the chip, one of FAMILIES; Problem for another.
+    """
+    if family not in FAMILIES:
+        raise Problem(f"no way to flash an STM32{family.upper()} is known: {', '.join(FAMILIES)}")
     if method != "auto":
-        FLASHERS[method].write(images)
+        FLASHERS[method].write(images, family)
         return method
     reasons = []
     for name in AUTOMATIC:
         try:
-            FLASHERS[name].write(images)
+            FLASHERS[name].write(images, family)
             return name
         except NoProgrammer as reason:
             reasons.append(str(reason))
@@ -261,13 +293,54 @@ def write(images: Sequence[Image], method: str) -> str:
     raise Problem("no board to flash:" + "".join(f"\n  {reason}" for reason in reasons))
 
 
+def stored_at(elf: Path) -> dict[str, int]:
+    """Where the sections of a little-endian ELF file for 32 bits lie in flash, by name; raises Problem for another."""
+    data = elf.read_bytes()
+    if data[:6] != b"\x7fELF\x01\x01":
+        raise Problem(f"{elf} is no linked firmware: build it again")
+    programs, headers = struct.unpack_from("<II", data, 28)
+    program_size, program_count, size, count, names = struct.unpack_from("<5H", data, 42)
+    # offset in the file, address in flash, bytes in the file
+    loads = []
+    for at in range(programs, programs + program_count * program_size, program_size):
+        kind, offset, _, address, length = struct.unpack_from("<5I", data, at)
+        if kind == 1:  # PT_LOAD
+            loads.append((offset, address, length))
+    sections = [struct.unpack_from("<6I", data, headers + number * size) for number in range(count)]
+    text = sections[names][4]
+    found = {}
+    for name, kind, flags, _, offset, length in sections:
+        if kind == 1 and flags & 2 and length > 0:  # SHT_PROGBITS, SHF_ALLOC
+            for start, address, held in loads:
+                if start <= offset < start + held:
+                    end = data.index(b"\0", text + name)
+                    found[data[text + name : end].decode()] = address + offset - start
+    return found
+
+
 def images_of(folder: Path) -> list[Image]:
-    """What MicroPython's build for an STM32 leaves in its folder, with the addresses of its makefiles."""
+    """What MicroPython's build for an STM32 leaves in its folder, with their addresses in flash.
+
+    From firmware.elf; without it those of most STM32F4 boards are taken. Raises Problem.
+    """
+    elf = folder / "firmware.elf"
+    where = stored_at(elf) if elf.is_file() else {".isr_vector": FLASH_START, ".text": 0x08020000}
     for names in (("firmware0.bin", "firmware1.bin"), ("firmware.bin",)):
         paths = [folder / name for name in names]
         if all(path.is_file() for path in paths):
-            addresses = (0x08000000, 0x08020000)
-            return [Image(address, path) for address, path in zip(addresses, paths, strict=False)]
+            sections = (".isr_vector", ".text")
+            if any(section not in where for section in sections[: len(paths)]):
+                raise Problem(
+                    f"{elf} is no firmware of MicroPython's ports/stm32: it has no {' or no '.join(sections)}"
+                )
+            images = [Image(where[section], path) for section, path in zip(sections, paths, strict=False)]
+            for image in images:
+                if not FLASH_START <= image.address < FLASH_END:
+                    raise Problem(
+                        f"{image.path} belongs to {image.address:#010x}, which is not in the chip: flash it as "
+                        "MicroPython's documents say for this board"
+                    )
+            return images
     raise Problem(
         f"{folder} has neither firmware.bin nor firmware0.bin and firmware1.bin: build the firmware first (`make "
         "BOARD=... firmware`)"

@@ -19,6 +19,9 @@ GC_HALF_BYTES = 2 * 16 * GC_BLOCKS + 2 + 1  # of GC_BLOCKS blocks with what the 
 # imported modules, the script itself) and what a small script makes. An allowance, above what was seen: docs/stm32.md.
 START_BYTES = 8192
 
+# Bytes that a verdict wants to be left for what a script makes meanwhile: boxes, a row, and what lies between.
+SPARE_BYTES = 4096
+
 FRAME, ROWS, NO_RAM, NO_FLASH = "whole frame", "streamed rows", "no: RAM", "no: flash"
 
 MODEL_SYMBOL = re.compile(r"model_\d+")  # mp_module/embed_models.py
@@ -84,11 +87,13 @@ class Budget:
     def verdict(self, model: Model) -> str:
         """FRAME if a whole frame of the model's own size fits beside the arena, ROWS if only the arena and a row.
 
+        With SPARE_BYTES left in each case.
+
         NO_FLASH if neither the ROMFS partition nor the flash for code has room for the model, NO_RAM for its arena.
         """
         if model.size > max(self.flash, self.romfs):
             return NO_FLASH
-        left = self.heap_left(model)
+        left = self.heap_left(model) - SPARE_BYTES
         return FRAME if left >= model.frame else ROWS if left >= model.row else NO_RAM
 
     def to_json(self) -> dict[str, Any]:
@@ -103,24 +108,31 @@ class Budget:
 
 def _flash_spans(image: Image) -> list[Span]:
     """Flash regions that hold the firmware, and what is set aside for files and models."""
-    found = []
-    for region in image.regions:
-        stored = [
-            section for section in image.sections if section.loaded and image.region_at(section.stored_at) == region
-        ]
-        if stored:
-            names = ", ".join(section.name for section in stored)
-            found.append(Span(region.name, region.start, region.size, sum(s.size for s in stored), names))
+    apart = []  # set aside
     for number in ("", "2"):
         start = image.symbols.get(f"_micropy_hw_internal_flash_storage{number}_start", 0)
         size = image.symbols.get(f"_micropy_hw_internal_flash_storage{number}_end", 0) - start
         holder = image.region_at(start)
         if size > 0 and holder is not None:
-            found.append(Span(holder.name, start, size, size, "file system"))
+            apart.append(Span(holder.name, start, size, size, "file system"))
     romfs = _romfs(image)
     if romfs:
-        found.append(Span("FLASH_ROMFS", image.symbol("_micropy_hw_romfs_part0_start"), romfs, 0, "ROMFS: models"))
-    return sorted(found, key=lambda span: span.start)
+        apart.append(Span("FLASH_ROMFS", image.symbol("_micropy_hw_romfs_part0_start"), romfs, 0, "ROMFS: models"))
+
+    loaded = [section for section in image.sections if section.loaded]
+    taken = {region for section in loaded if (region := image.region_at(section.stored_at)) is not None}
+    found = []
+    for region in taken:
+        # Upstream's scripts for some chips have a region for firmware behind a boot loader, which lies in that for
+        # firmware without: the larger of two that both hold something is the one that is meant.
+        if any(other != region and other.holds(region.start) and other.size > region.size for other in taken):
+            continue
+        stored = [section for section in loaded if region.holds(section.stored_at)]
+        # Others' region for all flash also has the file system in it.
+        end = min([span.start for span in apart if region.holds(span.start)], default=region.start + region.size)
+        names = ", ".join(section.name for section in stored)
+        found.append(Span(region.name, region.start, end - region.start, sum(s.size for s in stored), names))
+    return sorted([*found, *apart], key=lambda span: span.start)
 
 
 def _romfs(image: Image) -> int:

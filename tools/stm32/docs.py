@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import elf
-from .budget import FRAME, NO_FLASH, NO_RAM, ROWS, START_BYTES, Budget, Span, measure
+from .budget import FRAME, NO_FLASH, NO_RAM, ROWS, SPARE_BYTES, START_BYTES, Budget, Span, measure
 from .models import ROOT, Model
 from .problem import FirmwareError
 
@@ -74,7 +74,7 @@ def _cell(budget: Budget, model: Model) -> str:
     if verdict == NO_FLASH:
         return f"{verdict}, {model.size - max(budget.flash, budget.romfs):,} short"
     if verdict == NO_RAM:
-        return f"{verdict}, {model.row - budget.heap_left(model):,} short"
+        return f"{verdict}, {model.row + SPARE_BYTES - budget.heap_left(model):,} short"
     left = budget.heap_left(model) - (model.frame if verdict == FRAME else 0)
     return f"{verdict}, {left:,} left"
 
@@ -100,7 +100,8 @@ def document(firmware: dict[str, Budget], models: list[Model], made_with: list[s
     lines += ["", "## What fits", ""]
     lines += [f"- *{verdict}*: {text}" for verdict, text in MEANING.items()]
     lines += ["", f"*Left* is what remains of the heap then, after the collector's tables and {START_BYTES:,} bytes"]
-    lines += ["for what MicroPython and a script have made by the time.", ""]
+    lines += ["for what MicroPython and a script have made by the time. A verdict wants"]
+    lines += [f"{SPARE_BYTES:,} bytes of it.", ""]
     titles = ["", *(model.name for model in models)]
     rows = [["model, bytes", *(f"{model.size:,}" for model in models)]]
     rows += [["arena, bytes", *(f"{model.arena:,}" for model in models)]]

@@ -8,6 +8,7 @@ are no interrupts: no Ctrl-C while a script runs, no timers, no USB.
 
 from __future__ import annotations
 
+import re
 import select
 import socket
 import struct
@@ -49,6 +50,20 @@ SKIPPED = (
     ),
 )
 MAX_SECONDS = 300
+
+# "NUCLEO-F439ZI with STM32F439ZIT6": what firmware says it runs on (sys.implementation._machine).
+CHIP = re.compile(rb" with (STM32\w+)")
+KNOWN = "STM32F4"  # whose flash and registers are emulated
+
+
+def check_chip(firmware: bytes, folder: Path) -> None:
+    """Raises FirmwareError if a firmware's bytes do not say that they are for a chip that is emulated."""
+    said = CHIP.search(firmware)
+    chip = said.group(1).decode() if said else "a chip that it does not name"
+    if not chip.startswith(KNOWN):
+        raise FirmwareError(
+            f"{folder} is for {chip}; what is emulated is the {KNOWN} with a Cortex-M4, no other family"
+        )
 
 
 class Line:
@@ -110,8 +125,10 @@ class Machine:
         self._typed = bytearray()
         self._registers: dict[int, int] = {}
         self._fault = ""
+        images = flash.images_of(folder)  # what deploy writes, where it writes it
+        check_chip(b"".join(file.read() for file in images), folder)
         self._map_memory()
-        for file in flash.images_of(folder):  # what deploy writes, where it writes it
+        for file in images:
             self._cpu.mem_write(file.address, file.read())
         if romfs:
             self._cpu.mem_write(self._image.symbol("_micropy_hw_romfs_part0_start"), romfs)

@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from .budget import FRAME, NO_FLASH, NO_RAM, ROWS, START_BYTES, Budget
+from .budget import FRAME, NO_FLASH, NO_RAM, ROWS, SPARE_BYTES, START_BYTES, Budget
 from .models import Model
 from .problem import FirmwareError
 
@@ -59,8 +59,8 @@ def broken(budget: Budget, models: list[Model], linked: list[str], limits: Limit
             continue
         need, what = (model.arena, "arena") if least == ROWS else (model.arena + model.frame, "arena and a frame")
         found.append(
-            f"{name}: its {what} of {need:,} bytes can not be allocated at boot: the heap has {budget.usable_heap:,} "
-            f"for a script, the board's own arena {budget.arena:,}"
+            f"{name}: its {what} of {need:,} bytes can not be allocated at boot with {SPARE_BYTES:,} to spare: the "
+            f"heap has {budget.usable_heap:,} for a script, the board's own arena {budget.arena:,}"
         )
     return found
 
