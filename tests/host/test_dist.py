@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rnnpool
 from load_tool import ROOT
 
+from rnnpool_training import generated
 from tools.dist import __main__ as cli
 from tools.dist import mip, release
 from tools.dist.problem import DistError
@@ -125,10 +128,38 @@ def test_the_wheel_installs(folder: Path, tmp_path: Path) -> None:
     command = [venv / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    script = "import sys; from rnnpool_training.blob import load; print(load(sys.argv[1]).name)"
-    for words in ([venv / "bin" / "python", "-c", script, folder / "face.rnnp"], [venv / "bin" / "rnnpool", "--help"]):
-        done = subprocess.run([*words], cwd=tmp_path, capture_output=True, text=True)
+    assert wheel.stat().st_size < 1_000_000  # with the compiled module and both models
+    # Elsewhere, with no compiler to be found and without PyTorch.
+    (tmp_path / "bin").mkdir()
+    environment = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
+    picture = generated.picture(np.random.default_rng(3), 320, 240)[0].convert("RGB")
+    picture.save(tmp_path / "photo.png")
+    want = rnnpool.Model("face").detect(np.asarray(picture).data, format=rnnpool.RGB888, threshold=0.05)
+    assert want
+    script = """
+import sys, rnnpool
+from rnnpool_training.blob import load
+from rnnpool_training.engine import Engine
+assert Engine(open(sys.argv[1], "rb").read()).golden_check()
+print(load(sys.argv[1]).name, rnnpool.builtin_models(), "torch" in sys.modules, rnnpool.__file__)
+"""
+    program = venv / "bin" / "rnnpool"
+    said = []
+    for words in (
+        [venv / "bin" / "python", "-c", script, folder / "face.rnnp"],
+        [program, "--help"],
+        [program, "detect", "photo.png", "--json", "--threshold", "0.05", "-o", "found.png"],
+        [program, "detect", "photo.png", "--model", folder / "person.rnnp"],
+    ):
+        done = subprocess.run([*map(str, words)], cwd=tmp_path, capture_output=True, text=True, env=environment)
         assert done.returncode == 0 and done.stdout, done.stderr
+        said.append(done.stdout)
+    assert "('face', 'person') False" in said[0] and str(venv) in said[0]
+    assert json.loads(said[2].splitlines()[0])["detections"] == [[*box[:4], round(box[4], 4)] for box in want]
+    assert (tmp_path / "found.png").is_file() and "person" in said[3]
+    # What needs more says what.
+    done = subprocess.run([program, "train", "--help"], cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and "pip install 'rnnpool[train]'" in done.stderr
 
 
 @pytest.mark.skipif(not (STOCK.is_file() and X64.is_file()), reason="no .mpy to load: make unix-stock natmod")
