@@ -116,6 +116,20 @@ def test_numbers(tmp_path: Path) -> None:
     assert made(two, kind="numbers").model.labels == ["number 0", "number 1"]
 
 
+def test_several_labels_at_once(tmp_path: Path) -> None:
+    """A probability for each by itself: a vector as it is."""
+    module = nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3), nn.Sigmoid())
+    with pytest.raises(InputError, match=r"3 probabilities, each by itself.*--result map"):
+        made(module)
+    found = made(module, kind="map", labels=["a", "b", "c"])
+    assert found.model.shapes()[-1] == (1, 1, 3) and found.model.labels == ["a", "b", "c"]
+    assert found.check.worst < 0.05
+    values = micropython(found, "list(model.run(frame, **options))", tmp_path)
+    assert (
+        values == Engine(found.data).run(pictures(12, *SHAPE, seed=2)[0], taps=True).outputs()[-1].reshape(-1).tolist()
+    )
+
+
 def test_boxes(tmp_path: Path) -> None:
     """A detector of three classes: anchors, steps, and nearly all boxes of the network, by the engine as well."""
     found = made(Detector(), boxes=Boxes(ANCHORS, (0.1, 0.2)), labels=["a", "b", "c"], threshold=0.55)

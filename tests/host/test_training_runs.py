@@ -233,7 +233,11 @@ def test_mistakes_get_a_sentence(data: Path, tmp_path: Path, capsys: pytest.Capt
         (finetune.main, [tmp_path / "none.pt", *good], "none.pt: No such file"),
         (finetune.main, [tmp_path / "float.pt", *good, "--data", tmp_path], "no labels of a kind"),
         (train_classifier.main, [*good, "--size", 64], "has no label 0, 1"),
-        (train_classifier.main, ["--data", tmp_path, *good[2:], "--size", 64], "labels.jsonl"),
+        (
+            train_classifier.main,
+            ["--data", tmp_path, *good[2:], "--size", 64],
+            "must hold a folder of pictures for each",
+        ),
         (plots.main, [tmp_path], "log.csv is not there"),
     ):
         assert words in refusal(capsys, main, *arguments)
