@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,10 @@ from rnnpool_training.paper import cifar10, table7
 from rnnpool_training.paper.single_pool import SinglePool, WholePool, accuracy, train
 
 
-def test_whole_pool_is_rnnpool() -> None:
+@pytest.mark.parametrize(("cells", "hidden1"), [("smooth", 4), ("hard", 4), ("hard", 16)])
+def test_whole_pool_is_rnnpool(cells: Any, hidden1: int) -> None:
     torch.manual_seed(3)
-    pool = WholePool(3, 4, 8, 9)
+    pool = WholePool(3, hidden1, 8, 9, cells)
     with torch.no_grad():
         for cell in (pool.rnn1, pool.rnn2):
             cell.zeta.fill_(0.7)

@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..fastgrnn import FastGRNNCell, Nonlinearity
+from ..kernels import sweep_library
 from ..rnnpool2d import RNNPool2d
 
 Operator = Literal["rnnpool", "convolution", "max", "average"]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+KERNELS = (8, 16, 32)  # hidden sizes that fastgrnn.py has a kernel for
 CHUNK = 256  # pictures that are evaluated at a time
 
 
@@ -26,17 +28,22 @@ class WholePool(RNNPool2d):
     """RNNPool2d whose patch is the whole square map: the same values by two loops instead of six.
 
     Rows and columns are one batch for RNN1, the four sweeps of RNN2 another; what does not depend on the state is
-    computed for all pixels at once. On a CPU the time goes into calls of small operations, so it is a fifth.
+    computed for all pixels at once. On a CPU the time goes into calls of small operations, so it is a fifth. Hard cells
+    of the sizes that there is a kernel for are left to that.
     """
 
-    def __init__(self, in_channels: int, hidden1: int, hidden2: int, side: int) -> None:
-        super().__init__(in_channels, hidden1, hidden2, side, nonlinearity="smooth")
+    def __init__(self, in_channels: int, hidden1: int, hidden2: int, side: int, cells: Nonlinearity) -> None:
+        super().__init__(in_channels, hidden1, hidden2, side, nonlinearity=cells)
+        sizes = hidden1 in KERNELS and hidden2 in KERNELS and in_channels <= max(KERNELS)
+        self.kernel = cells == "hard" and sizes and sweep_library() is not None
 
     def forward(self, x: Tensor, rounding: object = None) -> Tensor:
         """(N, in_channels, side, side) to (N, 4 * hidden2, 1, 1)."""
         count, _, side, _ = x.shape
         if (side, side) != self.kernel_size or x.shape[3] != side:
             raise ValueError(f"expected (N, C, {self.kernel_size[0]}, {self.kernel_size[1]}), got {tuple(x.shape)}")
+        if self.kernel:
+            return super().forward(x)
         across, down = x.permute(3, 0, 2, 1), x.permute(2, 0, 3, 1)  # (step, N, line, C)
         lines = _last(self.rnn1, torch.stack([across, down], 1).flatten(1, 3)).reshape(2, count, side, -1)
         rows, columns = lines.permute(0, 2, 1, 3)  # (line, N, hidden1)
@@ -50,8 +57,11 @@ def _last(cell: FastGRNNCell, sequence: Tensor) -> Tensor:
     h = sequence.new_zeros((sequence.shape[1], cell.hidden))
     for a in sequence @ w:
         a = torch.addmm(a, h, u)
-        z = torch.sigmoid(a + bias_gate)
-        h = torch.clamp(z * h + (zeta * (1 - z) + nu) * torch.tanh(a + bias_update), -1, 1)
+        if cell.nonlinearity == "smooth":
+            z, g = torch.sigmoid(a + bias_gate), torch.tanh(a + bias_update)
+        else:
+            z, g = ((a + bias_gate + 1) / 2).clamp(0, 1), (a + bias_update).clamp(-1, 1)
+        h = torch.clamp(z * h + (zeta * (1 - z) + nu) * g, -1, 1)
     return h
 
 
@@ -70,7 +80,7 @@ class SinglePool(nn.Module):
         hidden2: int,
         outputs: int,
         stem: bool = False,
-        cells: Nonlinearity = "smooth",
+        cells: Nonlinearity = "hard",
     ) -> None:
         super().__init__()
         self.stem: nn.Module = nn.Identity()
@@ -79,10 +89,7 @@ class SinglePool(nn.Module):
             channels, side = 8, side // 2
         features = 4 * hidden2
         if operator == "rnnpool":
-            if cells == "smooth":
-                pool: RNNPool2d = WholePool(channels, hidden1, hidden2, side)
-            else:  # there is a kernel for it
-                pool = RNNPool2d(channels, hidden1, hidden2, side)
+            pool = WholePool(channels, hidden1, hidden2, side, cells)
             for cell in (pool.rnn1, pool.rnn2):
                 _remember(cell, side)
             self.pool: nn.Module = pool

@@ -24,13 +24,14 @@ from torch import Tensor
 
 from .. import files
 from ..command import command, integer
+from ..fastgrnn import Nonlinearity
 from .single_pool import Operator, SinglePool, accuracy, train
 
 ANGLES = 9  # 0, 20, ..., 160 degrees
 SHAPES = (0, 3, 4, 5, 6)  # corners; 0: a circle
 FINE = 4  # pictures are drawn that much larger: lines become smooth
 TRAIN, TEST = 9000, 1800  # pictures
-NOISE = 16.0  # standard deviation of the noise, in gray levels
+NOISE = 8.0  # standard deviation of the noise, in gray levels
 Chance = np.random.Generator
 Pixels = NDArray[np.uint8]
 
@@ -46,8 +47,8 @@ def _finish(image: Image.Image, side: int, chance: Chance) -> Pixels:
 
 
 def _segment(draw: ImageDraw.ImageDraw, angle: int, side: int, chance: Chance) -> None:
-    # 3/8 to 3/4 of the side long, wholly inside, 2 pixels wide.
-    length = side * chance.uniform(0.375, 0.75)
+    # A half to 5/6 of the side long, wholly inside, 2 pixels wide.
+    length = side * chance.uniform(1 / 2, 5 / 6)
     dx, dy = (length / 2 * f(math.radians(20 * angle)) for f in (math.cos, math.sin))
     x, y = (chance.uniform(abs(d) + 1, side - 1 - abs(d)) for d in (dx, dy))
     ends = [FINE * v for v in (x - dx, y + dy, x + dx, y - dy)]
@@ -124,19 +125,20 @@ class Run(NamedTuple):
     side: int
     stem: bool
     operator: Operator
+    cells: Nonlinearity
     h1: int
     h2: int
     seed: int
 
 
-def runs(rows: list[int], stems: tuple[bool, ...], seeds: int) -> Iterator[Run]:
+def runs(rows: list[int], stems: tuple[bool, ...], cells: Nonlinearity, seeds: int) -> Iterator[Run]:
     """Those of some rows of the table, the quick ones first."""
     for seed in range(1, seeds + 1):
         for stem in stems:
             for row in (TABLE[i] for i in rows):
                 h1, h2 = row.with_stem if stem else row.without
                 for operator, a, b in (("rnnpool", h1, h2), ("convolution", h1, h2), ("rnnpool", h1 // 2, h2 // 2)):
-                    yield Run(row.data, row.side, stem, operator, a, b, seed)  # type: ignore[arg-type]
+                    yield Run(row.data, row.side, stem, operator, cells, a, b, seed)  # type: ignore[arg-type]
 
 
 def fit(run: Run, steps: int, batch: int, rate: float, train_count: int, test_count: int) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def fit(run: Run, steps: int, batch: int, rate: float, train_count: int, test_co
     x, y = pictures(run.data, run.side, train_count, run.seed)
     x_test, y_test = pictures(run.data, run.side, test_count, run.seed + 1_000_000)
     torch.manual_seed(run.seed)
-    net = SinglePool(run.operator, 1, run.side, run.h1, run.h2, OUTPUTS[run.data], run.stem)
+    net = SinglePool(run.operator, 1, run.side, run.h1, run.h2, OUTPUTS[run.data], run.stem, run.cells)
     before = time.process_time()
     train(net, x, y, steps, batch, rate, run.seed)
     return {
@@ -154,23 +156,28 @@ def fit(run: Run, steps: int, batch: int, rate: float, train_count: int, test_co
 
 
 def table(found: list[dict[str, Any]]) -> str:
-    """Markdown: a line a row of the paper's table, mean and range of the test accuracy over seeds."""
-    lines = ["| set | pictures | convolutions before | h1, h2 | RNNPool | half of h1, h2 | convolution | seeds |"]
-    lines.append("|---|---|---|---|--:|--:|--:|--:|")
+    """Markdown: a line a row of the paper's table, mean and range of the test accuracy over seeds.
+
+    With the parameters of RNNPool and of the convolution. All lines of `found` must be of one set of options.
+    """
+    heads = ["set", "pictures", "convolutions before", "h1, h2", "RNNPool", "half of h1, h2", "convolution"]
+    heads += ["parameters", "seeds"]
+    lines = [f"| {' | '.join(heads)} |", "|---|---|---|---|--:|--:|--:|--:|--:|"]
     for stem in (True, False):
         for row in TABLE:
             h1, h2 = row.with_stem if stem else row.without
-            cells, seeds = [], 0
+            cells, weights, seeds = [], [], 0
             for operator, a, b in (("rnnpool", h1, h2), ("rnnpool", h1 // 2, h2 // 2), ("convolution", h1, h2)):
                 key = {"data": row.data, "side": row.side, "stem": stem, "operator": operator, "h1": a, "h2": b}
-                tests = [100 * f["test"] for f in found if all(f[k] == v for k, v in key.items())]
+                those = [f for f in found if all(f[k] == v for k, v in key.items())]
+                tests = [100 * f["test"] for f in those]
+                weights += [f"{f['parameters']:,}" for f in those[:1] if (a, b) == (h1, h2)]
                 seeds = max(seeds, len(tests))
                 spread = f" ({min(tests):.2f}..{max(tests):.2f})" if len(tests) > 1 else ""
                 cells.append(f"{np.mean(tests):.2f}{spread}" if tests else "-")
             if seeds:
-                size = f"{row.side}x{row.side}"
-                lines.append(f"| ({row.data}) | {size} | {'yes' if stem else 'no'} | {h1}, {h2} | "
-                             f"{' | '.join(cells)} | {seeds} |")  # fmt: skip
+                first = [f"({row.data})", f"{row.side}x{row.side}", "yes" if stem else "no", f"{h1}, {h2}"]
+                lines.append(f"| {' | '.join([*first, *cells, ' / '.join(weights), str(seeds)])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -183,8 +190,9 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--out", type=Path, required=True, help="folder of the results")
     p.add_argument("--rows", type=integer(1, len(TABLE)), nargs="+", default=[1, 2, 3, 4], help="of the table (all)")
     p.add_argument("--before", choices=("conv", "none", "both"), default="both", help="convolutions before it (both)")
+    p.add_argument("--cells", choices=("hard", "smooth"), default="hard", help="non-linearities (%(default)s)")
     p.add_argument("--seeds", type=integer(1, 100), default=3)
-    p.add_argument("--steps", type=integer(1), default=1000)
+    p.add_argument("--steps", type=integer(1), default=1500)
     p.add_argument("--batch", type=integer(1), default=128)
     p.add_argument("--train", type=integer(1), default=TRAIN, help="pictures to learn from")
     p.add_argument("--test", type=integer(1), default=TEST, help="pictures to test on")
@@ -193,15 +201,16 @@ def main(arguments: list[str] | None = None) -> None:
     results = files.make_folder(options.out) / "results.jsonl"
     found = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     stems = {"conv": (True,), "none": (False,), "both": (True, False)}[options.before]
-    for run in runs([row - 1 for row in options.rows], stems, options.seeds):
-        what = {**run._asdict(), "steps": options.steps, "batch": options.batch}
-        what |= {"pictures": options.train, "tests": options.test}
+    same = {"cells": options.cells, "steps": options.steps, "batch": options.batch}
+    same |= {"pictures": options.train, "tests": options.test}
+    for run in runs([row - 1 for row in options.rows], stems, options.cells, options.seeds):
+        what = {**run._asdict(), **same}
         if any(all(f.get(k) == v for k, v in what.items()) for f in found):
             continue
         found.append(what | fit(run, options.steps, options.batch, 1e-2, options.train, options.test))
         files.write_text(results, "".join(json.dumps(f) + "\n" for f in found))
         print(json.dumps(found[-1]), flush=True)
-    print(table(found), end="")
+    print(table([f for f in found if all(f.get(k) == v for k, v in same.items())]), end="")
 
 
 if __name__ == "__main__":
