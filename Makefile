@@ -217,7 +217,15 @@ $(BUILD)/test-inputs/.stamp: $(VENV)/.stamp tests/micropython/prepare.py $(wildc
 	@touch $@
 
 include ports/qemu/qemu.mk
+
+# The port of MicroPython that has the board, if it is one that builds with CMake; else it is ports/stm32.
+BOARD_PORT := $(if $(BOARD),$(firstword \
+    $(foreach port,rp2 esp32,$(if $(wildcard $(MPY)/ports/$(port)/boards/$(BOARD)/.),$(port))) \
+    $(if $(filter RPI_PICO%,$(BOARD)),rp2) $(if $(filter ESP32_%,$(BOARD)),esp32)))
 include ports/stm32/stm32.mk
+ifneq ($(BOARD_PORT),)
+include ports/cmake/boards.mk
+endif
 include ports/natmod/natmod.mk
 
 # Undefined behaviour is looked for in our files only: MicroPython itself has some.

@@ -33,6 +33,8 @@ STM32_MAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(J
 
 ##@ For boards
 
+ifeq ($(BOARD_PORT),) # else ports/cmake/boards.mk has these
+
 # Before anything is installed, fetched or built: the name, as far as some MicroPython is here to look it up in.
 .PHONY: firmware-board
 firmware-board:
@@ -57,6 +59,8 @@ firmware: firmware-board $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firm
 	$(if $(STM32_ROMFS),@$(PYTHON) tools/make_romfs.py build $(STM32_BUILD)/romfs.img models/*.rnnp >/dev/null)
 	@$(PYTHON) -m tools.stm32 check $(STM32_BUILD) $(if $(STM32_ROMFS),--romfs $(STM32_BUILD)/romfs.img) --linked $(STM32_MODELS)
 
+endif
+
 .PHONY: stm32-docs
 stm32-docs: $(DEMO_VENV)/.stamp ## write docs/stm32_memory.md and .png from docs/stm32_memory.json
 	$(DEMO_PYTHON) -m tools.stm32 docs
@@ -74,6 +78,8 @@ stm32-renew: ## link the firmware of all boards in docs/stm32_memory.json, note 
 	done; $(PYTHON) -m tools.stm32 record $$folders
 	@$(MAKE) --no-print-directory stm32-docs
 
+ifeq ($(BOARD_PORT),)
+
 # A program to flash with is looked for before minutes are spent on a firmware.
 .PHONY: deploy-program
 deploy-program: firmware-board
@@ -87,3 +93,5 @@ deploy: deploy-program firmware $(DEMO_VENV)/.stamp ## flash it, its models and 
 	    $(DEMO_PYTHON) -m tools.board deploy --board $(BOARD) --machine "$${machine:-$(BOARD)}" --build $(STM32_BUILD) \
 	    --family "$$family" \
 	    --method $(DEPLOY) $(if $(MKFS),--mkfs) $(if $(PORT),--port $(call quoted,$(PORT)))
+
+endif
