@@ -11,6 +11,19 @@ import time
 
 import rnnpool
 
+try:
+    from time import ticks_diff, ticks_us
+except ImportError:  # CPython
+
+    def ticks_us():
+        """As MicroPython's."""
+        return round(1e6 * time.monotonic())
+
+    def ticks_diff(end, begin):
+        """As MicroPython's."""
+        return end - begin
+
+
 if len(sys.argv) < 2:
     print("usage: micropython examples/detect_image.py photo.ppm")
     sys.exit(2)
@@ -40,11 +53,14 @@ def read_picture(path):
 width, height, format, pixels = read_picture(sys.argv[1])
 frame = {"width": width, "height": height, "format": format}
 gc.collect()
-before = gc.mem_alloc()
+before = gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
 rnnpool.detect_faces(pixels, **frame)  # the first call loads the model
 gc.collect()
-kept = gc.mem_alloc() - before  # the model's object and its arena; the model itself stays in flash
-start = time.ticks_us()
+if hasattr(gc, "mem_alloc"):
+    kept = gc.mem_alloc() - before  # the model's object and its arena; the model itself stays in flash
+else:  # CPython does not say: the arena alone
+    kept = rnnpool.required_ram("face", width=width, height=height)
+start = ticks_us()
 faces = rnnpool.detect_faces(pixels, **frame)
-microseconds = time.ticks_diff(time.ticks_us(), start)
+microseconds = ticks_diff(ticks_us(), start)
 print(json.dumps({"faces": faces, "microseconds": microseconds, "ram": kept}))

@@ -6,6 +6,19 @@ import time
 
 import rnnpool
 
+try:
+    from time import ticks_diff, ticks_ms
+except ImportError:  # CPython
+
+    def ticks_ms():
+        """As MicroPython's."""
+        return round(1000 * time.monotonic())
+
+    def ticks_diff(end, begin):
+        """As MicroPython's."""
+        return end - begin
+
+
 if len(sys.argv) < 2:
     print("usage: micropython examples/model_info.py model")
     sys.exit(2)
@@ -14,6 +27,6 @@ print(model)
 print("%-20s %14s %10s %12s" % ("operator", "output", "arena", "mul-adds"))
 for kind, (height, width, channels), arena, macs in model.layers():
     print("%-20s %14s %10d %12d" % (kind, "%dx%dx%d" % (width, height, channels), arena, macs))
-start = time.ticks_ms()
+start = ticks_ms()
 right = model.selftest()
-print("selftest %s, %d ms" % ("passed" if right else "FAILED", time.ticks_diff(time.ticks_ms(), start)))
+print("selftest %s, %d ms" % ("passed" if right else "FAILED", ticks_diff(ticks_ms(), start)))

@@ -6,13 +6,18 @@
 #
 # Needs the person model: in the firmware (make BOARD=... MODELS=face,person firmware), or as /rom/person.rnnp.
 import sys
+import time
 
 import rnnpool
 
 try:
     from machine import lightsleep
 except ImportError:  # this port can't
-    from time import sleep_ms as lightsleep
+
+    def lightsleep(milliseconds):
+        """Waits, awake."""
+        time.sleep(milliseconds / 1000)
+
 
 WIDTH, HEIGHT = 160, 120  # of the camera's frames, RGB565
 WAKE = 0.6  # probability of a person from which it wakes

@@ -7,8 +7,12 @@
 import sys
 from array import array
 
-import micropython
 import rnnpool
+
+try:
+    from micropython import heap_lock, heap_unlock
+except ImportError:  # CPython has no heap to lock
+    heap_lock = heap_unlock = int
 
 if len(sys.argv) < 4:
     print("usage: micropython examples/watch.py frames.raw width height [model]")
@@ -24,8 +28,8 @@ faces = array("h", bytes(2 * FIELDS * MAX_FACES))
 
 with open(path, "rb") as camera:
     while camera.readinto(frame) == len(frame):
-        micropython.heap_lock()
+        heap_lock()
         count = model.detect(frame, width=width, height=height, threshold=0.5, out=faces)
-        micropython.heap_unlock()
+        heap_unlock()
         # From here on what your device does: a relay, a servo, a message. (Printing uses the heap.)
         print(count, [tuple(faces[FIELDS * i : FIELDS * i + FIELDS]) for i in range(count)])

@@ -1,6 +1,11 @@
-"""The examples run in MicroPython and print what reference or engine predict (detect_image.py: test_demo.py)."""
+"""The examples run in MicroPython and in CPython and print what reference or engine predict
+(detect_image.py: test_demo.py).
+"""
 
+import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +38,16 @@ def picture() -> Image.Image:
 
 
 def run(example: str, *arguments: object) -> list[str]:
-    command = [str(MICROPYTHON), str(ROOT / "examples" / example), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200).stdout.splitlines()
+    """What it prints: the same in both."""
+    said = []
+    for python in (str(MICROPYTHON), sys.executable):
+        command = [python, str(ROOT / "examples" / example), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=1200)
+        said.append(done.stdout.splitlines())
+    # Times differ, and the order of sets.
+    first, second = (sorted(re.sub(r"\d+ ms", "", line) for line in lines) for lines in said)
+    assert first == second
+    return said[0]
 
 
 def test_stream_rows(model: Path, picture: Image.Image, tmp_path: Path) -> None:
@@ -117,8 +130,11 @@ def test_case(name: str, tmp_path: Path) -> None:
             (folder / file).parent.mkdir(exist_ok=True)
             (folder / file).write_bytes(data)
     start = f"import vfs\nvfs.mount(vfs.VfsPosix({str(rom)!r}), '/rom')\n"
-    command = [str(MICROPYTHON), "-c", start + case.source]
-    case.check(subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=1200).stdout)
+    commands = [[str(MICROPYTHON), "-c", start + case.source]]
+    if "/rom/" not in case.source:
+        commands.append([sys.executable, "-c", case.source])
+    for command in commands:
+        case.check(subprocess.run(command, cwd=here, capture_output=True, text=True, check=True, timeout=1200).stdout)
 
 
 @pytest.mark.parametrize(
@@ -156,3 +172,31 @@ def test_which_format_of_no_face(tmp_path: Path) -> None:
     (tmp_path / "frame.raw").write_bytes(bytes(64 * 48))
     lines = run("which_format.py", tmp_path / "frame.raw", 64, 48, ROOT / "models" / "face.rnnp")
     assert lines == ["no face found: more light, a larger face, another width?"]
+
+
+def test_the_webcam(tmp_path: Path) -> None:
+    # In the place of OpenCV: two pictures, and a window that notes what it is shown.
+    (tmp_path / "cv2.py").write_text(
+        """
+import numpy as np
+from PIL import Image
+class VideoCapture:
+    def __init__(self, source):
+        self.left = [np.asarray(Image.open(source).convert("RGB"))[:, :, ::-1]] * 2
+    def isOpened(self): return True
+    def read(self): return (True, self.left.pop()) if self.left else (False, None)
+    def release(self): print("released")
+def resize(picture, size): return np.ascontiguousarray(Image.fromarray(picture).resize(size))
+def rectangle(*words): pass
+def imshow(title, picture): print(title, picture.shape)
+def waitKey(milliseconds): return -1
+"""
+    )
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        ImageOps.fit(Image.open(file), (640, 480)).save(tmp_path / "a.png")
+    command = [sys.executable, str(ROOT / "examples" / "webcam.py"), str(tmp_path / "a.png")]
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=60)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("1 faces (") and lines[1:4:2] == ["rnnpool (480, 640, 3)"] * 2
+    assert lines[-1] == "released"
