@@ -16,13 +16,14 @@ pytest.importorskip("torch")
 
 import torch
 
-from rnnpool_training import evaluate, import_edgeml
+from rnnpool_training import evaluate, import_edgeml, zoo
 from rnnpool_training.classifier import VWW, Classifier, load_classifier
 from rnnpool_training.cli import COMMANDS
 from rnnpool_training.edgeml import headers
 from rnnpool_training.normalization import renew_statistics
 from rnnpool_training.pictures import frame, load_labelled
 from rnnpool_training.rnnpool2d import RNNPool2d
+from rnnpool_training.zoo import saved
 
 SIDE = 64
 LABELS = ("no person", "person")
@@ -337,3 +338,92 @@ def test_the_authors_own_trace() -> None:
     x = values("input").reshape(1, 6, 6, 8).permute(0, 3, 1, 2)
     with torch.no_grad():
         torch.testing.assert_close(made.forward_by_patch(x).flatten(), values("output"), rtol=0, atol=1e-6)
+
+
+# ---- Face_Detection ----
+
+
+def face_names(module: Any) -> dict[str, Any]:
+    """A face detector of the zoo as EdgeML's code would have written it."""
+    result: dict[str, Any] = {}
+    counts = [0]
+    for part in list(module.parts)[2:]:
+        counts.append(counts[-1] + len(part))
+    for name, value in module.state_dict().items():
+        parts = name.split(".")
+        if parts[0] == "parts" and parts[1] == "0":
+            result["conv." + ".".join(parts[2:])] = value
+        elif parts[0] == "parts" and parts[1] == "1":
+            cell = "cell_rnn" if parts[2] == "rnn1" else "cell_bidirrnn"
+            shaped = value if value.dim() == 2 else value.reshape(1, -1)
+            result[f"rnn_model.{cell}.cell.{parts[3]}"] = shaped
+            result[f"rnn_model.{cell}.unrollRNN.RNNCell.{parts[3]}"] = shaped
+        elif parts[0] == "parts":
+            result[f"mob.{counts[int(parts[1]) - 2] + int(parts[2])}." + ".".join(parts[3:])] = value
+        elif parts[2] == "norm":
+            result[f"L2Norm{int(parts[1]) + 3}_3.weight"] = value
+        else:
+            result[{"scores": "conf", "deltas": "loc"}[parts[2]] + f".{parts[1]}." + parts[3]] = value
+    return result
+
+
+def face_network(name: str) -> Any:
+    torch.manual_seed(6)
+    module = saved.weigh(zoo.build(name, nonlinearity="smooth"))
+    with torch.no_grad():
+        for norm in module.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.running_mean.normal_(0, 0.2)
+                norm.running_var.uniform_(0.5, 2)
+    return module.eval()
+
+
+@pytest.mark.parametrize("name", ["face-m4", "face-qvga"])
+def test_face_networks(name: str, tmp_path: Path) -> None:
+    module = face_network(name)
+    torch.save({"weight": {f"module.{k}": v for k, v in face_names(module).items()}, "epoch": 9}, tmp_path / "f.pth")
+    run(tmp_path / "f.pth", "-o", tmp_path / "net.pt")
+    found = saved.load(tmp_path / "net.pt")
+    assert found.network == name
+    # (gray - 117.4) / 127: the gray of red 123, green 117, blue 104.
+    assert 255 * found.normalization.mean[0] == pytest.approx(117.312)
+    assert 255 * found.normalization.std[0] == pytest.approx(127)
+    x = torch.randn(1, 1, 96, 96)
+    for one, two in zip(found.module(x), module(x), strict=True):
+        torch.testing.assert_close(one, two)
+
+
+def test_face_network_is_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(face_names(face_network("face-m4")), tmp_path / "f.pth")
+    run(tmp_path / "f.pth", "-o", tmp_path / "net.pt")
+    (tmp_path / "data").mkdir()
+    Image.fromarray(np.random.default_rng(1).integers(0, 255, (60, 80), np.uint8)).save(tmp_path / "data" / "a.png")
+    (tmp_path / "data" / "labels.jsonl").write_text('{"file": "a.png", "boxes": [[9, 9, 20, 20]]}\n')
+    capsys.readouterr()
+    evaluate.main(
+        ["--model", str(tmp_path / "net.pt"), "--data", str(tmp_path / "data"), "--backend", "float", "--json"]
+    )
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["boxes"] == 1
+    detect = saved.detector(saved.load(tmp_path / "net.pt"))
+    found = detect(np.random.default_rng(1).integers(0, 255, (60, 80)).astype(np.uint8))
+    assert len(found) and (found[:, 4] >= saved.LOWEST_SCORE).all() and (np.diff(found[:, 4]) <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without("loc.2.bias"), "has no loc.2.bias"),
+        (without("mob.3.conv.0.0.weight"), "has 3 inverted residuals, 4 (face-m4) or 14 (face-qvga) are needed"),
+        (without("conv.0.weight"), "RPool_Face_M4 and RPool_Face_QVGA_monochrome are read"),
+        (with_tensor("conf.0.weight", torch.zeros(2, 32, 3, 3)), "conf.0.weight is 2x32x3x3, 4x32x3x3 is needed"),
+        (with_tensor("conf.4.weight", torch.zeros(2)), "there is no place for conf.4.weight 2"),
+    ],
+)
+def test_face_networks_refused(change: Any, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = face_names(face_network("face-m4"))
+    torch.save(change(names), tmp_path / "f.pth")
+    assert words in refusal(capsys, tmp_path / "f.pth", "-o", tmp_path / "net.pt")
+    torch.save(names, tmp_path / "g.pth")
+    assert "L2 normalizations, for which the engine has no operator" in refusal(
+        capsys, tmp_path / "g.pth", "-o", tmp_path / "net.rnnp"
+    )

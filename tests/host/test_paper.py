@@ -1,5 +1,6 @@
 """The paper's experiments: what they are made of, not what they give, which takes hours."""
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from PIL import Image
 
-from rnnpool_training.paper import cifar10, table7
+from rnnpool_training.generated import write_folder
+from rnnpool_training.paper import cifar10, recipes, table7
 from rnnpool_training.paper.single_pool import SinglePool, WholePool, accuracy, train
+from rnnpool_training.zoo import saved
 
 
 @pytest.mark.parametrize(("cells", "hidden1"), [("smooth", 4), ("hard", 4), ("hard", 16)])
@@ -142,3 +146,134 @@ def test_cifar_refused(
     with pytest.raises(SystemExit):
         cifar10.main(["--data", str(tmp_path / "set"), "--out", str(tmp_path / "out"), "--operators", "max"])
     assert words in capsys.readouterr().err
+
+
+# ---- recipes ----
+
+
+def folders(folder: Path, names: list[str], each: int = 3) -> Path:
+    chance = np.random.default_rng(5)
+    for i, name in enumerate(names):
+        (folder / name).mkdir(parents=True)
+        for k in range(each):
+            level = chance.integers(0, 60, (40, 50 + k, 3)) + 20 * i
+            Image.fromarray(level.astype(np.uint8)).save(folder / name / f"{k}.png")
+    return folder
+
+
+def recipe(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What is said on stderr before it ends with a status that is not 0."""
+    with pytest.raises(SystemExit):
+        recipes.main([str(a) for a in arguments])
+    return capsys.readouterr().err
+
+
+def test_recipes_are_the_papers(capsys: pytest.CaptureFixture[str]) -> None:
+    found = {n: (r.network, r.epochs, r.batch, r.rate, r.classes) for n, r in recipes.RECIPES.items()}
+    assert found == {
+        "coco-vww": ("vww-rnnpool", 150, 256, 0.05, 2),
+        "imagenet-10": ("mobilenetv2-rnnpool", 300, 256, 0.05, 10),
+        "imagenet-1k": ("mobilenetv2-1k-rnnpool", 150, 256, 0.05, 1000),
+        "wider": ("face-m4", 300, 32, 0.01, 2),
+        "scut": ("face-m4", 300, 32, 0.01, 2),
+    }
+    recipes.main([])
+    assert "imagenet-1k" in capsys.readouterr().out
+    ten = recipes.RECIPES["imagenet-10"]
+    assert [recipes.rate(ten, e) for e in (0, 150, 300)] == pytest.approx([0.05, 0.025, 0])
+    warm = recipes.RECIPES["wider"]
+    assert [recipes.rate(warm, e) for e in (0, 2.5, 5, 152.5, 300)] == pytest.approx([0, 0.005, 0.01, 0.005, 0])
+
+
+def test_a_recipe_runs_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folders(tmp_path / "train", list(recipes.IMAGENET_10))
+    given = ["imagenet-10", "--data", data, "--val", data, "--epochs", 2, "--batch", 15, "--size", 64, "--workers", 0]
+    torch.set_num_threads(1)
+    recipes.main([str(a) for a in (*given, "--out", tmp_path / "whole")])
+    whole = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (whole["recipe"], whole["network"], whole["epochs"]) == ("imagenet-10", "mobilenetv2-rnnpool", 2)
+    log = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2]
+    assert whole["best_accuracy"] == pytest.approx(max(line["accuracy"] for line in log), abs=1e-5)
+    found = saved.load(tmp_path / "whole" / "best.pt")
+    assert found.module(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
+    assert "go on with --resume" in recipe(capsys, *given, "--out", tmp_path / "whole")
+    assert "not there to resume" in recipe(capsys, *given, "--out", tmp_path / "other", "--resume")
+    other = [*given[:-6], 3, *given[-5:]] if given[-7] == "--epochs" else [*given, "--lr", 0.1]
+    assert "is of another training" in recipe(capsys, *other, "--out", tmp_path / "whole", "--resume")
+
+
+def test_resumed_is_the_same(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    data = folders(tmp_path / "train", list(recipes.IMAGENET_10))
+    chosen = recipes.Recipe("mobilenetv2-rnnpool", "", 10, 2, 64, 15)
+    results = []
+    for stop in (False, True):
+        options = argparse.Namespace(out=tmp_path / f"run{stop}", seed=1, resume=False, init=None)
+        task = recipes.Classes(chosen, data, data, 0)
+        run = recipes.Run(chosen, options, task)
+        for epoch in range(2):
+            loss = run.train()
+            run.save(loss, 0.5)
+            if stop and epoch == 0:
+                options.resume = True
+                run = recipes.Run(chosen, options, task)
+        results.append(run.net.state_dict())
+    for one, two in zip(*(r.values() for r in results), strict=True):
+        assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["a", "b"], "holds 2 folders, without n01560419, "),
+        ([*recipes.IMAGENET_10, "n00000001"], "holds 11 folders: a folder for each of ten ImageNet ids is needed, 10"),
+    ],
+)
+def test_other_folders_are_refused(
+    names: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folders(tmp_path / "data", names, 1)
+    assert words in recipe(capsys, "imagenet-10", "--data", data, "--val", data, "--out", tmp_path / "run")
+
+
+def test_recipe_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folders(tmp_path / "data", list(recipes.IMAGENET_10), 1)
+    given = ["imagenet-10", "--data", data, "--val", data, "--out", tmp_path / "run"]
+    assert "holds 10 pictures, --batch is 256" in recipe(capsys, *given)
+    assert "face-m4 is a detector of 1 channels, imagenet-10 trains classifiers of 3" in recipe(
+        capsys, *given, "--network", "face-m4"
+    )
+    assert "needs --data, --val" in recipe(capsys, "coco-vww")
+    (tmp_path / "labels.jsonl").write_text('{"file": "a.png", "boxes": [], "label": 2}\n')
+    assert "labels must be 0 to 1, is 2" in recipe(
+        capsys, "coco-vww", "--data", tmp_path, "--val", tmp_path, "--out", tmp_path / "run"
+    )
+    (data / "n01560419" / "0.png").unlink()
+    assert "n01560419 holds no picture" in recipe(capsys, *given)
+
+
+def test_windows() -> None:
+    torch.manual_seed(1)
+    for _ in range(200):
+        left, top, right, bottom = recipes.window(200, 100)
+        assert 0 <= left < right <= 200 and 0 <= top < bottom <= 100
+        assert (right - left) * (bottom - top) <= 200 * 100
+    assert recipes.middle(320, 256) == (48, 16, 272, 240)
+
+
+def test_faces_by_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.set_num_threads(1)
+    write_folder(tmp_path / "data", 6, 3)
+    data = ["--data", tmp_path / "data", "--val", tmp_path / "data"]
+    given = [*data, "--epochs", 1, "--batch", 3, "--size", 64, "--workers", 0]
+    recipes.main([str(a) for a in ("wider", *given, "--out", tmp_path / "wider")])
+    wider = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert wider["network"] == "face-m4" and 0 <= wider["best_ap50"] <= 1
+    best = tmp_path / "wider" / "best.pt"
+    recipes.main([str(a) for a in ("scut", *given, "--out", tmp_path / "scut", "--init", best, "--lr", 1e-9)])
+    one, two = (saved.load(tmp_path / name / "best.pt").module for name in ("wider", "scut"))
+    for a, b in zip(one.parameters(), two.parameters(), strict=True):  # it began at the first one's weights
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+    said = recipe(capsys, "scut", *given, "--out", tmp_path / "x", "--init", best, "--network", "face-qvga")
+    assert "is face-m4, face-qvga is trained" in said

@@ -15,6 +15,7 @@ from .errors import InputError
 
 FLOAT_DETECTOR, QUANTIZED_DETECTOR = "float detector", "quantized detector"
 FLOAT_CLASSIFIER = "float classifier"
+ZOO = "network of the zoo"
 RUN = "state of a training run (last.pt)"
 MARK = b"sha256 "  # in the comment at the end of the ZIP file that torch.save writes
 
@@ -76,6 +77,8 @@ def _kind(content: Any) -> str:
     if isinstance(content, dict):
         if {"optimizer", "ema", "model"} <= content.keys():
             return RUN
+        if isinstance(content.get("zoo"), dict) and isinstance(content.get("model"), dict):
+            return ZOO
         for key, weights, kind in (
             ("config", "model", FLOAT_DETECTOR),
             ("config", "quantized", QUANTIZED_DETECTOR),

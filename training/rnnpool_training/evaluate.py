@@ -35,7 +35,11 @@ def float_detector(path: Path) -> tuple[DetectorFunction, float]:
     from .deploy import load_quantized
     from .detector import load_float, torch_detector
 
-    kind, _ = checkpoint.load(path, checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR)
+    kind, _ = checkpoint.load(path, checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR, checkpoint.ZOO)
+    if kind == checkpoint.ZOO:
+        from .zoo import saved
+
+        return saved.detector(saved.load(path)), 0.5
     model = load_quantized(path) if kind == checkpoint.QUANTIZED_DETECTOR else load_float(path)
     return torch_detector(model, model.config), 0.5
 

@@ -39,7 +39,7 @@ def open_float(path: Path) -> OpenClassifier | None:
     from . import checkpoint
     from .classifier import load_classifier
 
-    detectors = (checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR)
+    detectors = (checkpoint.FLOAT_DETECTOR, checkpoint.QUANTIZED_DETECTOR, checkpoint.ZOO)
     if checkpoint.load(path, checkpoint.FLOAT_CLASSIFIER, *detectors)[0] in detectors:
         return None
     model = load_classifier(path)

@@ -1,7 +1,8 @@
 """Networks of the paper's own code (EdgeML): rnnpool import-edgeml CHECKPOINT -o net.pt, or net.rnnp --data IMAGES.
 
 Visual_Wakeword's networks become a float checkpoint of ours, or a blob, through the same steps as any network
-(compile/). rnn1.h rnn2.h, C headers of one RNNPool in floating point, become its state dict. docs/paper.md.
+(compile/). Face_Detection's gray networks become checkpoints of the zoo; rnn1.h rnn2.h, C headers of one RNNPool in
+floating point, its state dict. docs/paper.md.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import torch
 from . import deploy, export, files, own_network
 from .classifier import save_classifier
 from .command import command, integer, program, real
-from .edgeml import headers, wakeword, weights
+from .edgeml import faces, headers, wakeword, weights
 from .errors import InputError
+from .zoo import saved
 
 
 def write_pool(options: argparse.Namespace) -> None:
@@ -34,6 +36,19 @@ def write_pool(options: argparse.Namespace) -> None:
     files.write_bytes(options.out, buffer.getvalue())
     call = f"RNNPool2d({made.rnn1.inputs}, {made.rnn1.hidden}, {made.rnn2.hidden}, {options.patch}, {options.stride}, "
     print(f'{options.out}: the state dict of {call}nonlinearity="smooth", replicate=True)')
+
+
+def write_faces(found: weights.Weights, options: argparse.Namespace) -> None:
+    """A face network as a checkpoint of the zoo. InputError, OSError."""
+    if options.out.suffix != ".pt":
+        raise InputError(
+            f"{options.sources[0]} reads its maps through L2 normalizations, for which the engine has no operator: -o "
+            "net.pt writes the network in floating point"
+        )
+    network = faces.read(found)
+    saved.save(options.out, network)
+    count = sum(p.numel() for p in network.module.parameters())
+    print(f"{options.out}: {network.network} of the zoo, {count:,} parameters")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -67,9 +82,13 @@ def main(arguments: list[str] | None = None) -> None:
     if len(options.sources) > 1:
         raise InputError(f"one checkpoint a call, {len(options.sources)} are given")
     found = weights.load(options.sources[0])
+    if faces.matches(found):
+        write_faces(found, options)
+        return
     if not wakeword.matches(found):
         raise InputError(
-            f"{options.sources[0]} is none of EdgeML's Visual_Wakeword networks: no features_init.0.weight"
+            f"{options.sources[0]} is none of EdgeML's networks: Visual_Wakeword's have a features_init.0.weight, "
+            "Face_Detection's a L2Norm3_3.weight"
         )
     if options.out.suffix == ".rnnp" and options.data is None:
         raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
