@@ -41,12 +41,13 @@ def parser() -> argparse.ArgumentParser:
 def run(options: argparse.Namespace) -> Evaluation | None:
     """Quantize, report, fine-tune as the command line asks. Errors as of train.run."""
     with Group().owned(Path(options.out)):
-        torch.set_num_threads(options.threads)
+        torch.set_num_threads(1)  # for the ranges, sums in one order: the same bits on every run
         torch.manual_seed(options.seed)
         source = load_float(options.checkpoint)
         train, val = read_data(options)
         size = (source.config.height, source.config.width)
         model = quantize(source, shown(train, size, options.calibration, options.seed))
+        torch.set_num_threads(options.threads)
         if val and not (options.resume and (options.out / "last.pt").exists()):
             pictures = tqdm(val, desc="validating", unit="image", mininterval=5)
             before = evaluate(torch_detector(model, model.config), pictures).summary(THRESHOLD)

@@ -23,7 +23,8 @@ from ...blob import Op
 from ...errors import InputError
 from ..calibrate import Ranges
 from ..from_torch import Translated
-from ..graph import Filter, GlobalAverage, Graph, Input, Node, Pool, RNNPool, Upsample
+from ..from_torch.values import Softmax
+from ..graph import Filter, GlobalAverage, Graph, Input, Node, Pointwise, Pool, RNNPool, Upsample
 from .base import Result, Values, own_convolution
 from .heads import interleave, join
 
@@ -70,6 +71,9 @@ class Boxes(Result):
         self.pairs = len(outputs) == 2 * len(self.anchors)
         if not self.pairs and len(outputs) != len(self.anchors):
             raise InputError(f"the network gives {len(outputs)} results, anchors are of {len(self.anchors)} maps")
+        for node in outputs:
+            if isinstance(node, Pointwise | Softmax):
+                raise InputError(f"{node.where}: a head gives logits and numbers as they are: leave this out")
         found = {self._classes(outputs, place) for place in range(len(self.anchors))}
         if len(found) > 1:
             raise InputError(f"the network's maps are of {', '.join(map(str, found))} classes: one number is needed")
