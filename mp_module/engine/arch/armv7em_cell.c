@@ -118,8 +118,7 @@ __attribute__((naked, noinline, used)) static void rows(
         "qadd16 r6, r6, r10\n"
         "qadd16 r7, r7, r11\n"
         "ldmia r1!, {r2, r3}\n"
-        "it mi\n" // so that the branch has any distance: linkers of native .mpy files know no other
-        "bmi.w rnnp_armv7em_unusual\n"
+        "bmi 20f\n"
         "rnnp_gates r4, r8\n"
         "rnnp_gates r5, r9\n"
         "rnnp_gates r6, r10\n"
@@ -200,6 +199,9 @@ __attribute__((naked, noinline, used)) static void rows(
         "b 4b\n"
         "12:\n"
         "b 9b\n"
+        // By way of here, since linkers of native .mpy files know no conditional branches between functions.
+        "20:\n"
+        "b.w rnnp_armv7em_unusual\n"
         "13:\n"
         "ldr r0, [sp, #ROW]\n"
         "cbnz r0, 14f\n"

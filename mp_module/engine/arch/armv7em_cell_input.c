@@ -78,19 +78,29 @@ __attribute__((naked, noinline)) static void widen(__attribute__((unused)) widen
                                 "ssat r12, #16, r12, asr #12\n"
                                 "strh r12, [r1, #\\offset]\n"
                                 ".endm\n"
-                                "3:\n"
-                                ".irp row, 0, 2\n"
+                                ".macro rnnp_row row\n"
                                 "ldmia r0!, {r2, r3}\n"
                                 "rnnp_product r4, r8, \\row\n"
                                 "rnnp_product r5, r9, \\row + 4\n"
                                 "rnnp_product r6, r10, \\row + 8\n"
                                 "rnnp_product r7, r11, \\row + 12\n"
-                                ".endr\n"
-                                ".purgem rnnp_product\n"
+                                ".endm\n"
+                                "3:\n"
+                                "rnnp_row 0\n"
+                                "rnnp_row 2\n"
+                                "rnnp_get r12, 0\n"
+                                "cmp r0, lr\n"
+                                "add r1, r1, r12\n"
+                                "beq.w 4f\n"
+                                "rnnp_row 0\n"
+                                "rnnp_row 2\n"
                                 "rnnp_get r12, 0\n"
                                 "cmp r0, lr\n"
                                 "add r1, r1, r12\n"
                                 "bne.w 3b\n"
+                                ".purgem rnnp_product\n"
+                                ".purgem rnnp_row\n"
+                                "4:\n"
                                 "rnnp_leave 1\n"
                                 "pop {r4-r11, pc}\n" RNNP_PURGE_WORDS);
 }
@@ -147,23 +157,28 @@ void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, ui
     }
 }
 
-// A pair of states as int8 in the lower half: the upper bytes, after an addition that saturates.
-static uint32_t round_pair(const int16_t *pair) {
-    uint32_t sum = (uint32_t)__qadd16((int16x2_t)rnnp_load(pair), 0x00800080), bytes;
-    __asm__("uxtb16 %0, %1, ror #8" : "=r"(bytes) : "r"(sum));
-    return bytes | bytes >> 8;
-}
-
 void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t count, int8_t *out, uint32_t step) {
     if (elements % 4 != 0) {
         rnnp_kernel_cell_store_c(tile, elements, count, out, step);
         return;
     }
-    for (uint32_t lane = 0; lane < count; lane++, out += step) {
-        const int16_t *from = tile + 2 * lane;
-        for (uint32_t i = 0; i < elements; i += 4, from += 4 * RNNP_LANES) {
-            rnnp_store(out + i, rnnp_pkhbt16(round_pair(from), round_pair(from + 2 * RNNP_LANES)));
-        }
+    for (const int16_t *end = tile + 2 * count; tile != end; tile += 2, out += step) {
+        const int16_t *from = tile;
+        int8_t *to = out, *last = out + elements;
+        do {
+            // The upper bytes, after an addition that saturates: of elements 0 and 2, then 1 and 3.
+            uint32_t first = rnnp_load(from), second = rnnp_load(from + 2 * RNNP_LANES), even, odd;
+            __asm__("pkhbt %0, %2, %3, lsl #16\n"
+                    "pkhtb %1, %3, %2, asr #16\n"
+                    "qadd16 %0, %0, %4\n"
+                    "qadd16 %1, %1, %4\n"
+                    "uxtb16 %0, %0, ror #8"
+                : "=&r"(even), "=&r"(odd)
+                : "r"(first), "r"(second), "r"(0x00800080));
+            rnnp_store(to, even | (odd & 0xFF00FF00u));
+            to += 4;
+            from += 4 * RNNP_LANES;
+        } while (to != last);
     }
 }
 

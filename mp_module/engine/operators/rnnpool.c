@@ -46,6 +46,8 @@ typedef struct {
     uint32_t state_row; // values of a row of patches, 0 if input rows are kept instead
     map_t pixels, columns; // products with W1, with W2
     int16_t *tile, *rows;
+    const int8_t *input[RNNP_MAX_PATCH]; // if input rows are kept: a column of those above the patch's last
+    uint32_t column;
 } pool_t;
 
 typedef struct {
@@ -254,9 +256,11 @@ static void carry_over(const pool_t *p, const map_t *map) {
     uint32_t pitch = p->pitch;
     uint32_t *row = (uint32_t *)map->values, *end = (uint32_t *)map_at(map, p->phases, 0);
     for (uint32_t lane = 0; lane < p->overlap; lane++) {
-        for (uint32_t *to = row + lane; to < end; to += pitch) {
+        uint32_t *to = row + lane;
+        do {
             *to = to[RNNP_LANES];
-        }
+            to += pitch;
+        } while (to < end);
     }
 }
 
@@ -285,11 +289,6 @@ static void get_columns(const pool_t *p, const map_t *map, uint32_t lane, const 
     }
 }
 
-// A pixel of an input row.
-static const int8_t *pixel_at(const pool_t *p, uint32_t y, uint32_t x) {
-    return rnnp_input_row(p->step, 0, y) + x * p->step->op->in_channels;
-}
-
 // W1 times pixels: for each of `tiles`, `lanes` of them from where it begins, a stride apart.
 static void take_pixels(const pool_t *p, const int8_t *const *pixels, uint32_t tiles, uint32_t lanes, int16_t *wx) {
     const rnnp_op_t *op = p->step->op;
@@ -304,19 +303,20 @@ static int16_t *states_at(const pool_t *p, uint32_t patch_row, uint32_t u) {
 
 // W2 times the summaries of the columns of RNNP_LANES strides from u on that have this phase, from the states or the
 // input ring. The products of row y, their last, are in `pixels`.
-static void take_columns(const pool_t *p, uint32_t y, uint32_t u, uint32_t phase) {
+static void take_columns(pool_t *p, uint32_t u, uint32_t phase) {
     const int16_t *summaries = p->tile;
     uint32_t lanes = lanes_of(p, u, phase), last = p->patch_height - 1;
+    uint32_t column = u * p->stride + phase, right = (column - p->column) * p->rnn1.inputs;
     if (p->state_row != 0) {
         summaries = states_at(p, p->step->node->rows_made, u) + phase * p->tile1;
     } else {
         const int16_t *wx[RNNP_MAX_PATCH];
-        const int8_t *pixels[RNNP_MAX_PATCH];
         for (uint32_t i = 0; i < last; i++) {
-            pixels[i] = pixel_at(p, y - last + i, u * p->stride + phase);
+            p->input[i] += right;
             wx[i] = p->rows + i * p->pixels.phase;
         }
-        take_pixels(p, pixels, last, lanes, p->rows);
+        p->column = column;
+        take_pixels(p, p->input, last, lanes, p->rows);
         wx[last] = map_at(&p->pixels, phase, p->overlap);
         rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_height, p->pitch, lanes, p->tile, false, false);
     }
@@ -354,16 +354,21 @@ static void pool_summaries(
 
 // Takes input row y: its summaries, for each window of columns, and, if states are kept, the columns' step.
 //   out  where the row of patches goes whose last input row this is; else NULL
-static void take_row(const pool_t *p, uint32_t y, int8_t *out) {
+static void take_row(pool_t *p, uint32_t y, int8_t *out) {
     uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden, made = p->step->node->rows_made;
     uint32_t end = p->state_row == 0 ? 0 : rnnp_min_u32(y / p->stride + 1, patch_rows(p->step->op));
     int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
+    const int8_t *row = rnnp_input_row(p->step, 0, y);
     rnnp_kernel_cell_pack(&p->rnn1);
     if (p->rnn1.smooth) {
         rnnp_kernel_cell_table(p->rnn1.table);
     }
     if (out != NULL) {
         rnnp_kernel_cell_pack(&p->rnn2);
+        p->column = 0;
+        for (uint32_t i = 1; i < p->patch_height && p->state_row == 0; i++) {
+            p->input[i - 1] = rnnp_input_row(p->step, 0, y - p->patch_height + i);
+        }
     }
     for (uint32_t u = 0; u < p->patch_columns + p->overlap; u += RNNP_LANES) {
         const int16_t *wx[RNNP_MAX_PATCH];
@@ -373,7 +378,7 @@ static void take_row(const pool_t *p, uint32_t y, int8_t *out) {
             const int8_t *pixels[RNNP_MAX_PATCH];
             uint32_t tiles = 0; // phases with as many lanes
             do {
-                pixels[tiles] = pixel_at(p, y, u * p->stride + used + tiles);
+                pixels[tiles] = row + (u * p->stride + used + tiles) * p->rnn1.inputs;
                 wx[used + tiles] = map_at(&p->pixels, used + tiles, p->overlap);
                 tiles++;
             } while (used + tiles < p->phases && lanes_of(p, u, used + tiles) == lanes);
@@ -387,7 +392,7 @@ static void take_row(const pool_t *p, uint32_t y, int8_t *out) {
         if (out != NULL) {
             carry_over(p, &p->columns);
             for (uint32_t b = 0; b < used; b++) {
-                take_columns(p, y, u, b);
+                take_columns(p, u, b);
             }
         }
         patches_t patches = patches_of(p, u);
