@@ -51,8 +51,9 @@ def test_cost_on_a_cortex_m4(name: str, cycles: int) -> None:
     measured = json.loads((ROOT / "docs" / "benchmarks.json").read_text())["models"][name]
     assert measured["cycles"] <= cycles
     # All kinds of operators and all formats of frames; a firmware may leave kinds out (RNNPOOL_WITHOUT), and their
-    # kernels with them. Six kinds and a frame stage of one loop took 24,294.
-    assert measured["code"] <= 41_984
+    # kernels with them. Six kinds and a frame stage of one loop took 24,294; cells with smooth non-linearities and of
+    # any size take 1,700 of now.
+    assert measured["code"] <= 44_032
     assert measured["baseline_cycles"] >= 8 * measured["cycles"]
 
 
