@@ -21,7 +21,7 @@ from .rounding import Rounded
 
 BATCH = 8
 HELD = 4  # one picture in so many is not learned from, but says whether it helped
-RATE = 2e-4  # highest learning rate, of weights whose largest step is of about this part
+RATE = 1e-4  # a step at most, in parts of the mean magnitude of a tensor (a step of int8 is some 0.02 of it)
 
 
 class Tuned(NamedTuple):
@@ -61,8 +61,8 @@ def finetune(graph: Graph, ranges: Ranges, pictures: NDArray[np.uint8], steps: i
 
 
 def _groups(model: Rounded) -> list[dict[str, object]]:
-    # Steps in parts of each weight's own size: a picture's scale may be in the first convolution's.
-    return [{"params": [p], "most": RATE * max(float(p.detach().abs().mean()) * 10, 1e-8)} for p in model.parameters()]
+    # Adam's steps have the rate's size, and tensors differ in theirs: a picture's scale is in the first convolution's.
+    return [{"params": [p], "most": RATE * max(float(p.detach().abs().mean()), 1e-8)} for p in model.parameters()]
 
 
 def _batch(pictures: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Tensor:
