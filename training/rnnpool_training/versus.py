@@ -149,6 +149,7 @@ def faces(detections: list[FLOAT], samples: list[Sample], draws: int) -> dict[st
     if complete.any():
         result[f"recall at {ALARMS} false alarms a picture"] = _cell(lambda t: recall(m, t, complete), count, draws)
         limit = threshold(m, complete.astype(np.int64))
+        result["score there"] = f"{limit:.3f}"
         for low, high in itertools.pairwise(FACE_SIZES):
             these = (m.sizes >= low) & (m.sizes < high)
             if these.any():
