@@ -33,6 +33,7 @@ static int32_t one_of(const int32_t *values, uint32_t count) {
 static int8_t in8[3][VALUES] __attribute__((aligned(4))), weight8[3 * VALUES] __attribute__((aligned(4))),
     skip8[VALUES];
 static int32_t bias[256], multiplier[256], residual[256];
+static int8_t exponent[256];
 static int16_t *const w16 = (int16_t *)(void *)weight8, u16[80 * 80], bz[80], bh[80], vectors[VALUES];
 static uint8_t fast[VALUES * 2 + GUARD] __attribute__((aligned(4))),
     plain[VALUES * 2 + GUARD] __attribute__((aligned(4)));
@@ -58,7 +59,19 @@ static void fill_requantize(rnnp_requantize_t *r, uint32_t channels) {
         residual[i] = between(-32767, 32767);
     }
     int32_t min = ONE_OF(-128, -128, between(-128, 0)), max = ONE_OF(127, 127, between(0, 127));
-    *r = (rnnp_requantize_t){ bias, multiplier, (int8_t)between(-128, 127), (int8_t)min, (int8_t)max, 0 };
+    *r = (rnnp_requantize_t){ bias, multiplier, (int8_t)between(-128, 127), (int8_t)min, (int8_t)max, 0, false, NULL };
+}
+
+// The ways that some layers have beside: with fine biases, or rounded twice.
+static void fill_way(rnnp_requantize_t *r, uint32_t channels) {
+    uint32_t way = next() % 4;
+    r->fine = way == 0;
+    r->exponent = way == 1 ? exponent : NULL;
+    int32_t low = ONE_OF(-31, -22, -22), high = low == -22 ? -1 : 7; // of sums below 2^23; -22..-1 are usual
+    for (uint32_t i = 0; i < channels; i++) {
+        bias[i] = r->fine ? bias[i] * 256 + between(0, 255) : bias[i];
+        exponent[i] = (int8_t)between(low, high);
+    }
 }
 
 static void start_case(void) {
@@ -169,7 +182,9 @@ static void check_filter(void) {
         put_weight(i);
     }
     fill_requantize(&f.requantize, f.channels);
-    f.requantize.shift = (uint8_t)(next() % 2 != 0 ? 0 : between(1, 8)); // of sums below 2^20
+    fill_way(&f.requantize, f.channels);
+    bool once = !f.requantize.fine && f.requantize.exponent == NULL;
+    f.requantize.shift = (uint8_t)(!once || next() % 2 != 0 ? 0 : between(1, 8)); // of sums below 2^20
     start_case();
     rnnp_kernel_filter(&f, in8[0], taps, (int8_t *)fast);
     rnnp_kernel_filter_c(&f, in8[0], taps, (int8_t *)plain);
@@ -199,9 +214,20 @@ static void check_filter3x3(void) {
         put_weight(i);
     }
     fill_requantize(&f.requantize, channels);
+    do {
+        fill_way(&f.requantize, channels);
+    } while (f.requantize.exponent != NULL);
+    bool large = !f.requantize.fine && next() % 8 == 0; // biases for which there is no row at once
+    bias[0] = large ? ONE_OF(-100000000, 9000000) : bias[0];
     memset(pixel, f.pad, sizeof(pixel));
     start_case();
-    rnnp_kernel_filter3x3(&f, rows, (int8_t *)fast);
+    if (rnnp_kernel_filter3x3(&f, rows, (int8_t *)fast) == large) {
+        failures++;
+        print("filter3x3 takes or refuses the wrong biases\n");
+    }
+    if (large) {
+        return;
+    }
     const rnnp_filter_t plain_filter = { f.weight, channels, 9, f.requantize };
     for (uint32_t x = 0; x < f.out_width; x++) {
         for (uint32_t t = 0; t < 9; t++) {
@@ -239,7 +265,11 @@ static void check_conv(bool head) {
     }
     fill_dense((uint32_t)c.kernel_h * c.kernel_w * c.in_channels, c.out_channels);
     fill_requantize(&c.requantize, c.out_channels);
-    c.requantize.shift = (uint8_t)(head || next() % 2 != 0 ? 0 : between(1, 5)); // of sums below 2^25
+    if (!head) {
+        fill_way(&c.requantize, c.out_channels);
+    }
+    bool once = !c.requantize.fine && c.requantize.exponent == NULL;
+    c.requantize.shift = (uint8_t)(head || !once || next() % 2 != 0 ? 0 : between(1, 5)); // of sums below 2^25
     fill_tile();
     start_case();
     if (head) {

@@ -53,7 +53,7 @@ def at(x: Map, row: int, column: int, channel: int, outside: int) -> int:
 def accumulators(
     x: Map,
     weight: Map,
-    bias: Map,
+    bias: Map | list[int],
     pad: int,
     strides: tuple[int, int] = (1, 1),
     padding: tuple[int, int, int, int] = (0, 0, 0, 0),
@@ -77,6 +77,31 @@ def accumulators(
     return acc
 
 
+def tflite_rounded(v: int, multiplier: int, exponent: int) -> int:
+    """MultiplyByQuantizedMultiplier of TensorFlow Lite's reference kernels, from its two steps, as C computes them."""
+    product = int32(2 * int32(v * 2 ** max(exponent, 0))) // 2 * multiplier  # int32: this engine's rule
+    nudged = product + (2**30 if product >= 0 else 1 - 2**30)
+    high = abs(nudged) // 2**31 * (1 if nudged >= 0 else -1)  # towards 0
+    mask = 2 ** max(-exponent, 0) - 1
+    return (high >> max(-exponent, 0)) + ((high & mask) > (mask >> 1) + (high < 0))
+
+
+def rounded(op: Conv | Depthwise, sums: Map, channels: list[int]) -> Map:
+    """int8 of sums without biases; channels: the last axis's."""
+    out = np.zeros(sums.shape, np.int8)
+    for index in np.ndindex(sums.shape):
+        o = channels[index[-1]]
+        total, bias, multiplier = int(sums[index]), int(op.bias[o]), int(op.multiplier[o])
+        if op.fine:
+            y = (int32(total * 256 + bias) * multiplier + 2**39) >> 40
+        elif op.exponent is not None:
+            y = tflite_rounded(int32(total + bias), multiplier, int(op.exponent[o]))
+        else:
+            y = (int32(int32(total + bias) * 2**op.shift) * multiplier + 2**31) >> 32
+        out[index] = clamp(op.out_zero_point + y, op.act_min, op.act_max)
+    return out
+
+
 def requantized(acc: Map, multiplier: Map, zero_point: int, low: int, high: int, shift: int = 0) -> Map:
     out = np.zeros(acc.shape, np.int8)
     for index in np.ndindex(acc.shape):
@@ -87,8 +112,8 @@ def requantized(acc: Map, multiplier: Map, zero_point: int, low: int, high: int,
 
 
 def conv(op: Conv, x: Map, pad: int) -> Map:
-    acc = accumulators(x, op.weight, op.bias, pad, op.strides, op.pads)
-    return requantized(acc, op.multiplier, op.out_zero_point, op.act_min, op.act_max, op.shift)
+    sums = accumulators(x, op.weight, np.zeros_like(op.bias), pad, op.strides, op.pads)
+    return rounded(op, sums, list(range(len(op.bias))))
 
 
 def head(op: DetectHead, x: Map, pad: int) -> Map:
@@ -121,9 +146,7 @@ def depthwise(op: Depthwise, x: Map, pad: int) -> Map:
     channels = []
     for c in range(x.shape[2]):  # one convolution a channel
         weight = op.filter_weight[None, :, :, c, None]
-        acc = accumulators(x[:, :, [c]], weight, op.bias[[c]], pad, op.strides, op.pads)
-        zero_point, low, high = op.out_zero_point, op.act_min, op.act_max
-        channels.append(requantized(acc, op.multiplier[[c]], zero_point, low, high, op.shift))
+        channels.append(rounded(op, accumulators(x[:, :, [c]], weight, [0], pad, op.strides, op.pads), [c]))
     return np.concatenate(channels, 2)
 
 
@@ -146,6 +169,7 @@ def pool(op: Pool, x: Map, zero_point: int) -> Map:
 
 def sums(op: Add | Concat, maps: list[Map], zero_points: list[int]) -> Map:
     """Of a concatenation the maps are those of one place each; here all values, each place's by itself."""
+    assert op.weights is not None
     out = np.zeros(maps[0].shape, np.int8)
     for index in np.ndindex(out.shape):
         total = 0
@@ -157,6 +181,15 @@ def sums(op: Add | Concat, maps: list[Map], zero_points: list[int]) -> Map:
 
 
 def add(op: Add, x: Map, zero_point: int, other: tuple[Map, int]) -> Map:
+    if op.multiplier is not None and op.exponent is not None:
+        numbers = [(int(m), int(e)) for m, e in zip(op.multiplier, op.exponent, strict=True)]
+        out = np.zeros(x.shape, np.int8)
+        for index in np.ndindex(out.shape):
+            one = tflite_rounded((int(x[index]) - zero_point) * 2**20, *numbers[0])
+            two = tflite_rounded((int(other[0][index]) - other[1]) * 2**20, *numbers[1])
+            y = op.out_zero_point + tflite_rounded(int32(one + two), *numbers[2])
+            out[index] = clamp(y, op.act_min, op.act_max)
+        return out
     return sums(op, [x, other[0]], [zero_point, other[1]])
 
 
@@ -171,6 +204,10 @@ def mul(op: Mul, x: Map, zero_point: int, vector: tuple[Map, int]) -> Map:
     acc = np.zeros(x.shape, np.int64)
     for y, x_, c in np.ndindex(x.shape):
         acc[y, x_, c] = (int(x[y, x_, c]) - zero_point) * (int(vector[0][0, 0, c]) - vector[1])
+    if op.exponent is not None:
+        number = (int(op.multiplier[0]), int(op.exponent[0]))
+        each = [clamp(op.out_zero_point + tflite_rounded(int(v), *number), op.act_min, op.act_max) for v in acc.flat]
+        return np.array(each, np.int8).reshape(acc.shape)
     multipliers = np.repeat(op.multiplier, x.shape[2])
     return requantized(acc, multipliers, op.out_zero_point, op.act_min, op.act_max, op.shift)
 
@@ -196,7 +233,12 @@ def global_average_pool(op: GlobalAveragePool, x: Map, zero_point: int) -> Map:
         total = 0
         for row in range(height):
             for column in range(width):
-                total = int32(total + int(x[row, column, c]) - zero_point)
+                total = int32(total + int(x[row, column, c]) - (zero_point if op.multiplier is not None else 0))
+        if op.multiplier is None:
+            count = height * width
+            mean = abs(total) // count + (2 * (abs(total) % count) >= count)
+            out[0, 0, c] = clamp(mean if total >= 0 else -mean, op.act_min, op.act_max)
+            continue
         y = op.out_zero_point + ((total * int(op.multiplier[0]) + 2**23) >> 24)
         out[0, 0, c] = clamp(y, op.act_min, op.act_max)
     return out

@@ -35,6 +35,7 @@ from rnnpool_training.blob import (
 )
 from rnnpool_training.blob.operators.elementwise import SUM_LIMIT
 from rnnpool_training.blob.operators.window import Padding, same
+from rnnpool_training.compile import tflite_rounding
 from rnnpool_training.layers import layer
 from rnnpool_training.reference import run_operator, set_golden
 from rnnpool_training.reference.conv import accumulate, requantize
@@ -44,6 +45,7 @@ from rnnpool_training.reference.integer import product
 
 INT32_MAX = 2**31 - 1
 NO_BIAS = np.zeros(1, np.int32)
+ONCE, FINE, TFLITE = ROUNDINGS = ("once", "fine", "tflite")  # ways of operators with int8 outputs
 
 
 def face_m4(seed: int) -> Model:
@@ -276,8 +278,12 @@ class Builder:
         relu: bool = False,
         padding: Padding | None = None,
         shift: int = 0,
+        rounding: str = ONCE,
     ) -> int:
-        """A convolution; relu: clamped at the zero point, which is then -128. padding: None for (k - 1) / 2."""
+        """A convolution; relu: clamped at the zero point, which is then -128. padding: None for (k - 1) / 2.
+
+        rounding: one of ROUNDINGS, if its sums fit; else once.
+        """
         x, zero_point = self._input(source)
         height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
         strides = stride if isinstance(stride, tuple) else (stride, stride)
@@ -290,14 +296,12 @@ class Builder:
             Conv(
                 input=source,
                 weight=weight,
-                bias=bias,
-                multiplier=self._multiplier(acc, 32 - shift, 45),
                 stride=stride,
                 padding=padding,
-                shift=shift,
                 out_zero_point=out_zero_point,
                 act_min=low,
                 act_max=high,
+                **self._rounded(rounding, weight, (1, 2, 3), bias, acc, shift),
             )
         )
 
@@ -322,9 +326,11 @@ class Builder:
             )
         )
 
-    def pool(self, source: int) -> int:
+    def pool(self, source: int, rounding: str = ONCE) -> int:
         """Average pooling; the mean's spread is less than the map's."""
         x, zero_point = self._input(source)
+        if rounding == TFLITE:
+            return self._add(GlobalAveragePool(input=source, multiplier=None, out_zero_point=zero_point))
         total = (x.astype(np.int64) - zero_point).sum((0, 1))
         spread = max(float(np.abs(total).max()), 1.0)
         largest = int(self.rng.integers(0, 2**31)) if self.wild else int(min(2**24 * 100 / spread, INT32_MAX))
@@ -463,7 +469,13 @@ class Builder:
         )
 
     def depthwise(
-        self, source: int, kernel: tuple[int, int], stride: tuple[int, int], padding: Padding, shift: int = 0
+        self,
+        source: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: Padding,
+        shift: int = 0,
+        rounding: str = ONCE,
     ) -> int:
         """A convolution of each channel by itself."""
         x, zero_point = self._input(source)
@@ -476,14 +488,12 @@ class Builder:
             Depthwise(
                 input=source,
                 filter_weight=weight,
-                bias=bias,
-                multiplier=self._multiplier(acc, 32 - shift, 45),
                 stride=stride,
                 padding=padding,
-                shift=shift,
                 out_zero_point=out_zero_point,
                 act_min=low,
                 act_max=high,
+                **self._rounded(rounding, weight, (0, 1), bias, acc, shift),
             )
         )
 
@@ -506,12 +516,25 @@ class Builder:
             )
         )
 
-    def sum(self, sources: Sequence[int], cls: type[Add] | type[Concat]) -> int:
+    def sum(self, sources: Sequence[int], cls: type[Add] | type[Concat], rounding: str = ONCE) -> int:
         """Several maps added, or their channels one behind the other."""
         shift = int(self.rng.integers(0, 16 if self.wild else 3))
         limit = SUM_LIMIT - 1 if self.wild else 1 << (20 - shift)
         weights = self.rng.integers(-limit, limit + 1, len(sources)).astype(np.int32)
         out_zero_point, low, high = self._activation(False)
+        if cls is Add and rounding == TFLITE:
+            exponent = self.rng.integers(-31, 1, 3) if self.wild else np.array([0, int(self.rng.integers(-3, 0)), -18])
+            return self._add(
+                Add(
+                    input=sources[0],
+                    others=tuple(sources[1:]),
+                    multiplier=self.rng.integers(0 if self.wild else 1 << 30, 2**31, 3, np.int64).astype(np.int32),
+                    exponent=exponent.astype(np.int8),
+                    out_zero_point=out_zero_point,
+                    act_min=low,
+                    act_max=high,
+                )
+            )
         if cls is Concat and self.rng.random() < 0.5:  # copies
             weights[:] = 1 << (20 - shift)
             if self.rng.random() < 0.5:
@@ -528,9 +551,12 @@ class Builder:
             )
         )
 
-    def mul(self, source: int, vector: int) -> int:
+    def mul(self, source: int, vector: int, rounding: str = ONCE) -> int:
         """A map times a vector."""
         shift = int(self.rng.integers(0, 15 if self.wild else 3))
+        exponent = None
+        if rounding == TFLITE:
+            exponent, shift = self.rng.integers(-31 if self.wild else -8, 14 if self.wild else -4, 1).astype(np.int8), 0
         multiplier = int(self.rng.integers(0, 2**31)) if self.wild else (1 << (25 - shift)) + 12345
         out_zero_point, low, high = self._activation(False)
         return self._add(
@@ -538,6 +564,7 @@ class Builder:
                 input=source,
                 others=(vector,),
                 multiplier=np.array([multiplier], np.int32),
+                exponent=exponent,
                 shift=shift,
                 out_zero_point=out_zero_point,
                 act_min=low,
@@ -590,6 +617,31 @@ class Builder:
         deviation = np.maximum(acc.reshape(-1, channels).std(0), 1.0) / self.rng.uniform(0.6, 1.4, channels)
         scaled = np.minimum(spread / deviation * 2.0**bits, INT32_MAX)
         return np.asarray(scaled, np.float64).astype(np.int32)
+
+    def _rounded(
+        self,
+        rounding: str,
+        weight: NDArray[np.int8],
+        axes: tuple[int, ...],
+        bias: NDArray[np.int32],
+        acc: NDArray[np.int32],
+        shift: int,
+    ) -> dict[str, Any]:
+        # Biases, multipliers, and what belongs to the way of rounding.
+        rng, sums = self.rng, 128 * np.abs(weight.astype(np.int64)).sum(axes)
+        if rounding == FINE:
+            fine = bias.astype(np.int64) * 256 + rng.integers(0, 256, bias.shape)
+            if self.wild:
+                fine = np.clip(fine, -np.maximum(INT32_MAX - 256 * sums, 0), np.maximum(INT32_MAX - 256 * sums, 0))
+            if (np.abs(fine) + 256 * sums <= INT32_MAX).all():
+                return {"bias": fine.astype(np.int32), "multiplier": self._multiplier(acc, 32, 45), "fine": True}
+        elif rounding == TFLITE:
+            once = self._multiplier(acc, 30, 45).astype(np.float64)
+            m = tflite_rounding.multipliers(np.maximum(once, 1) / 2**30)
+            exponent = rng.integers(-31, 16, once.shape) if self.wild else m.exponent
+            if ((np.abs(bias.astype(np.int64)) + sums) << 1 + np.maximum(exponent, 0) <= INT32_MAX).all():
+                return {"bias": bias, **tflite_rounding.as_arrays(m._replace(exponent=exponent))}
+        return {"bias": bias, "multiplier": self._multiplier(acc, 32 - shift, 45), "shift": shift}
 
     def _activation(self, relu: bool) -> tuple[int, int, int]:
         # Zero point and clamp.
@@ -650,11 +702,17 @@ def _random_head(net: Builder, source: int) -> None:
     net.head(source, int(rng.choice([1, 3])), anchors, int(rng.integers(1, 40)))
 
 
+def random_rounding(rng: np.random.Generator) -> str:
+    """One of the ways."""
+    return str(rng.choice([ONCE, ONCE, FINE, TFLITE]))
+
+
 def random_depthwise(net: Builder, source: int) -> int:
     """A depthwise convolution of any window."""
     rng = net.rng
     size, strides, padding = random_window(rng, *net.maps[source].shape[:2], 6)
-    return net.depthwise(source, size, strides, padding, 0 if net.wild else int(rng.integers(0, 6)))
+    shift = 0 if net.wild else int(rng.integers(0, 6))
+    return net.depthwise(source, size, strides, padding, shift, random_rounding(rng))
 
 
 def random_pool(net: Builder, source: int) -> int:
@@ -672,16 +730,16 @@ def random_join(net: Builder, source: int, beside: Sequence[int]) -> int:
     shape = net.maps[source].shape
     kind = rng.choice(["skip", "concat", "excite", "add"])
     if kind == "excite":
-        vector = net.pool(source)
+        vector = net.pool(source, random_rounding(rng))
         if rng.random() < 0.5:
             vector = net.lookup(net.conv(vector, shape[2], 1, 1))
-        return net.mul(source, vector)
+        return net.mul(source, vector, random_rounding(rng))
     if kind == "concat":
         same_size = [t for t in beside if net.maps[t].shape[:2] == shape[:2]]
         return net.sum([source, *(int(t) for t in rng.choice(same_size, int(rng.integers(1, 4))))], Concat)
     if kind == "add":
         same_shape = [t for t in beside if net.maps[t].shape == shape]
-        return net.sum([source, int(rng.choice(same_shape))], Add)
+        return net.sum([source, int(rng.choice(same_shape))], Add, random_rounding(rng))
     last = source
     for _ in range(int(rng.integers(1, 4))):  # the longer way
         size = int(rng.choice([1, 3, 5]))
@@ -758,11 +816,12 @@ def random_conv(net: Builder, source: int) -> int:
     out, relu = int(rng.integers(1, 20)), bool(rng.random() < 0.5)
     if rng.random() < 0.6:
         kernel, stride = (int(rng.choice(n)) for n in ([1, 3], [1, 2]))
-        return net.conv(source, out, kernel, stride, relu)
+        return net.conv(source, out, kernel, stride, relu, rounding=random_rounding(rng))
     size, strides, padding = random_window(rng, height, width, 10)
     weights = size[0] * size[1] * channels
     room = int(2**31 / (weights * 128 * 128 + 2**20)).bit_length() - 1  # so that sums stay within int32
-    return net.conv(source, out, size, strides, relu, padding, int(rng.integers(0, min(max(room, 0), 6) + 1)))
+    shift = int(rng.integers(0, min(max(room, 0), 6) + 1))
+    return net.conv(source, out, size, strides, relu, padding, shift, random_rounding(rng))
 
 
 def _keep_path(net: Builder) -> None:

@@ -40,7 +40,7 @@ def test_conv(
     seed: int, height: int, width: int, channels: int, out: int, kernel: int, stride: int, wild: bool
 ) -> None:
     net = networks.Builder(np.random.default_rng(seed), height, width, channels, wild)
-    check(net, net.conv(0, out, kernel, stride))
+    check(net, net.conv(0, out, kernel, stride, rounding=networks.random_rounding(net.rng)))
 
 
 @settings(max_examples=80, deadline=None)
@@ -50,7 +50,8 @@ def test_conv_of_any_window(seed: int, height: int, width: int, channels: int, l
     net = networks.Builder(np.random.default_rng(seed), height, width, channels, wild)
     size, strides, padding = networks.random_window(net.rng, height, width, largest)
     shift = 0 if wild else int(net.rng.integers(0, 6))
-    check(net, net.conv(0, int(net.rng.integers(1, 9)), size, strides, True, padding, shift))
+    rounding = networks.random_rounding(net.rng)
+    check(net, net.conv(0, int(net.rng.integers(1, 9)), size, strides, True, padding, shift, rounding))
 
 
 def test_window_as_tall_as_the_map() -> None:

@@ -84,7 +84,8 @@ def check(net: networks.Builder, zero_point: int) -> None:
 )
 def test_conv(seed: int, wild: bool, channels: int, kernel: int, stride: int, zero_point: int) -> None:
     net = builder(seed, wild, channels)
-    net.conv(0, int(net.rng.integers(1, 5)), kernel, stride, relu=bool(net.rng.integers(2)))
+    rounding = networks.random_rounding(net.rng)
+    net.conv(0, int(net.rng.integers(1, 5)), kernel, stride, relu=bool(net.rng.integers(2)), rounding=rounding)
     check(net, zero_point)
 
 
@@ -120,7 +121,8 @@ def test_conv_of_any_window(seed: int, wild: bool, channels: int, largest: int, 
     net = builder(seed, wild, channels)
     size, strides, padding = networks.random_window(net.rng, *net.maps[0].shape[:2], largest)
     shift = 0 if wild else int(net.rng.integers(0, 6))
-    net.conv(0, int(net.rng.integers(1, 4)), size, strides, bool(net.rng.integers(2)), padding, shift)
+    rounding = networks.random_rounding(net.rng)
+    net.conv(0, int(net.rng.integers(1, 4)), size, strides, bool(net.rng.integers(2)), padding, shift, rounding)
     check(net, zero_point)
 
 
@@ -311,7 +313,7 @@ def test_rnnpool_means_what_the_paper_says(smooth: bool) -> None:
 @given(seeds, st.booleans(), st.integers(1, 9), st.integers(-128, 127))
 def test_global_average_pool(seed: int, wild: bool, channels: int, zero_point: int) -> None:
     net = builder(seed, wild, channels)
-    net.pool(0)
+    net.pool(0, networks.random_rounding(net.rng))
     check(net, zero_point)
 
 

@@ -139,11 +139,11 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
     everywhere: dict[str, tuple[Any, ...]] = {"num_inputs": (0, 2, 8, 9, 255), "fields": (b"\0" * 27 + b"\1",)}
     for op in (CONV, POOL, BLOCK, RESIDUAL_BLOCK, HEAD):
         everywhere["flags"] = {
-            CONV: (2, 4, 8, 128),
-            POOL: (2, 7, 16),
-            BLOCK: (2, 4, 64),  # no residual: its channels differ
+            CONV: (2, 4, 16, 24, 128),  # 16: the section would be longer
+            POOL: (2, 7, 8, 16),
+            BLOCK: (2, 4, 8, 16, 64),  # no residual: its channels differ
             RESIDUAL_BLOCK: (0, 6),  # 0: the section would be shorter
-            HEAD: (1, 2, 4),
+            HEAD: (1, 2, 4, 8, 16),
         }[op]
         everywhere["inputs"] = (bytes([op + 1]), b"\xff", bytes([op - 1 if op > CONV else 1]), bytes([op, 1]))
         for side in ("in", "out"):
@@ -407,6 +407,7 @@ def _built() -> Iterator[Vector]:
     yield changed("graph: two cuts in one segment", HEAD, two_cuts)
     yield changed("graph: detection without a head", HEAD - 1, lambda m: m.ops.__delitem__(HEAD))
     yield from _classifiers()
+    yield from _rounded()
     yield from _maps()
     yield from _classes()
     headless = copy.deepcopy(base())
@@ -476,6 +477,61 @@ def _classifiers() -> Iterator[Vector]:
     yield changed("fewer labels than outputs", -1, lambda m: m.labels.pop())
     yield changed("one label too many", -1, lambda m: m.labels.append("x"))
     yield changed("a detector with a dense layer", -1, detects)
+
+
+def _rounded() -> Iterator[Vector]:
+    # The rules of operators that round in another way than once. 1 the input's convolution, ..., 7 the dense layer.
+    net = networks.Builder(np.random.default_rng(1), 8, 8, 1)
+    stem = net.conv(0, 4, 3, 1, rounding=networks.TFLITE)
+    deep = net.depthwise(stem, (3, 3), (1, 1), (1, 1, 1, 1), rounding=networks.TFLITE)
+    total = net.sum([stem, deep], Add, networks.TFLITE)
+    fine = net.conv(total, 4, 1, 1, rounding=networks.FINE)
+    vector = net.pool(fine, networks.TFLITE)
+    net.mul(fine, vector, networks.TFLITE)
+    base = net.classifier("rounded", 3)
+    yield Vector("valid: rounded", write(base), Status.OK)
+
+    def changed(name: str, op: int, change: Callable[[Any], None], status: Status = Status.FORMAT) -> Vector:
+        model = copy.deepcopy(base)
+        change(model.ops[op - 1])
+        return Vector(f"rounded: {name}", pack(model), status, op - 1 if status != Status.OK else -1)
+
+    def put(array: str, value: int, index: int = 0) -> Callable[[Any], None]:
+        return lambda op: getattr(op, array).__setitem__(index, value)
+
+    def grow(bias: int, exponent: int) -> Callable[[Any], None]:
+        def change(op: Any) -> None:
+            op.filter_weight[:] = 0
+            op.bias[0], op.exponent[0] = bias, exponent
+
+        return change
+
+    for op, most in ((stem, 15), (deep, 15), (total, 0), (vector + 1, 13)):
+        yield changed(f"operator {op - 1}: a shift", op, lambda o: setattr(o, "shift", 1))
+        yield changed(f"operator {op - 1}: exponent -32", op, put("exponent", -32))
+        yield changed(f"operator {op - 1}: exponent -31", op, put("exponent", -31), Status.OK)
+        yield changed(f"operator {op - 1}: exponent {most + 1}", op, put("exponent", most + 1))
+        yield changed(f"operator {op - 1}: a negative multiplier", op, put("multiplier", -1))
+    yield changed("exponent 0 of a sum", total, put("exponent", 0, 2), Status.OK)
+    yield changed("exponent 13 of a product", vector + 1, put("exponent", 13), Status.OK)
+    yield changed("the largest sum without exponent", deep, grow((1 << 30) - 1, 0), Status.OK)
+    yield changed("too large a sum without exponent", deep, grow(1 << 30, 0))
+    yield changed("the largest sum with one", deep, grow(-(1 << 15) + 1, 15), Status.OK)
+    yield changed("too large a sum with one", deep, grow(-(1 << 15), 15))
+    yield changed("fine biases and a shift", fine, lambda o: setattr(o, "shift", 1))
+    yield changed("a fine bias that is too large", fine, put("bias", INT32_MAX))
+    yield changed("a mean at another zero point", vector, lambda o: setattr(o, "out_zero_point", 99))
+
+    def one_too_much(op: Any) -> None:
+        op.weight[:] = 0
+        op.weight[0], op.bias[0] = 1, INT32_MAX - 4 * 128 * 256 + 1
+
+    def full(op: Any) -> None:
+        one_too_much(op)
+        op.bias[0] -= 1
+
+    yield changed("a fine sum that just fits", fine, full, Status.OK)
+    yield changed("a fine sum of one too much", fine, one_too_much)
 
 
 def _classes() -> Iterator[Vector]:

@@ -118,23 +118,32 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
 // All inputs of four pixels, run after run.
 //   in      [runs][RNNP_TILE]: where a run's inputs are, `count` (at least one) side by side, less `offset` bytes; no
 //           alignment is needed and nothing else is read
-void rnnp_armv7em_widen(const int8_t *const *in, uint32_t runs, uint32_t count, uint32_t *x, uint32_t offset);
+typedef void rnnp_widen_t(const int8_t *const *in, uint32_t runs, uint32_t count, uint32_t *x, uint32_t offset);
+rnnp_widen_t rnnp_armv7em_widen;
 
-// Arguments of the inner loop, loaded into s0 .. s12 and r1 in this order. Its blocks are of 8 pairs of inputs, as weights
+// The same, times 256: what fine biases are added to.
+rnnp_widen_t rnnp_armv7em_widen_fine;
+
+#define RNNP_TILE_PLAIN (0) // no residual
+#define RNNP_TILE_RAW (1) // accumulators, int32 [outputs rounded up to 2][RNNP_TILE]
+#define RNNP_TILE_TWICE (2) // rounded twice, exponents of -22..-1; of four pixels only
+#define RNNP_TILE_FINE (3) // fine biases
+
+// Arguments of the inner loop, loaded into s0 .. s11 and r1 in this order. Its blocks are of 8 pairs of inputs, as weights
 // are stored. It is entered in the middle of one to leave out the pairs of zeros at the end of the last: each puts the start
 // of x and weights a pair before the first one, where nothing is read.
 typedef struct {
     uintptr_t x, x_last; // s0, s1: a word before the start of the widened tile, and of its end
     const int32_t *bias; // s2
     const int32_t *multiplier; // s3
-    const int32_t *residual; // s4: NULL for none
-    const int8_t *skip; // s5
+    uintptr_t residual; // s4: where the weights are, or one of RNNP_TILE_...
+    const int8_t *skip; // s5: of a residual; or exponents
     void *out; // s6
     uint32_t pixel_step, channel_step; // s7, s8: of out and skip
     uintptr_t weight_end; // s9: a word before the end, less the pairs left out
-    int32_t zero_point; // s10
-    uint32_t raw; // s11: not 0 for accumulators, int32 [outputs rounded up to 2][RNNP_TILE]; then residual is not NULL
-    uint32_t left_out; // s12: pairs, 0..7
+    int32_t
+        zero_point; // s10; with fine biases as many fraction bits, and a half; rounded twice: and a half, twice that
+    uint32_t left_out; // s11: pairs, 0..7
     const int8_t *weight; // the first
     uint32_t pair; // bytes of the weights of two outputs (not loaded, as what follows)
     uint32_t pixels; // of the tile: RNNP_TILE, or 3 or 2: those of x behind them are not looked at

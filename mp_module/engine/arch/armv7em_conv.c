@@ -22,11 +22,20 @@ static void finish(const int32_t *acc, const int32_t *multiplier, uint32_t count
     }
 }
 
-// The same of a convolution with a shift, from its output `first` on.
-static void finish8(const int32_t *acc, const rnnp_requantize_t *r, uint32_t first, uint32_t count, int8_t *out) {
-    for (uint32_t o = first; o < first + count; o++, acc += RNNP_TILE) {
-        int32_t y = rnnp_smmlar(*acc * (1 << r->shift), r->multiplier[o], r->zero_point);
-        *out++ = (int8_t)rnnp_clamp(y, r->min, r->max);
+// The same of the first pixels of a tile of a convolution with a shift, or rounded twice, from its output `first` on.
+//   step  from a pixel of out to the next one
+static void finish8(const int32_t *acc, const rnnp_requantize_t *requantize, uint32_t first, uint32_t count,
+    uint32_t pixels, uint32_t step, int8_t *out) {
+    const rnnp_requantize_t r = *requantize; // a copy: out might be part of it for all that the compiler knows
+    int32_t min = r.min - r.zero_point, max = r.max - r.zero_point;
+    for (uint32_t o = first; o < first + count; o++, acc += RNNP_TILE, out++) {
+        // With an exponent of 0 and no other shift than that one it is rounded once.
+        rnnp_twice_t twice = rnnp_twice(r.multiplier[o], r.exponent != NULL ? r.exponent[o] : 0);
+        twice.left = r.exponent != NULL ? twice.left : r.shift;
+        int8_t *to = out;
+        for (const int32_t *a = acc, *end = acc + pixels; a < end; a++, to += step) {
+            *to = (int8_t)(rnnp_clamp(rnnp_round_twice(&twice, *a), min, max) + r.zero_point);
+        }
     }
 }
 
@@ -42,23 +51,35 @@ static const int8_t **addresses(const rnnp_conv_t *conv, uint32_t runs, const in
     return runs > RNNP_CONV_RUNS ? many : few;
 }
 
-// Widens what four output pixels, `columns` apart in the input, look at from column `left` on: some of it may be outside.
-// Of one channel and an even number of columns value by value: runs would be of one byte each.
-static void gather_bytes(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns) {
+static rnnp_widen_t *widen_of(const rnnp_conv_t *conv) {
+    return conv->requantize.fine ? rnnp_armv7em_widen_fine : rnnp_armv7em_widen;
+}
+
+// Widens what the first `pixels` output pixels of a tile, `columns` apart in the input, look at from column `left` on: some
+// of it may be outside. Of one channel and windows of FOUR columns: a word each, whose bytes outside are put into it.
+#define FOUR (4)
+static void gather_four(
+    const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns, uint32_t pixels) {
     const int8_t *const *end = rows + conv->kernel_h;
-    uint32_t next = (uint32_t)conv->kernel_w * RNNP_TILE; // from a value to that of the row below
-    int16_t pad = conv->pad;
-    for (uint32_t i = 0; i < next; i++) {
-        uint32_t tap = i / RNNP_TILE, p = i % RNNP_TILE, column = left + tap + p * columns;
-        int16_t *x = (int16_t *)conv->tile + (tap / 2 * RNNP_TILE + p) * 2 + tap % 2;
-        if (column < conv->in_width) {
-            for (const int8_t *const *row = rows; row < end; row++, x += next) {
-                *x = *row != NULL ? (*row)[column] : pad;
+    uint32_t pads = (uint8_t)conv->pad * 0x01010101u, fine = conv->requantize.fine ? RNNP_FINE_BITS : 0;
+    uint32_t mask = fine != 0 ? 0xff00ff00u : UINT32_MAX, last = conv->in_width - FOUR;
+    for (uint32_t p = 0; p < pixels; p++, left += columns) {
+        // Bits by which the word of the nearest columns inside is shifted, to make room for padding before or behind it.
+        int32_t before = 8 * (int32_t)(0 - left), behind = 8 * (int32_t)(left - last);
+        uint32_t at = before > 0 ? 0 : behind > 0 ? last : left, *x = (uint32_t *)conv->tile + p;
+        for (const int8_t *const *row = rows; row < end; row++, x += 2 * RNNP_TILE) {
+            uint32_t word = pads;
+            if (*row != NULL) {
+                word = rnnp_load(*row + at);
+                if (before > 0) {
+                    word = word << before | pads >> (32 - before);
+                } else if (behind > 0) {
+                    word = word >> behind | pads << (32 - behind);
+                }
             }
-        } else {
-            for (const int8_t *const *row = rows; row < end; row++, x += next) {
-                *x = pad;
-            }
+            uint32_t even = rnnp_sxtb16(word) << fine & mask, odd = rnnp_sxtb16_ror8(word) << fine & mask;
+            x[0] = rnnp_pkhbt16(even, odd);
+            x[RNNP_TILE] = rnnp_pkhtb16(even, odd);
         }
     }
 }
@@ -78,12 +99,22 @@ static void gather_edge(const rnnp_conv_t *conv, const int8_t *const *rows, uint
             *to = inside && *row != NULL ? *row + offset : outside;
         }
     }
-    rnnp_armv7em_widen(in, taps, channels, conv->tile, 0);
+    widen_of(conv)(in, taps, channels, conv->tile, 0);
 }
 
 RNNP_SMALL_C
 
 #define CHUNK (16) // outputs of a head at a time
+
+// Whether there are exponents, and the inner loop can do with them.
+static bool are_usual(const int8_t *exponent, uint32_t count) {
+    for (uint32_t o = 0; exponent != NULL && o < count; o++) {
+        if (exponent[o] < -22 || exponent[o] > -1) {
+            return false;
+        }
+    }
+    return exponent != NULL;
+}
 
 // Output pixels begin .. end - 1, at least two of them unless the row has one, of a convolution or, if out8 is NULL,
 // of a head.
@@ -93,12 +124,15 @@ static void any_conv(
     uint32_t k = conv->kernel_h, channels = conv->in_channels, outputs = conv->out_channels;
     uint32_t run = conv->kernel_w * channels, inputs = k * run;
     uint32_t columns = conv->out_width == 1 ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
+    bool four = channels == 1 && conv->kernel_w == FOUR && conv->in_width >= FOUR;
     bool rows_inside = rows[0] != NULL && rows[k - 1] != NULL; // then those between are, too
     const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE],
         **in = addresses(conv, k, few, 0); // of a tile that starts at column 0
     for (uint32_t i = 0; rows_inside && i < k * RNNP_TILE; i++) {
         in[i] = rows[i / RNNP_TILE] + i % RNNP_TILE * columns * channels;
     }
+    bool in_tile = out8 != NULL && r->shift == 0 && r->exponent == NULL; // int8 comes of the inner loop
+    bool twice = out8 != NULL && are_usual(r->exponent, outputs); // the same of tiles of four pixels
     int32_t acc[CHUNK * RNNP_TILE];
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
@@ -113,35 +147,43 @@ static void any_conv(
                 in[i] = in[i - 1];
             }
         }
-        if (rows_inside && left < conv->in_width && left + width <= conv->in_width) {
-            rnnp_armv7em_widen(in, k, run, conv->tile, left * channels);
+        if (four) {
+            gather_four(conv, rows, left, columns, tile.pixels);
+        } else if (rows_inside && left < conv->in_width && left + width <= conv->in_width) {
+            widen_of(conv)(in, k, run, conv->tile, left * channels);
         } else {
-            (channels == 1 && conv->kernel_w % 2 == 0 ? gather_bytes : gather_edge)(conv, rows, left, columns);
+            gather_edge(conv, rows, left, columns);
         }
-        if (out8 != NULL && r->shift == 0) {
+        if (in_tile || (twice && tile.pixels == RNNP_TILE)) {
             tile.out = out8 + ox * outputs;
+            if (twice) {
+                tile.residual = RNNP_TILE_TWICE;
+                tile.zero_point = 2 * r->zero_point + 1;
+                tile.skip = r->exponent;
+                tile.weight = conv->weight;
+                tile.bias = r->bias;
+            }
             rnnp_armv7em_tile(&tile, outputs);
             continue;
         }
-        tile.raw = 1;
-        tile.residual = tile.bias; // anything but NULL
+        tile.residual = RNNP_TILE_RAW;
         tile.out = acc;
         for (uint32_t first = 0; first < outputs; first += CHUNK) {
             uint32_t count = rnnp_min_u32(CHUNK, outputs - first);
             tile.weight = conv->weight + rnnp_weight_index(inputs, first, 0);
             tile.bias = r->bias + first;
             rnnp_armv7em_tile(&tile, count);
-            for (uint32_t p = 0; p < (tile.pixel_step == 0 ? 1 : tile.pixels); p++) {
-                uint32_t at = (ox + p) * outputs + first;
-                if (out8 != NULL) {
-                    finish8(acc + p, r, first, count, out8 + at);
-                } else {
-                    finish(acc + p, r->multiplier + first, count, out16 + at);
-                }
+            uint32_t pixels = tile.pixel_step == 0 ? 1 : tile.pixels, at = ox * outputs + first;
+            if (out8 != NULL) {
+                finish8(acc, r, first, count, pixels, outputs, out8 + at);
+                continue;
+            }
+            for (uint32_t p = 0; p < pixels; p++, at += outputs) {
+                finish(acc + p, r->multiplier + first, count, out16 + at);
             }
         }
     }
-    if (out8 != NULL && r->shift == 0) {
+    if (in_tile || twice) {
         rnnp_armv7em_clamp(r, out8 + begin * outputs, (end - begin) * outputs);
     }
 }
@@ -266,8 +308,8 @@ static void first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, uint3
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     uint32_t width = conv->out_width, begin = 0;
     if (conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride == 2 && conv->left == 1 && conv->in_channels == 1 &&
-        conv->out_channels == FIRST_OUTPUTS && conv->requantize.shift == 0 && width > 3 * RNNP_TILE &&
-        rows[0] != NULL && rows[2] != NULL) {
+        conv->out_channels == FIRST_OUTPUTS && conv->requantize.shift == 0 && !conv->requantize.fine &&
+        conv->requantize.exponent == NULL && width > 3 * RNNP_TILE && rows[0] != NULL && rows[2] != NULL) {
         // All but the first and the last few pixels, which may be at an edge.
         begin = (width - RNNP_TILE) & ~1u;
         first_conv(conv, rows, RNNP_TILE, begin, out);

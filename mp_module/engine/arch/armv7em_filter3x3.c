@@ -5,13 +5,15 @@
 //
 // A column is three bytes; the two upper ones become a pair for SMLAD. It is the last one of an output, the middle one of the
 // next and the first one of the one after that, with two products each: of the pair, and of the third byte.
+//
+// Weights are times 256 and biases fine. Those that are not get as many fraction bits, which changes no result.
 #include "armv7em.h"
 
 #if RNNP_ARMV7EM
 
 // Weights of a channel, loaded into r4 - r8.
 typedef struct {
-    uint32_t upper[3]; // r4 - r6: pairs of the upper two rows, a column each
+    uint32_t upper[3]; // r4 - r6: pairs of the upper two rows, a column each; times 256, as all
     uint32_t lower; // r7: of the third row, columns 0 and 1
     uint32_t corner; // r8: column 2; above it the distance of two pixels
 } channel_t;
@@ -24,7 +26,7 @@ typedef struct {
     uint32_t pads; // s2: a pair of padding
     uint32_t
         flags; // s3: bit 2: stride 2; bit 1: the first column is padding; bit 0: stride 1, an odd number of outputs
-    int32_t zero_point; // s4
+    int32_t zero_point; // s4: with 8 fraction bits, and a half
     const int8_t *row0; // s5
     uint32_t length; // s6: of the columns that complete an output, in bytes
     uint32_t padded; // s7: not 0 if one more output ends with padding
@@ -63,8 +65,8 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         ".macro rnnp_finish\n"
         "rnnp_get r11, 1\n"
         "rnnp_get lr, 4\n"
-        "smmlar r12, r12, r11, lr\n"
-        "ssat r12, #8, r12\n"
+        "smmla r12, r12, r11, lr\n"
+        "ssat r12, #8, r12, asr #8\n"
         ".endm\n"
         ".macro rnnp_output\n"
         "rnnp_column\n"
@@ -176,35 +178,38 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         ".endr\n" RNNP_PURGE_WORDS);
 }
 
-#define GROUP (8) // channels at a time
+#define GROUP (16) // channels at a time
 
-// The weights of taps a and b of four channels as pairs.
-static inline void put_pairs(uint32_t a, uint32_t b, uint32_t *to) {
+// Nothing is moved over this: few values are to be alive at a time.
+#define BARRIER() __asm__ volatile("" ::: "memory")
+
+// The weights of taps at a and b of four channels as pairs. Bytes are taken apart, two as the upper halves of int16.
+static inline void put_pairs(const int8_t *at_a, const int8_t *at_b, uint32_t upper, uint32_t *to) {
     const uint32_t next = sizeof(channel_t) / sizeof(uint32_t);
-    uint32_t a02 = rnnp_sxtb16(a), b02 = rnnp_sxtb16(b), a13 = rnnp_sxtb16_ror8(a), b13 = rnnp_sxtb16_ror8(b);
+    uint32_t a = rnnp_load(at_a), b = rnnp_load(at_b);
+    uint32_t a02 = upper & a << 8, b02 = upper & b << 8, a13 = upper & a, b13 = upper & b;
     to[0] = rnnp_pkhbt16(a02, b02);
     to[next] = rnnp_pkhbt16(a13, b13);
     to[2 * next] = rnnp_pkhtb16(a02, b02);
     to[3 * next] = rnnp_pkhtb16(a13, b13);
+    BARRIER();
 }
 
 // Of four channels.
 __attribute__((noinline)) static void put_weights(const int8_t *weight, uint32_t channels, channel_t *to) {
-    uint32_t taps[9], step = channels | channels << 16; // so that there are two of each, as of taps
+    uint32_t step = channels | channels << 16, upper = 0xff00ff00; // step: so that there are two of each, as of taps
+    __asm__("" : "+r"(upper)); // in a register
+    const int8_t *lower = weight + 3 * channels;
     RNNP_UNROLL
-    for (uint32_t t = 0; t < 9; t++, weight += channels) {
-        taps[t] = rnnp_load(weight);
+    for (uint32_t i = 0; i < 3; i++, weight += channels, lower += channels) {
+        put_pairs(weight, lower, upper, &to->upper[i]);
     }
-    RNNP_UNROLL
-    for (uint32_t i = 0; i < 3; i++) {
-        put_pairs(taps[i], taps[3 + i], &to->upper[i]);
-    }
-    put_pairs(taps[6], taps[7], &to->lower);
-    uint32_t even = rnnp_sxtb16(taps[8]), odd = rnnp_sxtb16_ror8(taps[8]);
-    to[0].corner = rnnp_pkhbt16(even, step);
-    to[1].corner = rnnp_pkhbt16(odd, step);
-    to[2].corner = rnnp_pkhbt16(even >> 16, step);
-    to[3].corner = rnnp_pkhbt16(odd >> 16, step);
+    put_pairs(lower, lower + channels, upper, &to->lower);
+    uint32_t corner = rnnp_load(lower + 2 * channels), corner02 = upper & corner << 8, corner13 = upper & corner;
+    to[0].corner = rnnp_pkhbt16(corner02, step);
+    to[1].corner = rnnp_pkhbt16(corner13, step);
+    to[2].corner = rnnp_pkhbt16(corner02 >> 16, step);
+    to[3].corner = rnnp_pkhbt16(corner13 >> 16, step);
 }
 
 // Row y is padding: its weights become 0. Returns their sum.
@@ -223,7 +228,9 @@ static int32_t leave_out(channel_t *channel, uint32_t y) {
     return sum;
 }
 
-void rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *rows, int8_t *out) {
+#define MOST_BIAS ((INT32_MAX >> RNNP_FINE_BITS) - 9 * 128 * 128) // that has room for 8 fraction bits and all products
+
+bool rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *rows, int8_t *out) {
     const rnnp_filter3x3_t f = *filter; // a copy: out might be part of it for all that the compiler knows
     channel_t group[GROUP];
     int32_t bias[GROUP];
@@ -242,7 +249,7 @@ void rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
         .out = (uint32_t)(out - inside[0]) - (stride == 1 ? (before + 1) * channels : 1),
         .pads = rnnp_pkhbt16((uint32_t)f.pad, (uint32_t)f.pad),
         .flags = (stride - 1) << 2 | (uint32_t)f.left << 1 | (whole & 1),
-        .zero_point = f.requantize.zero_point,
+        .zero_point = f.requantize.zero_point * (1 << RNNP_FINE_BITS) + (1 << (RNNP_FINE_BITS - 1)),
         .row0 = inside[0],
         .length = whole * stride * channels,
         .padded = f.out_width - whole,
@@ -256,13 +263,18 @@ void rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
             put_weights(f.weight + first + c, channels, group + c);
         }
         arguments.bias = f.requantize.bias + first;
-        if (edge) {
-            for (uint32_t c = 0; c < count; c++) {
-                bias[c] = f.requantize.bias[first + c];
-                for (uint32_t y = 0; y < 3; y++) {
-                    bias[c] += rows[y] == NULL ? f.pad * leave_out(&group[c], y) : 0;
+        for (uint32_t c = 0; (edge || !f.requantize.fine) && c < count; c++) {
+            int32_t value = f.requantize.bias[first + c];
+            if (!f.requantize.fine) {
+                if (value < -MOST_BIAS || value > MOST_BIAS) {
+                    return false;
                 }
+                value *= 1 << RNNP_FINE_BITS;
             }
+            for (uint32_t y = 0; edge && y < 3; y++) {
+                value += rows[y] == NULL ? f.pad * leave_out(&group[c], y) : 0;
+            }
+            bias[c] = value;
             arguments.bias = bias;
         }
         arguments.end = group + count;
@@ -271,6 +283,7 @@ void rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
         arguments.multiplier += count;
     }
     rnnp_armv7em_clamp(&f.requantize, out, f.out_width * channels);
+    return true;
 }
 
 #endif

@@ -44,7 +44,7 @@ void rnnp_kernel_pointwise(
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, &p->requantize, channels, p->tile);
     tile.weight = p->weight;
-    tile.residual = p->residual;
+    tile.residual = (uintptr_t)p->residual;
     tile.pixel_step = outputs;
     if (p->out_pitch != 0) {
         tile.pixel_step = 1;

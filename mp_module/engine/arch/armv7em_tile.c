@@ -8,71 +8,98 @@
 #define UNUSED __attribute__((unused))
 
 // Pixels r0 - r3, their next word r4 - r7; x in r10. lr: the next input goes to the upper halves of words that have a lower
-// one.
+// one. r12: runs that are left; with `fine`, which puts bytes into the upper halves of int16, the mask of those.
+#define WIDEN(fine)                                                                    \
+    ".set rnnp_fine, " #fine "\n"                                                      \
+    "push {r1, r2, r4-r11, lr}\n"                                                      \
+    "mov r9, r0\n"                                                                     \
+    ".if rnnp_fine\n"                                                                  \
+    "mvn r12, #0x00ff00ff\n"                                                           \
+    ".else\n"                                                                          \
+    "mov r12, r1\n"                                                                    \
+    ".endif\n"                                                                         \
+    "mov r10, r3\n"                                                                    \
+    "mov lr, #0\n"    /* A run: r11 inputs are left of it. */                          \
+    "1:\n"                                                                             \
+    "ldmia r9!, {r0-r3}\n"                                                             \
+    "ldr r4, [sp, #44]\n"                                                              \
+    "ldr r11, [sp, #4]\n"                                                              \
+    ".irp pixel, r0, r1, r2, r3\n"                                                     \
+    "add \\pixel, \\pixel, r4\n"                                                       \
+    ".endr\n"                                                                          \
+    "cmp lr, #0\n"                                                                     \
+    "bne 5f\n"    /* Four at a time: bytes 0 and 2, 1 and 3, then 0 and 1, 2 and 3. */ \
+    "2:\n"                                                                             \
+    "subs r11, r11, #4\n"                                                              \
+    "blo 4f\n"                                                                         \
+    "3:\n"                                                                             \
+    "ldr r4, [r0], #4\n"                                                               \
+    "ldr r5, [r1], #4\n"                                                               \
+    "ldr r6, [r2], #4\n"                                                               \
+    "ldr r7, [r3], #4\n"                                                               \
+    ".irp word, r4, r5, r6, r7\n"                                                      \
+    ".if rnnp_fine\n"                                                                  \
+    "and r8, \\word, r12\n"                                                            \
+    "and \\word, r12, \\word, lsl #8\n"                                                \
+    ".else\n"                                                                          \
+    "sxtb16 r8, \\word, ror #8\n"                                                      \
+    "sxtb16 \\word, \\word\n"                                                          \
+    ".endif\n"                                                                         \
+    "pkhbt lr, \\word, r8, lsl #16\n"                                                  \
+    "pkhtb r8, r8, \\word, asr #16\n"                                                  \
+    "str r8, [r10, #16]\n"                                                             \
+    "str lr, [r10], #4\n"                                                              \
+    ".endr\n"                                                                          \
+    "add r10, r10, #16\n"                                                              \
+    "subs r11, r11, #4\n"                                                              \
+    "bhs 3b\n"                                                                         \
+    "4:\n"                                                                             \
+    "adds r11, r11, #4\n"                                                              \
+    "beq 6f\n"    /* One, to the lower halves. */                                      \
+    ".irp pixel, 0, 1, 2, 3\n"                                                         \
+    "ldrsb r4, [r\\pixel], #1\n"                                                       \
+    ".if rnnp_fine\n"                                                                  \
+    "lsls r4, r4, #8\n"                                                                \
+    ".endif\n"                                                                         \
+    "str r4, [r10, #4 * \\pixel]\n"                                                    \
+    ".endr\n"                                                                          \
+    "mov lr, #1\n"                                                                     \
+    "subs r11, r11, #1\n"                                                              \
+    "beq 7f\n"    /* One, to the upper halves. */                                      \
+    "5:\n"                                                                             \
+    ".irp pixel, r0, r1, r2, r3\n"                                                     \
+    "ldrsb r4, [\\pixel], #1\n"                                                        \
+    "ldr r5, [r10]\n"                                                                  \
+    ".if rnnp_fine\n"                                                                  \
+    "pkhbt r5, r5, r4, lsl #24\n"                                                      \
+    ".else\n"                                                                          \
+    "pkhbt r5, r5, r4, lsl #16\n"                                                      \
+    ".endif\n"                                                                         \
+    "str r5, [r10], #4\n"                                                              \
+    ".endr\n"                                                                          \
+    "subs r11, r11, #1\n"                                                              \
+    "bne 2b\n"                                                                         \
+    "6:\n"                                                                             \
+    "mov lr, #0\n"                                                                     \
+    "7:\n"                                                                             \
+    ".if rnnp_fine\n"                                                                  \
+    "ldr r4, [sp]\n"                                                                   \
+    "subs r4, r4, #1\n"                                                                \
+    "str r4, [sp]\n"                                                                   \
+    ".else\n"                                                                          \
+    "subs r12, r12, #1\n"                                                              \
+    ".endif\n"                                                                         \
+    "bne 1b\n"                                                                         \
+    "pop {r1, r2, r4-r11, pc}\n"
+
 __attribute__((naked)) void rnnp_armv7em_widen(UNUSED const int8_t *const *in, UNUSED uint32_t runs,
     UNUSED uint32_t count, UNUSED uint32_t *x, UNUSED uint32_t offset) {
-    __asm__ volatile("push {r2, r4-r11, lr}\n"
-                     "mov r9, r0\n"
-                     "mov r12, r1\n"
-                     "mov r10, r3\n"
-                     "mov lr, #0\n"
-                     // A run: r11 inputs are left of it.
-                     "1:\n"
-                     "ldmia r9!, {r0-r3}\n"
-                     "ldr r4, [sp, #40]\n"
-                     "ldr r11, [sp]\n"
-                     ".irp pixel, r0, r1, r2, r3\n"
-                     "add \\pixel, \\pixel, r4\n"
-                     ".endr\n"
-                     "cmp lr, #0\n"
-                     "bne 5f\n"
-                     // Four at a time: bytes 0 and 2, 1 and 3, then 0 and 1, 2 and 3.
-                     "2:\n"
-                     "subs r11, r11, #4\n"
-                     "blo 4f\n"
-                     "3:\n"
-                     "ldr r4, [r0], #4\n"
-                     "ldr r5, [r1], #4\n"
-                     "ldr r6, [r2], #4\n"
-                     "ldr r7, [r3], #4\n"
-                     ".irp word, r4, r5, r6, r7\n"
-                     "sxtb16 r8, \\word, ror #8\n"
-                     "sxtb16 \\word, \\word\n"
-                     "pkhbt lr, \\word, r8, lsl #16\n"
-                     "pkhtb r8, r8, \\word, asr #16\n"
-                     "str r8, [r10, #16]\n"
-                     "str lr, [r10], #4\n"
-                     ".endr\n"
-                     "add r10, r10, #16\n"
-                     "subs r11, r11, #4\n"
-                     "bhs 3b\n"
-                     "4:\n"
-                     "adds r11, r11, #4\n"
-                     "beq 6f\n"
-                     // One, to the lower halves.
-                     ".irp pixel, 0, 1, 2, 3\n"
-                     "ldrsb r4, [r\\pixel], #1\n"
-                     "str r4, [r10, #4 * \\pixel]\n"
-                     ".endr\n"
-                     "mov lr, #1\n"
-                     "subs r11, r11, #1\n"
-                     "beq 7f\n"
-                     // One, to the upper halves.
-                     "5:\n"
-                     ".irp pixel, r0, r1, r2, r3\n"
-                     "ldrsb r4, [\\pixel], #1\n"
-                     "ldr r5, [r10]\n"
-                     "pkhbt r5, r5, r4, lsl #16\n"
-                     "str r5, [r10], #4\n"
-                     ".endr\n"
-                     "subs r11, r11, #1\n"
-                     "bne 2b\n"
-                     "6:\n"
-                     "mov lr, #0\n"
-                     "7:\n"
-                     "subs r12, r12, #1\n"
-                     "bne 1b\n"
-                     "pop {r2, r4-r11, pc}\n");
+    __asm__ volatile(WIDEN(0));
+}
+
+__attribute__((naked)) void rnnp_armv7em_widen_fine(UNUSED const int8_t *const *in, UNUSED uint32_t runs,
+    UNUSED uint32_t count, UNUSED uint32_t *x, UNUSED uint32_t offset) {
+    __asm__ volatile(WIDEN(1));
 }
 
 RNNP_SMALL_C
@@ -82,13 +109,13 @@ RNNP_SMALL_C
 __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *arguments, UNUSED uint32_t pixels) {
     __asm__ volatile(RNNP_WORDS ".p2align 2\n" // for adr
                                 "push {r4-r11, lr}\n"
-                                "rnnp_enter 14\n"
-                                "rnnp_take r0, 0, 12\n"
+                                "rnnp_enter 13\n"
+                                "rnnp_take r0, 0, 11\n"
                                 "cmp r1, #3\n"
                                 "ldr r1, [r0]\n"
-                                "rnnp_get r2, 12\n"
-                                "beq.w 8f\n"
-                                "blo.w 9f\n"
+                                "rnnp_get r2, 11\n"
+                                "beq.w 10f\n"
+                                "blo.w 11f\n"
 
                                 ".macro rnnp_tile pixels\n"
                                 // Where the loop is entered: the code of a pair is 15 instructions of 4 bytes, 12 or 9.
@@ -102,7 +129,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "add r3, r2, r2, lsl #3\n"
                                 ".endif\n"
                                 "add r12, r12, r3, lsl #2\n"
-                                "rnnp_put 12, r12\n"
+                                "rnnp_put 11, r12\n"
                                 "add r2, r2, #1\n"
                                 "sub r1, r1, r2, lsl #2\n"
                                 "b.w 1f\n"
@@ -177,6 +204,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "rnnp_requantize r11, r3\n"
                                 ".endif\n"
                                 ".purgem rnnp_requantize\n"
+                                "8:\n"
                                 // The second channel and the last pixel first: with steps of 0 the first ones stay.
                                 "rnnp_get r0, 6\n"
                                 "rnnp_get r2, 7\n"
@@ -207,7 +235,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "ldrd r4, r8, [r2], #8\n"
                                 "rnnp_put 2, r2\n"
                                 "rnnp_get r0, 0\n"
-                                "rnnp_get r2, 12\n"
+                                "rnnp_get r2, 11\n"
                                 "mov r5, r4\n"
                                 "mov r9, r8\n"
                                 ".if \\pixels > 2\n"
@@ -222,16 +250,17 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 ".endif\n"
                                 "bx r2\n"
                                 "7:\n"
-                                "rnnp_leave 14\n"
+                                "rnnp_leave 13\n"
                                 "pop {r4-r11, pc}\n"
 
                                 "5:\n"
-                                "rnnp_get r0, 11\n"
-                                "cbnz r0, 6f\n"
+                                "lsls r0, r2, #31\n" // carry: fine or twice; negative: not twice, no residual
+                                "bcs 9f\n"
+                                "bmi 6f\n"
                                 // The residual.
                                 "ldrd r0, r3, [r2], #8\n"
                                 "rnnp_put 4, r2\n"
-                                "rnnp_put 13, r1\n"
+                                "rnnp_put 12, r1\n"
                                 "rnnp_get r12, 5\n"
                                 "rnnp_get r2, 7\n"
                                 ".macro rnnp_residual weight, a, b, c, d\n"
@@ -257,7 +286,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "rnnp_put 5, r0\n"
                                 "rnnp_residual r3, r8, r9, r10, r11\n"
                                 ".purgem rnnp_residual\n"
-                                "rnnp_get r1, 13\n"
+                                "rnnp_get r1, 12\n"
                                 "b 3b\n"
 
                                 "6:\n"
@@ -265,12 +294,69 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "stmia r0!, {r4-r11}\n"
                                 "rnnp_put 6, r0\n"
                                 "b 4b\n"
+
+                                // Fine: (((acc * multiplier) >> 32) + zero_point) >> 8.
+                                "9:\n"
+                                ".if \\pixels == 4\n"
+                                "bpl.w 12f\n"
+                                ".endif\n"
+                                "rnnp_get r0, 3\n"
+                                "ldrd r2, r3, [r0], #8\n"
+                                "rnnp_put 3, r0\n"
+                                "rnnp_get r12, 10\n"
+                                ".macro rnnp_fine_requantize acc, multiplier\n"
+                                "smmla \\acc, \\acc, \\multiplier, r12\n"
+                                "ssat \\acc, #8, \\acc, asr #8\n"
+                                ".endm\n"
+                                "rnnp_fine_requantize r4, r2\n"
+                                "rnnp_fine_requantize r5, r2\n"
+                                "rnnp_fine_requantize r8, r3\n"
+                                "rnnp_fine_requantize r9, r3\n"
+                                ".if \\pixels > 2\n"
+                                "rnnp_fine_requantize r6, r2\n"
+                                "rnnp_fine_requantize r10, r3\n"
+                                ".endif\n"
+                                ".if \\pixels == 4\n"
+                                "rnnp_fine_requantize r7, r2\n"
+                                "rnnp_fine_requantize r11, r3\n"
+                                ".endif\n"
+                                ".purgem rnnp_fine_requantize\n"
+                                "b.w 8b\n"
+
+                                // Twice: ((2 acc * multiplier) >> 32, rounded, + half + zero_point, 1 less of what is
+                                // negative) >> n, where half and zero_point are 2^(n - 1) and 2^n times.
+                                ".if \\pixels == 4\n"
+                                "12:\n"
+                                ".macro rnnp_twice a, b, c, d\n"
+                                "rnnp_get r0, 3\n"
+                                "rnnp_get r12, 5\n"
+                                "ldr r2, [r0], #4\n"
+                                "ldrsb r3, [r12], #1\n"
+                                "rnnp_put 3, r0\n"
+                                "rnnp_put 5, r12\n"
+                                "rsbs r3, r3, #0\n"
+                                "rnnp_get r12, 10\n"
+                                "lsl r12, r12, r3\n"
+                                "asr r12, r12, #1\n"
+                                ".irp acc, \\a, \\b, \\c, \\d\n"
+                                "add r0, r12, \\acc, asr #31\n"
+                                "lsl \\acc, \\acc, #1\n"
+                                "smmlar \\acc, \\acc, r2, r0\n"
+                                "asr \\acc, \\acc, r3\n"
+                                "ssat \\acc, #8, \\acc\n"
+                                ".endr\n"
+                                ".endm\n"
+                                "rnnp_twice r4, r5, r6, r7\n"
+                                "rnnp_twice r8, r9, r10, r11\n"
+                                ".purgem rnnp_twice\n"
+                                "b.w 8b\n"
+                                ".endif\n"
                                 ".endm\n"
 
                                 "rnnp_tile 4\n"
-                                "8:\n"
+                                "10:\n"
                                 "rnnp_tile 3\n"
-                                "9:\n"
+                                "11:\n"
                                 "rnnp_tile 2\n"
                                 ".purgem rnnp_tile\n" RNNP_PURGE_WORDS);
 }
@@ -283,8 +369,10 @@ void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize,
         .x_last = before + bytes,
         .bias = requantize->bias,
         .multiplier = requantize->multiplier,
+        .residual = requantize->fine ? RNNP_TILE_FINE : RNNP_TILE_PLAIN,
         .channel_step = 1,
-        .zero_point = requantize->zero_point,
+        .zero_point = requantize->fine ? requantize->zero_point * (1 << RNNP_FINE_BITS) + (1 << (RNNP_FINE_BITS - 1))
+                                       : requantize->zero_point,
         .left_out = left_out,
         .pair = rnnp_weight_index(inputs, 2, 0),
     };
@@ -297,7 +385,7 @@ __attribute__((noinline)) static void last_output(const rnnp_tile_t *t, uint32_t
     last.weight_end += t->pair;
     last.bias += whole;
     last.multiplier += whole;
-    last.residual = t->residual == NULL ? NULL : t->residual + whole;
+    last.residual += t->residual > RNNP_TILE_FINE ? whole * sizeof(int32_t) : 0;
     last.skip += whole * t->channel_step;
     last.out = (int8_t *)t->out + whole * t->channel_step;
     last.channel_step = 0;
@@ -305,7 +393,7 @@ __attribute__((noinline)) static void last_output(const rnnp_tile_t *t, uint32_t
 }
 
 void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t outputs) {
-    uint32_t pairs = t->raw ? (outputs + 1) / 2 : outputs / 2;
+    uint32_t pairs = (outputs + (t->residual == RNNP_TILE_RAW)) / 2;
     t->weight_end = (uintptr_t)(t->weight + pairs * t->pair) - 4 * (t->left_out + 1);
     if (2 * pairs >= outputs) {
         tile(t, t->pixels);

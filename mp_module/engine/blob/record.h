@@ -19,6 +19,9 @@
 #define RNNP_MAX_INPUTS (8)
 #define RNNP_FIELDS_SIZE (28)
 #define RNNP_MAX_SHIFT (15)
+#define RNNP_MIN_EXPONENT (-31) // of multipliers, where a layer rounds as TensorFlow Lite does
+#define RNNP_MAX_EXPONENT (15)
+#define RNNP_FINE_BITS (8) // fraction bits of fine biases
 #define RNNP_MAX_PATCH (32)
 #define RNNP_MAX_HIDDEN (80)
 #define RNNP_MAX_ANCHORS (8)
@@ -28,6 +31,8 @@
 #define RNNP_FLAG_MATERIALIZE (1)
 #define RNNP_FLAG_RESIDUAL (2)
 #define RNNP_FLAG_SMOOTH (4)
+#define RNNP_FLAG_FINE (8)
+#define RNNP_FLAG_TFLITE (16)
 
 // The header and a record of the operator table, in place: fields of a checked blob are read where they are. Offsets are
 // SPEC.md's: all fields are aligned and the machine is little-endian (numeric.h).

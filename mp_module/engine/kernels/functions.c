@@ -1,6 +1,19 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 #include "../numeric.h"
+#include "kernels.h"
 #include "tables.h"
+
+int8_t rnnp_requantize(const rnnp_requantize_t *r, int32_t sum, uint32_t channel) {
+    int32_t bias = r->bias[channel], multiplier = r->multiplier[channel], y;
+    if (r->fine) {
+        int64_t product = (int64_t)(sum * (1 << RNNP_FINE_BITS) + bias) * multiplier;
+        y = ((int32_t)(product >> 32) + (1 << (RNNP_FINE_BITS - 1))) >> RNNP_FINE_BITS;
+    } else {
+        const rnnp_twice_t twice = rnnp_twice(multiplier, r->exponent[channel]);
+        y = rnnp_round_twice(&twice, sum + bias);
+    }
+    return (int8_t)rnnp_clamp(r->zero_point + y, r->min, r->max);
+}
 
 int32_t rnnp_sigmoid15(int32_t x) {
     int32_t u = rnnp_satu15(x < 0 ? -x : x);

@@ -17,20 +17,20 @@
 #include "../numeric.h"
 #include "../blob/record.h"
 
-#if defined(__ARM_FEATURE_SIMD32) && defined(__thumb2__) && !defined(RNNP_NO_DSP)
-#define RNNP_ARMV7EM (1) // Cortex-M4, M7, M33, with or without FPU
-#else
-#define RNNP_ARMV7EM (0)
-#endif
-
-// From accumulators to int8: zero_point + (((acc << shift) * multiplier + 2^31) >> 32), clamped.
+// From accumulators to int8, in one of three ways: zero_point + (((acc << shift) * multiplier + 2^31) >> 32), clamped, or,
+// of CONV and DEPTHWISE, with fine biases, or rounded twice (docs/arithmetic.md, section 2).
 typedef struct {
     const int32_t *bias; // one a channel
     const int32_t *multiplier;
     int8_t zero_point;
     int8_t min, max;
-    uint8_t shift; // of the accumulator, to the left; 0 but in convolutions
+    uint8_t shift; // of the accumulator, to the left; 0 but in convolutions that are rounded once
+    bool fine; // biases have RNNP_FINE_BITS fraction bits
+    const int8_t *exponent; // of the multipliers, which are rounded twice; else NULL
 } rnnp_requantize_t;
+
+// The same of one value whose bias is not yet added, for the two other ways. Slow.
+int8_t rnnp_requantize(const rnnp_requantize_t *requantize, int32_t sum, uint32_t channel);
 
 // Bytes of scratch memory, at an address divisible by 4, that a kernel with dense weights may use: RNNP_TILE pixels,
 // widened to int16.
@@ -114,7 +114,7 @@ typedef struct {
 void rnnp_kernel_filter(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out);
 
 #if RNNP_ARMV7EM
-// A row of a depthwise 3x3 convolution; shift 0.
+// A row of a depthwise 3x3 convolution; shift 0, not rounded twice.
 typedef struct {
     const int8_t *weight; // [3][3][channels]
     uint16_t channels; // a multiple of 4
@@ -126,7 +126,8 @@ typedef struct {
 
 //   rows  three; NULL where a row is outside of the input, not all
 //   out   out_width * channels values
-void rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *rows, int8_t *out);
+// Returns whether it was made: not, if biases are neither fine nor small.
+bool rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *rows, int8_t *out);
 #endif
 
 // ---- The recurrent cell ----

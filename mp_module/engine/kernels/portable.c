@@ -22,27 +22,6 @@
 
 #define LIFT (32512u * 0x10001u)
 
-// Thumb-1 multiplies 32 bits by 32 to 32 bits, and long multiplications are calls.
-#if defined(__thumb__) && !defined(__thumb2__)
-#define NARROW (1)
-#else
-#define NARROW (0)
-#endif
-
-// (acc * multiplier + 2^31) >> 32, for multipliers that are not negative.
-static inline int32_t scale(int32_t acc, int32_t multiplier) {
-#if NARROW
-    uint32_t low = (uint16_t)acc, m_low = (uint16_t)multiplier, m_high = (uint32_t)multiplier >> 16;
-    int32_t high = acc >> 16;
-    int32_t middle = high * (int32_t)m_low + (int32_t)((low * m_low) >> 16);
-    uint32_t rounded = low * m_high + (uint16_t)middle + 0x8000;
-    return high * (int32_t)m_high + (middle >> 16) + (int32_t)(rounded >> 16);
-#else
-    int64_t product = (int64_t)acc * multiplier;
-    return (int32_t)(product >> 32) + (int32_t)((uint32_t)product >> 31);
-#endif
-}
-
 // What requantizing needs beside bias and multiplier, where the compiler knows that no output is written over it.
 typedef struct {
     int32_t zero_point, min; // the former less min
@@ -54,7 +33,7 @@ static inline output_t get_output(const rnnp_requantize_t *r) {
 }
 
 static inline int8_t requantize(const output_t *o, int32_t acc, int32_t multiplier) {
-    int32_t y = o->zero_point + scale((int32_t)((uint32_t)acc << o->shift), multiplier);
+    int32_t y = o->zero_point + rnnp_scale((int32_t)((uint32_t)acc << o->shift), multiplier);
     if ((uint32_t)y > o->range) {
         y = y < 0 ? 0 : (int32_t)o->range;
     }
@@ -172,9 +151,10 @@ static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_r
     const output_t output = get_output(r);
     const int32_t *bias = r->bias, *multiplier = r->multiplier;
     uint32_t at1 = at[1], at2 = at[2], at3 = at[3], odd = dense->next_pair - 1;
+    bool once = !r->fine && r->exponent == NULL;
     for (uint32_t o = 0; o < outputs; o++) {
-        int32_t acc[RNNP_TILE], m = *multiplier++;
-        multiply(dense, weight, o, *bias++, acc);
+        int32_t acc[RNNP_TILE], m = *multiplier++, b = *bias++;
+        multiply(dense, weight, o, once ? b : 0, acc);
         if (residual != NULL) {
             int32_t weight_of_skip = *residual++;
             acc[0] += weight_of_skip * skip[0];
@@ -183,10 +163,16 @@ static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_r
             acc[3] += weight_of_skip * skip[at3];
             skip += channel;
         }
-        out[0] = requantize(&output, acc[0], m);
-        out[at1] = requantize(&output, acc[1], m);
-        out[at2] = requantize(&output, acc[2], m);
-        out[at3] = requantize(&output, acc[3], m);
+        if (once) {
+            out[0] = requantize(&output, acc[0], m);
+            out[at1] = requantize(&output, acc[1], m);
+            out[at2] = requantize(&output, acc[2], m);
+            out[at3] = requantize(&output, acc[3], m);
+        } else {
+            for (uint32_t p = 0; p < RNNP_TILE; p++) {
+                out[at[p]] = rnnp_requantize(r, acc[p], o);
+            }
+        }
         out += channel;
         weight += o % 2 != 0 ? odd : 1;
     }
@@ -354,13 +340,15 @@ void rnnp_kernel_depthwise_c(const rnnp_depthwise_t *d, int8_t *const *rows, uin
 }
 
 void rnnp_kernel_filter_c(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out) {
-    const output_t output = get_output(&filter->requantize);
-    const int32_t *bias = filter->requantize.bias, *multiplier = filter->requantize.multiplier;
+    const rnnp_requantize_t r = filter->requantize; // a copy: out might be part of it for all that the compiler knows
+    const output_t output = get_output(&r);
+    bool once = !r.fine && r.exponent == NULL;
     const int8_t *weights = filter->weight;
     const uint32_t *end = taps + filter->taps;
-    uint32_t channels = filter->channels, left = channels;
-    for (; left >= 4; left -= 4, in += 4, weights += 4, bias += 4, multiplier += 4, out += 4) {
-        int32_t acc0 = bias[0], acc1 = bias[1], acc2 = bias[2], acc3 = bias[3];
+    uint32_t channels = filter->channels, c = 0;
+    for (; c + 4 <= channels; c += 4, in += 4, weights += 4, out += 4) {
+        const int32_t *multiplier = r.multiplier + c;
+        int32_t acc0 = 0, acc1 = 0, acc2 = 0, acc3 = 0;
         const int8_t *weight = weights;
         for (const uint32_t *tap = taps; tap < end; tap++, weight += channels) {
             const int8_t *x = in + *tap;
@@ -369,18 +357,26 @@ void rnnp_kernel_filter_c(const rnnp_filter_t *filter, const int8_t *in, const u
             acc2 += weight[2] * x[2];
             acc3 += weight[3] * x[3];
         }
-        out[0] = requantize(&output, acc0, multiplier[0]);
-        out[1] = requantize(&output, acc1, multiplier[1]);
-        out[2] = requantize(&output, acc2, multiplier[2]);
-        out[3] = requantize(&output, acc3, multiplier[3]);
+        if (once) {
+            const int32_t *bias = r.bias + c;
+            out[0] = requantize(&output, bias[0] + acc0, multiplier[0]);
+            out[1] = requantize(&output, bias[1] + acc1, multiplier[1]);
+            out[2] = requantize(&output, bias[2] + acc2, multiplier[2]);
+            out[3] = requantize(&output, bias[3] + acc3, multiplier[3]);
+        } else {
+            out[0] = rnnp_requantize(&r, acc0, c);
+            out[1] = rnnp_requantize(&r, acc1, c + 1);
+            out[2] = rnnp_requantize(&r, acc2, c + 2);
+            out[3] = rnnp_requantize(&r, acc3, c + 3);
+        }
     }
-    for (; left > 0; left--, in++, weights++) {
-        int32_t acc = *bias++;
+    for (; c < channels; c++, in++, weights++) {
+        int32_t acc = 0;
         const int8_t *weight = weights;
         for (const uint32_t *tap = taps; tap < end; tap++, weight += channels) {
             acc += *weight * in[*tap];
         }
-        *out++ = requantize(&output, acc, *multiplier++);
+        *out++ = once ? requantize(&output, r.bias[c] + acc, r.multiplier[c]) : rnnp_requantize(&r, acc, c);
     }
 }
 

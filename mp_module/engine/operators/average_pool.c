@@ -7,17 +7,19 @@
 #include "operator.h"
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels) && rnnp_check_output(c, op, 1, 1);
+    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels) &&
+        (!rnnp_as_tflite(op) || rnnp_check_equal(c, "out_zero_point", op->out_zero_point, op->in_zero_point)) &&
+        rnnp_check_output(c, op, 1, 1);
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
-    (void)op;
-    rnnp_layout_add(layout, 4); // the multiplier
+    if (!rnnp_as_tflite(op)) {
+        rnnp_layout_add(layout, 4); // the multiplier
+    }
 }
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
-    (void)op;
-    return rnnp_check_range(c, "multiplier", *(const int32_t *)arrays[0], 0, INT32_MAX);
+    return rnnp_as_tflite(op) || rnnp_check_range(c, "multiplier", *(const int32_t *)arrays[0], 0, INT32_MAX);
 }
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
@@ -75,9 +77,16 @@ static void step(const rnnp_step_t *s) {
     if (!s->node->makes) {
         return;
     }
+    int8_t *out = s->out;
+    for (uint32_t c = 0; rnnp_as_tflite(op) && c < channels; c++) {
+        int32_t mean = rnnp_mean(sums[c], op->in_height * op->in_width);
+        out[c] = (int8_t)rnnp_clamp(mean, op->act_min, op->act_max);
+    }
+    if (rnnp_as_tflite(op)) {
+        return;
+    }
     int32_t zero = op->in_height * op->in_width * op->in_zero_point; // of all sides 2048: 2^29
     int64_t multiplier = *(const int32_t *)rnnp_parameters(s, 0);
-    int8_t *out = s->out;
     for (uint32_t c = 0; c < channels; c++) {
         int64_t y = op->out_zero_point + (((sums[c] - zero) * multiplier + (1 << 23)) >> 24);
         out[c] = (int8_t)(y < op->act_min ? op->act_min : y > op->act_max ? op->act_max : y);
@@ -85,6 +94,7 @@ static void step(const rnnp_step_t *s) {
 }
 
 const rnnp_operator_t rnnp_global_average_pool = {
+    .flags = RNNP_FLAG_TFLITE,
     .check = check,
     .layout = layout,
     .check_parameters = check_parameters,

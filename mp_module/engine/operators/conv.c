@@ -23,7 +23,7 @@ void rnnp_conv_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 }
 
 bool rnnp_conv_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays) {
-    return rnnp_check_dense(check, "weight", arrays, op->out_channels, inputs(op), NULL, op->shift);
+    return rnnp_check_dense(check, "weight", arrays, op->out_channels, inputs(op), NULL, &(rnnp_rounding_t){ 0 });
 }
 
 uint64_t rnnp_conv_macs(const rnnp_op_t *op) {
@@ -59,6 +59,8 @@ void rnnp_conv_row(const rnnp_step_t *s, bool head) {
             .min = op->act_min,
             .max = op->act_max,
             .shift = op->shift,
+            .fine = (op->flags & RNNP_FLAG_FINE) != 0,
+            .exponent = rnnp_as_tflite(op) ? rnnp_parameters(s, RNNP_EXPONENT) : NULL,
         },
         .tile = rnnp_scratch(s),
     };
@@ -74,16 +76,35 @@ void rnnp_conv_row(const rnnp_step_t *s, bool head) {
     }
 }
 
+static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
+    return rnnp_check_rounding(c, op) && rnnp_conv_check(c, op);
+}
+
+static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
+    rnnp_conv_layout(layout, op);
+    if (rnnp_as_tflite(op)) {
+        rnnp_layout_add(layout, op->out_channels);
+    }
+}
+
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    const rnnp_rounding_t rounding = rnnp_rounding(op, arrays[RNNP_EXPONENT]);
+    return (rounding.exponent == NULL ||
+               rnnp_check_exponents(c, rounding.exponent, op->out_channels, RNNP_MAX_EXPONENT)) &&
+        rnnp_check_dense(c, "weight", arrays, op->out_channels, inputs(op), NULL, &rounding);
+}
+
 static void step(const rnnp_step_t *s) {
     rnnp_conv_row(s, false);
 }
 
 const rnnp_operator_t rnnp_conv = {
+    .flags = RNNP_FLAG_FINE | RNNP_FLAG_TFLITE,
     .max_shift = RNNP_MAX_SHIFT,
     .fields_size = sizeof(rnnp_window_t),
-    .check = rnnp_conv_check,
-    .layout = rnnp_conv_layout,
-    .check_parameters = rnnp_conv_check_parameters,
+    .check = check,
+    .layout = layout,
+    .check_parameters = check_parameters,
     .timing = rnnp_window_timing,
     .macs = rnnp_conv_macs,
     .scratch = rnnp_conv_scratch,

@@ -8,7 +8,7 @@
 
 #define RNNP_MAX_CONV_ROWS (16) // of the window
 
-enum { RNNP_WEIGHT, RNNP_BIAS, RNNP_MULTIPLIER }; // its first arrays
+enum { RNNP_WEIGHT, RNNP_BIAS, RNNP_MULTIPLIER, RNNP_EXPONENT }; // its first arrays, the last not always
 
 bool rnnp_conv_check(const rnnp_check_t *check, const rnnp_op_t *op);
 void rnnp_conv_layout(rnnp_layout_t *layout, const rnnp_op_t *op);

@@ -15,8 +15,8 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
 }
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
-    uint32_t inputs = rnnp_window_taps(op) * op->in_channels;
-    return rnnp_check_dense(c, "weight", arrays, op->out_channels, inputs, NULL, 0); // the shift is that of the result
+    uint32_t inputs = rnnp_window_taps(op) * op->in_channels; // the shift is that of the result
+    return rnnp_check_dense(c, "weight", arrays, op->out_channels, inputs, NULL, &(rnnp_rounding_t){ 0 });
 }
 
 static void step(const rnnp_step_t *s) {

@@ -7,12 +7,12 @@
 #include "../numeric.h"
 #include "window.h"
 
-enum { WEIGHT, BIAS, MULTIPLIER }; // its arrays
+enum { WEIGHT, BIAS, MULTIPLIER, EXPONENT }; // its arrays, the last not always
 
 #define MAX_TAPS (256)
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_window_check(c, op) &&
+    return rnnp_check_rounding(c, op) && rnnp_window_check(c, op) &&
         rnnp_check_range(c, "weights of a channel", (int32_t)rnnp_window_taps(op), 1, MAX_TAPS) &&
         rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
 }
@@ -21,23 +21,27 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     rnnp_layout_add(layout, rnnp_window_taps(op) * op->in_channels);
     rnnp_layout_add(layout, 4u * op->in_channels);
     rnnp_layout_add(layout, 4u * op->in_channels);
+    if (rnnp_as_tflite(op)) {
+        rnnp_layout_add(layout, op->in_channels);
+    }
 }
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     const int32_t *bias = arrays[BIAS], *multiplier = arrays[MULTIPLIER];
     uint32_t channels = op->in_channels, taps = rnnp_window_taps(op);
+    const rnnp_rounding_t rounding = rnnp_rounding(op, arrays[EXPONENT]);
+    if (rounding.exponent != NULL && !rnnp_check_exponents(c, rounding.exponent, channels, RNNP_MAX_EXPONENT)) {
+        return false;
+    }
     for (uint32_t o = 0; o < channels; o++) {
         const int8_t *weight = (const int8_t *)arrays[WEIGHT] + o;
         uint32_t sum = 0; // of magnitudes, at most 2^15
         for (uint32_t t = 0; t < taps; t++) {
             sum += rnnp_magnitude(weight[t * channels]);
         }
-        uint64_t worst = ((uint64_t)sum * 128 + rnnp_magnitude(bias[o])) << op->shift;
-        if (!rnnp_check_range(c, "multiplier", multiplier[o], 0, INT32_MAX)) {
+        if (!rnnp_check_range(c, "multiplier", multiplier[o], 0, INT32_MAX) ||
+            !rnnp_check_sum(c, "weight", sum, rnnp_magnitude(bias[o]), &rounding, o)) {
             return false;
-        }
-        if (worst > INT32_MAX) {
-            return rnnp_bad(c, "weight", INT32_MAX, worst < UINT32_MAX ? (uint32_t)worst : UINT32_MAX);
         }
     }
     return true;
@@ -52,13 +56,27 @@ static uint32_t scratch(const rnnp_op_t *op) {
     return rnnp_align(op->in_channels, 4) + rnnp_window_taps(op) * (uint32_t)sizeof(uint32_t);
 }
 
+static rnnp_requantize_t requantization(const rnnp_step_t *s) {
+    const rnnp_op_t *op = s->op;
+    return (rnnp_requantize_t){
+        .bias = rnnp_parameters(s, BIAS),
+        .multiplier = rnnp_parameters(s, MULTIPLIER),
+        .zero_point = op->out_zero_point,
+        .min = op->act_min,
+        .max = op->act_max,
+        .shift = op->shift,
+        .fine = (op->flags & RNNP_FLAG_FINE) != 0,
+        .exponent = rnnp_as_tflite(op) ? rnnp_parameters(s, EXPONENT) : NULL,
+    };
+}
+
 #if RNNP_ARMV7EM
 // Whether there is a kernel for the whole row, which then made it.
 static bool make_row(const rnnp_step_t *s) {
     const rnnp_op_t *op = s->op;
     const rnnp_window_t *w = rnnp_window(op);
     if (w->height != 3 || w->width != 3 || w->stride_w > 2 || w->left > 1 || w->right > 1 || op->in_width < 2 ||
-        op->in_channels % 4 != 0 || op->shift != 0) {
+        op->in_channels % 4 != 0 || op->shift != 0 || rnnp_as_tflite(op)) {
         return false;
     }
     const rnnp_filter3x3_t filter = {
@@ -69,16 +87,14 @@ static bool make_row(const rnnp_step_t *s) {
         .stride = w->stride_w,
         .left = w->left,
         .pad = op->in_zero_point,
-        .requantize = { rnnp_parameters(s, BIAS), rnnp_parameters(s, MULTIPLIER), op->out_zero_point, op->act_min,
-            op->act_max, 0 },
+        .requantize = requantization(s),
     };
     const int8_t *rows[3];
     uint32_t y = (uint32_t)s->node->rows_made * w->stride_h - w->top; // wraps to a huge number above the input
     for (uint32_t i = 0; i < 3; i++, y++) {
         rows[i] = y < op->in_height ? rnnp_input_row(s, 0, y) : NULL;
     }
-    rnnp_kernel_filter3x3(&filter, rows, s->out);
-    return true;
+    return rnnp_kernel_filter3x3(&filter, rows, s->out);
 }
 #else
 static bool make_row(const rnnp_step_t *s) {
@@ -99,8 +115,7 @@ static void step(const rnnp_step_t *s) {
         .weight = rnnp_parameters(s, WEIGHT),
         .channels = channels,
         .taps = rnnp_window_taps(op),
-        .requantize = { rnnp_parameters(s, BIAS), rnnp_parameters(s, MULTIPLIER), op->out_zero_point, op->act_min,
-            op->act_max, op->shift },
+        .requantize = requantization(s),
     };
     int8_t *out = s->out;
     memset(rnnp_scratch(s), op->in_zero_point, channels);
@@ -130,6 +145,7 @@ static void step(const rnnp_step_t *s) {
 }
 
 const rnnp_operator_t rnnp_depthwise = {
+    .flags = RNNP_FLAG_FINE | RNNP_FLAG_TFLITE,
     .max_shift = RNNP_MAX_SHIFT,
     .fields_size = sizeof(rnnp_window_t),
     .check = check,

@@ -27,16 +27,24 @@ static inline void rnnp_sum_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     rnnp_layout_add(layout, 4u * op->num_inputs);
 }
 
+// Where a multiplication that rounds as TensorFlow Lite does has its numbers.
+enum { RNNP_MULTIPLIERS, RNNP_EXPONENTS };
+
 bool rnnp_sum_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays);
 
 static inline uint64_t rnnp_elementwise_macs(const rnnp_op_t *op) {
     return rnnp_multiply(rnnp_op_pixels(op), op->out_channels);
 }
 
+// A value of the output, from its distance to the zero point.
+static inline int8_t rnnp_output_value(const rnnp_op_t *op, int32_t y) {
+    return (int8_t)rnnp_clamp(op->out_zero_point + y, op->act_min, op->act_max);
+}
+
 // The value of a weighted sum of differences from zero points.
 static inline int8_t rnnp_sum_value(const rnnp_op_t *op, int32_t sum) {
     uint32_t bits = RNNP_SUM_BITS - (uint32_t)op->shift;
-    return (int8_t)rnnp_clamp(op->out_zero_point + ((sum + (1 << (bits - 1))) >> bits), op->act_min, op->act_max);
+    return rnnp_output_value(op, (sum + (1 << (bits - 1))) >> bits);
 }
 
 #endif // RNNP_ELEMENTWISE_H

@@ -86,10 +86,11 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     uint32_t in = op->in_channels, mid = get(op)->mid, out = op->out_channels;
-    return rnnp_check_dense(c, "expand_weight", arrays + EXPAND_WEIGHT, mid, in, NULL, 0) &&
+    const rnnp_rounding_t once = { 0 };
+    return rnnp_check_dense(c, "expand_weight", arrays + EXPAND_WEIGHT, mid, in, NULL, &once) &&
         rnnp_check_depthwise(c, "depthwise_weight", arrays + DEPTHWISE_WEIGHT, mid) &&
         rnnp_check_dense(
-            c, "project_weight", arrays + PROJECT_WEIGHT, out, mid, has_residual(op) ? arrays[RESIDUAL] : NULL, 0);
+            c, "project_weight", arrays + PROJECT_WEIGHT, out, mid, has_residual(op) ? arrays[RESIDUAL] : NULL, &once);
 }
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
@@ -165,7 +166,7 @@ static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t co
             .out_pitch = (uint16_t)pitch,
             .stride = 1,
             .requantize = { bias + first, multiplier + first, get(op)->exp_zero_point, get(op)->exp_min,
-                get(op)->exp_max, 0 },
+                get(op)->exp_max, 0, false, NULL },
             .tile = tile(s),
         };
         rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, 0, y), NULL, op->in_width, row + 1);
@@ -187,7 +188,8 @@ static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t 
         .channels = (uint16_t)count,
         .pitch = (uint16_t)row_pitch(op),
         .stride = get(op)->stride,
-        .requantize = { bias + first, multiplier + first, get(op)->dw_zero_point, get(op)->dw_min, get(op)->dw_max, 0 },
+        .requantize = { bias + first, multiplier + first, get(op)->dw_zero_point, get(op)->dw_min, get(op)->dw_max, 0,
+            false, NULL },
     };
     rnnp_kernel_depthwise(&depthwise, rows, op->out_width);
 }
@@ -203,7 +205,7 @@ static void project(const rnnp_step_t *s, const int8_t *filtered) {
         .in_pitch = (uint16_t)row_pitch(op),
         .stride = get(op)->stride,
         .requantize = { rnnp_parameters(s, PROJECT_BIAS), rnnp_parameters(s, PROJECT_MULTIPLIER), op->out_zero_point,
-            op->act_min, op->act_max, 0 },
+            op->act_min, op->act_max, 0, false, NULL },
         .tile = tile(s),
     };
     const int8_t *skip = has_residual(op) ? rnnp_input_row(s, 0, s->node->rows_made) : NULL;

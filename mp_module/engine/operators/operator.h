@@ -83,15 +83,39 @@ uint32_t rnnp_op_row_bytes(const rnnp_op_t *op);
 // The shape of the output is height x width, both within limits.
 bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t height, uint32_t width);
 
+// What an operator's sums must fit int32 with: a shift to the left, the fraction bits of fine biases, or the exponents of
+// multipliers.
+typedef struct {
+    uint32_t shift;
+    bool fine;
+    const int8_t *exponent; // NULL: none
+} rnnp_rounding_t;
+
+// Of a CONV or DEPTHWISE; exponent: where its array of them is, if it has one.
+rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent);
+
+// No more than one of a shift, fine biases, and exponents.
+bool rnnp_check_rounding(const rnnp_check_t *check, const rnnp_op_t *op);
+
+bool rnnp_check_exponents(const rnnp_check_t *check, const int8_t *exponent, uint32_t count, int32_t most);
+
+// The sum of magnitudes fits. weights: of those of output o.
+bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint64_t weights, uint32_t bias,
+    const rnnp_rounding_t *rounding, uint32_t o);
+
 // Weights of a layer as SPEC.md lays them out, and the sums of docs/arithmetic.md, section 2.
 //   arrays  weights, biases, multipliers
 //   residual  weights of a second input; NULL: none
-//   shift  of requantization
 bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
-    uint32_t inputs, const void *residual, uint32_t shift);
+    uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding);
 
 // The same for a depthwise 3x3.
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels);
+
+// Whether it rounds as TensorFlow Lite's reference kernels do.
+static inline bool rnnp_as_tflite(const rnnp_op_t *op) {
+    return (op->flags & RNNP_FLAG_TFLITE) != 0;
+}
 
 static inline uint32_t rnnp_magnitude(int32_t v) {
     return v < 0 ? 0u - (uint32_t)v : (uint32_t)v;

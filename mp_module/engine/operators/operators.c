@@ -174,15 +174,45 @@ static bool check_gaps(const rnnp_check_t *c, const char *what, const weights_t 
         check_gap(c, what, w->weight + rnnp_weight_index(inputs, outputs - 1, 0), row / 2, 4, 0xff00ff00);
 }
 
+rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent) {
+    return (rnnp_rounding_t){ op->shift, (op->flags & RNNP_FLAG_FINE) != 0, rnnp_as_tflite(op) ? exponent : NULL };
+}
+
+bool rnnp_check_rounding(const rnnp_check_t *check, const rnnp_op_t *op) {
+    uint32_t special = op->flags & (RNNP_FLAG_FINE | RNNP_FLAG_TFLITE);
+    if (special == (RNNP_FLAG_FINE | RNNP_FLAG_TFLITE)) {
+        return rnnp_bad(check, "flags", op->flags & ~(uint32_t)RNNP_FLAG_FINE, op->flags);
+    }
+    return special == 0 || rnnp_check_equal(check, "shift", op->shift, 0);
+}
+
+bool rnnp_check_exponents(const rnnp_check_t *check, const int8_t *exponent, uint32_t count, int32_t most) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (!rnnp_check_range(check, "exponent", exponent[i], RNNP_MIN_EXPONENT, most)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Bits by which the sum of output o is shifted to the left.
+static uint32_t left_of(const rnnp_rounding_t *rounding, uint32_t o) {
+    const int8_t *exponent = rounding->exponent;
+    return exponent == NULL ? rounding->shift : 1u + (uint32_t)(exponent[o] > 0 ? exponent[o] : 0);
+}
+
+bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint64_t weights, uint32_t bias,
+    const rnnp_rounding_t *rounding, uint32_t o) {
+    uint64_t worst = ((weights * 128 << (rounding->fine ? RNNP_FINE_BITS : 0)) + bias) << left_of(rounding, o);
+    return worst <= INT32_MAX || rnnp_bad(check, what, INT32_MAX, worst < UINT32_MAX ? (uint32_t)worst : UINT32_MAX);
+}
+
 // The sums of docs/arithmetic.md, section 2. Weights are added up only where the largest that there could be would not fit.
 static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t *w, const int32_t *bias,
-    const int32_t *multiplier, const int32_t *residual, uint32_t shift) {
-    uint64_t most = rnnp_multiply(w->inputs, 128 * 128);
-    uint32_t limit = (uint32_t)INT32_MAX >> shift;
-    bool any_fits = most <= limit;
-    uint32_t room = any_fits ? limit - (uint32_t)most : 0; // for what is not of weights
+    const int32_t *multiplier, const int32_t *residual, const rnnp_rounding_t *rounding) {
+    uint64_t most = rnnp_multiply(w->inputs, 128 * 128) << (rounding->fine ? RNNP_FINE_BITS : 0);
     for (uint32_t o = 0; o < w->outputs; o++) {
-        uint32_t other = rnnp_magnitude(bias[o]);
+        uint32_t other = rnnp_magnitude(bias[o]); // what is not of weights
         if (multiplier[o] < 0) {
             return rnnp_bad(c, "multiplier", INT32_MAX, (uint32_t)multiplier[o]);
         }
@@ -192,25 +222,23 @@ static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t 
             }
             other += rnnp_magnitude(residual[o]) * 128; // below 2^31 + 2^22
         }
-        if (any_fits && other <= room) {
+        if (most + other <= (uint32_t)INT32_MAX >> left_of(rounding, o)) {
             continue;
         }
-        uint64_t sum = other + sum_weights(w, o) * 128;
-        if (sum > limit) {
-            sum <<= shift;
-            return rnnp_bad(c, what, INT32_MAX, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+        if (!rnnp_check_sum(c, what, sum_weights(w, o), other, rounding, o)) {
+            return false;
         }
     }
     return check_gaps(c, what, w);
 }
 
 bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
-    uint32_t inputs, const void *residual, uint32_t shift) {
+    uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding) {
     weights_t weights = { arrays[0], false, inputs, outputs };
-    return check_sums(check, what, &weights, arrays[1], arrays[2], residual, shift);
+    return check_sums(check, what, &weights, arrays[1], arrays[2], residual, rounding);
 }
 
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels) {
     weights_t weights = { arrays[0], true, 9, channels };
-    return check_sums(check, what, &weights, arrays[1], arrays[2], NULL, 0);
+    return check_sums(check, what, &weights, arrays[1], arrays[2], NULL, &(rnnp_rounding_t){ 0 });
 }

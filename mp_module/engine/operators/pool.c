@@ -43,8 +43,7 @@ static void step(const rnnp_step_t *s) {
                     largest = *in > largest ? *in : largest;
                 }
             }
-            int32_t half = sum < 0 ? -(count / 2) : count / 2; // C divides towards 0: halves away from it
-            *out++ = (int8_t)rnnp_clamp(mean ? (sum + half) / count : largest, op->act_min, op->act_max);
+            *out++ = (int8_t)rnnp_clamp(mean ? rnnp_mean(sum, count) : largest, op->act_min, op->act_max);
         }
     }
 }

@@ -14,11 +14,15 @@ OP_SIZE = 64
 FLAG_MATERIALIZE = 1
 FLAG_RESIDUAL = 2
 FLAG_SMOOTH = 4
+FLAG_FINE = 8
+FLAG_TFLITE = 16
 
 MAX_SIDE = 2048  # height and width of an input or a map
 MAX_CHANNELS = 2048
 MAX_INPUTS = 8  # tensors that an operator reads
 MAX_SHIFT = 15
+LEAST_EXPONENT, MOST_EXPONENT = -31, 15  # of multipliers that round as TensorFlow Lite does
+FINE_BITS = 8  # fraction bits of fine biases
 MAX_DENSE_SHIFT = 8
 MAX_WINDOW = 64  # rows, and columns
 MAX_CONV_ROWS = 16  # of a convolution's window

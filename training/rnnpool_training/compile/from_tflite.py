@@ -18,14 +18,16 @@ from ..blob import (
     Conv,
     Dense,
     Depthwise,
+    GlobalAveragePool,
     Model,
+    Mul,
     Op,
     Pool,
     Task,
     Upsample,
 )
 from ..reference import set_golden
-from . import integers
+from . import integers, tflite_rounding
 from .tflite_file import Graph, Operator, Tensor, TFLiteError
 
 Padding = tuple[int, int, int, int]
@@ -125,19 +127,21 @@ class Lowering:
         bias = np.zeros(sums.shape, np.int64)
         if len(op.inputs) > 2 and op.inputs[2] >= 0:
             bias = self.constant(op, 2, np.int32).astype(np.int64)
-        return bias - x.zero_point * sums, np.broadcast_to(x.scale * w.scales, sums.shape)
+        factors = x.scale * w.scales
+        if op.kind == "FULLY_CONNECTED" and w.scales.size == 1:  # in float32, as TFLite has it
+            factors = (np.float32(x.scale) * w.scales.astype(np.float32)).astype(np.float64)
+        return bias - x.zero_point * sums, np.broadcast_to(factors, sums.shape)
 
     def scaled(self, op: Operator, weight: NDArray[np.int8], axes: tuple[int, ...]) -> dict[str, Any]:
-        """Weights, biases, multipliers and shift of an operator with int8 outputs, and its clamp.
+        """Weights, biases, multipliers and rounding of an operator with int8 outputs, and its clamp.
 
-        TFLite rounds twice, which takes more values up: from the last half of an accumulator's unit below a half on.
-        Where nothing is below the zero point, one unit more in the bias does nearly the same.
+        It gives the int8 values of TFLite's reference kernels. Numbers beyond theirs and ours are rounded once: next to
+        them at most.
         """
         bias, factors = self.affine(op, weight, axes)
-        clamp = self.clamp(op)
-        found = integers.requantize(weight, bias, factors / self.tensor(op.outputs[0]).scale, axes, self.where(op))
-        up = np.int64(clamp["act_min"] >= clamp["out_zero_point"])
-        return {**found, "bias": integers.int32(found["bias"] + up, self.where(op)), **clamp}
+        clamp, factors = self.clamp(op), factors / self.tensor(op.outputs[0]).scale
+        found = tflite_rounding.requantize(weight, bias, factors, clamp, axes)
+        return (found or integers.requantize(weight, bias, factors, axes, self.where(op))) | clamp
 
     # ---- operators ----
 
@@ -171,8 +175,7 @@ class Lowering:
             largest = out.scale * max(127 - out.zero_point, 128 + out.zero_point)
             made: Op = integers.logits(weight, bias, factors, largest, self.source(op), self.where(op))
         else:
-            scaled = self.scaled(op, weight, (1, 2, 3))
-            made = Conv(input=self.source(op), padding=NO_PADDING, **scaled)
+            made = Conv(input=self.source(op), padding=NO_PADDING, **self.scaled(op, weight, (1, 2, 3)))
         self.add(op, made)
 
     def pool_2d(self, op: Operator) -> None:
@@ -183,8 +186,8 @@ class Lowering:
             raise self.fail(op, "input and output of different scales")
         window, mean = self.window(op, size), op.kind == "AVERAGE_POOL_2D"
         whole = size == self.shape(x)[:2] and window["padding"] == NO_PADDING
-        if mean and whole and op.activation == "NONE":
-            self.global_average(op, size)
+        if mean and whole:
+            self.add(op, GlobalAveragePool(input=self.source(op), multiplier=None, **self.clamp(op)))
         else:
             self.add(op, Pool(input=self.source(op), size=size, mean=mean, **window, **self.clamp(op)))
 
@@ -193,15 +196,9 @@ class Lowering:
         axes = sorted(int(a) for a in self.constant(op, 1, np.int32).reshape(-1))
         if axes != [1, 2]:
             raise self.fail(op, f"axes {axes}, [1, 2] are needed")
-        self.global_average(op, self.shape(self.tensor(op.inputs[0]))[:2])
-
-    def global_average(self, op: Operator, size: tuple[int, int]) -> None:
-        """The mean of each channel."""
         x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
-        # Halves of negative int8 values go down, away from zero, as in TFLite.
-        less = int(out.zero_point == -128)
-        clamp, factor = self.clamp(op), x.scale / out.scale
-        self.add(op, integers.average(self.source(op), factor, size, clamp, self.where(op), less))
+        size, factor = self.shape(x)[:2], x.scale / out.scale
+        self.add(op, integers.average(self.source(op), factor, size, self.clamp(op), self.where(op)))
 
     def sum(self, op: Operator) -> None:
         """ADD, CONCATENATION."""
@@ -213,10 +210,17 @@ class Lowering:
             raise self.fail(op, "two maps of one shape are needed")
         if op.kind == "CONCATENATION" and op.options.get("Axis") not in (3, -1):
             raise self.fail(op, f"axis {op.options.get('Axis')}, 3 is needed")
-        if op.kind == "ADD":
-            self.add(op, integers.weighted(Add, sources, factors, self.clamp(op), self.where(op)))
+        clamp = self.clamp(op)
+        if op.kind == "CONCATENATION":
+            self.add(op, integers.weighted(Concat, sources, factors, clamp, self.where(op)))
+            return
+        one, two = (self.tensor(t).scale for t in op.inputs)
+        m = tflite_rounding.add((one, two, out.scale))
+        if tflite_rounding.fits(m, 0):
+            numbers = tflite_rounding.as_arrays(m)
+            self.add(op, Add(input=sources[0], others=(sources[1],), **numbers, **clamp))
         else:
-            self.add(op, integers.weighted(Concat, sources, factors, self.clamp(op), self.where(op)))
+            self.add(op, integers.weighted(Add, sources, factors, clamp, self.where(op)))
 
     def mul(self, op: Operator) -> None:
         """MUL by a vector of channels."""
@@ -226,9 +230,15 @@ class Lowering:
         if vector[:2] != (1, 1) or one[2] != two[2]:
             raise self.fail(op, "a map and a vector of its channels are needed")
         out = self.tensor(op.outputs[0])
-        factor = self.tensor(op.inputs[0]).scale * self.tensor(op.inputs[1]).scale / out.scale
+        scales = [np.float32(self.tensor(t).scale) for t in (*op.inputs[:2], out.index)]
+        factor = float(scales[0] * scales[1] / scales[2])  # in float32, as TFLite has it
         sources = (self.source(op, first), self.source(op, second))
-        self.add(op, integers.product(sources, factor, self.clamp(op), self.where(op)))
+        m = tflite_rounding.multipliers(np.array([factor]))
+        if tflite_rounding.fits(m, 13):
+            numbers = tflite_rounding.as_arrays(m)
+            self.add(op, Mul(input=sources[0], others=(sources[1],), **numbers, **self.clamp(op)))
+        else:
+            self.add(op, integers.product(sources, factor, self.clamp(op), self.where(op)))
 
     def table(self, op: Operator) -> None:
         """Any pointwise function, and a change of scale."""

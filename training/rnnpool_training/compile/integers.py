@@ -122,12 +122,10 @@ def product(sources: tuple[int, int], factor: float, clamp: dict[str, Any], wher
     return Mul(input=sources[0], others=sources[1:], multiplier=found, shift=shift, **clamp)
 
 
-def average(
-    source: int, factor: float, size: tuple[int, int], clamp: dict[str, Any], where: str, less: int = 0
-) -> GlobalAveragePool:
-    """GLOBAL_AVERAGE_POOL. factor: from a step of the input to one of the output; less: to take from the multiplier."""
+def average(source: int, factor: float, size: tuple[int, int], clamp: dict[str, Any], where: str) -> GlobalAveragePool:
+    """GLOBAL_AVERAGE_POOL. factor: from a step of the input to one of the output."""
     found, _ = multipliers(np.array([factor / (size[0] * size[1])]), 24, 0, where)
-    return GlobalAveragePool(input=source, multiplier=found - np.int32(less), **clamp)
+    return GlobalAveragePool(input=source, multiplier=found, **clamp)
 
 
 def lookup(source: int, function: Callable[[Floats], NDArray[Any]], x: Grid, out: Grid) -> Lookup:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blob import Conv, Dense, Depthwise, GlobalAveragePool, Lookup, Model, Op, Pool, Upsample
+from ..blob import Conv, Dense, Depthwise, GlobalAveragePool, Lookup, Model, Op, Pool, Upsample, layout
 from ..reference import run_operator
 
 MULTIPLE = 4  # of channels that are kept: what kernels like
@@ -34,6 +34,7 @@ def remove_unused_channels(model: Model) -> tuple[Model, int]:
                 weight=op.weight[outputs][..., inputs],
                 bias=op.bias[outputs],
                 multiplier=op.multiplier[outputs],
+                exponent=None if op.exponent is None else op.exponent[outputs],
             )
         elif isinstance(op, Dense):
             ops[index] = replace(op, weight=op.weight[..., inputs])
@@ -43,6 +44,7 @@ def remove_unused_channels(model: Model) -> tuple[Model, int]:
                 filter_weight=op.filter_weight[:, :, outputs],
                 bias=op.bias[outputs],
                 multiplier=op.multiplier[outputs],
+                exponent=None if op.exponent is None else op.exponent[outputs],
             )
     removed = sum(count - int(kept[i + 1].sum()) for i, count in enumerate(before))
     return replace(model, ops=ops), removed
@@ -65,7 +67,8 @@ def _with_constants_in_biases(model: Model) -> list[Op]:
             values = np.where(folds, maps[op.input][0, 0], 0).astype(np.int64)
             sums = op.weight.reshape(len(op.weight), -1, len(known)).astype(np.int64).sum(1)
             weight = np.where(folds, 0, op.weight).astype(np.int8)
-            op = replace(op, weight=weight, bias=(op.bias + sums @ values).astype(np.int32))
+            unit = 1 << layout.FINE_BITS if isinstance(op, Conv) and op.fine else 1  # of a bias
+            op = replace(op, weight=weight, bias=(op.bias + unit * (sums @ values)).astype(np.int32))
             depends = (weight[..., ~known] != 0).any(tuple(range(1, weight.ndim)))
         elif isinstance(op, BY_CHANNEL):
             depends = ~known

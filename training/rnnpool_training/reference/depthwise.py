@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..blob.model import Depthwise, Int8, Int32
-from .conv import Padding, pad, requantize, windows
+from .conv import Padding, pad, scaled, windows
 
 
 def filtered(x: Int8, weight: Int8, bias: Int32, strides: tuple[int, int], padding: Padding, zero_point: int) -> Int32:
@@ -18,5 +18,4 @@ def filtered(x: Int8, weight: Int8, bias: Int32, strides: tuple[int, int], paddi
 
 def depthwise(op: Depthwise, x: Int8, zero_point: int) -> Int8:
     """int8 [h, w, c] -> int8 [out_h, out_w, c]. zero_point: the input's."""
-    acc = filtered(x, op.filter_weight, op.bias, op.strides, op.pads, zero_point)
-    return requantize(acc, op.multiplier, op.out_zero_point, op.act_min, op.act_max, op.shift)
+    return scaled(op, lambda bias: filtered(x, op.filter_weight, bias, op.strides, op.pads, zero_point))

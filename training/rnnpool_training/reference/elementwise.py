@@ -3,11 +3,12 @@
 import numpy as np
 
 from ..blob.model import Add, Concat, Int8, Lookup, Mul
-from .conv import requantize
+from .conv import requantize, round_twice
 from .integer import Integers
 
 Input = tuple[Int8, int]  # a map and its zero point
 SUM_BITS = 20
+INPUT_BITS = 20  # of what TensorFlow Lite makes of an input
 
 
 def _value(op: Add | Concat, total: Integers) -> Int8:
@@ -19,11 +20,14 @@ def _value(op: Add | Concat, total: Integers) -> Int8:
 
 def add(op: Add, x: Int8, zero_point: int, other: Input) -> Int8:
     """Two int8 [h, w, c] -> int8 [h, w, c]."""
-    one, two = (
-        (v.astype(np.int64) - zero) * int(weight)
-        for (v, zero), weight in zip(((x, zero_point), other), op.weights, strict=True)
-    )
-    return _value(op, one + two)
+    one, two = (v.astype(np.int64) - zero for v, zero in ((x, zero_point), other))
+    if op.weights is not None:
+        return _value(op, one * int(op.weights[0]) + two * int(op.weights[1]))
+    assert op.multiplier is not None and op.exponent is not None
+    (m1, m2, m), (e1, e2, e) = op.multiplier, op.exponent
+    total = round_twice(one << INPUT_BITS, m1, e1) + round_twice(two << INPUT_BITS, m2, e2)
+    y = op.out_zero_point + round_twice(total, m, e)
+    return np.clip(y, op.act_min, op.act_max).astype(np.int8)
 
 
 def concat(op: Concat, x: Int8, zero_point: int, *others: Input) -> Int8:
@@ -39,6 +43,9 @@ def concat(op: Concat, x: Int8, zero_point: int, *others: Input) -> Int8:
 def mul(op: Mul, x: Int8, zero_point: int, vector: Input) -> Int8:
     """int8 [h, w, c] and int8 [1, 1, c] -> int8 [h, w, c]."""
     product = (x.astype(np.int32) - zero_point) * (vector[0].astype(np.int32) - vector[1])
+    if op.exponent is not None:
+        y = op.out_zero_point + round_twice(product, op.multiplier, op.exponent)
+        return np.clip(y, op.act_min, op.act_max).astype(np.int8)
     return requantize(product, op.multiplier, op.out_zero_point, op.act_min, op.act_max, op.shift)
 
 

@@ -119,6 +119,33 @@ def check_multipliers(what: str, multiplier: Int32, index: int) -> None:
         fail(what, "0..2147483647", int(multiplier.min()), index)
 
 
+def exponent_arrays(r: Record, count: int) -> list[layout.ArrayLayout]:
+    """Exponents of multipliers that round as TensorFlow Lite does, if they do."""
+    return [("exponent", "<i1", (count,))] if r["flags"] & layout.FLAG_TFLITE else []
+
+
+def check_exponents(arrays: Arrays, index: int, high: int = layout.MOST_EXPONENT) -> None:
+    """Within their range, if there are any."""
+    if "exponent" in arrays:
+        given, low = arrays["exponent"], layout.LEAST_EXPONENT
+        if (given < low).any() or (given > high).any():
+            fail("exponent", f"{low}..{high}", int(given[(given < low) | (given > high)][0]), index)
+
+
+def rounding_flags(fine: bool, tflite: bool) -> int:
+    """Those that say how an operator rounds."""
+    return (layout.FLAG_FINE if fine else 0) | (layout.FLAG_TFLITE if tflite else 0)
+
+
+def check_rounding(r: Record, index: int) -> None:
+    """There is but one of shift, fine biases, and exponents."""
+    special = r["flags"] & (layout.FLAG_FINE | layout.FLAG_TFLITE)
+    if special == layout.FLAG_FINE | layout.FLAG_TFLITE:
+        fail("flags", "FINE or TFLITE", f"0x{r['flags']:02x}", index)
+    if special:
+        check_range(r, "shift", 0, 0, index)
+
+
 def check_sums(what: str, sums: NDArray[np.int64], index: int) -> None:
     """Sums of magnitudes fit int32."""
     worst = int(sums.max())
@@ -132,13 +159,23 @@ def magnitudes(values: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def check_convolution(
-    arrays: Arrays, prefix: str, axes: tuple[int, ...], index: int, shift: int = 0, residual: Int32 | None = None
+    arrays: Arrays,
+    prefix: str,
+    axes: tuple[int, ...],
+    index: int,
+    shift: int = 0,
+    residual: Int32 | None = None,
+    fine: bool = False,
 ) -> None:
     """Multipliers, and the overflow rule of section 2. axes: of the weights, all but the outputs'."""
     check_multipliers(f"{prefix}multiplier", arrays[f"{prefix}multiplier"], index)
-    sums = magnitudes(arrays[f"{prefix}weight"]).sum(axes) * 128 + magnitudes(arrays[f"{prefix}bias"])
+    check_exponents(arrays, index)
+    unit = 128 << layout.FINE_BITS if fine else 128
+    sums = magnitudes(arrays[f"{prefix}weight"]).sum(axes) * unit + magnitudes(arrays[f"{prefix}bias"])
     if residual is not None:
         sums += magnitudes(residual) * 128
+    if "exponent" in arrays:
+        sums = sums << 1 + np.maximum(arrays["exponent"].astype(np.int64), 0)
     check_sums(f"{prefix}weight", sums << shift, index)
 
 

@@ -1,11 +1,25 @@
 """Convolutions."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import layout
 from ..kinds import Kind
-from .base import Arrays, Int8, Int32, Own, Record, Shape, check_convolution, check_range, dense_arrays, fail
+from .base import (
+    Arrays,
+    Int8,
+    Int32,
+    Own,
+    Record,
+    Shape,
+    check_convolution,
+    check_range,
+    check_rounding,
+    dense_arrays,
+    exponent_arrays,
+    fail,
+    rounding_flags,
+)
 from .window import WINDOW, Windowed, check_window
 
 
@@ -50,7 +64,7 @@ class Convolution(Windowed):
     @classmethod
     def check_arrays(cls, r: Record, arrays: Arrays, index: int) -> None:
         """The overflow rule."""
-        check_convolution(arrays, "", (1, 2, 3), index, r["shift"])
+        check_convolution(arrays, "", (1, 2, 3), index, r["shift"], fine=bool(r["flags"] & layout.FLAG_FINE))
 
 
 @dataclass(eq=False, kw_only=True)
@@ -58,4 +72,30 @@ class Conv(Convolution):
     """Convolution, padded with the input's zero point (docs/arithmetic.md, section 2)."""
 
     kind: ClassVar[Kind] = Kind.CONV
+    flags: ClassVar[int] = layout.FLAG_FINE | layout.FLAG_TFLITE
     max_shift: ClassVar[int] = layout.MAX_SHIFT
+
+    fine: bool = False  # biases have 8 fraction bits
+    exponent: Int8 | None = (
+        None  # [out], -31..15: multipliers have 31 fraction bits less it, TensorFlow Lite's rounding
+    )
+
+    def own_flags(self) -> int:
+        """How it rounds."""
+        return rounding_flags(self.fine, self.exponent is not None)
+
+    @classmethod
+    def attributes(cls, r: Record) -> dict[str, Any]:
+        """Stride, padding, rounding."""
+        return super().attributes(r) | {"fine": bool(r["flags"] & layout.FLAG_FINE)}
+
+    @classmethod
+    def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
+        """Weights, biases, multipliers, exponents."""
+        return super().arrays(r) + exponent_arrays(r, r["out_channels"])
+
+    @classmethod
+    def check(cls, r: Record, inputs: list[Record], index: int) -> None:
+        """Rounding, the window, and the number of weights."""
+        check_rounding(r, index)
+        super().check(r, inputs, index)

@@ -5,7 +5,22 @@ from typing import ClassVar
 
 from .. import layout
 from ..kinds import Kind
-from .base import Arrays, Int8, Int32, Operator, Record, Shape, check_equal, check_multipliers, check_output, fail
+from .base import (
+    Arrays,
+    Int8,
+    Int32,
+    Operator,
+    Record,
+    Shape,
+    check_equal,
+    check_exponents,
+    check_multipliers,
+    check_output,
+    check_rounding,
+    exponent_arrays,
+    fail,
+    rounding_flags,
+)
 
 SUM_LIMIT = 1 << 22  # weights of a sum are below
 
@@ -49,11 +64,37 @@ class Add(Sum):
     kind: ClassVar[Kind] = Kind.ADD
     inputs: ClassVar[tuple[int, int]] = (2, 2)
 
-    weights: Int32  # [2]: round(2^(20 - shift) s_in / s_out), magnitude below 2^22
+    flags: ClassVar[int] = layout.FLAG_TFLITE
+
+    weights: Int32 | None = None  # [2]: round(2^(20 - shift) s_in / s_out), magnitude below 2^22
+    # Or, instead of them, TensorFlow Lite's numbers: [3], of the inputs and of their sum.
+    multiplier: Int32 | None = None  # 0 <= M < 2^31
+    exponent: Int8 | None = None  # -31..0
+
+    def own_flags(self) -> int:
+        """How it rounds."""
+        return rounding_flags(False, self.exponent is not None)
+
+    @classmethod
+    def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
+        """The weights, or multipliers and exponents."""
+        if not r["flags"] & layout.FLAG_TFLITE:
+            return super().arrays(r)
+        return [("multiplier", "<i4", (3,)), *exponent_arrays(r, 3)]
+
+    @classmethod
+    def check_arrays(cls, r: Record, arrays: Arrays, index: int) -> None:
+        """Their ranges."""
+        if not r["flags"] & layout.FLAG_TFLITE:
+            super().check_arrays(r, arrays, index)
+            return
+        check_multipliers("multiplier", arrays["multiplier"], index)
+        check_exponents(arrays, index, 0)
 
     @classmethod
     def check(cls, r: Record, inputs: list[Record], index: int) -> None:
         """Maps of one shape."""
+        check_rounding(r, index)
         for axis in ("height", "width", "channels"):
             if inputs[1][f"out_{axis}"] != r[f"in_{axis}"]:
                 fail(f"{axis} of input 1", r[f"in_{axis}"], inputs[1][f"out_{axis}"], index)
@@ -90,18 +131,27 @@ class Mul(Elementwise):
 
     kind: ClassVar[Kind] = Kind.MUL
     inputs: ClassVar[tuple[int, int]] = (2, 2)
+    flags: ClassVar[int] = layout.FLAG_TFLITE
     max_shift: ClassVar[int] = 14
 
     multiplier: Int32  # [1]: round(2^(32 - shift) s_map s_vector / s_out), 0 <= M < 2^31
+    exponent: Int8 | None = (
+        None  # [1], -31..13: the multiplier has 31 fraction bits less it, TensorFlow Lite's rounding
+    )
+
+    def own_flags(self) -> int:
+        """How it rounds."""
+        return rounding_flags(False, self.exponent is not None)
 
     @classmethod
     def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
-        """The multiplier."""
-        return [("multiplier", "<i4", (1,))]
+        """The multiplier, and its exponent."""
+        return [("multiplier", "<i4", (1,)), *exponent_arrays(r, 1)]
 
     @classmethod
     def check(cls, r: Record, inputs: list[Record], index: int) -> None:
         """The vector has the map's channels."""
+        check_rounding(r, index)
         for axis, size in (("height", 1), ("width", 1), ("channels", r["in_channels"])):
             if inputs[1][f"out_{axis}"] != size:
                 fail(f"{axis} of input 1", size, inputs[1][f"out_{axis}"], index)
@@ -109,8 +159,9 @@ class Mul(Elementwise):
 
     @classmethod
     def check_arrays(cls, r: Record, arrays: Arrays, index: int) -> None:
-        """The multiplier."""
+        """Their ranges."""
         check_multipliers("multiplier", arrays["multiplier"], index)
+        check_exponents(arrays, index, 13)
 
 
 @dataclass(eq=False, kw_only=True)
