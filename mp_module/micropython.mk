@@ -18,8 +18,10 @@ RNNPOOL_MODELS ?=
 $(if $(RNNPOOL_MODELS),,$(info rnnpool: no models/face.rnnp beside this copy of the module: the firmware gets no model (RNNPOOL_MODELS=)))
 endif
 RNNPOOL_EMBED := $(RNNPOOL_DIR)/embed_models.py
-# Where this module's objects go: MicroPython keeps the path below USER_C_MODULES.
-RNNPOOL_OBJ := $(BUILD)/$(patsubst $(USER_C_MODULES)/%,%,$(USERMOD_DIR))
+# Where this module's objects go: MicroPython 1.25 keeps the path below USER_C_MODULES, later ones the name of the folder that
+# they found, which may be the one around this.
+RNNPOOL_OBJ := $(sort $(BUILD)/$(patsubst $(USER_C_MODULES)/%,%,$(USERMOD_DIR)) $(BUILD)/$(notdir $(USERMOD_DIR)) \
+    $(BUILD)/$(notdir $(patsubst %/,%,$(dir $(abspath $(USERMOD_DIR)))))/$(notdir $(USERMOD_DIR)))
 
 # Only the binding is scanned for qstrs (SRC_USERMOD_C); the engine knows nothing of MicroPython.
 SRC_USERMOD_C += $(sort $(wildcard $(USERMOD_DIR)/binding/*.c))
@@ -27,11 +29,14 @@ SRC_USERMOD_LIB_C += $(sort $(wildcard $(USERMOD_DIR)/engine/*.c $(USERMOD_DIR)/
 CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 
 # (port%, not portable%: make's % stands for at least one character.) The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
-$(RNNPOOL_OBJ)/engine/%.o: CFLAGS += -Os $(RNNPOOL_WITHOUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
-$(RNNPOOL_OBJ)/engine/arch/%.o: CFLAGS += -O2
-$(RNNPOOL_OBJ)/engine/frame/%.o: CFLAGS += -O2
-$(RNNPOOL_OBJ)/engine/kernels/port%.o: CFLAGS += -O2
-$(RNNPOOL_OBJ)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
+define RNNPOOL_FLAGS
+$(1)/engine/%.o: CFLAGS += -Os $(RNNPOOL_WITHOUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
+$(1)/engine/arch/%.o: CFLAGS += -O2
+$(1)/engine/frame/%.o: CFLAGS += -O2
+$(1)/engine/kernels/port%.o: CFLAGS += -O2
+$(1)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
+endef
+$(foreach folder,$(RNNPOOL_OBJ),$(eval $(call RNNPOOL_FLAGS,$(folder))))
 
 # Run every time, since the list of models may have changed; the file stays as it is if they have not.
 .PHONY: rnnpool-models

@@ -114,3 +114,21 @@ def test_cmake_reads_the_models(tmp_path: Path, models: str | None, count: int) 
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert f"rnnp_builtin_models_len = {count};" in (tmp_path / "build" / "rnnpool_builtin_models.c").read_text()
+
+
+def test_the_module_is_found_once_by_later_micropythons(tmp_path: Path) -> None:
+    # After 1.25 they look in the folder that USER_C_MODULES names, too, where this repository has a micropython.mk.
+    (tmp_path / "Makefile").write_text(
+        "BUILD = out\nUSER_C_MODULES = " + str(ROOT) + "\n"
+        "found = $(wildcard $(USER_C_MODULES)/micropython.mk $(USER_C_MODULES)/*/micropython.mk)\n"
+        "$(foreach file,$(found),$(eval USERMOD_DIR := $(patsubst %/,%,$(dir $(file))))$(eval include $(file)))\n"
+        ".DEFAULT_GOAL := see\nsee: ; @echo $(words $(found)) $(SRC_USERMOD_LIB_C)\n"
+        "out/%.o: ; @echo $@ $(CFLAGS)\n"
+    )
+    command = ["make", "-s", "-C", str(tmp_path)]
+    number, *sources = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert number == "2" and len(sources) == len(set(sources)) > 40
+    # Objects then lie in a folder named as this one.
+    target = f"out/{ROOT.name}/mp_module/engine/kernels/portable.o"
+    done = subprocess.run([*command, target], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == target and done.stdout.split()[-1] == "-O2"
