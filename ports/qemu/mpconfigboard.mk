@@ -12,8 +12,15 @@ CFLAGS += -I$(BOARD_DIR) -DMP_CONFIGFILE='<mpconfigboard.h>'
 
 LDSCRIPT = $(BOARD_DIR)/stm32f439.ld
 
-# The places where this board steps into the port's own code (see the functions named __wrap_...).
-LDFLAGS += -Wl,--wrap=mp_semihosting_init,--wrap=uart_rx_chr,--wrap=mp_hal_stdio_poll
+# The port links with the compiler or, after MicroPython 1.25, with the linker itself, which takes its options as they are.
+BOARD_WL = $(if $(findstring $$(LD) $$(LDFLAGS),$(file <Makefile)),,-Wl$(BOARD_COMMA))
+BOARD_COMMA = ,
+
+# The places where this board steps into the port's own code (see the functions named __wrap_...). The port has had some of
+# them only after 1.25.
+BOARD_WRAPS = mp_semihosting_init uart_rx_chr mp_hal_stdio_poll ticks_init mp_vfs_rom_ioctl
+BOARD_WRAPS += mp_hal_ticks_cpu mp_hal_ticks_us mp_hal_ticks_ms mp_hal_delay_us mp_hal_delay_ms
+LDFLAGS += $(BOARD_WRAPS:%=$(BOARD_WL)--wrap=%)
 
 SRC_BOARD_O = shared/runtime/gchelper_native.o shared/runtime/gchelper_thumb2.o
 SRC_C += start.c console.c ticks.c romfs.c probe.c shared/timeutils/timeutils.c
@@ -24,7 +31,7 @@ vpath %.c $(BOARD_DIR)
 RAM_KB ?= 192
 MICROPY_HEAP_SIZE = $(shell echo $$((166368 + ($(RAM_KB) - 192) * 1024)))
 CFLAGS += -DBOARD_RAM_KB=$(RAM_KB)
-LDFLAGS += -Wl,--defsym=_ram_kb=$(RAM_KB)
+LDFLAGS += $(BOARD_WL)--defsym=_ram_kb=$(RAM_KB)
 
 # For a file system in memory (tests/qemu/ramdisk.py); the chip's is FAT, too.
 MICROPY_VFS_FAT = 1

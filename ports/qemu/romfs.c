@@ -36,7 +36,7 @@ static bool is_writable(mp_int_t partition, mp_int_t offset, mp_uint_t len) {
     return partition == 0 && offset >= 0 && (mp_uint_t)offset <= size && len <= size - (mp_uint_t)offset;
 }
 
-mp_obj_t mp_vfs_rom_ioctl(size_t n_args, const mp_obj_t *args) {
+mp_obj_t __wrap_mp_vfs_rom_ioctl(size_t n_args, const mp_obj_t *args) {
     mp_int_t command = mp_obj_get_int(args[0]);
     if (command == MP_VFS_ROM_IOCTL_GET_NUMBER_OF_SEGMENTS) {
         return MP_OBJ_NEW_SMALL_INT(MP_ARRAY_SIZE(partitions));

@@ -61,25 +61,30 @@ static uint64_t ticks(void) {
     return (uint64_t)high << 32 | low;
 }
 
-mp_uint_t mp_hal_ticks_cpu(void) {
+// The port's own timer, after MicroPython 1.25: another interrupt.
+void __wrap_ticks_init(void);
+void __wrap_ticks_init(void) {
+}
+
+mp_uint_t __wrap_mp_hal_ticks_cpu(void) {
     return (mp_uint_t)ticks();
 }
 
-mp_uint_t mp_hal_ticks_us(void) {
+mp_uint_t __wrap_mp_hal_ticks_us(void) {
     return (mp_uint_t)(ticks() / TICKS_PER_US);
 }
 
-mp_uint_t mp_hal_ticks_ms(void) {
+mp_uint_t __wrap_mp_hal_ticks_ms(void) {
     return (mp_uint_t)(ticks() / (1000 * TICKS_PER_US));
 }
 
-void mp_hal_delay_us(mp_uint_t us) {
+void __wrap_mp_hal_delay_us(mp_uint_t us) {
     uint64_t end = ticks() + (uint64_t)us * TICKS_PER_US;
     while (ticks() < end) {
     }
 }
 
-void mp_hal_delay_ms(mp_uint_t ms) {
+void __wrap_mp_hal_delay_ms(mp_uint_t ms) {
     uint64_t end = ticks() + (uint64_t)ms * 1000 * TICKS_PER_US;
     while (ticks() < end) {
         mp_event_handle_nowait();
