@@ -65,9 +65,9 @@ endif
 stm32-docs: $(DEMO_VENV)/.stamp ## write docs/stm32_memory.md and .png from docs/stm32_memory.json
 	$(DEMO_PYTHON) -m tools.stm32 docs
 
-# BOARD/VARIANT/MODELS of the firmware in docs/stm32_memory.json. 512 KB chips have no room for a linked model.
+# BOARD/VARIANT/MODELS of the firmware in docs/stm32_memory.json. 512 KB chips have no room for the person model.
 STM32_RECORDED := NUCLEO_F439ZI//face,person NUCLEO_F439ZI/NETWORK/face,person NUCLEO_F429ZI//face,person \
-    STM32F429DISC//face,person PYBV11//face,person NUCLEO_F446RE// NUCLEO_F411RE//
+    STM32F429DISC//face,person PYBV11//face,person NUCLEO_F446RE//face NUCLEO_F411RE//face
 
 .PHONY: stm32-renew
 stm32-renew: ## link the firmware of all boards in docs/stm32_memory.json, note its sizes, write the tables [MPY_DIR=]
