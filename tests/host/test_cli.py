@@ -52,7 +52,7 @@ def test_each_word_leads_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["detect", "show", "eval", "convert", "compare", "bench", "board", "stream", "demo", "firmware"]
+    "word", ["detect", "show", "eval", "export", "convert", "compare", "bench", "board", "stream", "demo", "firmware"]
 )
 def test_help_of_a_word(word: str) -> None:
     done = run(word, "--help")
