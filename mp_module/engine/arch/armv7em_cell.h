@@ -126,6 +126,7 @@
 PART rnnp_armv7em_first_step(void);
 PART rnnp_armv7em_unusual(void);
 PART rnnp_armv7em_sums(void);
+PART rnnp_armv7em_shift(void);
 
 #endif
 

@@ -201,6 +201,20 @@ PART rnnp_armv7em_sums(void) {
                              "b.w rnnp_armv7em_products\n" PURGE_COPY);
 }
 
+// Products with another shift than 16, which is in r2 less 16.
+PART rnnp_armv7em_shift(void) {
+    __asm__ volatile("add.w r2, r2, #16\n"
+                     ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                     "asr.w r\\sum, r\\sum, r2\n"
+                     "ssat r\\sum, #16, r\\sum\n"
+                     ".endr\n"
+                     "pkhbt r4, r4, r8, lsl #16\n"
+                     "pkhbt r5, r5, r9, lsl #16\n"
+                     "pkhbt r6, r6, r10, lsl #16\n"
+                     "pkhbt r7, r7, r11, lsl #16\n"
+                     "b.w rnnp_armv7em_shifted\n");
+}
+
 // Fills A, then D, from the upper byte -128 on: tables of sigmoid(x) = (A + D x) / 2^23, x in Q12. On both sides of 0 it is
 // the line through two entries of rnnp_sigmoid_table; on the left one sums to 2^15 with it on the right, and its halves round
 // down, as those of what is subtracted round up.
