@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from .. import files
-from ..command import command, integer
+from ..command import command, integer, real
 from ..fastgrnn import Nonlinearity
 from .single_pool import Operator, SinglePool, accuracy, train
 
@@ -193,6 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--cells", choices=("hard", "smooth"), default="hard", help="non-linearities (%(default)s)")
     p.add_argument("--seeds", type=integer(1, 100), default=3)
     p.add_argument("--steps", type=integer(1), default=1500)
+    p.add_argument("--lr", type=real(0, above=True), default=1e-2, help="highest learning rate (%(default)s)")
     p.add_argument("--batch", type=integer(1), default=128)
     p.add_argument("--train", type=integer(1), default=TRAIN, help="pictures to learn from")
     p.add_argument("--test", type=integer(1), default=TEST, help="pictures to test on")
@@ -201,13 +202,13 @@ def main(arguments: list[str] | None = None) -> None:
     results = files.make_folder(options.out) / "results.jsonl"
     found = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     stems = {"conv": (True,), "none": (False,), "both": (True, False)}[options.before]
-    same = {"cells": options.cells, "steps": options.steps, "batch": options.batch}
+    same = {"cells": options.cells, "steps": options.steps, "batch": options.batch, "lr": options.lr}
     same |= {"pictures": options.train, "tests": options.test}
     for run in runs([row - 1 for row in options.rows], stems, options.cells, options.seeds):
         what = {**run._asdict(), **same}
         if any(all(f.get(k) == v for k, v in what.items()) for f in found):
             continue
-        found.append(what | fit(run, options.steps, options.batch, 1e-2, options.train, options.test))
+        found.append(what | fit(run, options.steps, options.batch, options.lr, options.train, options.test))
         files.write_text(results, "".join(json.dumps(f) + "\n" for f in found))
         print(json.dumps(found[-1]), flush=True)
     print(table([f for f in found if all(f.get(k) == v for k, v in same.items())]), end="")
