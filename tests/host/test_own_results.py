@@ -119,6 +119,11 @@ def test_numbers(tmp_path: Path) -> None:
         found, "list(model.run(frame, **options)), model.output_scale, model.output_zero_point", tmp_path
     )
     assert scale * (values[0] - zero) == pytest.approx(exact, abs=0.1 * found.check.largest)
+    rows = "model.begin(**options), model.feed(frame), list(model.result())"
+    assert micropython(found, rows, tmp_path)[2] == values
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        micropython(found, "model.classify(frame, **options)", tmp_path)
+    assert "ValueError: this model has a single output, a number: run()" in caught.value.stderr + caught.value.stdout
     two = nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
     assert made(two, kind="numbers").model.labels == ["number 0", "number 1"]
 
