@@ -85,6 +85,10 @@ ENDS = (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)
             Of(lambda x, a: x * F.hardsigmoid(a(F.adaptive_avg_pool2d(x, 1))), nn.Conv2d(8, 8, 1)),
             [Kind.GLOBAL_AVERAGE_POOL, Kind.CONV, Kind.LOOKUP, Kind.MUL], id="squeeze",
         ),
+        pytest.param(
+            nn.Sequential(*(part for _ in range(3) for part in (conv(8, 8, 3, 1, 1, 8), conv(8, 8)))),
+            [Kind.DEPTHWISE, Kind.INVERTED_RESIDUAL, Kind.DEPTHWISE, Kind.CONV], id="separable",
+        ),
         pytest.param(block(8, 24, 8), [Kind.INVERTED_RESIDUAL], id="block"),
         pytest.param(block(8, 24, 8, 2), [Kind.INVERTED_RESIDUAL], id="strided-block"),
         pytest.param(Of(lambda x, a: x + a(x), block(8, 24, 8)), [Kind.INVERTED_RESIDUAL], id="inverted-residual"),

@@ -30,8 +30,16 @@ class Block:
 
 
 def find(graph: Graph) -> list[Block]:
-    """All of a graph, in order."""
-    return [block for node in graph.nodes if (block := _ending(graph, node)) is not None]
+    """All of a graph, in order. A convolution is in one only: in depthwise and 1x1 ones by turns each 1x1 could end one
+    and begin the next."""
+    found: list[Block] = []
+    taken: set[int] = set()
+    for node in graph.nodes:
+        block = _ending(graph, node)
+        if block is not None and id(block.expand) not in taken:
+            taken |= {id(part) for part in (block.expand, block.depthwise, block.project)}
+            found.append(block)
+    return found
 
 
 def _ending(graph: Graph, project: Node) -> Block | None:
