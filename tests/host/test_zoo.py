@@ -198,3 +198,17 @@ def test_deployed_detectors_give_the_same(name: str) -> None:
     assert torch.allclose(flat[..., 1:], deltas, atol=1e-5)
     with pytest.raises(InputError, match="no operator: build it with normalized=False"):
         Deployed(zoo.build(name))
+
+
+@pytest.mark.parametrize("title", ["vww-rnnpool at 96", "face-m4"])
+def test_the_engine_runs_it_and_needs_what_is_stored(title: str, tmp_path: Any) -> None:
+    """Bit for bit the reference's results, or the export fails."""
+    table.main(["--engine", title, "--check", "-o", str(tmp_path)])
+    (blob,) = tmp_path.iterdir()
+    assert blob.stat().st_size == json.loads(table.NUMBERS.read_text())["engine"][title]["blob"]
+
+
+def test_rows_that_the_engine_has_not(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        table.main(["--engine", "face-c"])
+    assert "the engine has no row 'face-c': there are vww-rnnpool at 96" in capsys.readouterr().err

@@ -56,3 +56,17 @@ standard deviation of up to 64 all weights of hard cells get gradients, though m
 do (`tests/host/test_zoo.py` holds both). The smooth ones learn faster there. So: hard where the network goes to a device and RNNPool reads a normalized map
 (behind batch normalization or ReLU6); smooth where several follow each other, or the map is not normalized. Both are exported.
 """
+
+ENGINE = """
+## On the device
+
+Random weights: nothing is trained, and only sizes and bits are looked at. Each network goes through `rnnpool export`'s pipeline; the engine's results are
+those of the integer reference, bit for bit, on a picture and on the golden frame, else there would be no row. `rnnpool zoo --engine` does it anew and
+compares the bytes; the tests do so with the smallest. Cycles aren't in the table, since the model of a Cortex-M4 takes minutes a network:
+`rnnpool zoo --engine face-m4 -o FOLDER` writes the blob, `rnnpool bench --model m4=FOLDER/face-m4.rnnp` counts them.
+
+- The detectors are `zoo.deployed.Deployed`: softmax over background and face is the sigmoid of the difference of the two scores, which is one convolution
+  with the deltas; the first head's max-out is min(a, b) = a - relu(a - b) of differences, sums that the engine has.
+- **L2 normalization is missing in the engine**: no operator divides each pixel's channels by their length (a product is of a map and one vector of channels; a
+  table is of each value alone). So these rows are of `normalized=False`, whose first three heads read the maps as they are; `Deployed` refuses others.
+"""

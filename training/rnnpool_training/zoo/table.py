@@ -14,7 +14,7 @@ from ..command import command, program
 from ..errors import InputError
 from . import ENTRIES, Entry, entry
 from .measure import cost
-from .page import HEAD, NOTES
+from .page import ENGINE, HEAD, NOTES
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 NUMBERS, PAGE = DOCS / "zoo.json", DOCS / "zoo.md"
@@ -89,7 +89,17 @@ def markdown(costs: Costs) -> str:
 
 def page(numbers: Any) -> str:
     """docs/zoo.md, of what docs/zoo.json holds."""
-    return f"{HEAD}\n## The table\n{markdown(numbers['networks'])}\n{NOTES}"
+    return (
+        f"{HEAD}\n## The table\n{markdown(numbers['networks'])}\n{NOTES}{ENGINE}\n{engine_table(numbers['engine'])}\n"
+    )
+
+
+def engine_table(sizes: Costs) -> str:
+    """Rows of the networks in the engine."""
+    lines = ["| network | operators | blob | arena |", "|---|--:|--:|--:|"]
+    return "\n".join(
+        [*lines, *(f"| {title} | {s['operators']} | {s['blob']:,} | {s['arena']:,} |" for title, s in sizes.items())]
+    )
 
 
 def _columns(table: list[list[str]]) -> str:
@@ -108,6 +118,35 @@ def differences(fresh: Any, old: Any) -> list[str]:
     return found
 
 
+def engine(names: list[str], check: bool, write: bool, out: Path | None) -> None:
+    """Runs networks in the engine; compares their sizes with the stored ones, stores them, or writes the blobs."""
+    from .engine import ROWS, run, sizes
+
+    wrong_names = [n for n in names if n not in ROWS]
+    if wrong_names:
+        raise InputError(f"the engine has no row {wrong_names[0]!r}: there are {', '.join(ROWS)}")
+    if out:
+        files.make_folder(out)
+    found = {}
+    for title in names or ROWS:
+        exported = run(ROWS[title])
+        found[title] = sizes(exported)
+        if out:
+            name = title.replace(", ", "-").replace(" ", "-")
+            files.write_bytes(out / f"{name}.rnnp", exported.data)
+        print(f"{title}: " + ", ".join(f"{value:,} {what}" for what, value in found[title].items()), flush=True)
+    numbers = stored()
+    if write:
+        numbers["engine"] = {t: {**numbers["engine"], **found}[t] for t in ROWS if t in {**numbers["engine"], **found}}
+        files.write_text(NUMBERS, json.dumps(numbers, indent=1) + "\n")
+        files.write_text(PAGE, page(numbers))
+    if check:
+        wrong = differences(found, {t: s for t, s in numbers["engine"].items() if t in found})
+        if wrong:
+            raise InputError("; ".join(wrong))
+        print(f"all {len(found)} as stored in {NUMBERS}")
+
+
 @command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
@@ -116,13 +155,20 @@ def main(arguments: list[str] | None = None) -> None:
     )
     p.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
     p.add_argument("--check", action="store_true", help="compute everything anew and compare it with docs/zoo.json")
-    p.add_argument("--write", action="store_true", help="write docs/zoo.json and docs/zoo.md")
+    p.add_argument("--engine", action="store_true", help="export and run what the engine runs: minutes")
+    p.add_argument("-o", "--out", type=Path, help="with --engine: a folder for the blobs, of random weights")
+    p.add_argument("--write", action="store_true", help="write docs/zoo.json and docs/zoo.md (with --engine: its part)")
     options = p.parse_args(arguments)
-    if options.write and (options.check or options.names):
+    if options.write and (options.check or (options.names and not options.engine)):
         raise InputError("--write goes with neither names nor --check")
+    if options.out and not options.engine:
+        raise InputError("--out is for the blobs of --engine")
+    if options.engine:
+        engine(options.names, options.check, options.write, options.out)
+        return
     chosen = [entry(name) for name in options.names] or None
     if options.write:
-        numbers = {**(stored() if NUMBERS.exists() else {}), "networks": measured()}
+        numbers = {"engine": {}, **(stored() if NUMBERS.exists() else {}), "networks": measured()}
         files.write_text(NUMBERS, json.dumps(numbers, indent=1) + "\n")
         files.write_text(PAGE, page(numbers))
         print(f"{len(numbers['networks'])} networks in {NUMBERS} and {PAGE}")

@@ -1,0 +1,89 @@
+"""What of the zoo runs in the engine: exported with random weights, run, and held against the integer reference.
+
+Sizes don't depend on weights; answers do, and mean nothing here. The export raises an error if engine and reference
+differ in a bit, on a picture or on the golden frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..compile.fold import Normalization
+from ..compile.network import Exported, Network, Pictures, export
+from ..compile.results import Boxes, read_anchors
+from . import build
+from .deployed import Deployed
+from .faces import FaceDetector
+
+NORMALIZATION = Normalization((0.5,), (0.5,))  # to -1..1
+STATISTICS, RANGES, CHECKED = 4, 2, 1  # pictures: of normalizations, of ranges, held against the reference
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network as the engine runs it. shape: height, width, channels."""
+
+    title: str
+    make: Callable[[], nn.Module]
+    shape: tuple[int, int, int]
+
+
+def _rows() -> list[Row]:
+    vww = partial(build, "vww-rnnpool")
+    rows = [Row(f"vww-rnnpool at {side}", vww, (side, side, 3)) for side in (96, 128, 160, 192, 224)]
+    for name, shape in (
+        ("face-m4", (240, 320, 1)), ("face-qvga", (240, 320, 1)), ("face-quant", (480, 640, 3)),
+        ("face-a", (480, 640, 3)),
+    ):  # fmt: skip
+        rows.append(Row(name, partial(build, name, normalized=False), shape))
+    half = partial(build, "mobilenetv2-rnnpool", width=0.5)
+    return [*rows, Row("mobilenetv2-rnnpool, width 0.5", half, (224, 224, 3))]
+
+
+ROWS = {row.title: row for row in _rows()}
+
+
+def noise(count: int, shape: tuple[int, int, int], seed: int) -> Pictures:
+    """Smooth noise (N, height, width, channels), whose values are spread as those of pictures."""
+    height, width, channels = shape
+    random = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, channels, 6, 8, generator=random)
+    fine = torch.rand(count, channels, height, width, generator=random)
+    x = F.interpolate(coarse, size=(height, width), mode="bilinear") * 220 + fine * 35
+    return x.permute(0, 2, 3, 1).numpy().astype(np.uint8)
+
+
+def _input(pictures: Pictures) -> Tensor:
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def run(row: Row) -> Exported:
+    """The network's blob, run and compared."""
+    torch.manual_seed(1)
+    model = row.make()
+    for m in model.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            nn.init.uniform_(m.weight, 0.5, 1.5)
+            nn.init.uniform_(m.bias, -0.5, 0.5)
+            m.momentum = None  # the mean over all that it sees
+    with torch.no_grad():
+        model.train()(_input(noise(STATISTICS, row.shape, 1)))
+    model.eval()
+    boxes = None
+    if isinstance(model, FaceDetector):
+        model = Deployed(model).eval()
+        boxes = Boxes(read_anchors(model.anchors), model.variances)
+    network = Network(model, row.shape, NORMALIZATION, row.title[:31], boxes=boxes)
+    return export(network, noise(RANGES, row.shape, 2), noise(CHECKED, row.shape, 3))
+
+
+def sizes(found: Exported) -> dict[str, int]:
+    """Bytes of blob and arena, and operators."""
+    return {"blob": len(found.data), "arena": found.arena, "operators": len(found.model.ops)}
