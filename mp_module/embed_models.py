@@ -4,7 +4,10 @@
     embed_models.py --output build/rnnpool_builtin_models.c face my/own.rnnp
     embed_models.py --header --output face_rnnp.h face
 
-With --header: a C header for programs without MicroPython, which defines rnnpool_NAME[] (docs/c.md).
+    embed_models.py --unused-kinds face
+
+With --unused-kinds: prints the kinds of operator that none of the models has, for RNNPOOL_WITHOUT. With --header: a
+C header for programs without MicroPython, which defines rnnpool_NAME[] (docs/c.md).
 
 A model is the path of an .rnnp file, or the name of one without its suffix: of the folder models/ in this one, if there
 is such a one (a copied module may bring its own), or of models/ of rnnpool's repository. The output is left alone if
@@ -15,6 +18,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import struct
 import sys
 from pathlib import Path
 
@@ -22,6 +27,8 @@ HERE = Path(__file__).resolve().parent
 FOLDERS = (HERE / "models", HERE.parent / "models")
 MAGIC = b"RNNP"
 ALIGNMENT = 16  # mp_module/SPEC.md
+BLOB_VERSION, OP_SIZE = 3, 64
+OPERATORS = HERE / "engine" / "operators" / "operators.c"
 
 
 class ModelError(Exception):
@@ -70,6 +77,22 @@ def c_source(models: list[tuple[str, bytes]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def unused_kinds(models: list[str]) -> list[str]:
+    """Kinds of operator that none of the models has, by the names of the engine's table; raises ModelError."""
+    kinds = re.findall(r"^ +X\((\w+), rnnp_\w+\)", OPERATORS.read_text(), re.MULTILINE)
+    used = set()
+    for _, path in map(find, models):
+        blob = path.read_bytes()
+        try:
+            version, num_ops, ops_offset = struct.unpack_from("<4xH16xHI", blob)
+            used |= {blob[ops_offset + OP_SIZE * i] for i in range(num_ops)}
+        except (struct.error, IndexError):
+            raise ModelError(f"model {path}: {len(blob)} bytes are no whole .rnnp file") from None
+        if blob[: len(MAGIC)] != MAGIC or version != BLOB_VERSION:
+            raise ModelError(f"model {path}: blob version {version}, {BLOB_VERSION} is needed")
+    return [kind for number, kind in enumerate(kinds, 1) if number not in used]
+
+
 def embed(models: list[str], output: Path, header: bool = False) -> None:
     """Writes `output` for the given models; raises ModelError for one that is missing, no blob, or there twice."""
     blobs: list[tuple[str, bytes]] = []
@@ -94,12 +117,18 @@ def embed(models: list[str], output: Path, header: bool = False) -> None:
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, required=True, help="the C file to write")
+    parser.add_argument("--output", type=Path, help="the C file to write")
+    parser.add_argument("--unused-kinds", action="store_true", help="print the kinds that no model has, instead")
     parser.add_argument("--header", action="store_true", help="a header for programs in C and C++")
     parser.add_argument("models", nargs="*", help="names in models/ or paths of .rnnp files")
     arguments = parser.parse_args()
+    if not arguments.unused_kinds and arguments.output is None:
+        parser.error("--output or --unused-kinds is needed")
     try:
-        embed(arguments.models, arguments.output, arguments.header)
+        if arguments.unused_kinds:
+            print(" ".join(unused_kinds(arguments.models)))
+        else:
+            embed(arguments.models, arguments.output, arguments.header)
     except (ModelError, OSError) as error:
         print(f"embed_models: {error}", file=sys.stderr)
         return 1

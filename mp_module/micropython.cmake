@@ -3,7 +3,8 @@
 #     make -C ports/<port> BOARD=<board> USER_C_MODULES=<absolute path of this file> [RNNPOOL_MODELS=face,person]
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths), with commas between;
-# may be empty. RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. RNNPOOL,DETECT_HEAD.
+# may be empty. RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. RNNPOOL,DETECT_HEAD; auto:
+# those that none of RNNPOOL_MODELS has. A model that has one is then refused by its name.
 # Both are read from the environment, to which make passes what stands on its command line, when CMake configures. (Not
 # through CMAKE_ARGS: on make's command line it would take the place of the port's own, which name this file and the board.)
 
@@ -35,6 +36,18 @@ execute_process(
 )
 if(RNNPOOL_FAILED)
     message(FATAL_ERROR "rnnpool: the models (${RNNPOOL_MODELS}) could not be embedded")
+endif()
+if("${RNNPOOL_WITHOUT}" STREQUAL "auto")
+    execute_process(
+        COMMAND ${Python3_EXECUTABLE} ${RNNPOOL_EMBED} --unused-kinds ${RNNPOOL_MODELS}
+        OUTPUT_VARIABLE RNNPOOL_WITHOUT
+        OUTPUT_STRIP_TRAILING_WHITESPACE
+        RESULT_VARIABLE RNNPOOL_FAILED
+    )
+    if(RNNPOOL_FAILED)
+        message(FATAL_ERROR "rnnpool: the kinds of operator of the models (${RNNPOOL_MODELS}) could not be found out")
+    endif()
+    string(REGEX REPLACE "[, ]+" ";" RNNPOOL_WITHOUT "${RNNPOOL_WITHOUT}")
 endif()
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${RNNPOOL_EMBED} ${RNNPOOL_BLOBS})
 

@@ -4,7 +4,8 @@
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths); may be empty. A copy of
 # this folder alone has none, unless it has a folder models/ of its own.
-# RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. "RNNPOOL DETECT_HEAD".
+# RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. "RNNPOOL DETECT_HEAD"; auto: those
+# that none of RNNPOOL_MODELS has. A model that has one is then refused by its name.
 # RNNPOOL_CFLAGS: more compiler flags for this module's own files only.
 
 RNNPOOL_CFLAGS ?=
@@ -18,6 +19,14 @@ RNNPOOL_MODELS ?=
 $(if $(RNNPOOL_MODELS),,$(info rnnpool: no models/face.rnnp beside this copy of the module: the firmware gets no model (RNNPOOL_MODELS=)))
 endif
 RNNPOOL_EMBED := $(RNNPOOL_DIR)/embed_models.py
+ifeq ($(RNNPOOL_WITHOUT),auto)
+RNNPOOL_LEFT_OUT := $(shell $(PYTHON) $(RNNPOOL_EMBED) --unused-kinds $(RNNPOOL_MODELS) || echo FAILED)
+ifneq ($(filter FAILED,$(RNNPOOL_LEFT_OUT)),)
+$(error rnnpool: the kinds of operator of the models ($(RNNPOOL_MODELS)) could not be found out)
+endif
+else
+RNNPOOL_LEFT_OUT := $(RNNPOOL_WITHOUT)
+endif
 # Where this module's objects go: MicroPython 1.25 keeps the path below USER_C_MODULES, later ones the name of the folder that
 # they found, which may be the one around this.
 RNNPOOL_OBJ := $(sort $(BUILD)/$(patsubst $(USER_C_MODULES)/%,%,$(USERMOD_DIR)) $(BUILD)/$(notdir $(USERMOD_DIR)) \
@@ -30,13 +39,19 @@ CFLAGS_USERMOD += -I$(RNNPOOL_DIR)
 
 # (port%, not portable%: make's % stands for at least one character.) The kernels are where the time goes: -O2 even in a port that is built for size, and the rest small even in another.
 define RNNPOOL_FLAGS
-$(1)/engine/%.o: CFLAGS += -Os $(RNNPOOL_WITHOUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
+$(1)/engine/%.o: CFLAGS += -Os $(RNNPOOL_LEFT_OUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
 $(1)/engine/arch/%.o: CFLAGS += -O2
 $(1)/engine/frame/%.o: CFLAGS += -O2
 $(1)/engine/kernels/port%.o: CFLAGS += -O2
 $(1)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
 endef
 $(foreach folder,$(RNNPOOL_OBJ),$(eval $(call RNNPOOL_FLAGS,$(folder))))
+
+# The table of kinds is compiled again when the list of those left out has changed.
+$(addsuffix /engine/operators/operators.o,$(RNNPOOL_OBJ)): $(BUILD)/rnnpool_left_out.txt
+$(BUILD)/rnnpool_left_out.txt: rnnpool-models
+	$(Q)mkdir -p $(@D)
+	$(Q)echo "$(RNNPOOL_LEFT_OUT)" | cmp -s - $@ || echo "$(RNNPOOL_LEFT_OUT)" > $@
 
 # Run every time, since the list of models may have changed; the file stays as it is if they have not.
 .PHONY: rnnpool-models

@@ -3,12 +3,13 @@
 import ctypes
 import subprocess
 import sys
+from pathlib import Path
 
 import engine_runner
 import networks
 import pytest
 
-from rnnpool_training.blob import Kind, write
+from rnnpool_training.blob import Kind, read, write
 from rnnpool_training.engine import FLAGS, SOURCES, STRUCTURES, Engine, EngineError, build, load
 from rnnpool_training.layers import layer
 
@@ -61,3 +62,33 @@ def test_an_operator_that_is_left_out_is_refused_by_name(remainder: int) -> None
             assert (error.status, error.what) == ("unsupported", first.name)
             left.add(first)
     assert left == {kind for kind in without if kind not in (Kind.ADD, Kind.CONCAT, Kind.MUL)}
+
+
+def unused_kinds(*models: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "mp_module" / "embed_models.py"), "--unused-kinds", *models]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_kinds_that_no_model_has_are_left_out() -> None:
+    """What micropython.mk and .cmake do with RNNPOOL_WITHOUT=auto: built-in models run, others are refused."""
+    face, person = ((ROOT / "models" / f"{name}.rnnp").read_bytes() for name in ("face", "person"))
+    without = unused_kinds("face").stdout.split()
+    kinds = {op.kind.name for op in read(face).ops}
+    assert without == [kind.name for kind in Kind if kind.name not in kinds]
+    more = {op.kind.name for op in read(person).ops}
+    assert unused_kinds("face", "person").stdout.split() == [name for name in without if name not in more]
+    assert unused_kinds().stdout.split() == [kind.name for kind in Kind]
+    library = load(build((*FLAGS, *(f"-DRNNP_WITH_{name}=0" for name in without))))
+    assert Engine(face, library).golden_check()
+    with pytest.raises(EngineError) as caught:
+        Engine(person, library)
+    assert (caught.value.status, caught.value.what) == ("unsupported", "GLOBAL_AVERAGE_POOL")
+
+
+def test_models_whose_kinds_cannot_be_known_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "cut.rnnp"
+    old = b"RNNP\2" + bytes(200)
+    for data, text in ((b"RNNP", "4 bytes are no whole .rnnp file"), (old, "version 2, 3 is needed")):
+        path.write_bytes(data)
+        said = unused_kinds(str(path))
+        assert said.returncode == 1 and str(path) in said.stderr and text in said.stderr, said.stderr

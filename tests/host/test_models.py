@@ -52,8 +52,8 @@ def test_cost_on_a_cortex_m4(name: str, cycles: int) -> None:
     assert measured["cycles"] <= cycles
     # All kinds of operators and all formats of frames; a firmware may leave kinds out (RNNPOOL_WITHOUT), and their
     # kernels with them. Six kinds and a frame stage of one loop took 24,294; cells with smooth non-linearities and of
-    # any size take 1,700 of now.
-    assert measured["code"] <= 44_032
+    # any size take 1,700 of now, TFLite's rounding 2,900.
+    assert measured["code"] <= 47_104
     assert measured["baseline_cycles"] >= 8 * measured["cycles"]
 
 
