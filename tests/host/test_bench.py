@@ -77,6 +77,7 @@ def test_command(tmp_path: Path) -> None:
         "baseline_cycles",
         "operators",
         "frames",
+        "less_ram",
         "opening",
         "stack",
     }
