@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import json
 import re
+import string
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = ROOT / "mp_module" / "engine"
 WEB = Path(__file__).resolve().parent
-SCRIPTS = ("engine.js", "sources.js", "timing.js", "script.js", "arena.js", "page.js")  # in this order
+SCRIPTS = (
+    "engine.js",
+    "sources.js",
+    "timing.js",
+    "script.js",
+    "arena.js",
+    "board.js",
+    "board_tab.js",
+    "page.js",
+)  # in this order
 
 FLAGS = (
     *("--target=wasm32", "-std=c99", "-ffreestanding", "-nostdlib", "-fvisibility=hidden", "-flto"),
@@ -32,6 +42,9 @@ FLAGS = (
 )
 # The plain one is for browsers that are rare: small rather than fast.
 BUILDS = {"plain": ("-Os",), "simd": ("-O2", "-msimd128", "-mbulk-memory")}
+
+
+BOARD_SCRIPT = "serial_frames.py"  # what the page sends to a board
 
 
 class BuildError(Exception):
@@ -83,6 +96,7 @@ def constants(models: dict[str, bytes], packed: dict[str, bytes]) -> str:
         "KINDS": {number: name.lower() for name, number in enumeration("rnnp_kind_t").items()},
         "BENCHMARKS": kept,
         "MODELS": list(models),
+        "BASE85": (string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"),
         "PACKED": [[name, len(data)] for name, data in packed.items()],
     }
     return "".join(f"const {name} = {json.dumps(value, separators=(',', ':'))};\n" for name, value in values.items())
@@ -97,7 +111,9 @@ def shorter(script: str) -> str:
 def page(models: dict[str, bytes]) -> str:
     """The whole page."""
     packed = {name: compile_engine(flags) for name, flags in BUILDS.items()} | models
-    pack = base64.b64encode(gzip.compress(b"".join(packed.values()), 9, mtime=0)).decode()
+    packed[BOARD_SCRIPT] = (ROOT / "examples" / BOARD_SCRIPT).read_bytes()
+    pack = base64.b85encode(gzip.compress(b"".join(packed.values()), 9, mtime=0)).decode()
+    assert "<!--" not in pack  # the digits have no /, so that is all that a script of HTML could stumble over
     parts = [constants(models, packed), *(shorter((WEB / "page" / name).read_text()) for name in SCRIPTS)]
     script = '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
