@@ -52,7 +52,7 @@ unix-stock: mpy
 
 .PHONY: qemu-stock
 qemu-stock: mpy $(STAMPS)/packages-m4
-	$(call build_qemu,$(BUILD)/qemu-stock,USER_C_MODULES= RAM_KB=288)
+	$(call build_qemu,$(BUILD)/qemu-stock,USER_C_MODULES= RAM_KB=320)
 
 .PHONY: test-natmod
 test-natmod: natmod-all unix-stock qemu-stock $(BUILD)/test-inputs/.stamp ## the tests in tests/micropython with the native .mpy in stock firmware, on unix and on the emulated Cortex-M4F

@@ -27,7 +27,7 @@ SRC_C += start.c console.c ticks.c romfs.c probe.c shared/timeutils/timeutils.c
 vpath %.c $(BOARD_DIR)
 
 # The garbage-collected heap of a NUCLEO_F439ZI build without network (../shared/references.md, section 1, of the project).
-# RAM_KB=288 is 96 KB more than the chip has, all for the heap: a native .mpy lies there with its code, and the tests are large.
+# RAM_KB=320 is 128 KB more than the chip has, all for the heap: a native .mpy lies there with its code, and the tests are large.
 RAM_KB ?= 192
 MICROPY_HEAP_SIZE = $(shell echo $$((166368 + ($(RAM_KB) - 192) * 1024)))
 CFLAGS += -DBOARD_RAM_KB=$(RAM_KB)

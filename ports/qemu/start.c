@@ -51,9 +51,9 @@ static void set_region(uint32_t number, uint32_t start, uint32_t attributes_and_
 // No background region: what the chip does not have faults, as on the chip.
 static void protect_memory(void) {
     set_region(REGION_FLASH, 0x00000000, RASR_NORMAL | RASR_READ_ONLY | RASR_SIZE(21));
-    // RAM_KB of 256 KB. Code may run there: MicroPython's native emitter writes it to the heap.
+    // RAM_KB of 512 KB, in steps of 64. Code may run there: MicroPython's native emitter writes it to the heap.
     set_region(REGION_RAM, 0x20000000,
-        RASR_NORMAL | RASR_READ_WRITE | RASR_WITHOUT_EIGHTHS(0xFFu & 0xFFu << BOARD_RAM_KB / 32) | RASR_SIZE(18));
+        RASR_NORMAL | RASR_READ_WRITE | RASR_WITHOUT_EIGHTHS(0xFFu & 0xFFu << BOARD_RAM_KB / 64) | RASR_SIZE(19));
     set_region(REGION_CCM, 0x20100000, RASR_NORMAL | RASR_READ_WRITE | RASR_NO_CODE | RASR_SIZE(16));
     set_region(REGION_DATA, 0x21000000, RASR_NORMAL | RASR_READ_ONLY | RASR_NO_CODE | RASR_SIZE(24));
     set_region(REGION_DISK, 0x21F00000, RASR_NORMAL | RASR_READ_WRITE | RASR_NO_CODE | RASR_SIZE(20));
