@@ -166,9 +166,8 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
     }
     bool gapless = buffer.len != bytes;
     if (self->gapless && rows != 0 && !gapless) {
-        mp_raise_msg_varg(&mp_type_ValueError,
-            MP_ERROR_TEXT("rows had no gap of %u bytes: do these %u bytes begin with it?"),
-            (unsigned int)(stride - row_bytes), (unsigned int)buffer.len);
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("rows had no gaps: do these %u bytes begin with one?"),
+            (unsigned int)buffer.len);
     }
     rnnpool_run_push(self, rows_in, rows);
     self->gapless |= gapless;
