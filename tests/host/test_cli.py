@@ -7,13 +7,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import networks
 import numpy as np
 import pytest
 from load_tool import ROOT
 from PIL import Image
 
 from rnnpool_training import cli, generated, reference
-from rnnpool_training.blob import load
+from rnnpool_training.blob import load, save
 from rnnpool_training.reference import Format
 
 # The documents that people paste from.
@@ -119,6 +120,15 @@ def test_detect_says_what_the_reference_says(tmp_path: Path) -> None:
     with Image.open(out) as drawn:
         assert drawn.size == (320, 240)
         assert np.any(np.asarray(drawn) != pixels)
+    net = networks.Builder(np.random.default_rng(2), 24, 32, 3)
+    net.conv(0, 4, 3, 2)
+    save(model := net.classifier("number", 1), tmp_path / "number.rnnp")
+    outputs = reference.run(model, pixels.tobytes(), 320, 240, Format.RGB888)
+    raw = float(reference.raw_outputs(model, outputs).ravel()[0])
+    number = json.loads(run("detect", tmp_path / "a.png", "--model", tmp_path / "number.rnnp", "--json").stdout)[
+        "number"
+    ]
+    assert number == pytest.approx(raw / 4096)
     text = run("detect", tmp_path / "a.png", "--model", "person").stdout
     person = load(ROOT / "models" / "person.rnnp")
     chances = reference.classify(person, pixels.tobytes(), 320, 240, Format.RGB888)

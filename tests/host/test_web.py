@@ -459,6 +459,28 @@ def test_a_map(page: Page, tmp_path: Path) -> None:
     assert page.errors == []
 
 
+@pytest.mark.skipif(not MICROPYTHON.exists(), reason=f"no {MICROPYTHON}: make unix")
+def test_a_number(page: Page, tmp_path: Path) -> None:
+    net = networks.Builder(np.random.default_rng(1), 24, 32, 1)
+    net.conv(0, 4, 3, 2)
+    model = net.classifier("number", 1)
+    drop(page, "number.rnnp", blob.write(model))
+    expect(page.locator("#golden")).to_contain_text(f"right: 0x{model.golden_crc:08x}", timeout=30_000)
+    page.click("#drawing")
+    result = result_with(page, source="a drawing")
+    expect(page.locator("#answer")).to_contain_text("a single number")
+    expect(page.locator("#chances")).to_be_empty()
+    frame, pixels = result["frame"], base64.b64decode(result["data"])
+    outputs = reference.run(model, pixels, frame["width"], frame["height"], Format(frame["format"]))
+    want = float(reference.raw_outputs(model, outputs).ravel()[0]) / 4096  # logits
+    blob.save(model, tmp_path / "number.rnnp")
+    (tmp_path / "frame.raw").write_bytes(pixels)
+    (tmp_path / "script.py").write_text(page.inner_text("#script"))
+    done = subprocess.run([MICROPYTHON, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert float(done.stdout) == pytest.approx(want), done.stderr
+    assert page.errors == []
+
+
 def test_time_on_a_board_is_the_benchmarks(page: Page) -> None:
     figures = json.loads((ROOT / "docs" / "benchmarks.json").read_text())["models"]
     for name in ("face", "person"):

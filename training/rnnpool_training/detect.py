@@ -44,6 +44,9 @@ def look(model: rnnpool.Model, path: Path, side: int, threshold: float | None, i
     pixels = read(path, 3, side)
     height, width = pixels.shape[:2]
     result: dict[str, object] = {"file": str(path), "width": width, "height": height}
+    if model.task == "classification" and len(model.labels) == 1:
+        (value,) = model.run(pixels.data, width=width, height=height, format=rnnpool.RGB888)
+        return result | {"number": (value - model.output_zero_point) * model.output_scale}
     if model.task == "classification":
         chances = model.classify(pixels.data, width=width, height=height, format=rnnpool.RGB888)
         return result | {"probabilities": dict(zip(model.labels, chances, strict=True))}
@@ -66,6 +69,8 @@ def lines(result: dict[str, object], labels: tuple[str, ...]) -> list[str]:
     title = f"{result['file']} as a frame of {result['width']}x{result['height']}:"
     if isinstance(chances := result.get("probabilities"), dict):
         return [title, *(f"    {value:6.3f}  {label}" for label, value in chances.items())]
+    if isinstance(number := result.get("number"), float):
+        return [title, f"    {number:.6g}  {labels[0]}"]
     boxes = result["detections"]
     assert isinstance(boxes, list)
     return [

@@ -36,6 +36,7 @@ class Engine {
         this.task = TASKS[task];
         this.name = this.#text(title);
         this.labels = this.#texts(label, labels);
+        this.isNumber = this.task === "classification" && this.labels.length === 1; // its probability would always be 1
         this.operators = Array.from({ length: count }, (_, i) => this.#operator(i));
         if (this.task === "layer") {
             throw new Refusal(`${name} is a single operator, ${this.operators[0].kind}, made for networks that a script puts ` +

@@ -29,7 +29,9 @@ function micropythonScript(engine, { file, builtIn, threshold, iou }) {
     }
     const source = builtIn ? `"${builtIn}"` : JSON.stringify(`./${file}`);
     const where = builtIn ? "in the firmware, or ROMFS" : "copy it to the board; or to ROMFS, where it is used in place";
-    const result = engine.task === "map"
+    const result = engine.isNumber
+        ? "    (value,) = model.run(frame, **shape)\n    print((value - model.output_zero_point) * model.output_scale)"
+        : engine.task === "map"
         ? "    values = model.run(frame, **shape)  # rows of pixels of channels\n    print(len(values), min(values), max(values))"
         : detects
         ? "    for x, y, w, h, score in model.detect(frame, **shape):\n        print(x, y, w, h, score)"
