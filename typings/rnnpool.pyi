@@ -15,7 +15,8 @@ A frame may have any size from 1x1 to 4096x4096: it is scaled to the model's inp
 boxes come back in the pixels of the frame as it is stored. What describes a frame is the same for all that take one:
 
     width, height     pixels; 0: the model's own
-    format            None: what the length tells, if it tells one (GRAY8, YUV420); else a ValueError names the choice
+    format            None: what the length tells, if it tells one (GRAY8, YUV420); else a ValueError names the choice.
+                      Bytes that begin like a JPEG, PNG, BMP, ... file are refused then: pixels may, if it is named
     stride            bytes from row to row; 0: no gap. The gap behind the last row may be missing
     roi               (x, y, w, h): the part to look at. Whole frames only
     rotate            0, 90, 180, 270: degrees clockwise by which the picture must be turned to be upright. Whole frames

@@ -111,8 +111,9 @@ void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *bu
 
 // ---- kind.c
 
-// What these bytes seem to be, "JPEG" say, or NULL.
-const char *rnnpool_file_kind(const uint8_t *bytes, size_t len);
+// What these bytes seem to be, "JPEG" say, or NULL. `sure`: they would be right as pixels, so only by marks that pixels hardly
+// begin with.
+const char *rnnpool_file_kind(const uint8_t *bytes, size_t len, bool sure);
 
 // ---- source.c
 
@@ -183,6 +184,7 @@ typedef struct _rnnpool_model_obj_t {
     uint32_t seal; // fingerprint of what must not change while an image is on its way (run.c)
     bool valid; // false: the source failed its check; the next use checks it again
     bool gapless; // rows of the image on its way came without the gap behind them
+    bool guessed; // nobody said in what format they are
     bool begun; // an image was begun and not abandoned
     bool busy; // in the engine now, or in a callback called from there
 } rnnpool_model_obj_t;
@@ -221,6 +223,7 @@ uint32_t rnnpool_frame_arena_size(const rnnp_model_t *model, mp_int_t width, mp_
         MP_QSTR_offset, MP_ARG_KW_ONLY | MP_ARG_INT, { .u_int = 0 }                    \
     }
 #define RNNPOOL_NUM_FRAME_ARGS (9)
+#define RNNPOOL_FORMAT_ARG (2) // format's place among them
 
 // Fills `frame` for rows to come. width and height 0: the model's own; format None: GRAY8 for a model with one channel, else
 // a ValueError, as for anything that takes a whole frame.
@@ -233,6 +236,9 @@ uint32_t rnnpool_frame_required_ram(
 // Fills `frame` for the whole frame that `pixels` is, with its bytes checked. format None: what their number implies, if it
 // implies one.
 void rnnpool_frame_of_pixels(rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, const mp_arg_val_t *vals);
+
+// Raises ValueError for bytes of which nobody said that they are pixels in this format, if they begin like a file.
+void rnnpool_frame_check_guess(rnnp_format_t format, const mp_buffer_info_t *buffer);
 
 // The model's own input, for the golden check.
 void rnnpool_frame_of_model(rnnp_frame_t *frame, const rnnp_model_t *model);

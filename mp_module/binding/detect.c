@@ -140,6 +140,7 @@ static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_ar
     frame.scale = scales[0];
     uint16_t threshold = rnnpool_q15_from_arg(vals[ARG_threshold].u_obj, MP_QSTR_threshold, self->model.threshold);
     rnnpool_run_begin(self, &frame, threshold);
+    self->guessed = vals[ARG_of_frame + RNNPOOL_FORMAT_ARG].u_obj == mp_const_none;
     return mp_const_none;
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_begin_obj, 1, model_begin);
@@ -163,6 +164,9 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
     if (rows > wanted) {
         mp_raise_msg_varg(
             &mp_type_ValueError, MP_ERROR_TEXT("%u rows wanted, not %u"), (unsigned int)wanted, (unsigned int)rows);
+    }
+    if (self->guessed && self->run.rows_in == 0) {
+        rnnpool_frame_check_guess(self->run.frame.format, &buffer);
     }
     bool gapless = buffer.len != bytes;
     if (self->gapless && rows != 0 && !gapless) {

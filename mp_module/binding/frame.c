@@ -8,7 +8,17 @@
 #define MAX_STRIDE (65536)
 #define MAX_OFFSET (255)
 
-enum { ARG_width, ARG_height, ARG_format, ARG_stride, ARG_roi, ARG_rotate, ARG_mirror, ARG_gain, ARG_offset };
+enum {
+    ARG_width,
+    ARG_height,
+    ARG_format = RNNPOOL_FORMAT_ARG,
+    ARG_stride,
+    ARG_roi,
+    ARG_rotate,
+    ARG_mirror,
+    ARG_gain,
+    ARG_offset
+};
 
 static uint16_t side_from_arg(mp_int_t value, qstr name, uint16_t own) {
     if (value < 0 || value > MAX_SIDE) {
@@ -63,9 +73,17 @@ static bool fits(const rnnp_frame_t *frame, rnnp_format_t format, size_t bytes) 
 
 // The pixels are no pixels, maybe.
 static void check_kind(const mp_buffer_info_t *buffer) {
-    const char *kind = rnnpool_file_kind(buffer->buf, buffer->len);
+    const char *kind = rnnpool_file_kind(buffer->buf, buffer->len, false);
     if (kind != NULL) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("frame is %s data, not pixels: decode it first"), kind);
+    }
+}
+
+void rnnpool_frame_check_guess(rnnp_format_t format, const mp_buffer_info_t *buffer) {
+    const char *kind = rnnpool_file_kind(buffer->buf, buffer->len, true);
+    if (kind != NULL) {
+        mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("frame looks like %s data: decode it, or say format=%q"),
+            kind, format == RNNP_GRAY8 ? MP_QSTR_GRAY8 : MP_QSTR_YUV420);
     }
 }
 
@@ -77,13 +95,16 @@ static rnnp_format_t format_of_bytes(const rnnp_frame_t *frame, const mp_buffer_
     bool planes = frame->width % 2 == 0 && frame->height % 2 == 0 && fits(frame, RNNP_YUV420, bytes);
     if (gray + words + triples + planes > 1) {
         if (gray && planes && !words && !triples) {
+            rnnpool_frame_check_guess(RNNP_GRAY8, buffer);
             return RNNP_GRAY8; // it is Y either way
         }
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("stride %u fits several formats: say format="),
             (unsigned int)frame->stride);
     }
     if (gray || planes) {
-        return gray ? RNNP_GRAY8 : RNNP_YUV420;
+        rnnp_format_t format = gray ? RNNP_GRAY8 : RNNP_YUV420;
+        rnnpool_frame_check_guess(format, buffer);
+        return format;
     }
     if (words) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%u bytes: format=RGB565, RGB565_BE, YUYV or UYVY?"),

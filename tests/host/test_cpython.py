@@ -85,6 +85,7 @@ def test_sentences_are_those_of_the_board() -> None:
     cases = {
         "320x240 needs 76800, 153600 or 230400 bytes by format, has 3": lambda: model.detect(b"abc"),
         "frame is JPEG data, not pixels: decode it first": lambda: model.detect(b"\xff\xd8\xff" + bytes(9)),
+        "frame looks like PNG data: decode it, or say format=GRAY8": lambda: model.detect(b"\x89PNG" + bytes(76796)),
         "pixels must be bytes, not str": lambda: model.detect("photo"),
         "threshold must be 0..1": lambda: model.detect(frame, threshold=2),
         "'frame' argument required": lambda: model.detect(),

@@ -116,6 +116,34 @@ for name in ("RGB565", "GS8", "MONO_HLSB", "GS4_HMSB"):
 attempt(model.detect, upright + upright)  # RGB565 or its like
 attempt(model.detect, upright * 3)
 attempt(model.detect, b"\xff\xd8\xff\xe0" + bytes(996))
+
+# Files that have a frame's length, by chance: not taken for pixels unless their format is said.
+SIZE = W * H
+bmp = b"BM" + SIZE.to_bytes(4, "little")
+for start in (
+    b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", bmp, b"P5\n32 24\n", b"RIFF\0\0\0\0WEBP",
+    b"BM", b"\xff\xd8", b"\x80\x02", b"\x08\x08\x12",
+):  # fmt: skip
+    said = []
+    for more in (SIZE, SIZE + SIZE // 2):  # GRAY8, YUV420
+        whole = start + bytes(more - len(start))
+        for given in ({}, {"format": rnnpool.GRAY8 if more == SIZE else rnnpool.YUV420}):
+            try:
+                model.detect(whole, **given)
+                said.append("taken")
+            except ValueError as error:
+                said.append(str(error))
+    for given in ({}, {"format": rnnpool.GRAY8}):
+        model.begin(**given)
+        try:
+            model.feed(start + bytes(W - len(start)))
+            said.append("taken")
+        except ValueError as error:
+            said.append(str(error))
+    print(said)
+model.begin()
+model.feed(bytes(W))
+print(model.feed(b"\xff\xd8\xff\xe0" + bytes(W - 4)))  # not the first row
 attempt(rnnpool.Model, b"\xff\xd8\xff\xe0" + bytes(996))
 attempt(model.detect, bytes(31 * 24 * 2), width=31, format=rnnpool.YUYV)
 for given in (
