@@ -4,10 +4,11 @@
     embed_models.py --output build/rnnpool_builtin_models.c face my/own.rnnp
     embed_models.py --header --output face_rnnp.h face
 
-    embed_models.py --unused-kinds face
+    embed_models.py --without "auto DENSE" face
 
-With --unused-kinds: prints the kinds of operator that none of the models has, for RNNPOOL_WITHOUT. With --header: a
-C header for programs without MicroPython, which defines rnnpool_NAME[] (docs/c.md).
+With --without: prints what a firmware leaves out (RNNPOOL_WITHOUT): the names of engine/features.h in the list, and for
+`auto` all that none of the models needs. With --header: a C header for programs without MicroPython, which defines
+rnnpool_NAME[] (docs/c.md).
 
 A model is the path of an .rnnp file, or the name of one without its suffix: of the folder models/ in this one, if there
 is such a one (a copied module may bring its own), or of models/ of rnnpool's repository. The output is left alone if
@@ -29,6 +30,9 @@ MAGIC = b"RNNP"
 ALIGNMENT = 16  # mp_module/SPEC.md
 BLOB_VERSION, OP_SIZE = 3, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
+FEATURES = HERE / "engine" / "features.h"
+SMOOTH, FINE, TFLITE = 4, 8, 16  # flags of an operator
+SHIFTED = ("CONV", "DEPTHWISE", "ADD", "MUL")  # kinds whose shift is in kernels
 
 
 class ModelError(Exception):
@@ -77,20 +81,55 @@ def c_source(models: list[tuple[str, bytes]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def unused_kinds(models: list[str]) -> list[str]:
-    """Kinds of operator that none of the models has, by the names of the engine's table; raises ModelError."""
-    kinds = re.findall(r"^ +X\((\w+), rnnp_\w+\)", OPERATORS.read_text(), re.MULTILINE)
-    used = set()
-    for _, path in map(find, models):
-        blob = path.read_bytes()
-        try:
-            version, num_ops, ops_offset = struct.unpack_from("<4xH16xHI", blob)
-            used |= {blob[ops_offset + OP_SIZE * i] for i in range(num_ops)}
-        except (struct.error, IndexError):
-            raise ModelError(f"model {path}: {len(blob)} bytes are no whole .rnnp file") from None
+def _is_usual(hidden: int, shift_u: int, zeta: int, nu: int) -> bool:
+    """A cell as engine/operators/rnnpool.c has it."""
+    return hidden in (8, 16) and shift_u in (15, 16) and (zeta, nu) == (32768, 0)
+
+
+def _features_of(kind: str, record: bytes) -> set[str]:
+    """What an operator needs beside its kind, from its record in the blob (mp_module/SPEC.md)."""
+    flags, shift, fields = record[1], record[3], record[36:]
+    used = {name for name, flag in (("FINE", FINE), ("TFLITE", TFLITE)) if flags & flag}
+    if kind in SHIFTED and shift:
+        used.add("SHIFT")
+    if kind == "INVERTED_RESIDUAL" and fields[10:12] != bytes(2):
+        used.add("RECOMPUTE")
+    if kind == "RNNPOOL":
+        inputs, outputs = struct.unpack_from("<H4xH", record, 16)
+        hidden, shift_w1, shift_u1, _, shift_u2, *weights = struct.unpack_from("<H4B4H", fields, 6)
+        usual = _is_usual(hidden, shift_u1, *weights[:2]) and _is_usual(outputs // 4, shift_u2, *weights[2:])
+        if flags & SMOOTH or not usual or not (inputs in (8, 16) or (inputs == 4 and 6 <= shift_w1 <= 12)):
+            used.add("ANY_CELL")
+    return used
+
+
+def used_by(path: Path, kinds: list[str]) -> set[str]:
+    """Names of engine/features.h that a model needs; raises ModelError for what is no blob."""
+    blob = path.read_bytes()
+    try:
+        version, channels, num_ops, ops_offset = struct.unpack_from("<4xH11xB4xHI", blob)
         if blob[: len(MAGIC)] != MAGIC or version != BLOB_VERSION:
             raise ModelError(f"model {path}: blob version {version}, {BLOB_VERSION} is needed")
-    return [kind for number, kind in enumerate(kinds, 1) if number not in used]
+        used = {"RGB"} if channels == 3 else set()
+        for at in range(ops_offset, ops_offset + OP_SIZE * num_ops, OP_SIZE):
+            kind = kinds[blob[at] - 1]
+            used |= {kind} | _features_of(kind, blob[at : at + OP_SIZE])
+    except (struct.error, IndexError):
+        raise ModelError(f"model {path}: {len(blob)} bytes are no whole .rnnp file") from None
+    return used
+
+
+def left_out(names: list[str], models: list[str]) -> list[str]:
+    """The names of engine/features.h among `names`, and for `auto` all that no model needs; raises ModelError."""
+    kinds = re.findall(r"^ +X\((\w+), rnnp_\w+\)", OPERATORS.read_text(), re.MULTILINE)
+    known = re.findall(r"^#ifndef RNNP_WITH_(\w+)", FEATURES.read_text(), re.MULTILINE)
+    for name in names:
+        if name not in known and name != "auto":
+            raise ModelError(f"RNNPOOL_WITHOUT: {name} is none of auto, {', '.join(known)}")
+    used = set(known)
+    if "auto" in names:
+        used = set().union(*(used_by(path, kinds) for _, path in map(find, models)))
+    return [name for name in known if name in names or name not in used]
 
 
 def embed(models: list[str], output: Path, header: bool = False) -> None:
@@ -118,15 +157,15 @@ def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, help="the C file to write")
-    parser.add_argument("--unused-kinds", action="store_true", help="print the kinds that no model has, instead")
+    parser.add_argument("--without", metavar="NAMES", help="print what is left out of the engine, instead")
     parser.add_argument("--header", action="store_true", help="a header for programs in C and C++")
     parser.add_argument("models", nargs="*", help="names in models/ or paths of .rnnp files")
     arguments = parser.parse_args()
-    if not arguments.unused_kinds and arguments.output is None:
-        parser.error("--output or --unused-kinds is needed")
+    if arguments.without is None and arguments.output is None:
+        parser.error("--output or --without is needed")
     try:
-        if arguments.unused_kinds:
-            print(" ".join(unused_kinds(arguments.models)))
+        if arguments.without is not None:
+            print(" ".join(left_out(re.findall("[^ ,;]+", arguments.without), arguments.models)))
         else:
             embed(arguments.models, arguments.output, arguments.header)
     except (ModelError, OSError) as error:

@@ -3,8 +3,9 @@
 #     make -C ports/<port> BOARD=<board> USER_C_MODULES=<absolute path of this file> [RNNPOOL_MODELS=face,person]
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths), with commas between;
-# may be empty. RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. RNNPOOL,DETECT_HEAD; auto:
-# those that none of RNNPOOL_MODELS has. A model that has one is then refused by its name.
+# may be empty. RNNPOOL_WITHOUT: what no model needs, left out of the firmware: kinds of operator and other names of
+# engine/features.h, e.g. RNNPOOL,DETECT_HEAD,TFLITE; auto: all that none of RNNPOOL_MODELS needs. A model that does is then
+# refused by that name.
 # Both are read from the environment, to which make passes what stands on its command line, when CMake configures. (Not
 # through CMAKE_ARGS: on make's command line it would take the place of the port's own, which name this file and the board.)
 
@@ -37,15 +38,15 @@ execute_process(
 if(RNNPOOL_FAILED)
     message(FATAL_ERROR "rnnpool: the models (${RNNPOOL_MODELS}) could not be embedded")
 endif()
-if("${RNNPOOL_WITHOUT}" STREQUAL "auto")
+if(RNNPOOL_WITHOUT)
     execute_process(
-        COMMAND ${Python3_EXECUTABLE} ${RNNPOOL_EMBED} --unused-kinds ${RNNPOOL_MODELS}
+        COMMAND ${Python3_EXECUTABLE} ${RNNPOOL_EMBED} --without "${RNNPOOL_WITHOUT}" ${RNNPOOL_MODELS}
         OUTPUT_VARIABLE RNNPOOL_WITHOUT
         OUTPUT_STRIP_TRAILING_WHITESPACE
         RESULT_VARIABLE RNNPOOL_FAILED
     )
     if(RNNPOOL_FAILED)
-        message(FATAL_ERROR "rnnpool: the kinds of operator of the models (${RNNPOOL_MODELS}) could not be found out")
+        message(FATAL_ERROR "rnnpool: what RNNPOOL_WITHOUT=${RNNPOOL_WITHOUT} leaves out could not be found out")
     endif()
     string(REGEX REPLACE "[, ]+" ";" RNNPOOL_WITHOUT "${RNNPOOL_WITHOUT}")
 endif()
@@ -57,7 +58,7 @@ file(GLOB RNNPOOL_KERNELS CONFIGURE_DEPENDS
 set(RNNPOOL_FLAGS ${RNNPOOL_WITHOUT})
 list(TRANSFORM RNNPOOL_FLAGS REPLACE "(.+)" "-DRNNP_WITH_\\1=0")
 set_source_files_properties(${RNNPOOL_ENGINE} PROPERTIES COMPILE_OPTIONS "-Os;${RNNPOOL_FLAGS}")
-set_source_files_properties(${RNNPOOL_KERNELS} PROPERTIES COMPILE_OPTIONS -O2)
+set_source_files_properties(${RNNPOOL_KERNELS} PROPERTIES COMPILE_OPTIONS "-O2;${RNNPOOL_FLAGS}")
 
 add_library(usermod_rnnpool INTERFACE)
 target_sources(usermod_rnnpool INTERFACE ${RNNPOOL_BINDING} ${RNNPOOL_ENGINE} ${RNNPOOL_BUILTIN})

@@ -4,8 +4,8 @@
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths); may be empty. A copy of
 # this folder alone has none, unless it has a folder models/ of its own.
-# RNNPOOL_WITHOUT: kinds of operator that no model needs, left out of the firmware, e.g. "RNNPOOL DETECT_HEAD"; auto: those
-# that none of RNNPOOL_MODELS has. A model that has one is then refused by its name.
+# RNNPOOL_WITHOUT: what no model needs, left out of the firmware: kinds of operator and other names of engine/features.h, e.g.
+# "RNNPOOL DETECT_HEAD TFLITE"; auto: all that none of RNNPOOL_MODELS needs. A model that does is then refused by that name.
 # RNNPOOL_CFLAGS: more compiler flags for this module's own files only.
 
 RNNPOOL_CFLAGS ?=
@@ -19,13 +19,11 @@ RNNPOOL_MODELS ?=
 $(if $(RNNPOOL_MODELS),,$(info rnnpool: no models/face.rnnp beside this copy of the module: the firmware gets no model (RNNPOOL_MODELS=)))
 endif
 RNNPOOL_EMBED := $(RNNPOOL_DIR)/embed_models.py
-ifeq ($(RNNPOOL_WITHOUT),auto)
-RNNPOOL_LEFT_OUT := $(shell $(PYTHON) $(RNNPOOL_EMBED) --unused-kinds $(RNNPOOL_MODELS) || echo FAILED)
+ifneq ($(strip $(RNNPOOL_WITHOUT)),)
+RNNPOOL_LEFT_OUT := $(shell $(PYTHON) $(RNNPOOL_EMBED) --without "$(RNNPOOL_WITHOUT)" $(RNNPOOL_MODELS) || echo FAILED)
 ifneq ($(filter FAILED,$(RNNPOOL_LEFT_OUT)),)
-$(error rnnpool: the kinds of operator of the models ($(RNNPOOL_MODELS)) could not be found out)
+$(error rnnpool: what RNNPOOL_WITHOUT=$(RNNPOOL_WITHOUT) leaves out could not be found out)
 endif
-else
-RNNPOOL_LEFT_OUT := $(RNNPOOL_WITHOUT)
 endif
 # Where this module's objects go: MicroPython 1.25 keeps the path below USER_C_MODULES, later ones the name of the folder that
 # they found, which may be the one around this.
@@ -47,8 +45,8 @@ $(1)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
 endef
 $(foreach folder,$(RNNPOOL_OBJ),$(eval $(call RNNPOOL_FLAGS,$(folder))))
 
-# The table of kinds is compiled again when the list of those left out has changed.
-$(addsuffix /engine/operators/operators.o,$(RNNPOOL_OBJ)): $(BUILD)/rnnpool_left_out.txt
+# The engine is compiled again when the list of what is left out has changed.
+$(foreach folder,$(RNNPOOL_OBJ),$(patsubst $(RNNPOOL_DIR)/%.c,$(folder)/%.o,$(wildcard $(RNNPOOL_DIR)/engine/*/*.c))): $(BUILD)/rnnpool_left_out.txt
 $(BUILD)/rnnpool_left_out.txt: rnnpool-models
 	$(Q)mkdir -p $(@D)
 	$(Q)echo "$(RNNPOOL_LEFT_OUT)" | cmp -s - $@ || echo "$(RNNPOOL_LEFT_OUT)" > $@

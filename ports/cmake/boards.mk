@@ -21,8 +21,8 @@ else
 	@command -v idf.py >/dev/null || { echo "Espressif's IDF is missing: install it as $(CMAKE_PORT)/README.md says, and source its export.sh" >&2; exit 1; }
 endif
 
-# The models are read when CMake configures: others need a new folder.
-CMAKE_MADE_OF = $(MPY) $(MODELS)
+# The models, and what is left out, are read when CMake configures: others need a new folder.
+CMAKE_MADE_OF = $(MPY) $(MODELS) $(RNNPOOL_WITHOUT)
 
 .PHONY: firmware
 firmware: firmware-board $(if $(filter rp2,$(BOARD_PORT)),$(STAMPS)/packages-stm32,$(STAMPS)/packages-build) ## build build/rp2/NAME/firmware.uf2 or build/esp32/NAME/firmware.bin [BOARD=NAME MPY_DIR= MODELS=face,person]
@@ -30,7 +30,7 @@ firmware: firmware-board $(if $(filter rp2,$(BOARD_PORT)),$(STAMPS)/packages-stm
 	@mkdir -p $(CMAKE_BUILD) && echo "$(CMAKE_MADE_OF)" >$(CMAKE_BUILD)/.source
 	@echo "Building $(CMAKE_BUILD:$(ROOT)/%=%)"
 	@$(CMAKE_MAKE) -C "$(MPY)/mpy-cross" $(if $(V),,ECHO=@true)
-	@$(CMAKE_MAKE) -C "$(CMAKE_PORT)" $(CMAKE_BOARD) USER_C_MODULES=$(ROOT)/mp_module/micropython.cmake RNNPOOL_MODELS=$(MODELS)
+	@$(CMAKE_MAKE) -C "$(CMAKE_PORT)" $(CMAKE_BOARD) USER_C_MODULES=$(ROOT)/mp_module/micropython.cmake RNNPOOL_MODELS=$(MODELS) $(if $(RNNPOOL_WITHOUT),RNNPOOL_WITHOUT=$(call quoted,$(RNNPOOL_WITHOUT)))
 
 .PHONY: deploy
 deploy: firmware $(DEMO_VENV)/.stamp ## flash it (a Pico: with BOOTSEL held, or picotool), and test it on the board [PORT=]

@@ -18,10 +18,12 @@ import networks
 
 from rnnpool_training.blob import write
 from rnnpool_training.engine import Engine
-from tools.bench import mlperf, network, report
+from tools.bench import code, mlperf, network, report
 from tools.bench.compile import M4_NO_FPU, ROOT
 from tools.bench.inputs import golden_image
 from tools.bench.machine import BenchError
+
+MOST_FACE_CODE = 32_768  # bytes of engine in a firmware that has the face model alone
 
 if not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)
@@ -56,6 +58,18 @@ def test_emulated_engine_finds_the_same(tmp_path: Path, make: object) -> None:
     assert 0 < results["fast"].gap < results["fast"].cycles / 8
     assert results["flash"].cycles == results["fast"].cycles  # deterministic, and the model only adds a column
     assert [op.macs for op in results["fast"].operators[:-1]] == [op.macs for op in Engine(blob).ops()]
+
+
+def test_a_firmware_without_what_face_does_not_need(tmp_path: Path) -> None:
+    """The same result with RNNPOOL_WITHOUT=auto, and less code."""
+    path = ROOT / "models" / "face.rnnp"
+    without = code.left_out("auto", ["face"])
+    size, sections = code.linked(tmp_path / "code", without)
+    assert size == sum(sections.values()) <= MOST_FACE_CODE
+    assert not any("rnnp_armv7em_unusual" in name or "rnnp_kernel_filter" in name for name in sections)
+    image = golden_image(network.read_shape(path.read_bytes()))
+    result = network.run(path, image, tmp_path / "run", without=without)
+    assert result.crc == Engine(path.read_bytes()).run(image).crc()
 
 
 def test_command(tmp_path: Path) -> None:

@@ -40,10 +40,11 @@ def make(*words: str, path: str | None = None) -> subprocess.CompletedProcess[st
 
 @pytest.mark.parametrize(("board", "port"), [("RPI_PICO2", "rp2"), ("ESP32_GENERIC_S3", "esp32")])
 def test_what_make_would_do(tree: Path, board: str, port: str) -> None:
-    done = make("-n", f"BOARD={board}", f"MPY_DIR={tree}", "MODELS=face", "deploy")
+    without = "auto, TFLITE"
+    done = make("-n", f"BOARD={board}", f"MPY_DIR={tree}", "MODELS=face", f"RNNPOOL_WITHOUT={without}", "deploy")
     assert done.returncode == 0, done.stderr
     port_make = [line for line in done.stdout.splitlines() if f'-C "{tree}/ports/{port}"' in line]
-    module = f"USER_C_MODULES={ROOT}/mp_module/micropython.cmake RNNPOOL_MODELS=face"
+    module = f"USER_C_MODULES={ROOT}/mp_module/micropython.cmake RNNPOOL_MODELS=face RNNPOOL_WITHOUT='{without}'"
     assert f"BOARD={board} " in port_make[0] and f"BUILD={ROOT}/build/{port}/{board}" in port_make[0]
     assert port_make[0].endswith(module)
     flash = "-m tools.board.uf2" if port == "rp2" else f'-C "{tree}/ports/esp32" BOARD={board}'

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import engine_runner
 import networks
+import numpy as np
 import pytest
 
-from rnnpool_training.blob import Kind, read, write
+from rnnpool_training.blob import Kind, Task, read, write
 from rnnpool_training.engine import FLAGS, SOURCES, STRUCTURES, Engine, EngineError, build, load
 from rnnpool_training.layers import layer
 
@@ -64,31 +65,61 @@ def test_an_operator_that_is_left_out_is_refused_by_name(remainder: int) -> None
     assert left == {kind for kind in without if kind not in (Kind.ADD, Kind.CONCAT, Kind.MUL)}
 
 
-def unused_kinds(*models: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "mp_module" / "embed_models.py"), "--unused-kinds", *models]
+def left_out(*models: str, names: str = "auto") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "mp_module" / "embed_models.py"), "--without", names, *models]
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_kinds_that_no_model_has_are_left_out() -> None:
+FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_CELL", "RECOMPUTE", "RGB"]  # beside kinds of operator
+
+
+def test_what_no_model_needs_is_left_out() -> None:
     """What micropython.mk and .cmake do with RNNPOOL_WITHOUT=auto: built-in models run, others are refused."""
     face, person = ((ROOT / "models" / f"{name}.rnnp").read_bytes() for name in ("face", "person"))
-    without = unused_kinds("face").stdout.split()
+    without = left_out("face").stdout.split()
     kinds = {op.kind.name for op in read(face).ops}
-    assert without == [kind.name for kind in Kind if kind.name not in kinds]
-    more = {op.kind.name for op in read(person).ops}
-    assert unused_kinds("face", "person").stdout.split() == [name for name in without if name not in more]
-    assert unused_kinds().stdout.split() == [kind.name for kind in Kind]
+    assert without == [kind.name for kind in Kind if kind.name not in kinds] + FEATURES
+    more = {op.kind.name for op in read(person).ops} | {"RGB"}
+    assert left_out("face", "person").stdout.split() == [name for name in without if name not in more]
+    assert left_out().stdout.split() == [kind.name for kind in Kind] + FEATURES
+    assert left_out("face", "person", names="auto, ADD;RGB").stdout.split() == [n for n in without if n not in more] + [
+        "RGB"
+    ]
     library = load(build((*FLAGS, *(f"-DRNNP_WITH_{name}=0" for name in without))))
     assert Engine(face, library).golden_check()
     with pytest.raises(EngineError) as caught:
         Engine(person, library)
-    assert (caught.value.status, caught.value.what) == ("unsupported", "GLOBAL_AVERAGE_POOL")
+    assert (caught.value.status, caught.value.what) == ("unsupported", "RGB")
 
 
-def test_models_whose_kinds_cannot_be_known_are_named(tmp_path: Path) -> None:
+def test_networks_that_need_what_is_left_out_are_refused_by_its_name(tmp_path: Path) -> None:
+    library = load(build((*FLAGS, *(f"-DRNNP_WITH_{name}=0" for name in FEATURES))))
+    refused: set[str] = set()
+    accepted = 0
+    path = tmp_path / "net.rnnp"
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        data = write(networks.random_network(rng, (Task.DETECTION, Task.CLASSIFICATION)[seed % 2]))
+        path.write_bytes(data)
+        spared = set(left_out(str(path)).stdout.split())
+        needs = [name for name in FEATURES if name not in spared]
+        if needs:
+            with pytest.raises(EngineError) as caught:
+                Engine(data, library)
+            assert caught.value.status == "unsupported" and caught.value.what in needs, (seed, needs)
+            refused.add(caught.value.what)
+        else:
+            assert Engine(data, library).golden_check()
+            accepted += 1
+    assert refused == set(FEATURES) and accepted > 0
+
+
+def test_what_cannot_be_left_out_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.rnnp"
     old = b"RNNP\2" + bytes(200)
     for data, text in ((b"RNNP", "4 bytes are no whole .rnnp file"), (old, "version 2, 3 is needed")):
         path.write_bytes(data)
-        said = unused_kinds(str(path))
+        said = left_out(str(path))
         assert said.returncode == 1 and str(path) in said.stderr and text in said.stderr, said.stderr
+    said = left_out("face", names="auto TFLIGHT")
+    assert said.returncode == 1 and "TFLIGHT is none of auto, CONV" in said.stderr

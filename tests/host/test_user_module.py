@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +116,31 @@ def test_cmake_reads_the_models(tmp_path: Path, models: str | None, count: int) 
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert f"rnnp_builtin_models_len = {count};" in (tmp_path / "build" / "rnnpool_builtin_models.c").read_text()
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake here: apt-get install cmake")
+@pytest.mark.parametrize(
+    ("without", "flags"), [(None, []), ("auto", ["ADD", "TFLITE", "RGB"]), ("MUL, FINE", ["MUL", "FINE"])]
+)
+def test_cmake_leaves_out_what_no_model_needs(tmp_path: Path, without: str | None, flags: list[str]) -> None:
+    (tmp_path / "main.c").write_text("int main(void) {\n    return 0;\n}\n")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.12)\nproject(test C)\nadd_library(usermod INTERFACE)\n"
+        f"include({ROOT / 'mp_module' / 'micropython.cmake'})\n"
+        "add_executable(firmware main.c)\ntarget_link_libraries(firmware usermod)\n"
+    )
+    environment = {**os.environ, "RNNPOOL_MODELS": "face"} | ({"RNNPOOL_WITHOUT": without} if without else {})
+    command = ["cmake", "-S", str(tmp_path), "-B", str(tmp_path / "build"), "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
+    subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    compiled = json.loads((tmp_path / "build" / "compile_commands.json").read_text())
+    engine = {Path(each["file"]).name: each["command"] for each in compiled if "/engine/" in each["file"]}
+    assert " -O2 " in engine["armv7em_conv.c"] and " -Os " in engine["conv.c"]
+    for name, said in engine.items():  # kernels as well as the rest
+        left_out = re.findall(r"-DRNNP_WITH_(\w+)=0", said)
+        assert set(flags) <= set(left_out) and "CONV" not in left_out, name
+        assert without == "auto" or sorted(left_out) == sorted(flags), name
+    failed = subprocess.run(command, env={**environment, "RNNPOOL_WITHOUT": "NOSUCH"}, capture_output=True, text=True)
+    assert failed.returncode != 0 and "NOSUCH is none of auto, CONV" in failed.stderr
 
 
 def test_the_module_is_found_once_by_later_micropythons(tmp_path: Path) -> None:

@@ -86,12 +86,14 @@ def link(build: Path, name: str, objects: Sequence[Path], target: Target = M4) -
     return out
 
 
-def section_sizes(objects: Sequence[Path], prefixes: Sequence[str]) -> int:
-    """Bytes of the sections of object files whose names start with one of `prefixes`."""
-    total = 0
-    for path in objects:
-        with open(path, "rb") as file:
-            for section in ELFFile(file).iter_sections():
-                if section["sh_flags"] & 2 and section.name.startswith(tuple(prefixes)):  # SHF_ALLOC
-                    total += section["sh_size"]
-    return total
+CODE = (".text", ".rodata", ".srodata")  # sections of code and constant tables
+
+
+def code_sections(path: Path) -> dict[str, int]:
+    """Bytes of an object file's sections of code and constant tables."""
+    sizes: dict[str, int] = {}
+    with open(path, "rb") as file:
+        for section in ELFFile(file).iter_sections():
+            if section["sh_flags"] & 2 and section.name.startswith(CODE):  # SHF_ALLOC
+                sizes[section.name] = sizes.get(section.name, 0) + section["sh_size"]
+    return sizes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from rnnpool_training.blob import Kind
 
-from .compile import ENGINE, FIRMWARE, M4, ROOT, WARNINGS, Target, compile_objects, link, section_sizes
+from .compile import ENGINE, FIRMWARE, M4, ROOT, WARNINGS, Target, code_sections, compile_objects, link
 from .machine import BenchError, Counts, Machine, Program
 
 SPEED, SIZE = "-O2", "-Os"  # kernels, and all else: as in mp_module/micropython.mk
@@ -75,6 +76,11 @@ def engine_sources() -> list[Path]:
     return sorted(ENGINE.rglob("*.c"))
 
 
+def is_kernel(source: Path) -> bool:
+    """Whether a file is compiled for speed."""
+    return source.name.startswith("portable") or source.parent.name in ("arch", "frame")
+
+
 def _content_named(build: Path, data: bytes) -> Path:
     """Writes data to a file in `build` that is named by its content; returns its path."""
     path = build.resolve() / f"{hashlib.sha256(data).hexdigest()[:16]}.bin"
@@ -95,10 +101,12 @@ def build_program(
     format: int = 0,
     height: int = 0,
     opening: bool = False,
+    without: Sequence[str] = (),
 ) -> tuple[Path, int]:
     """Compiles the engine with a model and an image for a core; arguments as those of run().
 
     opening  the program opens the model, and that is all
+    without  names of engine/features.h that are left out
     tick  instructions of a tick of the core's clock, where no cycle model counts them (cores.py)
     Returns the ELF file, and the bytes of code and constant tables of the engine's objects.
     """
@@ -108,13 +116,14 @@ def build_program(
     flags = [*WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", "-include", str(FIRMWARE / "mark.h")]
     flags += [] if dsp and not baseline else ["-DRNNP_NO_DSP"]
     flags += [f"-DBENCH_TICK={tick}"] if tick else []
+    flags += [f"-DRNNP_WITH_{name}=0" for name in without]
     sources = engine_sources()
     if baseline:
         sources = [s for s in sources if s.name != "rnnpool.c"] + [FIRMWARE / "baseline.c"]
-    kernels = [s for s in sources if s.name.startswith("portable") or s.parent.name in ("arch", "frame")]
+    kernels = [s for s in sources if is_kernel(s)]
     objects = compile_objects(build, kernels, [SPEED, *flags], target)
     objects += compile_objects(build, [s for s in sources if s not in kernels], [SIZE, *flags], target)
-    code = section_sizes(objects, [".text", ".rodata", ".srodata"])
+    code = sum(sum(code_sections(path).values()) for path in objects)
     definitions = {
         "BENCH_ARENA": arena,
         "BENCH_MODEL": f'"{model}"',
@@ -173,6 +182,7 @@ def run(
     flash_model: bool = False,
     format: int = 0,
     height: int = 0,
+    without: Sequence[str] = (),
 ) -> Result:
     """Runs the engine on `image`, (height, width) grey or (height, width, 3) RGB.
 
@@ -182,11 +192,21 @@ def run(
 
     baseline  plain C kernels, and RNNPool patch by patch (firmware/baseline.c) in place of the engine's
     dsp       the kernels of arch/; else plain C
+    without   names of engine/features.h that are left out
     Raises BenchError if anything fails on the emulated board.
     """
     shape = read_shape(blob.read_bytes())
     elf, code = build_program(
-        blob, image, build, target=target, arena=arena, baseline=baseline, dsp=dsp, format=format, height=height
+        blob,
+        image,
+        build,
+        target=target,
+        arena=arena,
+        baseline=baseline,
+        dsp=dsp,
+        format=format,
+        height=height,
+        without=without,
     )
     machine = Machine(Program(elf), build, flash_model=flash_model)
     machine.run()

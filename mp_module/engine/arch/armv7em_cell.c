@@ -78,8 +78,10 @@ __attribute__((naked, noinline, used)) static void rows(
         "b.w rnnp_armv7em_first_step\n"
         // A step.
         "16:\n"
+#if RNNP_WITH_ANY_CELL
         "bmi 13f\n"
         "17:\n"
+#endif
         "ldr r2, [sp, #LIST]\n"
         "ldr r12, [sp, #TILE]\n"
         "ldr r1, [sp, #PACKED]\n"
@@ -118,7 +120,9 @@ __attribute__((naked, noinline, used)) static void rows(
         "qadd16 r6, r6, r10\n"
         "qadd16 r7, r7, r11\n"
         "ldmia r1!, {r2, r3}\n"
+#if RNNP_WITH_ANY_CELL
         "bmi 20f\n"
+#endif
         "rnnp_gates r4, r8\n"
         "rnnp_gates r5, r9\n"
         "rnnp_gates r6, r10\n"
@@ -183,11 +187,15 @@ __attribute__((naked, noinline, used)) static void rows(
         "cbz r0, 15f\n"
         "b 2b\n"
         "15:\n"
+#if RNNP_WITH_ANY_CELL
         "ldr r0, [sp, #ROW]\n"
         "cbnz r0, 18f\n"
         "b 11b\n"
         "18:\n"
         "b rnnp_stepped\n"
+#else
+        "b 11b\n"
+#endif
         "21:\n"
         "b.w rnnp_armv7em_shift\n"
         "9:\n"
@@ -200,6 +208,7 @@ __attribute__((naked, noinline, used)) static void rows(
         "b 4b\n"
         "12:\n"
         "b 9b\n"
+#if RNNP_WITH_ANY_CELL
         // By way of here, since linkers of native .mpy files know no conditional branches between functions.
         "20:\n"
         "b.w rnnp_armv7em_unusual\n"
@@ -208,7 +217,9 @@ __attribute__((naked, noinline, used)) static void rows(
         "cbnz r0, 14f\n"
         "b 17b\n"
         "14:\n"
-        "b.w rnnp_armv7em_sums\n" PURGE_FOUR PURGE_UPDATE PURGE_COPY);
+        "b.w rnnp_armv7em_sums\n"
+#endif
+        PURGE_FOUR PURGE_UPDATE PURGE_COPY);
 }
 
 // Whether the packed copy holds a matrix of so many columns.
@@ -216,13 +227,14 @@ static bool is_packed(uint32_t columns) {
     return columns == 8 || columns == 16;
 }
 
+// Cells that are not usual (operators/rnnpool.c) are refused where there is no code for them.
 static bool fast_input(const rnnp_cell_t *cell) {
-    return cell->inputs % 4 == 0 && cell->inputs <= RNNP_MAX_HIDDEN && cell->hidden % 2 == 0;
+    return !RNNP_WITH_ANY_CELL || (cell->inputs % 4 == 0 && cell->inputs <= RNNP_MAX_HIDDEN && cell->hidden % 2 == 0);
 }
 
 static bool fast_sweep(const rnnp_cell_t *cell) {
     bool unweighted = cell->zeta == 32768 && cell->nu == 0;
-    return cell->hidden % 4 == 0 && cell->shift_u <= 16 && (unweighted || cell->zeta < 32768);
+    return !RNNP_WITH_ANY_CELL || (cell->hidden % 4 == 0 && cell->shift_u <= 16 && (unweighted || cell->zeta < 32768));
 }
 
 #define ONES (0x7FFC7FFCu)
@@ -257,7 +269,8 @@ void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
     *cell->packed = (uint32_t)(to - cell->packed);
     if (fast_sweep(cell)) {
         uint32_t sums = cell->shift_u < 16 ? FLAG_SUMS : 0;
-        bool unusual = cell->smooth || cell->zeta != 32768 || cell->shift_u < 15 || !is_packed(hidden);
+        bool unusual = RNNP_WITH_ANY_CELL &&
+            (cell->smooth || cell->zeta != 32768 || cell->shift_u < 15 || !is_packed(hidden));
         pack(cell->u, hidden, is_packed(hidden) ? hidden : 0, cell->bz, cell->bh, to);
         *cell->packed |= (unusual ? FLAG_UNUSUAL : 0) |
             (hidden == 16         ? FLAG_16 | sums
@@ -278,7 +291,7 @@ void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32
     uint32_t inputs = cell->inputs;
     if (!fast_input(cell)) {
         rnnp_kernel_cell_input_c(cell, tile, count, wx, pitch);
-    } else if (!is_packed(inputs)) {
+    } else if (RNNP_WITH_ANY_CELL && !is_packed(inputs)) {
         input_in_parts(cell, tile, wx, pitch);
     } else {
         const int16_t *list[1] = { wx };
@@ -317,9 +330,9 @@ __attribute__((noinline)) static void unusual_sweep(const rnnp_cell_t *cell, con
 void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
     uint32_t count, int16_t *h, bool tiles, bool resume) {
     uint32_t head = *cell->packed, flags = FLAGS(head), bytes = cell->hidden * RNNP_LANES * (uint32_t)sizeof(*h);
-    if (flags == 0) {
+    if (RNNP_WITH_ANY_CELL && flags == 0) {
         rnnp_kernel_cell_sweep_c(cell, wx, steps, pitch, count, h, tiles, resume);
-    } else if (flags & FLAG_UNUSUAL) {
+    } else if (RNNP_WITH_ANY_CELL && flags & FLAG_UNUSUAL) {
         unusual_sweep(cell, wx, steps, pitch * 4, h, tiles, resume);
     } else {
         rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags | (resume ? FLAG_RESUME : 0),

@@ -134,12 +134,12 @@ __attribute__((noinline)) static void many_inputs(const rnnp_cell_t *cell, widen
 void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, uint32_t tiles, uint32_t step,
     uint32_t count, int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t next, uint32_t pitch) {
     uint32_t inputs = cell->inputs, left = SHIFT + shift - cell->shift_w, last = (count - 1) * step;
-    if (inputs % 4 != 0 || inputs > RNNP_MAX_HIDDEN) {
+    if (RNNP_WITH_ANY_CELL && (inputs % 4 != 0 || inputs > RNNP_MAX_HIDDEN)) {
         rnnp_kernel_cell_input8_c(cell, x, tiles, step, count, zero_point, shift, wx, next, pitch);
         return;
     }
     // Inputs times 2^left are below 2^15, sums below 4 * 2^15 * 255 * 2^6 < 2^31.
-    bool four = inputs == 4 && cell->hidden % 2 == 0 && left <= 6;
+    bool four = inputs == 4 && (!RNNP_WITH_ANY_CELL || (cell->hidden % 2 == 0 && left <= 6));
     int16_t tile[RNNP_TILE_VALUES(16)];
     widen_t arguments; // an initializer would need more code
     arguments.second = rnnp_min_u32(step, last);
@@ -150,7 +150,7 @@ void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, ui
     arguments.packed = cell->packed + 1;
     arguments.end = cell->packed + 1 + 2 * cell->hidden;
     arguments.pitch = 4 * pitch;
-    if (inputs > 16) {
+    if (RNNP_WITH_ANY_CELL && inputs > 16) {
         many_inputs(cell, &arguments, x, tiles, count, wx, next, pitch);
     } else {
         input_tiles(cell, &arguments, x, tiles, count, wx, next, pitch, four ? NULL : tile);
@@ -158,7 +158,7 @@ void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, ui
 }
 
 void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t count, int8_t *out, uint32_t step) {
-    if (elements % 4 != 0) {
+    if (RNNP_WITH_ANY_CELL && elements % 4 != 0) {
         rnnp_kernel_cell_store_c(tile, elements, count, out, step);
         return;
     }

@@ -54,6 +54,8 @@ PART rnnp_armv7em_first_step(void) {
                                     "b.w rnnp_armv7em_stepped\n" PURGE_UPDATE PURGE_COPY);
 }
 
+#if RNNP_WITH_ANY_CELL
+
 // Gates and update where something is unusual: non-linearities by table, or a zeta and nu that are not 1 and 0. From the
 // pre-activations in r4-r7, with bz in r2 and bh in r3.
 //
@@ -200,6 +202,8 @@ PART rnnp_armv7em_sums(void) {
                              "ldr r1, [sp, #END]\n"
                              "b.w rnnp_armv7em_products\n" PURGE_COPY);
 }
+
+#endif
 
 // Products with another shift than 16, which is in r2 less 16.
 PART rnnp_armv7em_shift(void) {

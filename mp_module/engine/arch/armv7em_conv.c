@@ -27,11 +27,12 @@ static void finish(const int32_t *acc, const int32_t *multiplier, uint32_t count
 static void finish8(const int32_t *acc, const rnnp_requantize_t *requantize, uint32_t first, uint32_t count,
     uint32_t pixels, uint32_t step, int8_t *out) {
     const rnnp_requantize_t r = *requantize; // a copy: out might be part of it for all that the compiler knows
+    const int8_t *exponent = rnnp_exponents(&r);
     int32_t min = r.min - r.zero_point, max = r.max - r.zero_point;
     for (uint32_t o = first; o < first + count; o++, acc += RNNP_TILE, out++) {
         // With an exponent of 0 and no other shift than that one it is rounded once.
-        rnnp_twice_t twice = rnnp_twice(r.multiplier[o], r.exponent != NULL ? r.exponent[o] : 0);
-        twice.left = r.exponent != NULL ? twice.left : r.shift;
+        rnnp_twice_t twice = rnnp_twice(r.multiplier[o], exponent != NULL ? exponent[o] : 0);
+        twice.left = exponent != NULL ? twice.left : rnnp_shift(&r);
         int8_t *to = out;
         for (const int32_t *a = acc, *end = acc + pixels; a < end; a++, to += step) {
             *to = (int8_t)(rnnp_clamp(rnnp_round_twice(&twice, *a), min, max) + r.zero_point);
@@ -52,7 +53,7 @@ static const int8_t **addresses(const rnnp_conv_t *conv, uint32_t runs, const in
 }
 
 static rnnp_widen_t *widen_of(const rnnp_conv_t *conv) {
-    return conv->requantize.fine ? rnnp_armv7em_widen_fine : rnnp_armv7em_widen;
+    return rnnp_fine(&conv->requantize) ? rnnp_armv7em_widen_fine : rnnp_armv7em_widen;
 }
 
 // Widens what the first `pixels` output pixels of a tile, `columns` apart in the input, look at from column `left` on: some
@@ -61,7 +62,7 @@ static rnnp_widen_t *widen_of(const rnnp_conv_t *conv) {
 static void gather_four(
     const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns, uint32_t pixels) {
     const int8_t *const *end = rows + conv->kernel_h;
-    uint32_t pads = (uint8_t)conv->pad * 0x01010101u, fine = conv->requantize.fine ? RNNP_FINE_BITS : 0;
+    uint32_t pads = (uint8_t)conv->pad * 0x01010101u, fine = rnnp_fine(&conv->requantize) ? RNNP_FINE_BITS : 0;
     uint32_t mask = fine != 0 ? 0xff00ff00u : UINT32_MAX, last = conv->in_width - FOUR;
     for (uint32_t p = 0; p < pixels; p++, left += columns) {
         // Bits by which the word of the nearest columns inside is shifted, to make room for padding before or behind it.
@@ -131,8 +132,8 @@ static void any_conv(
     for (uint32_t i = 0; rows_inside && i < k * RNNP_TILE; i++) {
         in[i] = rows[i / RNNP_TILE] + i % RNNP_TILE * columns * channels;
     }
-    bool in_tile = out8 != NULL && r->shift == 0 && r->exponent == NULL; // int8 comes of the inner loop
-    bool twice = out8 != NULL && are_usual(r->exponent, outputs); // the same of tiles of four pixels
+    bool in_tile = out8 != NULL && rnnp_shift(r) == 0 && rnnp_exponents(r) == NULL; // int8 comes of the inner loop
+    bool twice = out8 != NULL && are_usual(rnnp_exponents(r), outputs); // the same of tiles of four pixels
     int32_t acc[CHUNK * RNNP_TILE];
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
@@ -308,8 +309,8 @@ static void first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, uint3
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     uint32_t width = conv->out_width, begin = 0;
     if (conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride == 2 && conv->left == 1 && conv->in_channels == 1 &&
-        conv->out_channels == FIRST_OUTPUTS && conv->requantize.shift == 0 && !conv->requantize.fine &&
-        conv->requantize.exponent == NULL && width > 3 * RNNP_TILE && rows[0] != NULL && rows[2] != NULL) {
+        conv->out_channels == FIRST_OUTPUTS && rnnp_shift(&conv->requantize) == 0 && rnnp_once(&conv->requantize) &&
+        width > 3 * RNNP_TILE && rows[0] != NULL && rows[2] != NULL) {
         // All but the first and the last few pixels, which may be at an edge.
         begin = (width - RNNP_TILE) & ~1u;
         first_conv(conv, rows, RNNP_TILE, begin, out);

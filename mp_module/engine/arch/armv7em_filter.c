@@ -19,8 +19,8 @@ void rnnp_kernel_filter(const rnnp_filter_t *filter, const int8_t *in, const uin
     uint32_t channels = filter->channels, c = 0, ones = 0x01010101, bytes = 0x00ff00ff;
     uint32_t min = (uint8_t)r.min * ones, max = (uint8_t)r.max * ones;
     const uint32_t *end = taps + filter->taps;
-    int32_t scale = 1 << r.shift;
-    bool once = !r.fine && r.exponent == NULL;
+    int32_t scale = 1 << rnnp_shift(&r);
+    bool once = rnnp_once(&r);
     for (; c + 4 <= channels; c += 4, in += 4, out += 4) {
         const int8_t *weight = filter->weight + c;
         const int32_t *multiplier = r.multiplier + c;

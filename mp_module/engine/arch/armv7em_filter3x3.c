@@ -263,9 +263,9 @@ bool rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
             put_weights(f.weight + first + c, channels, group + c);
         }
         arguments.bias = f.requantize.bias + first;
-        for (uint32_t c = 0; (edge || !f.requantize.fine) && c < count; c++) {
+        for (uint32_t c = 0; (edge || !rnnp_fine(&f.requantize)) && c < count; c++) {
             int32_t value = f.requantize.bias[first + c];
-            if (!f.requantize.fine) {
+            if (!rnnp_fine(&f.requantize)) {
                 if (value < -MOST_BIAS || value > MOST_BIAS) {
                     return false;
                 }

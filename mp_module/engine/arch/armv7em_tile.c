@@ -255,7 +255,9 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
 
                                 "5:\n"
                                 "lsls r0, r2, #31\n" // carry: fine or twice; negative: not twice, no residual
+#if RNNP_WITH_FINE || RNNP_WITH_TFLITE
                                 "bcs 9f\n"
+#endif
                                 "bmi 6f\n"
                                 // The residual.
                                 "ldrd r0, r3, [r2], #8\n"
@@ -295,6 +297,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "rnnp_put 6, r0\n"
                                 "b 4b\n"
 
+#if RNNP_WITH_FINE || RNNP_WITH_TFLITE
                                 // Fine: (((acc * multiplier) >> 32) + zero_point) >> 8.
                                 "9:\n"
                                 ".if \\pixels == 4\n"
@@ -351,6 +354,7 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 ".purgem rnnp_twice\n"
                                 "b.w 8b\n"
                                 ".endif\n"
+#endif
                                 ".endm\n"
 
                                 "rnnp_tile 4\n"
@@ -369,10 +373,11 @@ void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize,
         .x_last = before + bytes,
         .bias = requantize->bias,
         .multiplier = requantize->multiplier,
-        .residual = requantize->fine ? RNNP_TILE_FINE : RNNP_TILE_PLAIN,
+        .residual = rnnp_fine(requantize) ? RNNP_TILE_FINE : RNNP_TILE_PLAIN,
         .channel_step = 1,
-        .zero_point = requantize->fine ? requantize->zero_point * (1 << RNNP_FINE_BITS) + (1 << (RNNP_FINE_BITS - 1))
-                                       : requantize->zero_point,
+        .zero_point = rnnp_fine(requantize)
+            ? requantize->zero_point * (1 << RNNP_FINE_BITS) + (1 << (RNNP_FINE_BITS - 1))
+            : requantize->zero_point,
         .left_out = left_out,
         .pair = rnnp_weight_index(inputs, 2, 0),
     };

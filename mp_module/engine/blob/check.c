@@ -18,6 +18,11 @@ bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, ui
     return false;
 }
 
+bool rnnp_left_out(const rnnp_check_t *check, const char *name) {
+    rnnp_fail(check->error, RNNP_ERROR_UNSUPPORTED, check->op, name, 0, 1);
+    return false;
+}
+
 bool rnnp_check_range(const rnnp_check_t *check, const char *what, int32_t value, int32_t low, int32_t high) {
     if (value < low || value > high) {
         return rnnp_bad(check, what, (uint32_t)(value < low ? low : high), (uint32_t)value);

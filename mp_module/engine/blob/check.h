@@ -38,6 +38,9 @@ typedef struct {
 // Never well: a field, what it should be and what it is.
 bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given);
 
+// Never well, either: what the blob needs is left out of this firmware (features.h).
+bool rnnp_left_out(const rnnp_check_t *check, const char *name);
+
 // Fields are within their ranges, in the order of the table.
 bool rnnp_check_fields(const rnnp_check_t *check, const void *record, const rnnp_field_t *fields, uint32_t count);
 

@@ -14,11 +14,13 @@ static void gray8_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_
     memcpy(out, row + x, count);
 }
 
+#if RNNP_WITH_RGB
 static void gray8_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     for (row += x; count > 0; count--, out += 3) {
         out[0] = out[1] = out[2] = *row++;
     }
 }
+#endif
 
 // ---- two bytes: RRRRRGGG GGGBBBBB, of which `high` and `low` say the places
 
@@ -41,6 +43,7 @@ static inline void words_to_gray(const uint8_t *row, uint32_t count, uint8_t *ou
     }
 }
 
+#if RNNP_WITH_RGB
 static inline void words_to_rgb(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
     for (; count > 0; count--, row += 2, out += 3) {
         uint32_t first = row[high], second = row[low];
@@ -49,22 +52,27 @@ static inline void words_to_rgb(const uint8_t *row, uint32_t count, uint8_t *out
         out[2] = (uint8_t)blue(second);
     }
 }
+#endif
 
 static void rgb565_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     words_to_gray(row + 2 * x, count, out, 1, 0);
 }
 
+#if RNNP_WITH_RGB
 static void rgb565_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     words_to_rgb(row + 2 * x, count, out, 1, 0);
 }
+#endif
 
 static void rgb565_be_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     words_to_gray(row + 2 * x, count, out, 0, 1);
 }
 
+#if RNNP_WITH_RGB
 static void rgb565_be_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     words_to_rgb(row + 2 * x, count, out, 0, 1);
 }
+#endif
 
 // ---- three bytes
 
@@ -74,9 +82,11 @@ static void rgb888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8
     }
 }
 
+#if RNNP_WITH_RGB
 static void rgb888_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     memcpy(out, row + 3 * x, 3 * count);
 }
+#endif
 
 static void bgr888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     for (row += 3 * x; count > 0; count--, row += 3) {
@@ -84,6 +94,7 @@ static void bgr888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8
     }
 }
 
+#if RNNP_WITH_RGB
 static void bgr888_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     for (row += 3 * x; count > 0; count--, row += 3, out += 3) {
         out[0] = row[2];
@@ -91,6 +102,7 @@ static void bgr888_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_
         out[2] = row[0];
     }
 }
+#endif
 
 // ---- YUV 4:2:2: four bytes for two pixels
 
@@ -103,6 +115,8 @@ static void yuyv_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t
 static void uyvy_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     yuyv_to_gray(row + 1, x, count, out);
 }
+
+#if RNNP_WITH_RGB
 
 // What the colour of a pair adds to its Y.
 typedef struct {
@@ -146,28 +160,41 @@ static void uyvy_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t 
     yuv_to_rgb(row, x, count, out, 1, 0);
 }
 
+#endif
+
 // ---- all of them
 
+#if RNNP_WITH_RGB
+#define FORMAT(name, bytes, in_pairs) { name##_to_gray, name##_to_rgb, bytes, in_pairs }
+#define UNPACK(format, channels) ((channels) == 1 ? (format)->to_gray : (format)->to_rgb)
+#else
+#define FORMAT(name, bytes, in_pairs) { name##_to_gray, bytes, in_pairs }
+#define UNPACK(format, channels) ((format)->to_gray)
+#endif
+
 typedef struct {
-    rnnp_unpack_t to_gray, to_rgb;
+    rnnp_unpack_t to_gray;
+#if RNNP_WITH_RGB
+    rnnp_unpack_t to_rgb;
+#endif
     uint8_t bytes; // a pixel
     bool in_pairs;
 } format_t;
 
 static const format_t formats[] = {
-    [RNNP_GRAY8 - RNNP_FIRST_FORMAT] = { gray8_to_gray, gray8_to_rgb, 1, false },
-    [RNNP_RGB565 - RNNP_FIRST_FORMAT] = { rgb565_to_gray, rgb565_to_rgb, 2, false },
-    [RNNP_RGB565_BE - RNNP_FIRST_FORMAT] = { rgb565_be_to_gray, rgb565_be_to_rgb, 2, false },
-    [RNNP_RGB888 - RNNP_FIRST_FORMAT] = { rgb888_to_gray, rgb888_to_rgb, 3, false },
-    [RNNP_BGR888 - RNNP_FIRST_FORMAT] = { bgr888_to_gray, bgr888_to_rgb, 3, false },
-    [RNNP_YUYV - RNNP_FIRST_FORMAT] = { yuyv_to_gray, yuyv_to_rgb, 2, true },
-    [RNNP_UYVY - RNNP_FIRST_FORMAT] = { uyvy_to_gray, uyvy_to_rgb, 2, true },
-    [RNNP_YUV420 - RNNP_FIRST_FORMAT] = { gray8_to_gray, gray8_to_rgb, 1, false }, // its Y plane
+    [RNNP_GRAY8 - RNNP_FIRST_FORMAT] = FORMAT(gray8, 1, false),
+    [RNNP_RGB565 - RNNP_FIRST_FORMAT] = FORMAT(rgb565, 2, false),
+    [RNNP_RGB565_BE - RNNP_FIRST_FORMAT] = FORMAT(rgb565_be, 2, false),
+    [RNNP_RGB888 - RNNP_FIRST_FORMAT] = FORMAT(rgb888, 3, false),
+    [RNNP_BGR888 - RNNP_FIRST_FORMAT] = FORMAT(bgr888, 3, false),
+    [RNNP_YUYV - RNNP_FIRST_FORMAT] = FORMAT(yuyv, 2, true),
+    [RNNP_UYVY - RNNP_FIRST_FORMAT] = FORMAT(uyvy, 2, true),
+    [RNNP_YUV420 - RNNP_FIRST_FORMAT] = FORMAT(gray8, 1, false), // its Y plane
 };
 
 rnnp_unpack_t rnnp_unpack(rnnp_format_t format, uint32_t channels) {
-    const format_t *f = &formats[format - RNNP_FIRST_FORMAT];
-    return channels == 1 ? f->to_gray : f->to_rgb;
+    (void)channels;
+    return UNPACK(&formats[format - RNNP_FIRST_FORMAT], channels);
 }
 
 uint32_t rnnp_bytes_per_pixel(rnnp_format_t format) {

@@ -35,7 +35,7 @@ static void reverse(uint8_t *pixels, uint32_t count, uint32_t channels) {
 // Pixels first .. first + count of a line, in the model's colours, with the frame's light.
 static void get_pixels(const rnnp_context_t *c, const rnnp_line_t *line, uint32_t first, uint32_t count, uint8_t *out) {
     const rnnp_frame_t *frame = &c->run->frame;
-    uint32_t channels = c->model->channels;
+    uint32_t channels = RNNP_CHANNELS(c->model->channels);
     rnnp_unpack_t unpack = rnnp_unpack(frame->format, channels);
     if (line->step != 0) {
         const uint8_t *row = line->row + (ptrdiff_t)first * line->step;
@@ -62,7 +62,7 @@ static void get_row(const rnnp_context_t *c, const rnnp_line_t *line, uint8_t *o
     }
     uint8_t chunk[CHUNK * 3];
     rnnp_resampler_t resampler;
-    rnnp_resample_start(&resampler, n, m, c->model->channels, out);
+    rnnp_resample_start(&resampler, n, m, RNNP_CHANNELS(c->model->channels), out);
     for (uint32_t first = 0; first < n; first += CHUNK) {
         uint32_t count = rnnp_min_u32(CHUNK, n - first);
         get_pixels(c, line, first, count, chunk);
@@ -74,8 +74,8 @@ static void get_row(const rnnp_context_t *c, const rnnp_line_t *line, uint8_t *o
 // Whether the pixels are the model's already, but for the sign.
 static bool is_native(const rnnp_context_t *c, const rnnp_line_t *line) {
     const rnnp_frame_t *frame = &c->run->frame;
-    bool colours = c->model->channels == 3 ? frame->format == RNNP_RGB888
-                                           : frame->format == RNNP_GRAY8 || frame->format == RNNP_YUV420;
+    bool colours = RNNP_CHANNELS(c->model->channels) == 3 ? frame->format == RNNP_RGB888
+                                                          : frame->format == RNNP_GRAY8 || frame->format == RNNP_YUV420;
     return colours && line->step == 0 && !line->reversed && frame->light.gain == 0 &&
         c->run->width == c->state->scaled_width;
 }
@@ -89,7 +89,7 @@ static void fill_grey(const rnnp_context_t *c, void *row, uint32_t from) {
 void rnnp_frame_take_row(const rnnp_context_t *c, const rnnp_line_t *line) {
     uint32_t i = c->run->rows_in, y = c->nodes[0].rows_made;
     uint32_t n = c->run->height, m = c->state->scaled_height;
-    uint32_t channels = c->model->channels, values = c->state->scaled_width * channels;
+    uint32_t channels = RNNP_CHANNELS(c->model->channels), values = c->state->scaled_width * channels;
     uint8_t *buffers = c->arena + c->state->resample;
     if (m > n) {
         get_row(c, line, buffers + i % 2 * values);

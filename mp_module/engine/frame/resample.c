@@ -97,32 +97,32 @@ static void stretch_to(rnnp_resampler_t *r, const uint8_t *next) {
     int32_t whole = 2 * (int32_t)r->m, position = r->position;
     for (; position < whole && r->out != r->end; position += 2 * (int32_t)r->n) {
         uint32_t f = position < 0 ? 0 : (uint32_t)position;
-        for (uint32_t i = 0; i < r->channels; i++) {
+        for (uint32_t i = 0; i < RNNP_CHANNELS(r->channels); i++) {
             *r->out++ = mixed(r->last[i], next[i], f, r->m, r->reciprocal);
         }
     }
     r->position = position - whole;
-    for (uint32_t i = 0; i < r->channels; i++) {
+    for (uint32_t i = 0; i < RNNP_CHANNELS(r->channels); i++) {
         r->last[i] = next[i];
     }
 }
 
 void rnnp_resample(rnnp_resampler_t *r, const uint8_t *in, uint32_t pixels) {
     if (r->m < r->n) {
-        if (r->channels == 1) {
+        if (RNNP_CHANNELS(r->channels) == 1) {
             shrink_gray(r, in, pixels);
         } else {
             shrink_rgb(r, in, pixels);
         }
         return;
     }
-    for (; pixels > 0; pixels--, in += r->channels) {
+    for (; pixels > 0; pixels--, in += RNNP_CHANNELS(r->channels)) {
         if (r->begun) {
             stretch_to(r, in);
             continue;
         }
         r->begun = true;
-        for (uint32_t i = 0; i < r->channels; i++) {
+        for (uint32_t i = 0; i < RNNP_CHANNELS(r->channels); i++) {
             r->last[i] = in[i];
         }
     }
@@ -130,7 +130,7 @@ void rnnp_resample(rnnp_resampler_t *r, const uint8_t *in, uint32_t pixels) {
 
 void rnnp_resample_end(rnnp_resampler_t *r) {
     while (r->out != r->end) { // beyond the middle of the last pixel there is only that; shrinking is done already
-        for (uint32_t i = 0; i < r->channels; i++) {
+        for (uint32_t i = 0; i < RNNP_CHANNELS(r->channels); i++) {
             *r->out++ = (uint8_t)r->last[i];
         }
     }

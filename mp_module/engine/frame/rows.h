@@ -4,7 +4,11 @@
 #ifndef RNNP_FRAME_ROWS_H
 #define RNNP_FRAME_ROWS_H
 
+#include "../features.h"
 #include "../rnnp.h"
+
+// Channels of a model's pixels: known when compiled, where there is code for one only.
+#define RNNP_CHANNELS(channels) (RNNP_WITH_RGB ? (uint32_t)(channels) : 1u)
 
 #define RNNP_HISTOGRAM_BINS (256)
 #define RNNP_HISTOGRAM_STEP (4) // pixels, and rows, from one that is counted to the next

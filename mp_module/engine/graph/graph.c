@@ -8,6 +8,14 @@
 
 #define NO_SEGMENT (0xff)
 
+// What the record's flags ask for is there (features.h).
+static bool check_features(const rnnp_check_t *c, const rnnp_op_t *op) {
+    if (!RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0) {
+        return rnnp_left_out(c, "TFLITE");
+    }
+    return RNNP_WITH_FINE || (op->flags & RNNP_FLAG_FINE) == 0 || rnnp_left_out(c, "FINE");
+}
+
 // Shared fields and the operator's own.
 static bool check_fields(const rnnp_check_t *c, const rnnp_op_t *op, const rnnp_operator_t *operator) {
     uint32_t flags = operator->flags | (operator->task != 0 ? 0u : RNNP_FLAG_MATERIALIZE);
@@ -82,7 +90,7 @@ static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, con
     if (operator == NULL) {
         return false;
     }
-    return check_inputs(c, model, op, operator) && check_fields(c, op, operator) &&
+    return check_inputs(c, model, op, operator) && check_fields(c, op, operator) && check_features(c, op) &&
         (operator->check_inputs == NULL || operator->check_inputs(c, model, op)) && operator->check(c, op) &&
         check_parameters(c, model, op, operator);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../blob/crc32.h"
+#include "../features.h"
 #include "../frame/frame.h"
 #include "../results/results.h"
 #include "plan.h"
@@ -194,7 +195,7 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
     } else if (!rnnp_frame_check(model, frame, error)) {
         return error->status;
     }
-    bool detection = model->task == RNNP_TASK_DETECTION;
+    bool detection = RNNP_WITH_DETECT_HEAD && model->task == RNNP_TASK_DETECTION;
     if (detection && threshold_q15 > 32767) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "threshold", 32767, threshold_q15);
     }
@@ -221,7 +222,7 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
 
 rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (run->model->task != RNNP_TASK_DETECTION) {
+    if (!RNNP_WITH_DETECT_HEAD || run->model->task != RNNP_TASK_DETECTION) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
     }
     if (!run->done) {

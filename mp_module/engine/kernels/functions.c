@@ -5,7 +5,7 @@
 
 int8_t rnnp_requantize(const rnnp_requantize_t *r, int32_t sum, uint32_t channel) {
     int32_t bias = r->bias[channel], multiplier = r->multiplier[channel], y;
-    if (r->fine) {
+    if (rnnp_fine(r)) {
         int64_t product = (int64_t)(sum * (1 << RNNP_FINE_BITS) + bias) * multiplier;
         y = ((int32_t)(product >> 32) + (1 << (RNNP_FINE_BITS - 1))) >> RNNP_FINE_BITS;
     } else {

@@ -16,6 +16,7 @@
 
 #include "../numeric.h"
 #include "../blob/record.h"
+#include "../features.h"
 
 // From accumulators to int8, in one of three ways: zero_point + (((acc << shift) * multiplier + 2^31) >> 32), clamped, or,
 // of CONV and DEPTHWISE, with fine biases, or rounded twice (docs/arithmetic.md, section 2).
@@ -28,6 +29,24 @@ typedef struct {
     bool fine; // biases have RNNP_FINE_BITS fraction bits
     const int8_t *exponent; // of the multipliers, which are rounded twice; else NULL
 } rnnp_requantize_t;
+
+// Its shift, whether biases are fine, and its exponents, where there is code for them.
+static inline uint32_t rnnp_shift(const rnnp_requantize_t *r) {
+    return RNNP_WITH_SHIFT ? r->shift : 0;
+}
+
+static inline bool rnnp_fine(const rnnp_requantize_t *r) {
+    return RNNP_WITH_FINE && r->fine;
+}
+
+static inline const int8_t *rnnp_exponents(const rnnp_requantize_t *r) {
+    return RNNP_WITH_TFLITE ? r->exponent : NULL;
+}
+
+// Whether a value is rounded once, from a sum that begins with its bias.
+static inline bool rnnp_once(const rnnp_requantize_t *r) {
+    return !rnnp_fine(r) && rnnp_exponents(r) == NULL;
+}
 
 // The same of one value whose bias is not yet added, for the two other ways. Slow.
 int8_t rnnp_requantize(const rnnp_requantize_t *requantize, int32_t sum, uint32_t channel);

@@ -29,7 +29,7 @@ typedef struct {
 } output_t;
 
 static inline output_t get_output(const rnnp_requantize_t *r) {
-    return (output_t){ r->zero_point - r->min, r->min, (uint32_t)(r->max - r->min), r->shift };
+    return (output_t){ r->zero_point - r->min, r->min, (uint32_t)(r->max - r->min), rnnp_shift(r) };
 }
 
 static inline int8_t requantize(const output_t *o, int32_t acc, int32_t multiplier) {
@@ -151,7 +151,7 @@ static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_r
     const output_t output = get_output(r);
     const int32_t *bias = r->bias, *multiplier = r->multiplier;
     uint32_t at1 = at[1], at2 = at[2], at3 = at[3], odd = dense->next_pair - 1;
-    bool once = !r->fine && r->exponent == NULL;
+    bool once = rnnp_once(r);
     for (uint32_t o = 0; o < outputs; o++) {
         int32_t acc[RNNP_TILE], m = *multiplier++, b = *bias++;
         multiply(dense, weight, o, once ? b : 0, acc);
@@ -342,7 +342,7 @@ void rnnp_kernel_depthwise_c(const rnnp_depthwise_t *d, int8_t *const *rows, uin
 void rnnp_kernel_filter_c(const rnnp_filter_t *filter, const int8_t *in, const uint32_t *taps, int8_t *out) {
     const rnnp_requantize_t r = filter->requantize; // a copy: out might be part of it for all that the compiler knows
     const output_t output = get_output(&r);
-    bool once = !r.fine && r.exponent == NULL;
+    bool once = rnnp_once(&r);
     const int8_t *weights = filter->weight;
     const uint32_t *end = taps + filter->taps;
     uint32_t channels = filter->channels, c = 0;

@@ -59,7 +59,7 @@ void rnnp_conv_row(const rnnp_step_t *s, bool head) {
             .min = op->act_min,
             .max = op->act_max,
             .shift = op->shift,
-            .fine = (op->flags & RNNP_FLAG_FINE) != 0,
+            .fine = rnnp_is_fine(op),
             .exponent = rnnp_as_tflite(op) ? rnnp_parameters(s, RNNP_EXPONENT) : NULL,
         },
         .tile = rnnp_scratch(s),

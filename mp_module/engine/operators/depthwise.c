@@ -65,7 +65,7 @@ static rnnp_requantize_t requantization(const rnnp_step_t *s) {
         .min = op->act_min,
         .max = op->act_max,
         .shift = op->shift,
-        .fine = (op->flags & RNNP_FLAG_FINE) != 0,
+        .fine = rnnp_is_fine(op),
         .exponent = rnnp_as_tflite(op) ? rnnp_parameters(s, EXPONENT) : NULL,
     };
 }

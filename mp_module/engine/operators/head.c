@@ -11,7 +11,7 @@
 
 uint32_t rnnp_head_places(const rnnp_model_t *model, uint32_t num_ops) {
     uint64_t places = 0;
-    for (uint32_t i = 0; i < num_ops; i++) {
+    for (uint32_t i = 0; RNNP_WITH_DETECT_HEAD && i < num_ops; i++) {
         const rnnp_op_t *op = rnnp_op(model, i);
         places += op->kind == RNNP_DETECT_HEAD
             ? (uint64_t)rnnp_op_pixels(op) * rnnp_head(op)->num_anchors * rnnp_head_classes(op)

@@ -52,8 +52,13 @@ static bool has_residual(const rnnp_op_t *op) {
     return (op->flags & RNNP_FLAG_RESIDUAL) != 0;
 }
 
+// Those of the inner channels, the last ones, that are expanded again for each output row.
+static uint32_t recomputed(const rnnp_op_t *op) {
+    return RNNP_WITH_RECOMPUTE ? get(op)->recompute : 0;
+}
+
 static uint32_t kept_channels(const rnnp_op_t *op) {
-    return (uint32_t)get(op)->mid - get(op)->recompute;
+    return get(op)->mid - recomputed(op);
 }
 
 static uint32_t out_size(const rnnp_op_t *op, uint32_t size) {
@@ -62,7 +67,8 @@ static uint32_t out_size(const rnnp_op_t *op, uint32_t size) {
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     uint32_t mid = get(op)->mid, again = get(op)->recompute;
-    return rnnp_check_range(c, "recompute", (int32_t)again, 0, (int32_t)mid) &&
+    return (RNNP_WITH_RECOMPUTE || again == 0 || rnnp_left_out(c, "RECOMPUTE")) &&
+        rnnp_check_range(c, "recompute", (int32_t)again, 0, (int32_t)mid) &&
         (again == 0 || (mid - again) % 2 == 0 || rnnp_bad(c, "recompute", again - 1, again)) &&
         rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
         rnnp_check_range(c, "dw_min", get(op)->dw_min, -128, get(op)->dw_max) &&
@@ -97,7 +103,7 @@ static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timi
     timing->need = (uint16_t)rnnp_min_u32(steps + 1, op->in_height); // past the last row comes one of padding
     // The residual comes with the input row after it. What is recomputed wants the row above, too.
     uint32_t centre = made * get(op)->stride, above = centre == 0 ? 0 : centre - 1;
-    timing->oldest = (uint16_t)(get(op)->recompute != 0 ? above : has_residual(op) ? made : steps);
+    timing->oldest = (uint16_t)(recomputed(op) != 0 ? above : has_residual(op) ? made : steps);
     timing->makes = steps == made * get(op)->stride + 1; // output row i is centred on row i * stride
 }
 
@@ -122,7 +128,7 @@ static uint32_t work(const rnnp_op_t *op) {
 
 // Bytes of the filtered row in scratch memory.
 static uint32_t filtered_bytes(const rnnp_op_t *op) {
-    bool own = get(op)->stride == 1 || get(op)->recompute != 0;
+    bool own = get(op)->stride == 1 || recomputed(op) != 0;
     return own ? rnnp_align(row_pitch(op) * get(op)->mid, RNNP_ALIGNMENT) : 0;
 }
 
@@ -133,7 +139,7 @@ static uint32_t group_bytes(const rnnp_op_t *op) {
 }
 
 static uint32_t groups_bytes(const rnnp_op_t *op) {
-    uint32_t groups = get(op)->recompute != 0 ? 2 : get(op)->stride == 2 ? 1 : 0;
+    uint32_t groups = recomputed(op) != 0 ? 2 : get(op)->stride == 2 ? 1 : 0;
     return groups * group_bytes(op);
 }
 
@@ -263,7 +269,9 @@ static void step(const rnnp_step_t *s) {
     if (kept != 0) {
         filter_kept(s, y, oldest, middle, filtered);
     }
-    filter_recomputed(s, y, filtered);
+    if (recomputed(op) != 0) {
+        filter_recomputed(s, y, filtered);
+    }
     project(s, filtered);
 }
 

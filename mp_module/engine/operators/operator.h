@@ -7,6 +7,7 @@
 
 #include "../blob/check.h"
 #include "../blob/record.h"
+#include "../features.h"
 #include "../run.h"
 
 // Where an operator's arrays lie, in bytes from the start of its parameter section.
@@ -114,7 +115,12 @@ bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const voi
 
 // Whether it rounds as TensorFlow Lite's reference kernels do.
 static inline bool rnnp_as_tflite(const rnnp_op_t *op) {
-    return (op->flags & RNNP_FLAG_TFLITE) != 0;
+    return RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0;
+}
+
+// Whether its biases have fraction bits.
+static inline bool rnnp_is_fine(const rnnp_op_t *op) {
+    return RNNP_WITH_FINE && (op->flags & RNNP_FLAG_FINE) != 0;
 }
 
 static inline uint32_t rnnp_magnitude(int32_t v) {

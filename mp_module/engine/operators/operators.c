@@ -1,52 +1,12 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The table of operators. A kind is left out of a firmware by -DRNNP_WITH_<KIND>=0: a blob that has it is then refused by
-// its name.
+// The table of operators. Those of kinds that are left out (features.h) have no entry.
 #include "operator.h"
 
 #include <string.h>
 
+#include "../features.h"
 #include "../numeric.h"
-
-#ifndef RNNP_WITH_CONV
-#define RNNP_WITH_CONV (1)
-#endif
-#ifndef RNNP_WITH_RNNPOOL
-#define RNNP_WITH_RNNPOOL (1)
-#endif
-#ifndef RNNP_WITH_INVERTED_RESIDUAL
-#define RNNP_WITH_INVERTED_RESIDUAL (1)
-#endif
-#ifndef RNNP_WITH_DETECT_HEAD
-#define RNNP_WITH_DETECT_HEAD (1)
-#endif
-#ifndef RNNP_WITH_GLOBAL_AVERAGE_POOL
-#define RNNP_WITH_GLOBAL_AVERAGE_POOL (1)
-#endif
-#ifndef RNNP_WITH_DENSE
-#define RNNP_WITH_DENSE (1)
-#endif
-#ifndef RNNP_WITH_DEPTHWISE
-#define RNNP_WITH_DEPTHWISE (1)
-#endif
-#ifndef RNNP_WITH_POOL
-#define RNNP_WITH_POOL (1)
-#endif
-#ifndef RNNP_WITH_ADD
-#define RNNP_WITH_ADD (1)
-#endif
-#ifndef RNNP_WITH_CONCAT
-#define RNNP_WITH_CONCAT (1)
-#endif
-#ifndef RNNP_WITH_LOOKUP
-#define RNNP_WITH_LOOKUP (1)
-#endif
-#ifndef RNNP_WITH_MUL
-#define RNNP_WITH_MUL (1)
-#endif
-#ifndef RNNP_WITH_UPSAMPLE
-#define RNNP_WITH_UPSAMPLE (1)
-#endif
 
 // In the order of their kinds.
 #define OPERATORS(X)                                 \
@@ -89,7 +49,7 @@ const rnnp_operator_t *rnnp_operator_find(const rnnp_check_t *check, uint32_t ki
         return NULL;
     }
     if (operators[kind - 1] == NULL) {
-        rnnp_fail(check->error, RNNP_ERROR_UNSUPPORTED, check->op, names[kind - 1], 0, kind);
+        rnnp_left_out(check, names[kind - 1]);
     }
     return operators[kind - 1];
 }
@@ -175,13 +135,16 @@ static bool check_gaps(const rnnp_check_t *c, const char *what, const weights_t 
 }
 
 rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent) {
-    return (rnnp_rounding_t){ op->shift, (op->flags & RNNP_FLAG_FINE) != 0, rnnp_as_tflite(op) ? exponent : NULL };
+    return (rnnp_rounding_t){ op->shift, rnnp_is_fine(op), rnnp_as_tflite(op) ? exponent : NULL };
 }
 
 bool rnnp_check_rounding(const rnnp_check_t *check, const rnnp_op_t *op) {
     uint32_t special = op->flags & (RNNP_FLAG_FINE | RNNP_FLAG_TFLITE);
     if (special == (RNNP_FLAG_FINE | RNNP_FLAG_TFLITE)) {
         return rnnp_bad(check, "flags", op->flags & ~(uint32_t)RNNP_FLAG_FINE, op->flags);
+    }
+    if (!RNNP_WITH_SHIFT && op->shift != 0) {
+        return rnnp_left_out(check, "SHIFT");
     }
     return special == 0 || rnnp_check_equal(check, "shift", op->shift, 0);
 }

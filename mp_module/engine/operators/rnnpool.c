@@ -127,7 +127,7 @@ static uint32_t work(const rnnp_op_t *op) {
 static uint32_t scratch(const rnnp_op_t *op) {
     uint32_t in = op->in_channels, h1 = get(op)->hidden, h2 = hidden2(op);
     uint32_t values = RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)) + map_values(op, h2) + map_values(op, h1) + row_values(op);
-    uint32_t table = op->flags & RNNP_FLAG_SMOOTH ? RNNP_CELL_TABLE_WORDS : 0;
+    uint32_t table = RNNP_WITH_ANY_CELL && op->flags & RNNP_FLAG_SMOOTH ? RNNP_CELL_TABLE_WORDS : 0;
     return values * (uint32_t)sizeof(int16_t) +
         (RNNP_CELL_WORDS(in, h1) + RNNP_CELL_WORDS(h1, h2) + table) * (uint32_t)sizeof(uint32_t);
 }
@@ -136,7 +136,23 @@ static uint32_t out_size(const rnnp_op_t *op, uint32_t size, uint32_t patch, uin
     return (size - patch) / get(op)->stride + 1 + pad;
 }
 
+// A cell that the fastest loops are made for: hard, of 8 or 16, the new state z h + (1 - z) g.
+static bool is_usual(uint32_t hidden, uint32_t shift_u, uint32_t zeta, uint32_t nu) {
+    return (hidden == 8 || hidden == 16) && (shift_u == 15 || shift_u == 16) && zeta == 32768 && nu == 0;
+}
+
+static bool has_usual_cells(const rnnp_op_t *op) {
+    const fields_t *f = get(op);
+    uint32_t in = op->in_channels;
+    return (op->flags & RNNP_FLAG_SMOOTH) == 0 && is_usual(f->hidden, f->shift_u1, f->zeta1, f->nu1) &&
+        is_usual(hidden2(op), f->shift_u2, f->zeta2, f->nu2) &&
+        (in == 8 || in == 16 || (in == 4 && f->shift_w1 >= 6 && f->shift_w1 <= 12));
+}
+
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
+    if (!RNNP_WITH_ANY_CELL && !has_usual_cells(op)) {
+        return rnnp_left_out(c, "ANY_CELL");
+    }
     return (op->out_channels % 4 == 0 || rnnp_bad(c, "out_channels", 4, op->out_channels)) &&
         rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN) &&
         rnnp_check_range(c, "patch height", get(op)->kernel, 1, op->in_height) &&
@@ -225,7 +241,7 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     uint32_t h1 = get(op)->hidden, h2 = hidden2(op);
     uint32_t *packed = get_cell(s, &pool->rnn1, W1, op->in_channels, h1, rnnp_scratch(s));
     packed = get_cell(s, &pool->rnn2, W2, h1, h2, packed);
-    if (pool->rnn1.smooth) {
+    if (RNNP_WITH_ANY_CELL && pool->rnn1.smooth) {
         pool->rnn1.table = pool->rnn2.table = packed;
         packed += RNNP_CELL_TABLE_WORDS;
     }
@@ -360,7 +376,7 @@ static void take_row(pool_t *p, uint32_t y, int8_t *out) {
     int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
     const int8_t *row = rnnp_input_row(p->step, 0, y);
     rnnp_kernel_cell_pack(&p->rnn1);
-    if (p->rnn1.smooth) {
+    if (RNNP_WITH_ANY_CELL && p->rnn1.smooth) {
         rnnp_kernel_cell_table(p->rnn1.table);
     }
     if (out != NULL) {

@@ -3,6 +3,7 @@
 // Probabilities of a complete run: the softmax of a classifier's logits (docs/arithmetic.md, section 6).
 #include "../blob/check.h"
 #include "../blob/record.h"
+#include "../features.h"
 #include "../kernels/tables.h"
 #include "../numeric.h"
 #include "../run.h"
@@ -25,7 +26,7 @@ static uint32_t term(const rnnp_softmax_t *softmax, const void *arena, uint32_t 
 rnnp_status_t rnnp_softmax(rnnp_softmax_t *softmax, const rnnp_run_t *run, const void *arena, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     const rnnp_model_t *model = run->model;
-    if (model->task != RNNP_TASK_CLASSIFICATION) {
+    if (!RNNP_WITH_DENSE || model->task != RNNP_TASK_CLASSIFICATION) { // there is none, where DENSE is left out
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, model->task);
     }
     if (!run->done) {
@@ -46,6 +47,9 @@ rnnp_status_t rnnp_softmax(rnnp_softmax_t *softmax, const rnnp_run_t *run, const
 }
 
 uint16_t rnnp_probability(const rnnp_softmax_t *softmax, const void *arena, uint32_t index) {
+    if (!RNNP_WITH_DENSE) {
+        return 0;
+    }
     uint32_t value = ((term(softmax, arena, index) << 15) + softmax->sum / 2) / softmax->sum;
     return (uint16_t)rnnp_min_u32(value, 32767);
 }

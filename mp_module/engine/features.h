@@ -1,0 +1,71 @@
+// This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// What a firmware may leave out, by -DRNNP_WITH_<NAME>=0 (RNNPOOL_WITHOUT=<NAME>, or auto for all that its built-in models
+// do without: embed_models.py). A blob that needs it is refused by that name.
+#ifndef RNNP_FEATURES_H
+#define RNNP_FEATURES_H
+
+// ---- Kinds of operator
+
+#ifndef RNNP_WITH_CONV
+#define RNNP_WITH_CONV (1)
+#endif
+#ifndef RNNP_WITH_RNNPOOL
+#define RNNP_WITH_RNNPOOL (1)
+#endif
+#ifndef RNNP_WITH_INVERTED_RESIDUAL
+#define RNNP_WITH_INVERTED_RESIDUAL (1)
+#endif
+#ifndef RNNP_WITH_DETECT_HEAD // and detections
+#define RNNP_WITH_DETECT_HEAD (1)
+#endif
+#ifndef RNNP_WITH_GLOBAL_AVERAGE_POOL
+#define RNNP_WITH_GLOBAL_AVERAGE_POOL (1)
+#endif
+#ifndef RNNP_WITH_DENSE // and probabilities
+#define RNNP_WITH_DENSE (1)
+#endif
+#ifndef RNNP_WITH_DEPTHWISE
+#define RNNP_WITH_DEPTHWISE (1)
+#endif
+#ifndef RNNP_WITH_POOL
+#define RNNP_WITH_POOL (1)
+#endif
+#ifndef RNNP_WITH_ADD
+#define RNNP_WITH_ADD (1)
+#endif
+#ifndef RNNP_WITH_CONCAT
+#define RNNP_WITH_CONCAT (1)
+#endif
+#ifndef RNNP_WITH_LOOKUP
+#define RNNP_WITH_LOOKUP (1)
+#endif
+#ifndef RNNP_WITH_MUL
+#define RNNP_WITH_MUL (1)
+#endif
+#ifndef RNNP_WITH_UPSAMPLE
+#define RNNP_WITH_UPSAMPLE (1)
+#endif
+
+// ---- What operators of several kinds, or some operators of a kind, need
+
+#ifndef RNNP_WITH_TFLITE // rounding as TensorFlow Lite (flag TFLITE)
+#define RNNP_WITH_TFLITE (1)
+#endif
+#ifndef RNNP_WITH_FINE // biases with fraction bits (flag FINE)
+#define RNNP_WITH_FINE (1)
+#endif
+#ifndef RNNP_WITH_SHIFT // factors of 1/2 and more: a shift of CONV, DEPTHWISE, ADD, MUL
+#define RNNP_WITH_SHIFT (1)
+#endif
+#ifndef RNNP_WITH_ANY_CELL // RNNPOOL beside what operators/rnnpool.c calls a usual cell
+#define RNNP_WITH_ANY_CELL (1)
+#endif
+#ifndef RNNP_WITH_RECOMPUTE // INVERTED_RESIDUAL with channels that are expanded again
+#define RNNP_WITH_RECOMPUTE (1)
+#endif
+#ifndef RNNP_WITH_RGB // models of three channels, and all colours of frames
+#define RNNP_WITH_RGB (1)
+#endif
+
+#endif // RNNP_FEATURES_H
