@@ -203,66 +203,62 @@ typedef struct {
     int32_t bias, multiplier;
 } taps_t;
 
-// Arguments of first(): loaded into s0 .. s31, then lr, in this order.
+// Arguments of first(): loaded into s0 .. s31, then r9 and lr, in this order.
 typedef struct {
     taps_t channels[FIRST_OUTPUTS];
-    const int8_t *rows[3]; // s28 - s30: the column left of the first pixel's
-    int32_t zero_point; // s31
-    int8_t *out, *end;
+    const int8_t *rows[3]; // s28 - s30: the first pixel's middle column
+    int8_t *end; // s31: of the output
+    int32_t zero_point;
+    int8_t *out;
 } first_t;
 
-// Pairs of pixels: row by row r0 - r2 hold columns 0 and 2 of the first, r3 and r4 column 1, r5 - r9 those of the second.
+// Pairs of pixels, whose middle columns are 0 and 2 of a word: row by row r5 - r7 hold columns -1 and 1, r0 - r2 columns 1
+// and 3; columns 0 and 2 of rows 0 and 1 are in r3 and r8, those of row 2 in r4.
 __attribute__((naked, noinline)) static void first(__attribute__((unused)) const first_t *arguments) {
     __asm__ volatile(RNNP_WORDS "push {r4-r11, lr}\n"
-                                "ldr r12, [r0, #132]\n"
-                                "push {r12}\n"
                                 "rnnp_enter 32\n"
                                 "rnnp_take r0, 0, 31\n"
-                                "ldr lr, [r0]\n"
+                                "ldr r9, [r0]\n"
+                                "ldr lr, [r0, #4]\n"
                                 "1:\n"
                                 "rnnp_get2 r10, r11, 28, 29\n"
                                 "rnnp_get r12, 30\n"
-                                "ldr r0, [r10]\n"
-                                "ldr r5, [r10, #2]\n"
-                                "ldr r1, [r11]\n"
-                                "ldr r6, [r11, #2]\n"
-                                "ldr r2, [r12]\n"
-                                "ldr r7, [r12, #2]\n"
-                                "adds r10, #4\n"
-                                "adds r11, #4\n"
-                                "adds r12, #4\n"
+                                "ldrsb r5, [r10, #-1]\n"
+                                "ldr r0, [r10], #4\n"
+                                "ldrsb r6, [r11, #-1]\n"
+                                "ldr r1, [r11], #4\n"
+                                "ldrsb r7, [r12, #-1]\n"
+                                "ldr r2, [r12], #4\n"
                                 "rnnp_put2 28, 29, r10, r11\n"
                                 "rnnp_put 30, r12\n"
-                                "sxtb16 r3, r0, ror #8\n"
-                                "sxtb16 r8, r5, ror #8\n"
-                                "sxtb16 r10, r1, ror #8\n"
-                                "sxtb16 r11, r6, ror #8\n"
-                                "sxtb16 r4, r2, ror #8\n"
-                                "sxtb16 r9, r7, ror #8\n"
-                                "pkhbt r3, r3, r10, lsl #16\n"
-                                "pkhbt r8, r8, r11, lsl #16\n"
-                                ".irp row, 0, 1, 2, 5, 6, 7\n"
-                                "sxtb16 r\\row, r\\row\n"
+                                "sxtb16 r8, r0\n"
+                                "sxtb16 r10, r1\n"
+                                "sxtb16 r4, r2\n"
+                                "pkhbt r3, r8, r10, lsl #16\n"
+                                "pkhtb r8, r10, r8, asr #16\n"
+                                ".irp row, 0, 1, 2\n"
+                                "sxtb16 r\\row, r\\row, ror #8\n"
                                 ".endr\n"
-                                ".macro rnnp_tap k, first, second\n"
+                                "pkhbt r5, r5, r0, lsl #16\n"
+                                "pkhbt r6, r6, r1, lsl #16\n"
+                                "pkhbt r7, r7, r2, lsl #16\n"
+                                ".macro rnnp_tap k, first, second, from\n"
                                 "rnnp_get r12, \\k\n"
-                                "smlad r10, \\first, r12, r10\n"
+                                "smlad r10, \\first, r12, \\from\n"
                                 "smlad r11, \\second, r12, r11\n"
                                 ".endm\n"
                                 ".macro rnnp_output channel, row0, row1, row2, middle01, middle2, bias, multiplier\n"
                                 "rnnp_get r11, \\bias\n"
-                                "mov r10, r11\n"
-                                "rnnp_tap \\row0, r0, r5\n"
-                                "rnnp_tap \\row1, r1, r6\n"
-                                "rnnp_tap \\row2, r2, r7\n"
-                                "rnnp_tap \\middle01, r3, r8\n"
-                                "rnnp_tap \\middle2, r4, r9\n"
+                                "rnnp_tap \\row0, r5, r0, r11\n"
+                                "rnnp_tap \\row1, r6, r1, r10\n"
+                                "rnnp_tap \\row2, r7, r2, r10\n"
+                                "rnnp_tap \\middle01, r3, r8, r10\n"
+                                "rnnp_get r12, \\middle2\n"
+                                "smlabb r10, r4, r12, r10\n"
+                                "smlatb r11, r4, r12, r11\n"
                                 "rnnp_get r12, \\multiplier\n"
-                                "smmulr r10, r10, r12\n"
-                                "smmulr r11, r11, r12\n"
-                                "rnnp_get r12, 31\n"
-                                "add r10, r10, r12\n"
-                                "add r11, r11, r12\n"
+                                "smmlar r10, r10, r12, r9\n"
+                                "smmlar r11, r11, r12, r9\n"
                                 "ssat r10, #8, r10\n"
                                 "ssat r11, #8, r11\n"
                                 "strb r10, [lr, #\\channel]\n"
@@ -274,19 +270,19 @@ __attribute__((naked, noinline)) static void first(__attribute__((unused)) const
                                 "rnnp_output 3, 21, 22, 23, 24, 25, 26, 27\n"
                                 ".purgem rnnp_tap\n"
                                 ".purgem rnnp_output\n"
-                                "ldr r12, [sp, #rnnp_size]\n"
+                                "rnnp_get r12, 31\n"
                                 "add lr, lr, #8\n"
                                 "cmp lr, r12\n"
                                 "bne.w 1b\n"
                                 "rnnp_leave 32\n"
-                                "pop {r12}\n"
                                 "pop {r4-r11, pc}\n" RNNP_PURGE_WORDS);
 }
 
-// An even number of pixels, begin .. end - 1, that have all their columns and one more.
-static void first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out) {
+// The first pixels, an even number of them: as many as have all their columns, or lack but the one left of the row.
+static uint32_t first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     // Columns 0 and 2 of each row; column 1 of rows 0 and 1, and of row 2; the tenth is 0, as it is in the blob.
     static const uint8_t order[10] = { 0, 2, 3, 5, 6, 8, 1, 4, 7, 9 };
+    uint32_t edge[3][2], count = conv->in_width / 4 * 2;
     first_t arguments = { .zero_point = conv->requantize.zero_point };
     for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
         const int8_t *weight = conv->weight + rnnp_weight_index(9, o, 0); // two apart
@@ -297,26 +293,35 @@ static void first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, uint3
         channel->bias = conv->requantize.bias[o];
         channel->multiplier = conv->requantize.multiplier[o];
     }
+    // The first two pixels from a copy that has padding on the left, then the others.
     for (uint32_t ky = 0; ky < 3; ky++) {
-        arguments.rows[ky] = rows[ky] + 2 * begin - 1;
+        edge[ky][0] = (uint8_t)conv->pad * 0x01010101u;
+        edge[ky][1] = rnnp_load(rows[ky]);
+        arguments.rows[ky] = (const int8_t *)&edge[ky][1];
     }
-    arguments.out = out + begin * FIRST_OUTPUTS;
-    arguments.end = out + end * FIRST_OUTPUTS;
+    arguments.out = out;
+    arguments.end = out + 2 * FIRST_OUTPUTS;
     first(&arguments);
-    rnnp_armv7em_clamp(&conv->requantize, arguments.out, (end - begin) * FIRST_OUTPUTS);
+    for (uint32_t ky = 0; ky < 3; ky++) {
+        arguments.rows[ky] = rows[ky] + 4;
+    }
+    arguments.out = arguments.end;
+    arguments.end = out + count * FIRST_OUTPUTS;
+    first(&arguments);
+    rnnp_armv7em_clamp(&conv->requantize, out, count * FIRST_OUTPUTS);
+    return count;
 }
 
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     uint32_t width = conv->out_width, begin = 0;
     if (conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride == 2 && conv->left == 1 && conv->in_channels == 1 &&
         conv->out_channels == FIRST_OUTPUTS && rnnp_shift(&conv->requantize) == 0 && rnnp_once(&conv->requantize) &&
-        width > 3 * RNNP_TILE && rows[0] != NULL && rows[2] != NULL) {
-        // All but the first and the last few pixels, which may be at an edge.
-        begin = (width - RNNP_TILE) & ~1u;
-        first_conv(conv, rows, RNNP_TILE, begin, out);
-        any_conv(conv, rows, 0, RNNP_TILE, out, NULL);
+        conv->in_width >= 8 && conv->in_width / 4u * 2 <= width && rows[0] != NULL && rows[2] != NULL) {
+        begin = first_conv(conv, rows, out);
     }
-    any_conv(conv, rows, begin, width, out, NULL);
+    if (begin < width) {
+        any_conv(conv, rows, begin == 0 ? 0 : rnnp_min_u32(begin, width - 2), width, out, NULL); // not one pixel alone
+    }
 }
 
 RNNP_SMALL_C_END

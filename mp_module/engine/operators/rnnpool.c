@@ -300,8 +300,14 @@ static patches_t patches_of(const pool_t *p, uint32_t u) {
 
 // The products of a patch's columns, from left to right.
 static void get_columns(const pool_t *p, const map_t *map, uint32_t lane, const int16_t **wx) {
-    for (uint32_t t = 0; t < p->patch_width; t++) {
-        wx[t] = map_at(map, t % p->stride, lane + t / p->stride);
+    const int16_t *stride = map_at(map, 0, lane), *at = stride;
+    for (uint32_t t = 0, phase = 0; t < p->patch_width; t++) {
+        wx[t] = at;
+        at += map->phase;
+        if (++phase == p->stride) {
+            phase = 0;
+            at = stride += 2;
+        }
     }
 }
 
