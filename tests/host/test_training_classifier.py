@@ -15,7 +15,7 @@ from rounded import agree  # noqa: E402
 
 torch.set_num_threads(1)  # small networks: threads only wait for each other
 
-from rnnpool_training import blob, deploy, export, layers, reference  # noqa: E402
+from rnnpool_training import blob, classifier_views, deploy, export, layers, reference  # noqa: E402
 from rnnpool_training.classification_metrics import area_under_curve, summary  # noqa: E402
 from rnnpool_training.classifier import (  # noqa: E402
     CLASSIFIERS,
@@ -98,7 +98,8 @@ def test_the_network_of_the_paper() -> None:
 @pytest.mark.parametrize("network", CLASSIFIERS)
 def test_options(size: int, last_pool: str, gray: bool, network: str) -> None:
     config = configure(size, gray, last_pool=last_pool, network=network)  # type: ignore[arg-type]
-    logits, heads = Supervised(Classifier(config), 0.1)(inputs(2, config.channels, size, size))
+    logits, heads, inner = Supervised(Classifier(config), 0.1)(inputs(2, config.channels, size, size))
+    assert inner is None
     assert logits.shape == (2, 2)
     assert [h.shape for h in heads] == [(2, 5, size // 16, size // 16), (2, 5, size // 32, size // 32)]
 
@@ -242,13 +243,60 @@ def test_views_keep_what_the_boxes_say() -> None:
     views._erase = lambda out: None  # type: ignore[method-assign]
     seen = set()
     for _ in range(200):
-        pixels, label, weight, cover, _, known, _ = views.view(96, 96)
+        pixels, label, weight, cover, _, known, _, _ = views.view(96, 96)
         bright = (pixels[:, :, 0] > 128) & (pixels[:, :, 0] != 128)
         part = bright.reshape(6, 16, 6, 16).mean((1, 3))
         assert np.abs(part - cover).mean() < 0.03 and known.min() == 1 and weight == 1
         assert label == (bright.mean() > 0.003)
         seen.add(label)
     assert seen == {0.0, 1.0}
+
+
+def test_views_come_several_times() -> None:
+    pictures = [Picture(str(i), np.full((40, 40, 3), i, np.uint8), 0) for i in range(200)]
+    views = ClassifierViews(pictures, 3, 3, whole=1.0, light=False, plain=1.0, replay=4)
+    made: list[int] = []
+    view = views.view
+    views.view = lambda *size: made.append(size[0]) or view(*size)  # type: ignore[assignment,func-returns-value]
+    parts = [views.batch(8, 64, 64) for _ in range(40)]
+    assert len(made) == 8 + 39 * 2 and all(part.pixels.shape == (8, 3, 64, 64) for part in parts)
+    levels = np.concatenate([part.pixels[:, 0, 0, 0].numpy() for part in parts]) * 128 + 128
+    assert len(np.unique(levels)) == len(made)  # 86 pictures in 320 views: each nearly four times
+    for part in parts:
+        assert len(torch.unique(part.pixels[:, 0, 0, 0])) == 8  # never twice in a batch
+    views.batch(8, 96, 96)
+    assert len(made) == 8 + 39 * 2 + 8  # another size has views of its own
+
+
+def test_views_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier_views, "POOL", 16)
+    pictures = [Picture(str(i), np.full((40, 40, 3), i, np.uint8), 0) for i in range(200)]
+    views = ClassifierViews(pictures, 3, 3, replay=2)
+    for _ in range(20):
+        views.batch(8, 64, 64)
+    assert len(views.pools[64, 64]) == 16
+
+
+def test_gray_views() -> None:
+    random = np.random.default_rng(1)
+    pictures = [Picture(str(i), random.integers(0, 256, (40, 40, 3), np.uint8), 0) for i in range(40)]
+    views = ClassifierViews(pictures, 3, 3, plain=1.0, gray=0.5)
+    gray = sum(bool(np.ptp(views.view(64, 64).pixels, axis=2).max() == 0) for _ in range(40))
+    assert 10 < gray < 30
+
+
+def test_a_frozen_beginning_stays() -> None:
+    torch.manual_seed(3)
+    model = Supervised(Classifier(configure(64)), 0.0, frozen=True)
+    before = {name: value.clone() for name, value in model.model.state_dict().items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    logits = model.train()(inputs(4, 3, 64, 64))[0]
+    logits.square().sum().backward()
+    optimizer.step()
+    for name, value in model.model.state_dict().items():
+        frozen = name.startswith(("stem.", "pool."))
+        if frozen or name in ("blocks.0.expand.conv.weight", "blocks.0.expand.norm.running_mean", "dense.bias"):
+            assert torch.equal(value, before[name]) == frozen, name
 
 
 def test_metrics() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def test_the_loss_is_the_sum_of_what_labels_and_teacher_say(file: Path, tmp_path
     known, unknown = pictures(16), pictures(16, label=1)
     torch.manual_seed(1)
     model = Supervised(Classifier(configure(64)), 0.0)
-    trainer = train_classifier.ClassifierTrainer(options, model, known + unknown, [])
+    trainer = train_classifier.ClassifierTrainer(options, model, known + unknown, [], Teacher(file))
     views = trainer.views()
     part = views.batch(16, 64, 64)
     model.eval()
@@ -129,6 +130,73 @@ def test_the_loss_is_the_sum_of_what_labels_and_teacher_say(file: Path, tmp_path
     assert values["right"] == pytest.approx(right.item())
     part.labels[~labelled] = 1  # what stands there for an unknown label does not count
     assert trainer.loss(part)[0].item() == pytest.approx(total.item(), rel=1e-4)
+
+
+def both(pixels: np.ndarray, seen: list[np.ndarray]) -> float:
+    """A teacher's score, and what its last layer takes: mean and deviation of the pixels."""
+    seen.append(np.array([pixels.mean(), 3.0, pixels[:, :, 0].std()], np.float32))
+    return brightness(pixels)
+
+
+def test_what_the_last_layer_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "teacher.tflite"
+    path.write_bytes(b"TFL3")
+    monkeypatch.setattr(peers, "tflite", lambda _, seen: lambda pixels: both(pixels, seen))
+    teacher = Teacher(path, inner=True)
+    assert teacher.width == 3
+    known = pictures(101)
+    teacher.calibrate(known)
+    told = [teacher.tell(Image.fromarray(p.pixels))[1] for p in known]
+    vectors = np.stack([v for v in told if v is not None])
+    assert vectors.shape == (101, 3)
+    assert vectors[:, 0].mean() == pytest.approx(0, abs=1e-4) and vectors[:, 0].std() == pytest.approx(1, abs=1e-4)
+    assert np.abs(vectors[:, 1:]).max() < 1e-3  # what never changes says nothing, and divides by nothing
+    assert teacher.vectors == []
+
+    arguments = [
+        "--data",
+        "x",
+        "--out",
+        str(tmp_path / "run"),
+        "--teacher",
+        str(path),
+        "--inner",
+        "2",
+        "--dropout",
+        "0",
+    ]
+    options = train_classifier.parser().parse_args(arguments)
+    torch.manual_seed(1)
+    model = Supervised(Classifier(configure(64)), 0.0, teacher.width).eval()
+    trainer = train_classifier.ClassifierTrainer(options, model, known, [], teacher)
+    part = trainer.views().batch(8, 64, 64)
+    total, values, _ = trainer.loss(part)
+    assert part.inner is not None and part.inner.shape == (8, 3)
+    apart = (model(part.pixels)[2] - part.inner).square().mean()
+    assert values["inner"] == pytest.approx(apart.item(), rel=1e-4)
+    others = values["label"] + values["dense"] + values["distil"]
+    assert total.item() == pytest.approx(others + 2 * apart.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["vww_96_int8", "kws_ref_model"])
+def test_the_last_layer_of_a_tflite_file(name: str) -> None:
+    """The last layer's own weights make the answer of what it takes."""
+    folder = os.environ.get("MLPERF_TINY")
+    if not folder:
+        pytest.skip("MLPERF_TINY does not point to a folder with MLPerf Tiny's .tflite files")
+    pytest.importorskip("ai_edge_litert")
+    path = Path(folder) / f"{name}.tflite"
+    if name != "vww_96_int8":
+        with pytest.raises(InputError, match=r"is no .tflite classifier of RGB pictures, two labels"):
+            Teacher(path, inner=True)
+        return
+    seen: list[np.ndarray] = []
+    score = peers.tflite(path, seen)
+    pixels = np.random.default_rng(1).integers(0, 256, (96, 96, 3), np.uint8)
+    found = score(pixels)
+    assert len(seen) == 1 and seen[0].shape == (256,) and seen[0].dtype == np.float32
+    assert found == pytest.approx(peers.tflite(path)(pixels), abs=0.02)  # another delegate, another rounding
+    assert seen[0].min() >= 0 and 0 < seen[0].max() <= 6  # averages of ReLU6
 
 
 def test_pictures_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +226,9 @@ def test_command(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         train_classifier.main(arguments)
     assert "--unlabelled needs a --teacher" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train_classifier.main([*arguments[:-2], "--inner", "1"])
+    assert "--inner 1 needs a --teacher" in capsys.readouterr().err
     train_classifier.main([*arguments, "--teacher", str(file), "--distil", "2"])
     assert "% right on the labelled pictures" in capsys.readouterr().err
     assert "distil" in (tmp_path / "run/log.csv").read_text().splitlines()[0]

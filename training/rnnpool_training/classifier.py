@@ -172,19 +172,36 @@ class Supervised(nn.Module):
     With few labelled images the boxes teach more than the label; the heads are left out of what is exported.
     """
 
-    def __init__(self, model: Classifier, dropout: float) -> None:
+    def __init__(self, model: Classifier, dropout: float, inner: int = 0, frozen: bool = False) -> None:
+        """`inner`: width of what a teacher's last layer takes, which the features shall tell; `frozen`: the first
+        convolution and RNNPool stay as they are, which saves their share of the time."""
         super().__init__()
         self.model = model
+        self.frozen = frozen
+        self.project = nn.Linear(model.dense.in_features, inner) if inner else None
+        if frozen:
+            for part in (model.stem, model.pool):
+                part.requires_grad_(False)
         self.dropout = nn.Dropout(dropout)
         strided = [i for i, b in enumerate(model.config.blocks) if b.stride == 2]
         widths = (model.config.blocks[strided[-1] - 1].out, model.config.blocks[-1].out)
         self.heads = nn.ModuleList(nn.Sequential(ConvUnit(w, 64, 1), nn.Conv2d(64, DENSE_VALUES, 1)) for w in widths)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits (N, labels) and the heads' maps (N, 5, H / 16, W / 16), (N, 5, H / 32, W / 32)."""
+    def train(self, mode: bool = True) -> Supervised:
+        """As nn.Module's; the normalization of a frozen part stays as it is."""
+        super().train(mode)
+        if self.frozen:
+            self.model.stem.eval()
+        return self
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor], Tensor | None]:
+        """Logits (N, labels), the heads' maps (N, 5, H / 16, W / 16), (N, 5, H / 32, W / 32), and what a teacher's last
+        layer may take (N, inner)."""
         maps = self.model.maps(x)
-        logits = self.model.dense(self.dropout(self.model.features(maps[1])))
-        return logits, [head(m) for head, m in zip(self.heads, maps, strict=True)]
+        features = self.model.features(maps[1])
+        logits = self.model.dense(self.dropout(features))
+        inner = self.project(features) if self.project is not None else None
+        return logits, [head(m) for head, m in zip(self.heads, maps, strict=True)], inner
 
 
 @torch.no_grad()

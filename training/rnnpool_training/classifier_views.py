@@ -23,6 +23,7 @@ FLOAT = NDArray[np.float32]
 CELL = 16  # pixels of the finer of the auxiliary heads' maps
 GRAYED = 0.1  # part of the colour views that lose their colour
 TINT = 0.25  # logarithm of the most by which a channel is multiplied: white balance
+POOL = 4096  # views of a size that are kept for replay
 ERASED = 0.25  # part of the views with a rectangle missing
 
 
@@ -33,7 +34,7 @@ class Part:
     pixels (N, C, H, W), u / 128 - 1 on whole levels; labels (N,); weights (N,), 0 where the label is doubtful; cover
     (N, H / 16, W / 16): part of a cell on objects; sides (N, 4, H / 16, W / 16): distances from a cell's centre to
     the box around it, in frames; known (N, H / 16, W / 16): 1 where cover is known; soft (N,): a teacher's
-    probability of label 1, None without a teacher.
+    probability of label 1, None without a teacher; inner (N, F): what the teacher's last layer takes, or None.
     """
 
     pixels: Tensor
@@ -43,6 +44,7 @@ class Part:
     sides: Tensor
     known: Tensor
     soft: Tensor | None = None
+    inner: Tensor | None = None
 
 
 class View(NamedTuple):
@@ -55,6 +57,7 @@ class View(NamedTuple):
     sides: FLOAT
     known: FLOAT
     soft: float | None
+    inner: FLOAT | None = None
 
 
 def visible(boxes: FLOAT, window: tuple[float, float, float, float]) -> tuple[FLOAT, FLOAT]:
@@ -86,19 +89,23 @@ class ClassifierViews:
         self, pictures: list[Picture], seed: int, channels: int, whole: float = 0.35,
         flips: bool = True, light: bool = True, balanced: bool = False,
         plain: float = 0.0, teacher: Teacher | None = None, unlabelled: float = 0.0,
-        workers: int = 0,
+        workers: int = 0, gray: float = 0.0, replay: int = 1,
     ) -> None:  # fmt: skip
         """`whole`: part of the views that show all of their picture.
 
         `flips`: half of them are mirrored; `light`: colours, contrast and brightness vary; `balanced`: pictures of
         small classes come as often as those of the largest; `plain`: part of the views with neither other light nor a
         rectangle missing; `teacher`: gives soft labels; `unlabelled`: part of the views that are of pictures without a
-        label (those with a label below 0), if there are any; `workers`: threads that decode pictures not in memory.
+        label (those with a label below 0), if there are any; `workers`: threads that decode pictures not in memory;
+        `gray`: part of the views without colour, whatever else changes; `replay`: how many batches a view comes in,
+        on average (making views and asking a teacher take longer than the network's step does).
         """
         self.pictures = pictures
         self.ahead = Ahead([p.stored for p in pictures], workers)
         self.plain, self.teacher, self.unlabelled = plain, teacher, unlabelled
-        self.channels, self.whole = channels, whole
+        self.channels, self.whole, self.gray = channels, whole, gray
+        self.replay = replay
+        self.pools: dict[tuple[int, int], list[View]] = {}
         self.flips, self.light, self.balanced = flips, light, balanced
         self.random = np.random.default_rng(seed)
         self.camera = Light(self.random)
@@ -170,7 +177,9 @@ class ClassifierViews:
         if self.flips and self.random.random() < 0.5:
             piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
             boxes[:, 0] = dw - boxes[:, 0] - boxes[:, 2]
-        soft = self.teacher(piece) if self.teacher else None  # of what is there, not of how it is lit
+        soft, inner = self.teacher.tell(piece) if self.teacher else (None, None)  # of what is there, not how it is lit
+        if self.gray > 0 and self.random.random() < self.gray:
+            piece = piece.convert("L").convert(piece.mode)
         plain = self.plain > 0 and self.random.random() < self.plain
         out = np.full((height, width, self.channels), GREY, np.uint8)
         lit = self._light(piece) if self.light and not plain else np.asarray(piece)
@@ -183,7 +192,7 @@ class ClassifierViews:
         )
         if label < 0:
             label, weight = 0.0, 0.0
-        return View(out, label, weight, cover, sides, known, soft)
+        return View(out, label, weight, cover, sides, known, soft, inner)
 
     def _light(self, piece: Image.Image) -> NDArray[np.uint8]:
         """Saturation and tint, sometimes gray; then other light, lens and sensor (Light)."""
@@ -209,13 +218,30 @@ class ClassifierViews:
 
     def batch(self, count: int, height: int, width: int) -> Part:
         """`count` views of (height, width) pixels."""
-        views = [self.view(height, width) for _ in range(count)]
+        views = self._replayed(count, height, width)
         pixels = torch.from_numpy(np.stack([v.pixels for v in views])).permute(0, 3, 1, 2).float().sub_(128).div_(128)
         maps = zip(*((v.cover, v.sides, v.known) for v in views), strict=True)
         cover, sides, known = (torch.from_numpy(np.stack(each)) for each in maps)
         labels = torch.tensor([int(v.label) for v in views])
         soft = torch.tensor([v.soft for v in views]) if self.teacher else None
-        return Part(pixels, labels, torch.tensor([v.weight for v in views]), cover, sides, known, soft)
+        told = [v.inner for v in views if v.inner is not None]
+        inner = torch.from_numpy(np.stack(told)) if told else None
+        return Part(pixels, labels, torch.tensor([v.weight for v in views]), cover, sides, known, soft, inner)
+
+    def _replayed(self, count: int, height: int, width: int) -> list[View]:
+        """New views, and of earlier ones of this size so many that each comes `replay` times on average."""
+        if self.replay == 1:
+            return [self.view(height, width) for _ in range(count)]
+        pool = self.pools.setdefault((height, width), [])
+        new = max(1, round(count / self.replay), count - len(pool))
+        kept = [pool[i] for i in self.random.permutation(len(pool))[: count - new]]
+        views = [self.view(height, width) for _ in range(new)]
+        for view in views:
+            if len(pool) < POOL:
+                pool.append(view)
+            else:
+                pool[int(self.random.integers(POOL))] = view
+        return views + kept
 
 
 def _overlap(low: FLOAT, high: FLOAT, cells: int) -> FLOAT:

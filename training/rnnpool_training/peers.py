@@ -62,9 +62,17 @@ def _rfb(path: Path) -> DetectorFunction:
     return detect
 
 
-def tflite(path: Path) -> PersonFunction:
-    """A classifier of RGB pictures, squashed to its input, float or int8, of two labels. ValueError if it is none."""
-    interpreter = importlib.import_module("ai_edge_litert.interpreter").Interpreter(str(path), num_threads=1)
+def tflite(path: Path, inner: list[FLOAT] | None = None) -> PersonFunction:
+    """A classifier of RGB pictures, squashed to its input, float or int8, of two labels. ValueError if it is none.
+
+    `inner` gets what the last dense layer takes of each picture, float32 (F,); ValueError if there is no such layer.
+    """
+    litert = importlib.import_module("ai_edge_litert.interpreter")
+    options: dict[str, Any] = {}
+    if inner is not None:  # the default delegate keeps no tensors between its operators
+        plain = litert.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        options = {"experimental_preserve_all_tensors": True, "experimental_op_resolver_type": plain}
+    interpreter = litert.Interpreter(str(path), num_threads=1, **options)
     interpreter.allocate_tensors()
     inputs, outputs = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     shapes = inputs["shape"].tolist(), outputs["shape"].tolist()
@@ -73,6 +81,11 @@ def tflite(path: Path) -> PersonFunction:
             f"its input has the shape {shapes[0]}, not [1, H, W, 3], or its output {shapes[1]}, not [1, 2]"
         )
     side = (int(inputs["shape"][2]), int(inputs["shape"][1]))
+    if inner is not None:
+        dense = [op for op in interpreter._get_ops_details() if op["op_name"] == "FULLY_CONNECTED"]
+        if not dense:
+            raise ValueError("it has no dense layer whose input could be learned from")
+        vector = next(t for t in interpreter.get_tensor_details() if t["index"] == dense[-1]["inputs"][0])
 
     def score(pixels: NDArray[np.uint8]) -> float:
         x = np.asarray(Image.fromarray(pixels).resize(side, Image.Resampling.BILINEAR))
@@ -82,6 +95,9 @@ def tflite(path: Path) -> PersonFunction:
             x = x.astype(np.float32) / 127.5 - 1
         interpreter.set_tensor(inputs["index"], x[None])
         interpreter.invoke()
+        if inner is not None:
+            values, (step, middle) = interpreter.get_tensor(vector["index"]).ravel(), vector["quantization"]
+            inner.append((values.astype(np.float32) - middle) * np.float32(step or 1.0))
         out = interpreter.get_tensor(outputs["index"])[0]
         if outputs["dtype"] == np.int8:  # probabilities
             scale, zero = outputs["quantization"]

@@ -23,17 +23,22 @@ class Teacher:
     """The probability of the second label by a .tflite classifier of two labels (peers.tflite).
 
     Such networks are too sure of themselves on pictures that are new to them: `calibrate` fits the probability to
-    labelled pictures (Platt scaling: a slope and an offset of the logit).
+    labelled pictures (Platt scaling: a slope and an offset of the logit). With `inner` it also says what its last
+    layer takes, each number less its mean on those pictures and divided by its deviation there.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, inner: bool = False) -> None:
         """InputError if the file can't be read or run, or is no classifier of two labels for RGB pictures."""
         self.slope, self.offset = 1.0, 0.0
+        self.vectors: list[NDArray[np.float32]] = []
+        self.mean: NDArray[np.float32] | float = 0.0
+        self.deviation: NDArray[np.float32] | float = 1.0
         if not Path(path).is_file():
             raise InputError(f"--teacher {path} is not a file")
         try:
-            self.score = peers.tflite(Path(path))
+            self.score = peers.tflite(Path(path), self.vectors) if inner else peers.tflite(Path(path))
             self.logit(Image.new("RGB", (8, 8)))
+            self.width = len(self.vectors.pop()) if inner else 0  # of what its last layer takes
         except ImportError:
             raise InputError(
                 f"--teacher {path} needs the package ai-edge-litert (pip install 'rnnpool[peers]')"
@@ -53,6 +58,12 @@ class Teacher:
         """The calibrated probability, 0 to 1, of an image of any size."""
         return 1 / (1 + math.exp(-(self.slope * self.logit(image) + self.offset)))
 
+    def tell(self, image: Image.Image) -> tuple[float, NDArray[np.float32] | None]:
+        """The probability, and, of a teacher with `inner`, what its last layer takes, (width,)."""
+        probability = self(image)
+        vector = (self.vectors.pop() - self.mean) / self.deviation if self.width else None
+        return probability, vector
+
     def calibrate(self, pictures: Sequence[Picture]) -> float:
         """Fit slope and offset to (an even selection of) labelled pictures; returns the teacher's accuracy on them.
 
@@ -64,6 +75,10 @@ class Teacher:
         if set(truth.tolist()) != {0, 1}:
             raise InputError(f"a teacher says 0 or 1: the labels of the pictures are {sorted(set(truth.tolist()))}")
         logits = np.array([self.logit(Image.fromarray(p.pixels.squeeze())) for p in chosen])
+        if self.width:
+            vectors = np.stack(self.vectors)
+            self.mean, self.deviation = vectors.mean(axis=0), vectors.std(axis=0).clip(min=1e-3)
+            self.vectors.clear()
         self.slope, self.offset = fit_logistic(logits, truth.astype(float))
         return float(((self.slope * logits + self.offset > 0) == (truth == 1)).mean())
 

@@ -18,7 +18,7 @@ from . import checkpoint
 from .classification_metrics import summary
 from .classifier import CLASSIFIERS, Classifier, Supervised, configure, load_classifier, save_classifier, warm_start
 from .classifier_views import ClassifierViews, Part
-from .command import command, real
+from .command import command, integer, real
 from .distributed import Group
 from .errors import InputError
 from .pictures import Picture, frame, load_sets, load_unlabelled
@@ -67,10 +67,11 @@ class ClassifierTrainer(Trainer[Part]):
     LEAST = 2  # batch normalization of the last, small maps
 
     def __init__(
-        self, options: argparse.Namespace, model: Supervised, train: list[Picture], val: list[Picture]
-    ) -> None:
+        self, options: argparse.Namespace, model: Supervised, train: list[Picture], val: list[Picture],
+        teacher: Teacher | None = None,
+    ) -> None:  # fmt: skip
         self.train, self.val = train, val
-        self.teacher = Teacher(options.teacher) if options.teacher else None
+        self.teacher = teacher
         if self.teacher:
             right = self.teacher.calibrate(train)
             slope, offset = self.teacher.slope, self.teacher.offset
@@ -106,11 +107,12 @@ class ClassifierTrainer(Trainer[Part]):
         return ClassifierViews(
             self.train, self.seed, channels, options.whole, balanced=options.balanced, plain=options.plain,
             teacher=self.teacher, unlabelled=options.unlabelled_part, workers=options.workers,
+            gray=options.gray_views, replay=options.replay,
         )  # fmt: skip
 
     def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
         """Cross entropy with smoothed labels and with the teacher's soft ones, and the auxiliary heads' loss."""
-        logits, heads = self.model(part.pixels)
+        logits, heads, inner = self.model(part.pixels)
         each = F.cross_entropy(logits, part.labels, reduction="none", label_smoothing=self.options.smoothing)
         label = (each * part.weights).sum() / part.weights.sum().clamp(min=1)
         dense = dense_loss(heads, part)
@@ -121,6 +123,10 @@ class ClassifierTrainer(Trainer[Part]):
             distil = F.cross_entropy(logits, torch.stack([1 - part.soft, part.soft], 1))
             values["distil"] = distil.item()
             total = total + self.options.distil * distil
+        if inner is not None and part.inner is not None:
+            apart = F.mse_loss(inner, part.inner)
+            values["inner"] = apart.item()
+            total = total + self.options.inner * apart
         return total, values, len(part.pixels)
 
     def validate(self) -> dict[str, Any]:
@@ -157,6 +163,12 @@ def parser() -> argparse.ArgumentParser:
                    "with no part missing")  # fmt: skip
     p.add_argument("--teacher", help="a .tflite classifier of the same two labels that gives every view a soft label")
     p.add_argument("--distil", type=real(0), default=1.0, help="weight of the cross entropy with the teacher's labels")
+    p.add_argument("--inner", type=real(0), default=0.0, help="weight of the squared distance to what the teacher's "
+                   "last layer takes, told by another dense layer that is left out in the end")  # fmt: skip
+    p.add_argument("--replay", type=integer(1, 100), default=1, help="batches that a view comes in, on average; a run "
+                   "that is resumed begins with new ones")  # fmt: skip
+    p.add_argument("--frozen", action="store_true", help="the first convolution and RNNPool stay as they are")
+    p.add_argument("--gray-views", type=real(0, 1), default=0.0, help="part of the views without colour")
     p.add_argument("--unlabelled", nargs="+", default=[], help="folders of pictures without labels, for the teacher's")
     p.add_argument("--unlabelled-part", type=real(0, 0.9), default=0.4, help="part of the views that are of those")
     p.add_argument("--balanced", action="store_true", help="draw pictures of all classes alike")
@@ -184,19 +196,22 @@ def fit(
     """
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    supervised = Supervised(model, options.dropout)
+    teacher = Teacher(options.teacher, options.inner > 0) if options.teacher else None
+    supervised = Supervised(model, options.dropout, teacher.width if teacher else 0, options.frozen)
     if options.init:
         kind, state = checkpoint.load(options.init, checkpoint.FLOAT_CLASSIFIER, checkpoint.RUN)
         if kind == checkpoint.RUN:
             checkpoint.fill(options.init, supervised, state["ema"])
         else:
             warm_start(model, load_classifier(options.init))
-    result: dict[str, Any] | None = ClassifierTrainer(options, supervised, train, val).run()
+    result: dict[str, Any] | None = ClassifierTrainer(options, supervised, train, val, teacher).run()
     return result
 
 
 def run(options: argparse.Namespace) -> dict[str, Any] | None:
     """Train a float classifier as the command line asks. Errors as of train.run."""
+    if options.inner and not options.teacher:
+        raise InputError(f"--inner {options.inner:g} needs a --teacher, whose last layer is learned from")
     if options.unlabelled and not options.teacher:
         raise InputError("--unlabelled needs a --teacher: pictures without labels have nothing else to learn from")
     with Group().owned(options.out):
