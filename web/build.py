@@ -32,6 +32,8 @@ SCRIPTS = (
     "arena.js",
     "board.js",
     "board_tab.js",
+    "show.js",
+    "pack.js",
     "page.js",
 )  # in this order
 

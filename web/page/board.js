@@ -3,6 +3,7 @@
 const KINDS_OF_PACKETS = Object.fromEntries([..."HIBDANRES"].map((letter) => [letter, letter.charCodeAt(0)]));
 const PACKET = { header: 10, crc: 4, payload: 240, boxes: 23, noFrame: 0xffff, ownThreshold: 0xffff, protocol: 2 };
 const TRIES = 6; // of a packet
+const WENT_AWAY = "The board went away.";
 const PATIENCE = 500; // milliseconds for its answer at first; twice as many each time
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, i) => {
@@ -85,11 +86,11 @@ class Board {
         try {
             await port.open({ baudRate: 115200 });
         } catch (error) {
-            throw new Refusal(`The port does not open: ${error.message}. Another program may have it.`);
+            throw new Refusal(`The port does not open: ${error.message.replace(/\.$/, "")}. Another program may have it.`);
         }
         board.reader = port.readable.getReader();
         board.writer = port.writable.getWriter();
-        board.#read();
+        board.gone = board.#read();
         try {
             board.info = (await board.#hello(2)) ?? (await board.#startScript(script));
             return board;
@@ -108,6 +109,7 @@ class Board {
         this.lost = false;
     }
 
+    // Ends when the board does not give any more bytes: unplugged, or the port was closed.
     async #read() {
         try {
             for (let part; !(part = await this.reader.read()).done;) {
@@ -131,7 +133,7 @@ class Board {
             setTimeout(done, milliseconds);
         });
         if (this.lost) {
-            throw new Refusal("The board went away.");
+            throw new Refusal(WENT_AWAY);
         }
     }
 
@@ -152,11 +154,19 @@ class Board {
         }
     }
 
-    // Sends until the answer comes. What was damaged (NAK) is sent again at once.
-    async #ask(packet, wanted, tries = TRIES) {
+    async #write(bytes) {
+        try {
+            await this.writer.write(bytes);
+        } catch {
+            throw new Refusal(WENT_AWAY);
+        }
+    }
+
+    // Sends until the answer comes. What was damaged (NAK) is sent again at once. stop: whether none can come.
+    async #ask(packet, wanted, tries = TRIES, stop = () => false) {
         const K = KINDS_OF_PACKETS;
-        for (let i = 0; i < tries; i++) {
-            await this.writer.write(packet);
+        for (let i = 0; i < tries && !stop(); i++) {
+            await this.#write(packet);
             const answer = await this.#receive((p) => p.kind === K.N || p.kind === K.E || wanted(p), PATIENCE * 2 ** i);
             if (answer?.kind === K.E) {
                 throw new Refusal(`The board says ${new TextDecoder().decode(answer.payload)}`);
@@ -168,10 +178,10 @@ class Board {
         return null;
     }
 
-    async #hello(tries) {
+    async #hello(tries, stop) {
         const K = KINDS_OF_PACKETS;
-        await this.writer.write(new Uint8Array(PACKET.header + PACKET.payload + PACKET.crc)); // ends what was cut off
-        const answer = await this.#ask(encodePacket(K.H, 0, 0), (p) => p.kind === K.I, tries);
+        await this.#write(new Uint8Array(PACKET.header + PACKET.payload + PACKET.crc)); // ends what was cut off
+        const answer = await this.#ask(encodePacket(K.H, 0, 0), (p) => p.kind === K.I, tries, stop);
         const info = answer && JSON.parse(new TextDecoder().decode(answer.payload));
         if (info && info.protocol !== PACKET.protocol) {
             throw new Refusal(`The board speaks protocol ${info.protocol}, this page ${PACKET.protocol}: take examples/serial_frames.py of the same version.`);
@@ -192,7 +202,7 @@ class Board {
     }
 
     async #startScript(script) {
-        const say = (text) => this.writer.write(new TextEncoder().encode(text));
+        const say = (text) => this.#write(new TextEncoder().encode(text));
         await say("\r\x03\x03");
         await this.#more(200);
         this.decoder.text = "";
@@ -201,14 +211,17 @@ class Board {
             throw new Refusal("There is no MicroPython at this port: neither a REPL nor serial_frames.py answers.");
         }
         for (let at = 0; at < script.length; at += 256) { // as mpremote does: no board loses bytes at this pace
-            await this.writer.write(script.slice(at, at + 256));
+            await this.#write(script.slice(at, at + 256));
             await new Promise((done) => setTimeout(done, 10));
         }
         this.decoder.text = "";
         await say("\x04");
-        const info = await this.#hello(4);
+        // The raw REPL: OK, what the script prints, \x04, its error, \x04.
+        const ended = () => /^OK[^\x04]*\x04([^\x04]*)\x04/.exec(this.decoder.text);
+        const info = await this.#hello(4, ended);
         if (!info) {
-            const last = this.decoder.text.replace(/[^\x20-\x7e\n]/g, "").trim().split("\n").pop();
+            const said = ended()?.[1] || this.decoder.text.replace(/^OK/, "");
+            const last = said.replace(/[^\x20-\x7e\n]/g, "").trim().split("\n").pop();
             throw new Refusal(`The script does not run on the board${last ? `: ${last}` : ""}. Has its firmware rnnpool, and the face model?`);
         }
         return info;

@@ -22,6 +22,13 @@ async function connectBoard() {
     $("board-says").textContent = `${name}, ${task}, input ${input.join("x")}: ${ram.toLocaleString("en")} bytes of arena, ${
         free.toLocaleString("en")} free; rnnpool ${rnnpool}`;
     showConnection();
+    const { board } = state;
+    board.gone.then(async () => {
+        if (state.board === board) { // unplugged
+            await disconnectBoard();
+            say(WENT_AWAY);
+        }
+    });
 }
 
 async function disconnectBoard() {
@@ -56,11 +63,6 @@ async function sendFrame() {
                 start(); // draws it anew
             }
         } while ($("keep").checked && state.board);
-    } catch (error) {
-        if (state.board?.lost) {
-            await disconnectBoard();
-        }
-        throw error;
     } finally {
         $("send").disabled = false;
     }
