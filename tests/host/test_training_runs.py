@@ -275,7 +275,13 @@ def test_ctrl_c_on_the_command_line(data: Path, tmp_path: Path) -> None:
         process.wait()
     assert "train: SIGINT at step" in said and "--resume goes on" in said and "Traceback" not in said
     assert checkpoint.load(tmp_path / "run" / "last.pt", checkpoint.RUN)[1]["step"] == steps(tmp_path / "run")[-1]
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["float.pt", "last.pt", "log.csv", "run.lock"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "float.pt",
+        "last.pt",
+        "log.csv",
+        "progress.html",
+        "run.lock",
+    ]
 
 
 def test_losses_are_plotted(whole: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import matplotlib
@@ -12,9 +11,9 @@ from PIL import Image, ImageDraw
 
 from .command import command
 from .data import Sample
-from .errors import InputError
 from .files import replacing
 from .metrics import Evaluation, precision_recall
+from .progress import MEASURES, NOT_LOSSES, rows
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -22,45 +21,24 @@ from matplotlib import pyplot as plt
 
 def losses(folder: Path, out: Path) -> None:
     """Losses of log.csv and average precision of val.csv in a run's folder."""
-    log = _rows(folder / "log.csv", ("views", "loss"))
-    parts = [name for name in log[0] if name not in ("step", "views", "seconds", "norm", "lr", "right")]
+    log = rows(folder / "log.csv", ("views", "loss"))
+    parts = [name for name in log[0] if name not in NOT_LOSSES]
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
     for name in parts:
         left.plot([int(r["views"]) for r in log], [float(r[name]) for r in log], label=name)
     left.set(xlabel="views", ylabel="loss")
     left.legend()
     if (folder / "val.csv").exists():
-        rows = _rows(folder / "val.csv", ("views",))
-        for name, label in (("ap50", "AP at IoU 0.5"), ("ap50_complete", "AP, completely labelled"),
-                            ("accuracy", "accuracy"), ("auc", "AUC")):  # fmt: skip
-            if name in rows[0]:
-                right.plot([int(r["views"]) for r in rows], [float(r[name] or "nan") for r in rows], label=label)
+        val = rows(folder / "val.csv", ("views",))
+        for name, label in MEASURES.items():
+            if name in val[0]:
+                right.plot([int(r["views"]) for r in val], [float(r[name] or "nan") for r in val], label=label)
         right.set(xlabel="views", ylabel="validation")
         right.legend()
     figure.tight_layout()
     with replacing(out) as path:
         figure.savefig(path)
     plt.close(figure)
-
-
-def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    # The lines of a log, the last one left out if it was cut off. InputError if it is none.
-    try:
-        rows = list(csv.DictReader(path.open(encoding="utf-8", newline="")))
-    except FileNotFoundError:
-        raise InputError(f"{path} is not there: give the folder of a run (--out of the training)") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is no log of a training: {error}") from None
-    rows = [r for r in rows if None not in r and None not in r.values()]
-    if not rows or any(name not in rows[0] for name in needed):
-        raise InputError(f"{path} holds no line of a training yet")
-    try:
-        for row in rows:
-            for value in row.values():
-                float(value or "nan")
-    except ValueError as error:
-        raise InputError(f"{path} is no log of a training: {error}") from None
-    return rows
 
 
 def curve(result: Evaluation, out: Path) -> None:
@@ -82,11 +60,11 @@ def curve(result: Evaluation, out: Path) -> None:
 
 
 def sheet(
-    samples: list[Sample], result: Evaluation, threshold: float, out: Path, columns: int = 6, rows: int = 6
+    samples: list[Sample], result: Evaluation, threshold: float, out: Path, columns: int = 6, lines: int = 6
 ) -> None:
     """Pictures, evenly chosen, with labels (white) and detections of at least `threshold` (black and white, score)."""
-    canvas = Image.new("L", (columns * 324, rows * 244))
-    count = min(len(samples), columns * rows)
+    canvas = Image.new("L", (columns * 324, lines * 244))
+    count = min(len(samples), columns * lines)
     for place in range(count):
         i = place * len(samples) // count
         image = Image.fromarray(samples[i].pixels)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from . import checkpoint, files
+from . import checkpoint, files, progress
 from .command import integer, real
 from .distributed import Group
 from .errors import InputError
@@ -82,7 +82,7 @@ class Average:
 
 
 class Trainer(Generic[Part]):
-    """One run in a folder: `last.pt` (to resume), `log.csv` (training), `val.csv`, `result` (averaged weights).
+    """One run in a folder: `last.pt` (to resume), `log.csv`, `val.csv`, `progress.html`, `result` (averaged weights).
 
     `write` saves the averaged weights as `result` in the folder. A batch is a list of parts, one for each thread.
     What is trained on which data is said by `views`, `plan`, `loss` and `validate` of a subclass. With a budget in
@@ -348,7 +348,7 @@ class Trainer(Generic[Part]):
 
     def _train(self, bar: Any) -> None:
         options = self.options
-        marks = {"save": time.monotonic(), "val": time.monotonic(), "bar": 0.0}
+        marks = {"save": time.monotonic(), "val": time.monotonic(), "bar": 0.0, "page": 0.0}
         sums: dict[str, float] = {}
         seen = 0
         last = time.monotonic()
@@ -368,6 +368,9 @@ class Trainer(Generic[Part]):
                 row.update({k: round(v / seen, 5) for k, v in sums.items()})
                 self.log("log.csv", row)
                 sums, seen = {}, 0
+                if self.group.first and (ends or now - marks["page"] > progress.SECONDS):
+                    progress.write(self.out, min(self.progress, 1.0))
+                    marks["page"] = now
             if ends or now - marks["bar"] > 5:
                 bar.n = round(100 * self.progress, 1)
                 bar.set_postfix({"step": self.step, **{k: f"{v:.4g}" for k, v in parts.items() if k != "norm"}})
@@ -399,6 +402,7 @@ class Trainer(Generic[Part]):
     def report(self, summary: dict[str, Any]) -> None:
         """Add a line to val.csv and print it."""
         self.log("val.csv", {"step": self.step, "views": self.views_seen, "elapsed": round(self.elapsed, 1), **summary})
+        progress.write(self.out, min(self.progress, 1.0))
         tqdm.write(json.dumps({"step": self.step, **summary}))
 
     def log(self, name: str, row: dict[str, Any]) -> None:
