@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from rnnpool_training.files import write_text
 
-from . import cores, frames, memory, mlperf, network, report
+from . import charts, cores, frames, memory, mlperf, network, report
 from .compile import M4_NO_FPU, ROOT
 from .inputs import find_models, golden_image, load_image
 from .machine import BenchError
@@ -111,7 +111,8 @@ def main(words: list[str] | None = None) -> int:
     if arguments.write_docs:
         write_text(DOCS, report.document(data))
         write_text(COMMITTED, json.dumps(data, indent=2) + "\n")
-        print(f"{DOCS} and {COMMITTED.name} written")
+        charts.draw(data)
+        print(f"{DOCS}, {COMMITTED.name} and charts written")
     if arguments.check:
         lines = report.grown(data, committed) if committed else ["nothing committed"]
         for line in lines:

@@ -113,6 +113,8 @@ def document(found: dict[str, dict[str, int]]) -> list[str]:
         "Ours have not been submitted, and leave out channels that are constant, with the same results bit for bit",
         "(docs/training.md); *all channels* does not. Cycles in millions.",
         "",
+        "![Beside the published results](benchmarks_peers.svg)",
+        "",
         f"| {' | '.join(columns)} |",
         "|---|" + "--:|" * (len(columns) - 1),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnpool_training.files import replacing
 
-from . import cores, mlperf
+from . import charts, cores, mlperf
 from .compile import compiler_version
 from .network import REST, Result
 
@@ -183,6 +183,8 @@ def document(data: Json) -> str:
         "The baseline is the definition, patch by patch, with the plain C kernels; all runs give the same bytes.",
         "",
         f"Compiler: `{compiler_version()}`, kernels `-O2`, all else `-Os`.",
+        "",
+        f"![The built-in models from version to version]({charts.EARLIER})",
     ]
     for name, model in data["models"].items():
         seconds = model["cycles"] / CLOCK_HZ
