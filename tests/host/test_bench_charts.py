@@ -32,7 +32,7 @@ def test_peers_are_the_table(tmp_path: Path) -> None:
 
 
 def test_committed_charts_are_of_these_figures(tmp_path: Path) -> None:
-    """To a tenth: `make bench-renew` draws them anew with the figures, python -m tools.bench.charts without measuring."""
+    """To a tenth: `make bench-renew` draws them anew, and python -m tools.bench.charts without measuring."""
     charts.draw(FIGURES, tmp_path)
     for name in (charts.PEERS, charts.EARLIER):
         committed, now = ((folder / name).read_text() for folder in (DOCS, tmp_path))

@@ -197,7 +197,7 @@ def test_nothing_chosen_and_a_port_that_is_taken(page: Any, machine: Machine) ->
     assert page.inner_text("#message") == ""
     page.evaluate("() => { window.nextPort = null; window.openFails = 'Failed to open serial port.'; }")
     page.click("#connect")
-    until(page, machine.give, "The port does not open: Failed to open serial port.. Another program may have it.")
+    until(page, machine.give, "The port does not open: Failed to open serial port. Another program may have it.")
     page.evaluate("() => { window.openFails = ''; }")
     connected(page, machine)
 

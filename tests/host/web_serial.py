@@ -1,6 +1,7 @@
 """A port as navigator.serial gives it, for tests of the page: what goes over it goes through functions of the test."""
 
 import base64
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,9 +42,10 @@ document.addEventListener("rnnpool-board", ({ detail }) => window.onBoard.push(d
 """
 
 
-def until(page: Any, give: Callable[[], bytes], said: str, seconds: float = 90) -> None:
+def until(page: Any, give: Callable[[], bytes], said: str, seconds: float = 120) -> None:
     """Lets the line work until the page says something. give: what comes from the board."""
-    for _ in range(int(seconds * 50)):
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit:
         if data := give():
             page.evaluate("(data) => window.lineGives(data)", base64.b64encode(data).decode())
         page.wait_for_timeout(20)
