@@ -9,6 +9,7 @@ pytest.importorskip("PIL")
 
 from rnnpool_training import peers, versus
 from rnnpool_training.data import Sample
+from rnnpool_training.errors import InputError
 from rnnpool_training.pictures import Picture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,3 +112,13 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = [str(ROOT / "models" / name) for name in ("face.rnnp", "face.pt")]
     versus.main([*both, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "both"), "--bootstrap", "0"])
     assert (tmp_path / "both/table.md").read_text().startswith(f"| | {both[0]} | {both[1]} |\n")
+
+
+def test_the_two_halves_of_the_pictures() -> None:
+    names = [f"{folder}/{i}.jpg" for folder in ("images", "pictures/images") for i in range(100)]
+    pictures = [Sample(n, np.zeros((8, 8), np.uint8), np.zeros((0, 4), np.float32), "a", True) for n in names]
+    watch, last = ([s.name for s in versus.part(pictures, which)] for which in ("watch", "last"))
+    assert sorted(watch + last) == sorted(names) and 60 < len(watch) < 140
+    assert {Path(n).name for n in watch}.isdisjoint(Path(n).name for n in last)  # wherever the folder is linked
+    with pytest.raises(InputError, match="--part last: none of the 1 pictures is in that half"):
+        versus.part([s for s in pictures if s.name == watch[0]][:1], "last")

@@ -7,6 +7,7 @@ Written are a table (table.md) and curves (curves.png). Detectors and classifier
 from __future__ import annotations
 
 import argparse
+import hashlib
 import itertools
 import sys
 from collections.abc import Callable
@@ -258,7 +259,8 @@ def _is_detector(path: Path) -> bool:
         raise InputError(f"{path}: {error}") from None
 
 
-def _face(path: Path) -> DetectorFunction:
+def open_detector(path: Path) -> DetectorFunction:
+    """A detector from a blob, which the engine runs, or a float checkpoint."""
     return (float_detector if path.suffix == ".pt" else engine_detector)(path)[0]
 
 
@@ -267,6 +269,18 @@ def _person(path: Path) -> peers.PersonFunction:
     if classifier is None or len(classifier.labels) != 2 or classifier.channels != 3:
         raise InputError(f"{path}: pictures with labels are for classifiers of colour pictures with two labels")
     return lambda pixels: float(classifier.run(pixels)[1])
+
+
+def part(samples: list[Any], which: str) -> list[Any]:
+    """Half of labelled pictures, by a hash of their file names: `watch` to steer by, `last` for the last look.
+
+    InputError where that half is empty.
+    """
+    odd = {"watch": 0, "last": 1}[which]
+    kept = [s for s in samples if hashlib.sha256(Path(s.name).name.encode()).digest()[0] % 2 == odd]
+    if not kept:
+        raise InputError(f"--part {which}: none of the {len(samples)} pictures is in that half")
+    return kept
 
 
 def parser() -> argparse.ArgumentParser:
@@ -278,6 +292,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--teachers", type=Path, help="folder with the models of others (docs/training.md names them)")
     p.add_argument("--out", type=Path, required=True, help="folder for table.md and curves.png")
     p.add_argument("--limit", type=integer(0), default=0, help="only so many pictures, evenly chosen")
+    p.add_argument("--part", choices=("watch", "last"), help="only this half of the pictures, by a hash of their "
+                   "names: steer by the first, look at the second when all is done")  # fmt: skip
     p.add_argument("--bootstrap", type=integer(0, 100000), default=200, help="samples for the intervals; 0: none")
     return p
 
@@ -298,13 +314,16 @@ def main(arguments: list[str] | None = None) -> None:
     names = {path: path.stem if [p.stem for p in kinds].count(path.stem) == 1 else str(path) for path in kinds}
     options.out.mkdir(parents=True, exist_ok=True)
     if detection:
-        own = {names[path]: _face(path) for path in kinds}
-        table = compare_faces({**own, **others}, load(options.data, options.limit), options.bootstrap, options.out)
+        own = {names[path]: open_detector(path) for path in kinds}
+        samples = load(options.data, options.limit)
+        samples = part(samples, options.part) if options.part else samples
+        table = compare_faces({**own, **others}, samples, options.bootstrap, options.out)
     else:
         classifiers = {names[path]: _person(path) for path in kinds}
         pictures = load_labelled(options.data, 3, options.limit)
         if not {p.label for p in pictures} <= {0, 1}:
             raise InputError(f"{options.data}: labels must be 0 and 1")
+        pictures = part(pictures, options.part) if options.part else pictures
         table = compare_persons({**classifiers, **others}, pictures, options.bootstrap, options.out)
     (options.out / "table.md").write_text(table, encoding="utf-8")
     print(table, end="")
