@@ -46,6 +46,45 @@ def test_channels_that_count_for_nothing_go_first() -> None:
     assert torch.allclose(model(x), source(x), atol=1e-5)
 
 
+def test_new_channels_reach_the_output_with_nothing() -> None:
+    source = detector(CONFIG)
+    wide = replace(CONFIG, blocks=(replace(CONFIG.blocks[0], expanded=20), *CONFIG.blocks[1:]))
+    model = Detector(wide).eval()
+    warm_start(model, source)
+    x = torch.rand(2, 1, 32, 32)
+    assert torch.allclose(model(x), source(x), atol=1e-5)
+    model(x).square().sum().backward()
+    learning = model.blocks[0].project.conv.weight.grad[:, 16:]  # type: ignore[union-attr,index]
+    assert learning.any()  # some of the random ones are dead where this input goes
+
+
+def test_heads_are_taken_over_by_their_anchors() -> None:
+    source = detector(replace(CONFIG, blocks=(*CONFIG.blocks[:2], replace(CONFIG.blocks[2], anchors=(20.0, 30.0)))))
+    with torch.no_grad():
+        source.blocks[1].project.norm.weight.zero_()  # so that the second block passes on what the first one gives
+        source.blocks[1].project.norm.bias.zero_()
+    blocks = (
+        replace(CONFIG.blocks[0], anchors=()),
+        replace(CONFIG.blocks[1], anchors=(10.0,)),
+        replace(CONFIG.blocks[2], anchors=(30.0, 20.0)),
+    )
+    model = Detector(replace(CONFIG, blocks=blocks)).eval()
+    warm_start(model, source)
+    x = torch.rand(2, 1, 32, 32)
+    early, late = source(x), model(x)
+    # The last head has two anchors at each of a quarter of the places.
+    last = early.shape[1] - 2 * next(iter(source.maps(x))).shape[2:].numel() // 4
+    assert torch.allclose(late[:, :last], early[:, :last], atol=1e-5)
+    pairs = early[:, last:].reshape(2, -1, 2, 5).flip(2).reshape(2, -1, 5)
+    assert torch.allclose(late[:, last:], pairs, atol=1e-5)
+
+
+def test_an_anchor_that_the_checkpoint_lacks_is_named() -> None:
+    blocks = (replace(CONFIG.blocks[0], anchors=(12.0,)), *CONFIG.blocks[1:])
+    with pytest.raises(ValueError, match="an anchor of 12 pixels, which the checkpoint lacks"):
+        warm_start(Detector(replace(CONFIG, blocks=blocks)), detector(CONFIG))
+
+
 def test_heads_keep_their_centre_and_cells_lose_zeta_and_nu() -> None:
     source = detector(CONFIG)
     with torch.no_grad():
@@ -71,7 +110,7 @@ def test_other_shapes_are_refused_with_both() -> None:
 
 
 def test_named_networks_differ_from_the_first_in_cost_only() -> None:
-    anchors = [b.anchors for b in NETWORKS["face-m4"].blocks]
+    anchors = [a for b in NETWORKS["face-m4"].blocks for a in b.anchors]
     for config in NETWORKS.values():
-        assert [b.anchors for b in config.blocks] == anchors
+        assert [a for b in config.blocks for a in b.anchors] == anchors
         warm_start(Detector(config), Detector(NETWORKS["face-m4-8x8"]))

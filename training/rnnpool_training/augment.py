@@ -21,7 +21,7 @@ MOSAICS = 0.4  # part of the crops that are made of four
 SMALLEST = 6.0  # pixels; smaller faces are neither learned nor punished
 LARGEST = 0.92  # of the shorter side of a view: 220 pixels in a whole frame
 CLOSE = 0.35  # part of the whole frames that are close-ups: crops around a face
-TURNED, TURN = 0.45, 30.0  # part of the views that are turned, and the most degrees
+TURNED, TURN = 0.35, 30.0  # part of the views that are turned, and the most degrees
 COVERED = 0.2  # part of the views where faces are covered in part
 
 
