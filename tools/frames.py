@@ -17,7 +17,8 @@ from pathlib import Path
 import matplotlib.cbook
 from PIL import Image
 
-from rnnpool_training.files import replacing
+from rnnpool_training.command import sentence
+from rnnpool_training.files import check_output, replacing
 from tools.board import frames
 from tools.board.__main__ import size_of
 from tools.board.problem import Problem
@@ -44,9 +45,9 @@ def main(words: list[str] | None = None) -> int:
     portrait = str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     try:
         pictures, _ = frames.find(arguments.pictures or [portrait])
-        output = arguments.output
-        if any(output.exists() and Path(source).exists() and output.samefile(source) for source in arguments.pictures):
-            raise Problem(f"{output} is one of the pictures: choose another name")
+        given = [Path(source) for source in arguments.pictures]
+        files = [file for path in given for file in (path.iterdir() if path.is_dir() else [path])]
+        check_output(arguments.output, read=files)
         count = 0
         with replacing(arguments.output) as path, path.open("wb") as file:
             for picture in pictures:
@@ -54,7 +55,7 @@ def main(words: list[str] | None = None) -> int:
                 file.write(frames.encode(image, frames.FORMATS[arguments.format]).pixels)
                 count += 1
     except (Problem, OSError) as error:
-        print(f"frames: {error}", file=sys.stderr)
+        print(f"frames: {sentence(error)}", file=sys.stderr)
         return 1
     width, height = arguments.size
     print(f"{arguments.output}: {count} frame{'' if count == 1 else 's'} of {width}x{height}, {arguments.format}")

@@ -75,6 +75,9 @@ def test_documents_use_words_that_there_are() -> None:
 
 
 def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (40, 30)).save(photo)
+    before = photo.read_bytes()
     for arguments, sentence in (
         (["detekt"], "rnnpool: there is no command 'detekt': did you mean detect?"),
         (["xyz"], "rnnpool: there is no command 'xyz': there are demo, detect, "),
@@ -89,11 +92,14 @@ def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
             ["detect", "x.png", "y.png", "-o", tmp_path / "z.png"],
             "detect: -o is for one picture and a model that detects",
         ),
+        (["detect", photo, "-o", photo], f"detect: {photo}: would be written over"),
+        (["convert", "no.tflite", "-o", tmp_path / "x.rnnp"], "convert: no.tflite: No such file"),
         (["detect", "x.png", "--threshold", "2"], "--threshold: must be 0 or more and at most 1, not 2"),
     ):
         done = run(*arguments)
         assert done.returncode == 2
         assert sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert photo.read_bytes() == before
 
 
 def test_a_missing_package_is_named() -> None:

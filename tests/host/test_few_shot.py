@@ -85,7 +85,11 @@ def test_bad_outputs_are_said_before_anything_is_trained(tmp_path: Path, capsys:
             classify.main([str(tmp_path / "x"), "-o", str(out)])
         said = capsys.readouterr()
         assert stop.value.code == 2 and expected in said.err and "reading" not in said.out
-    for option, expected in ((["--size", "100"], "multiple of 32"), (["--minutes", "0"], "more than 0")):
+    for option, expected in (
+        (["--size", "100"], "multiple of 32"), (["--size", "1000000"], "1024"),
+        (["--minutes", "0"], "more than 0"), (["--name", "x" * 40], "1 to 31 bytes of text, not 'xxx"),
+        (["--name", "\udcff"], "1 to 31 bytes of text"),
+    ):  # fmt: skip
         with pytest.raises(SystemExit):
             classify.main([str(tmp_path / "x"), "-o", str(tmp_path / "mine.rnnp"), *option])
         assert expected in capsys.readouterr().err

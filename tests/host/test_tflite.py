@@ -206,7 +206,7 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (tmp_path / "bad.tflite").write_bytes(data)
         with pytest.raises(SystemExit) as caught:
             convert.main([str(tmp_path / "bad.tflite"), "-o", str(tmp_path / "bad.rnnp")])
-        assert caught.value.code == 1
+        assert caught.value.code == 2
         assert "bad.tflite" in capsys.readouterr().err
         assert not (tmp_path / "bad.rnnp").exists()
 

@@ -80,6 +80,14 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
     ):
         with pytest.raises(OSError, match=words):
             files.check_output(path)
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with pytest.raises(OSError, match=r"written over, and it is what is read: .*link"):
+        files.check_output(tmp_path / "link", read=[tmp_path / "none", tmp_path / "file"])
+    (tmp_path / "link").unlink()
+    files.check_output(tmp_path / "file", read=[tmp_path / "none"])
+    with pytest.raises(FileNotFoundError) as caught, files.replacing(tmp_path / "none" / "new.rnnp"):
+        pass
+    assert caught.value.filename == str(tmp_path / "none" / "new.rnnp")  # not a temporary name
     with pytest.raises(OSError, match=r"must end in \.rnnp"):
         files.check_output(tmp_path / "new.pt", ".rnnp")
     with pytest.raises(NotADirectoryError, match="a file, not a folder"):

@@ -32,6 +32,7 @@ from .errors import InputError
 from .few_shot import Chooser
 from .few_shot.maps import Tail
 from .pictures import Folders, Picture, load_folders, split
+from .train import side
 from .train_classifier import fit, probabilities
 from .train_classifier import parser as train_parser
 
@@ -59,6 +60,18 @@ def check_labels(folder: Path, labels: Sequence[str]) -> None:
         raise InputError(f"{folder}: the folder name {bad!r} is not UTF-8, labels must be") from None
     if size > layout.MAX_LABELS_SIZE:
         raise InputError(f"{folder}: labels of {size} bytes in all, a blob holds up to {layout.MAX_LABELS_SIZE}")
+
+
+def name_of(options: argparse.Namespace) -> str:
+    """The blob's name: --name, or as much of FOLDER's as it holds; InputError if it can't hold what was said."""
+    if not options.name:
+        own = options.folder.resolve().name.encode(errors="replace")[: layout.NAME_SIZE - 1]
+        return str(own.decode(errors="ignore")) or "classifier"
+    size = len(options.name.encode(errors="surrogateescape"))
+    if size >= layout.NAME_SIZE or not options.name.isprintable():
+        limit = layout.NAME_SIZE - 1
+        raise InputError(f"--name must be 1 to {limit} bytes of text, not {options.name!r} ({size} bytes)")
+    return str(options.name)
 
 
 def without_copies(found: Folders) -> tuple[list[Picture], list[str]]:
@@ -107,8 +120,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--replace", action="store_true", help="write over it if it exists")
     p.add_argument("--val", type=Path, help="folder like it to measure on (default: cross-validation, and with --init "
                    "none a fifth of FOLDER that is not trained on)")  # fmt: skip
-    p.add_argument("--size", type=int, help="side of the network's input in pixels, a multiple of 32 (default: that of "
-                   "--init, 224; without 160). Smaller ones are cheaper and less accurate")  # fmt: skip
+    p.add_argument("--size", type=side, help="side of the network's input in pixels, a multiple of 32 (default: that "
+                   "of --init, 224; without 160). Smaller ones are cheaper and less accurate")  # fmt: skip
     p.add_argument("--gray", action="store_true", help="one channel instead of three")
     p.add_argument("--last-pool", choices=("average", "rnnpool"), default="average",
                    help="rnnpool: all layers are trained, which takes hundreds of pictures a class")  # fmt: skip
@@ -186,8 +199,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise InputError(f"-o {options.out} exists: name another file, or say --replace")
     if options.size is None:
         options.size = 160 if options.init == "none" else load_classifier(options.init).config.height
-    if options.size < 64 or options.size % 32:
-        raise InputError(f"--size must be a multiple of 32 from 64, not {options.size}")
+    name = name_of(options)
     channels = 1 if options.gray else 3
     say(f"reading the pictures in {options.folder}")
     found = load_folders(options.folder, channels, MOST)
@@ -211,12 +223,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     build_engine()  # now, not after the training, it is said if there is no compiler
     folder: Path = files.make_folder(options.run or beside(options.out))
     with files.owned(folder):
-        return _train(options, pictures, val, found, folder)
+        return _train(options, name, pictures, val, found, folder)
 
 
 def _train(
-    options: argparse.Namespace, pictures: list[Picture], val: list[Picture] | None, found: Folders, folder: Path
-) -> dict[str, Any]:
+    options: argparse.Namespace, name: str, pictures: list[Picture], val: list[Picture] | None, found: Folders,
+    folder: Path,
+) -> dict[str, Any]:  # fmt: skip
     labels = found.labels
     model = Classifier(configure(options.size, options.gray, labels, options.last_pool))
     if options.init == "none" or options.last_pool == "rnnpool":
@@ -227,11 +240,10 @@ def _train(
             made.update(probabilities=probabilities(model, val, (options.size, options.size)), pictures=val,
                         how=f"the {len(val)} pictures in {options.val}")  # fmt: skip
     measured = Measured(made["probabilities"], np.array([p.label for p in made["pictures"]]), labels)
-    name = options.name or options.folder.resolve().name.encode()[:31].decode(errors="ignore")
     say("quantizing, and choosing what stays in memory")
     try:
         data = write(export(model, pictures, name, seed=options.seed))
-    except ValueError as error:  # of a name, or of weights that do not fit into integers
+    except ValueError as error:  # of weights that do not fit into integers
         raise InputError(f"{folder / 'float.pt'} can't be exported: {error}") from None
     kept = folder / f"{options.out.stem}.kept.rnnp"
     files.write_bytes(kept, data)

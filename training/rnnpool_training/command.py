@@ -18,8 +18,8 @@ MISTAKE, INTERRUPTED = 2, 130  # exit statuses: argparse's own, and 128 + SIGINT
 def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
     """Decorates the entry point of a command line: one sentence on stderr, and an exit status that is not 0.
 
-    For what a user can get wrong (InputError, BlobError) and what a computer can refuse (OSError), and for Ctrl-C. All
-    else is a fault of ours and keeps its traceback.
+    For what a user can get wrong (InputError, BlobError) and what a computer can refuse (OSError, MemoryError), and for
+    Ctrl-C. All else is a fault of ours and keeps its traceback.
     """
 
     @functools.wraps(main)
@@ -28,6 +28,9 @@ def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
             main(arguments)
         except (InputError, BlobError, OSError) as error:
             print(f"{_name(main)}: {sentence(error)}", file=sys.stderr)
+            raise SystemExit(MISTAKE) from None
+        except MemoryError as error:
+            print(f"{_name(main)}: not enough memory: {str(error) or 'none is left'}", file=sys.stderr)
             raise SystemExit(MISTAKE) from None
         except KeyboardInterrupt as stop:
             print(f"{_name(main)}: {str(stop) or 'interrupted'}", file=sys.stderr)

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blob import read as read_blob
-from .command import program
+from .command import command, program
 from .compile.tflite_file import TFLiteError, read
 from .engine import Engine
+from .errors import InputError
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def agreement(path: Path, blob: bytes, pixels: NDArray[np.uint8]) -> Agreement:
     return Agreement(len(pixels), same, float(every.max()), float(every.mean()), float((every <= 0.5).mean()))
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog=program("rnnpool_training.compare"), description=(__doc__ or "").split("\n")[0])
@@ -104,9 +106,9 @@ def main(arguments: list[str] | None = None) -> None:
         pixels = np.load(options.inputs) if options.inputs else random_inputs(shape, options.count, options.seed)
         found = agreement(options.tflite, blob, pixels)
     except ModuleNotFoundError as error:
-        p.exit(1, f"{p.prog}: {error}: pip install tflite ai-edge-litert\n")
-    except (OSError, ValueError, RuntimeError) as error:
-        p.exit(1, f"{p.prog}: {error}\n")
+        raise InputError(f"{error}: pip install tflite ai-edge-litert") from None
+    except (ValueError, RuntimeError) as error:
+        raise InputError(str(error)) from None
     print(f"inputs          {found.inputs}")
     print(f"same answer     {found.same} ({found.same / found.inputs:.1%})")
     print(f"logits          at most {found.worst:.2f} steps of the last layer apart, {found.mean:.3f} on average")

@@ -11,14 +11,16 @@ from pathlib import Path
 
 from . import files
 from .blob import write
-from .command import program
+from .command import command, program
 from .compile.from_tflite import lower
 from .compile.tflite_file import read
 from .compile.unused_channels import remove_unused_channels
+from .errors import InputError
 from .planner import plan
 from .reference import golden_check
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog=program("rnnpool_training.convert"), description=(__doc__ or "").split("\n")[0])
@@ -29,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--all-channels", action="store_true", help="keep those that are constant or have no use")
     options = p.parse_args(arguments)
     try:
-        files.check_output(options.out)
+        files.check_output(options.out, read=[options.model])
         labels = options.labels.read_text().splitlines() if options.labels else None
         name = options.name or options.model.stem.encode()[:31].decode(errors="ignore")
         model, removed = lower(read(options.model), name, labels), 0
@@ -41,9 +43,9 @@ def main(arguments: list[str] | None = None) -> None:
         data = write(model)
         files.write_bytes(options.out, data)
     except ModuleNotFoundError as error:
-        p.exit(1, f"{p.prog}: {error}: pip install tflite\n")
-    except (OSError, ValueError, RuntimeError) as error:
-        p.exit(1, f"{p.prog}: {error}\n")
+        raise InputError(f"{error}: pip install tflite") from None
+    except (ValueError, RuntimeError) as error:
+        raise InputError(str(error)) from None
     shape = " x ".join(map(str, model.input_shape))
     print(f"{options.out}: {len(model.ops)} operators, {shape} to {len(model.labels)} labels, {len(data):,} bytes")
     if removed:

@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.out:
         if len(options.pictures) > 1 or model.task != "detection":
             raise InputError("-o is for one picture and a model that detects")
-        files.check_output(options.out)
+        files.check_output(options.out, read=[*options.pictures, options.model])
     for path in options.pictures:
         result = look(model, path, options.side, options.threshold, options.iou)
         print(json.dumps(result) if options.json else "\n".join(lines(result, model.labels)))

@@ -119,7 +119,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order: the same bytes on every run
-    files.check_output(options.out)
+    files.check_output(options.out, read=[options.source, options.source.rpartition(":")[0]])
     chosen = (options.out, options.data, options.pictures, options.threshold, options.seed, options.finetune)
     own = own_network.source(options.source)
     if own is not None:

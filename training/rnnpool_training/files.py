@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,7 +23,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield path
         return
     target = path.resolve()  # a link stays a link
-    handle, name = tempfile.mkstemp(target.suffix, f".{target.stem}.", target.parent)
+    try:
+        handle, name = tempfile.mkstemp(target.suffix, f".{target.stem}.", target.parent)
+    except OSError as error:  # of the file that was asked for, not of the temporary one
+        raise OSError(error.errno, error.strerror, str(path)) from None
     temporary = Path(name)
     try:
         os.close(handle)
@@ -65,10 +68,11 @@ def write_text(path: str | Path, text: str) -> int:
     return write_bytes(path, text.encode())
 
 
-def check_output(path: str | Path, suffix: str = "") -> Path:
+def check_output(path: str | Path, suffix: str = "", read: Iterable[str | Path] = ()) -> Path:
     """The path, if a file can be written there; asked before the work whose result it is to hold.
 
-    OSError or ValueError with a sentence: a folder, in a folder that is not there or can't be written, another suffix.
+    `read`: files that the work reads, which must not be lost. OSError with a sentence: one of them, a folder, in a
+    folder that is not there or can't be written, another suffix.
     """
     path = Path(path)
     if path.is_dir():
@@ -81,6 +85,8 @@ def check_output(path: str | Path, suffix: str = "") -> Path:
         raise NotADirectoryError(20, what, str(folder))
     if path.exists() and not path.is_file():
         return path
+    if path.exists() and any(os.path.exists(other) and path.samefile(other) for other in read):
+        raise FileExistsError(17, "would be written over, and it is what is read: choose another name", str(path))
     _try_writing(folder)
     return path
 

@@ -295,7 +295,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     model = load(options.model)
     for path in filter(None, (options.out, options.curve)):
-        files.check_output(path)
+        files.check_output(path, read=[options.model])
     planner = Planner(model)
     rows = [("streaming", planner.streaming()), ("layer by layer", planner.layer_by_layer())]
     rows.append(("planned", best := planner.best()))

@@ -92,7 +92,7 @@ def placed(record: Record, width: int, height: int) -> np.ndarray[tuple[int, ...
     if record.size not in (None, (width, height)):
         turned = record.size == (height, width)
         why = (
-            "; it is turned by its EXIF orientation, which boxes must follow: turn the picture itself, and draw anew"
+            "; are its sides swapped by an EXIF orientation? Boxes must follow it: turn the picture, and draw anew"
             if turned
             else ""
         )
