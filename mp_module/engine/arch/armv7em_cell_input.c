@@ -19,6 +19,9 @@ typedef struct {
     const uint32_t *packed; // r0
     uint32_t pitch; // s0, bytes
     const uint32_t *end; // lr: of the packed matrix
+    uint32_t tiles; // left to do
+    uint32_t next; // from the products of a tile to those of the next one, bytes
+    const int8_t *const *list; // x of the next tiles
 } widen_t;
 
 // Widens inputs of four lanes to int16, four at a time: pairs 0 and 1 of lane l are in r(4 + l) and r(8 + l). These go to
@@ -27,8 +30,9 @@ typedef struct {
 #define SHIFT (12)
 __attribute__((naked, noinline)) static void widen(__attribute__((unused)) widen_t *arguments) {
     __asm__ volatile(RNNP_WORDS "push {r4-r11, lr}\n"
-                                "rnnp_enter 1\n"
+                                "rnnp_enter 2\n"
                                 "mov lr, r0\n"
+                                "rnnp_put 1, lr\n"
                                 "1:\n"
                                 "ldmia lr, {r0-r3}\n"
                                 "ldr r4, [r0]\n"
@@ -64,7 +68,7 @@ __attribute__((naked, noinline)) static void widen(__attribute__((unused)) widen
                                 "str r1, [lr, #24]\n"
                                 "str r3, [lr, #28]\n"
                                 "bne.w 1b\n"
-                                "rnnp_leave 1\n"
+                                "rnnp_leave 2\n"
                                 "pop {r4-r11, pc}\n"
                                 // Products, two rows at a time.
                                 "2:\n"
@@ -101,7 +105,21 @@ __attribute__((naked, noinline)) static void widen(__attribute__((unused)) widen
                                 ".purgem rnnp_product\n"
                                 ".purgem rnnp_row\n"
                                 "4:\n"
-                                "rnnp_leave 1\n"
+                                "rnnp_get lr, 1\n"
+                                "ldrd r0, r1, [lr, #44]\n"
+                                "ldr r2, [lr, #52]\n"
+                                "subs r0, #1\n"
+                                "beq 5f\n"
+                                "ldr r3, [r2], #4\n"
+                                "ldr r12, [lr, #28]\n"
+                                "str r0, [lr, #44]\n"
+                                "add r12, r12, r1\n"
+                                "str r2, [lr, #52]\n"
+                                "str r3, [lr]\n"
+                                "str r12, [lr, #28]\n"
+                                "b.w 1b\n"
+                                "5:\n"
+                                "rnnp_leave 2\n"
                                 "pop {r4-r11, pc}\n" RNNP_PURGE_WORDS);
 }
 
@@ -109,18 +127,22 @@ __attribute__((naked, noinline)) static void widen(__attribute__((unused)) widen
 //   tile  memory for widened inputs; NULL: of 4 inputs, which need none
 __attribute__((noinline)) static void input_tiles(const rnnp_cell_t *cell, widen_t *arguments, const int8_t *const *x,
     uint32_t tiles, uint32_t count, int16_t *wx, uint32_t next, uint32_t pitch, int16_t *tile) {
+    arguments->to = wx;
+    arguments->inputs = 0;
+    arguments->tiles = tiles;
+    arguments->next = next * (uint32_t)sizeof(*wx);
+    arguments->list = x + 1;
+    arguments->x = *x;
+    if (tile == NULL) {
+        widen(arguments);
+        return;
+    }
     for (; tiles > 0; tiles--, wx += next) {
         arguments->x = *x++;
-        arguments->to = wx;
-        arguments->inputs = 0;
-        if (tile != NULL) {
-            arguments->to = tile;
-            arguments->inputs = cell->inputs;
-        }
+        arguments->to = tile;
+        arguments->inputs = cell->inputs;
         widen(arguments);
-        if (tile != NULL) {
-            rnnp_kernel_cell_input(cell, tile, count, wx, pitch);
-        }
+        rnnp_kernel_cell_input(cell, tile, count, wx, pitch);
     }
 }
 

@@ -211,14 +211,11 @@ void rnnp_resample_mix_rows(const uint8_t *a, const uint8_t *b, uint32_t f, uint
 }
 
 void rnnp_flip_signs(const uint8_t *in, uint8_t *out, uint32_t count) {
-    uint32_t a, b;
-    for (; count >= 2 * sizeof(a); count -= 2 * sizeof(a), in += 2 * sizeof(a), out += 2 * sizeof(a)) {
-        memcpy(&a, in, sizeof(a));
-        memcpy(&b, in + sizeof(a), sizeof(b));
-        a ^= SIGN * 0x01010101u;
-        b ^= SIGN * 0x01010101u;
-        memcpy(out, &a, sizeof(a));
-        memcpy(out + sizeof(a), &b, sizeof(b));
+    uint32_t word;
+    for (; count >= sizeof(word); count -= sizeof(word), in += sizeof(word), out += sizeof(word)) {
+        memcpy(&word, in, sizeof(word));
+        word ^= SIGN * 0x01010101u;
+        memcpy(out, &word, sizeof(word));
     }
     for (; count > 0; count--) {
         *out++ = *in++ ^ SIGN;
