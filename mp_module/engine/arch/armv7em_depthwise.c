@@ -11,7 +11,7 @@
 
 RNNP_SMALL_C
 
-// Arguments of all_channels(): loaded into s3 .. s13 in this order. (s0, s1: bias and multiplier; s2: end of the row.)
+// Arguments of all_channels(): loaded into s3 .. s14 in this order. (s0, s1: bias and multiplier; s2: end of the row.)
 typedef struct {
     int32_t zero_point; // s3
     const int8_t *rows[3]; // s4 - s6: two bytes before the first column
@@ -19,9 +19,10 @@ typedef struct {
     const int32_t *bias; // s8
     const int32_t *multiplier; // s9
     uint32_t pitch; // s10
-    uint32_t columns; // s11: a multiple of 4
+    uint32_t columns; // s11: a multiple of 4, at least that
     uint32_t every_second; // s12: not 0 for outputs at every second column
     const int8_t *weight_end; // s13
+    uint32_t two_more; // s14: not 0 if one or two columns follow
 } depthwise_t;
 
 __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)) const depthwise_t *arguments) {
@@ -76,8 +77,8 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
         ".endm\n"
 
         "push {r4-r11, lr}\n"
-        "rnnp_enter 14\n"
-        "rnnp_take r0, 3, 13\n"
+        "rnnp_enter 15\n"
+        "rnnp_take r0, 3, 14\n"
         // A channel: rows r0 - r2; weights r3 - r5 (w0, w2) of each row, r6 w1 of rows 0 and 1, r7 of row 2.
         "1:\n"
         "rnnp_get r12, 7\n"
@@ -114,6 +115,23 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
         "2:\n"
         "rnnp_columns 1\n"
         "bne.w 2b\n"
+        "rnnp_get r12, 14\n"
+        "cmp r12, #0\n"
+        "beq 4f\n"
+        // Two columns: accumulators r8 and r9.
+        "rnnp_get r11, 0\n"
+        "ldr r12, [r0, #2]!\n"
+        "rnnp_word r12, r3, r6, b, r8, r11, r9, r11, 1\n"
+        "ldr r12, [r1, #2]\n"
+        "rnnp_word r12, r4, r6, t, r8, r8, r9, r9, 1\n"
+        "ldr r12, [r2, #2]\n"
+        "rnnp_word r12, r5, r7, b, r8, r8, r9, r9, 1\n"
+        "rnnp_get r12, 1\n"
+        "rnnp_get lr, 3\n"
+        "rnnp_requantize r8\n"
+        "rnnp_requantize r9\n"
+        "strb r8, [r0]\n"
+        "strb r9, [r0, #1]\n"
         "b 4f\n"
         "3:\n"
         "rnnp_columns 0\n"
@@ -123,7 +141,7 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
         "rnnp_get lr, 13\n"
         "cmp r12, lr\n"
         "bne.w 1b\n"
-        "rnnp_leave 14\n"
+        "rnnp_leave 15\n"
         "pop {r4-r11, pc}\n"
 
         ".purgem rnnp_word\n"
@@ -133,6 +151,8 @@ __attribute__((naked, noinline)) static void all_channels(__attribute__((unused)
 }
 
 void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, int8_t *const *rows, uint32_t out_width) {
+    uint32_t columns = out_width * d->stride, left = columns % 4;
+    bool two_more = columns > 4 && (left == 1 || left == 2) && d->stride == 1;
     const depthwise_t arguments = {
         .zero_point = d->requantize.zero_point,
         .rows = { rows[0] - 2, rows[1] - 2, rows[2] - 2 },
@@ -140,9 +160,10 @@ void rnnp_kernel_depthwise(const rnnp_depthwise_t *d, int8_t *const *rows, uint3
         .bias = d->requantize.bias,
         .multiplier = d->requantize.multiplier,
         .pitch = d->pitch,
-        .columns = rnnp_align(out_width * d->stride, 4),
+        .columns = two_more ? columns - left : rnnp_align(columns, 4),
         .every_second = d->stride - 1u,
         .weight_end = d->weight + d->channels * RNNP_DEPTHWISE_RECORD,
+        .two_more = two_more,
     };
     all_channels(&arguments);
     rnnp_armv7em_clamp(&d->requantize, rows[0], (uint32_t)d->channels * d->pitch);
