@@ -9,7 +9,6 @@
 # RNNPOOL_CFLAGS: more compiler flags for this module's own files only.
 
 RNNPOOL_CFLAGS ?=
-RNNPOOL_WITHOUT ?=
 
 RNNPOOL_DIR := $(realpath $(USERMOD_DIR))
 ifneq ($(wildcard $(RNNPOOL_DIR)/models/face.rnnp $(RNNPOOL_DIR)/../models/face.rnnp),)
@@ -19,12 +18,7 @@ RNNPOOL_MODELS ?=
 $(if $(RNNPOOL_MODELS),,$(info rnnpool: no models/face.rnnp beside this copy of the module: the firmware gets no model (RNNPOOL_MODELS=)))
 endif
 RNNPOOL_EMBED := $(RNNPOOL_DIR)/embed_models.py
-ifneq ($(strip $(RNNPOOL_WITHOUT)),)
-RNNPOOL_LEFT_OUT := $(shell $(PYTHON) $(RNNPOOL_EMBED) --without "$(RNNPOOL_WITHOUT)" $(RNNPOOL_MODELS) || echo FAILED)
-ifneq ($(filter FAILED,$(RNNPOOL_LEFT_OUT)),)
-$(error rnnpool: what RNNPOOL_WITHOUT=$(RNNPOOL_WITHOUT) leaves out could not be found out)
-endif
-endif
+include $(RNNPOOL_DIR)/left_out.mk
 # Where this module's objects go: MicroPython 1.25 keeps the path below USER_C_MODULES, later ones the name of the folder that
 # they found, which may be the one around this.
 RNNPOOL_OBJ := $(sort $(BUILD)/$(patsubst $(USER_C_MODULES)/%,%,$(USERMOD_DIR)) $(BUILD)/$(notdir $(USERMOD_DIR)) \

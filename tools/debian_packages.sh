@@ -5,6 +5,7 @@
 #     tools/debian_packages.sh build     what `make unix` and `make demo` need
 #     tools/debian_packages.sh train     what training, `make venv` and `make eval` need
 #     tools/debian_packages.sh stm32     what `make BOARD=... firmware` needs
+#     tools/debian_packages.sh rp2       what `make BOARD=RPI_PICO firmware` needs: Raspberry Pi's SDK has C++ in it
 #     tools/debian_packages.sh m4        what `make bench` and the emulated Cortex-M4 need
 #     tools/debian_packages.sh web       what `make web` needs: the page for browsers
 #     tools/debian_packages.sh rv32      what `make bench CORE=rv32` and `make natmod ARCH=rv32imc` need
@@ -12,7 +13,7 @@
 #
 # PYTHON: the interpreter that virtual environments are made with (python3).
 set -eu
-group=${1:?build, train, stm32, m4, rv32, web or test}
+group=${1:?build, train, stm32, rp2, m4, rv32, web or test}
 python=${PYTHON:-python3}
 
 has_cc() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x c -o /dev/null -; }
@@ -27,6 +28,7 @@ has_fuzzer() {
         clang -fsanitize=fuzzer,address,undefined -x c -o /dev/null -
 }
 has_arm() { printf '#include <string.h>\n' | arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -x c -c -o /dev/null -; }
+has_arm_cxx() { printf '#include <cstdlib>\n' | arm-none-eabi-g++ -mcpu=cortex-m0plus -mthumb -x c++ -c -o /dev/null -; }
 has_qemu() { qemu-system-arm --version; }
 has_wasm() { printf 'int one(void) { return 1; }\n' | clang --target=wasm32 -nostdlib -Wl,--no-entry -x c -o /dev/null -; }
 has_chromium() { command -v chromium; }
@@ -63,25 +65,26 @@ need() { # check, package, groups that need it
 }
 look() {
     missing=
-    need cc "gcc libc6-dev" "build train stm32 m4 rv32 test"
-    need python python3 "build train stm32 m4 rv32 web test"
-    need venv python3-venv "build train stm32 m4 rv32 test"
-    need cxx g++ "train test"
+    need cc "gcc libc6-dev" "build train stm32 rp2 m4 rv32 test"
+    need python python3 "build train stm32 rp2 m4 rv32 web test"
+    need venv python3-venv "build train stm32 rp2 m4 rv32 test"
+    need cxx g++ "train rp2 test"
     need headers python3-dev "train test"
-    need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi" "stm32 m4 test"
+    need arm "gcc-arm-none-eabi libnewlib-arm-none-eabi" "stm32 rp2 m4 test"
+    need arm_cxx libstdc++-arm-none-eabi-newlib rp2
     need qemu qemu-system-arm "m4 test"
     need riscv "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf" "rv32 test"
     need qemu_riscv qemu-system-misc "rv32 test"
-    need git git "stm32 test"
+    need git git "stm32 rp2 test"
     need m32 gcc-multilib "test"
-    need cmake cmake "test"
+    need cmake cmake "rp2 test"
     need clang clang "test"
     need wasm "clang lld" "web test"
     need chromium chromium "test"
     need fuzzer "$(fuzzer_package)" "test"
 }
 
-case $group in build | train | stm32 | m4 | rv32 | web | test) ;; *) echo "debian_packages.sh: build, train, stm32, m4, rv32, web or test, not $group" >&2; exit 2 ;; esac
+case $group in build | train | stm32 | rp2 | m4 | rv32 | web | test) ;; *) echo "debian_packages.sh: build, train, stm32, rp2, m4, rv32, web or test, not $group" >&2; exit 2 ;; esac
 check_python_version
 look
 [ -n "$missing" ] || exit 0

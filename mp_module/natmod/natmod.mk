@@ -4,6 +4,8 @@
 #     make ARCH=armv6m MPY_DIR=<MicroPython> PYTHON=<python with pyelftools and ar> RNNPOOL_DIR=<mp_module>
 #
 # ARCH: x64 armv6m armv7m armv7emsp armv7emdp rv32imc xtensawin (sys.implementation._mpy of a board says which it wants).
+# RNNPOOL_WITHOUT: what no model needs, left out: kinds of operator and other names of engine/features.h, e.g. "RNNPOOL TFLITE"; auto:
+# all that none of RNNPOOL_MODELS needs (names of files in models/, or paths of .rnnp files). A model that does is then refused.
 # Makes rnnpool.mpy there.
 
 MOD = rnnpool
@@ -19,18 +21,41 @@ SRC = $(filter-out binding/firmware.c,$(call in_module,binding/*.c)) binding/bin
     natmod/start.py $(call in_module,engine/*.c) \
     $(if $(filter armv7em%,$(ARCH)),$(call in_module,engine/*/*.c),$(filter-out engine/arch/%,$(call in_module,engine/*/*.c)))
 
-CFLAGS_EXTRA += -I$(RNNPOOL_DIR)
+CFLAGS_EXTRA += -I$(RNNPOOL_DIR) -ffunction-sections -fdata-sections
+
+# MicroPython's linker takes every section of every object, and code of a .mpy lies on the heap. So it gets one object, of what
+# can be reached from the entry (override: dynruntime.mk would add all others).
+OBJECTS := $(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(filter %.c,$(SRC))))
+override SRC_O := $(BUILD)/rnnpool.o
 
 # Wide multiplications and divisions of smaller processors.
 ifneq ($(filter-out x64,$(ARCH)),)
 LINK_RUNTIME = 1
 endif
 
+RNNPOOL_EMBED := $(RNNPOOL_DIR)/embed_models.py
+include $(RNNPOOL_DIR)/left_out.mk
+$(BUILD)/engine/%.o: CFLAGS_EXTRA += $(RNNPOOL_LEFT_OUT:%=-DRNNP_WITH_%=0)
+
 # As in micropython.mk: -O2 for the kernels. The loops of libc.c must not become calls of themselves.
 $(BUILD)/engine/arch/%.o $(BUILD)/engine/frame/%.o $(BUILD)/engine/kernels/port%.o: CFLAGS_EXTRA += -O2
 $(BUILD)/natmod/libc.o: CFLAGS_EXTRA += -fno-tree-loop-distribute-patterns -fno-builtin
 
 include $(MPY_DIR)/py/dynruntime.mk
+
+# What was compiled with another list is compiled again.
+LEFT_OUT_LIST := $(BUILD)/left_out.txt
+$(shell mkdir -p $(BUILD); echo "$(RNNPOOL_LEFT_OUT)" | cmp -s - $(LEFT_OUT_LIST) || echo "$(RNNPOOL_LEFT_OUT)" > $(LEFT_OUT_LIST))
+$(OBJECTS): $(LEFT_OUT_LIST)
+
+OBJECT_DIRS := $(filter-out $(BUILD_DIRS),$(sort $(dir $(OBJECTS))))
+$(OBJECTS): | $(OBJECT_DIRS)
+$(OBJECT_DIRS):
+	$(Q)$(MKDIR) -p $@
+
+$(SRC_O): $(OBJECTS)
+	$(ECHO) "LD $@"
+	$(Q)$(CROSS)ld $(if $(filter rv32%,$(ARCH)),-melf32lriscv) -r --gc-sections --entry=mpy_init -o $@ $^
 
 # Of the compiler's libraries that alone: libc.c has the rest, and the linker would take both.
 ifeq ($(LINK_RUNTIME),1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,10 @@ def test_what_make_would_do(tree: Path, board: str, port: str) -> None:
     assert port_make[0].endswith(module)
     flash = "-m tools.board.uf2" if port == "rp2" else f'-C "{tree}/ports/esp32" BOARD={board}'
     assert flash in done.stdout and "-m tools.board deploy --no-flash" in done.stdout
+    # Without MODELS= it is the face model, and what was made of the build is looked at.
+    done = make("-n", f"BOARD={board}", f"MPY_DIR={tree}", "firmware")
+    assert "RNNPOOL_MODELS=face " in done.stdout
+    assert (f"-m tools.board.uf2 --check {ROOT}/build/rp2/{board}/firmware.uf2" in done.stdout) == (port == "rp2")
     # The boards of ports/stm32 are not taken for these.
     assert "tools.stm32" in make("-n", "BOARD=PYBV11", f"MPY_DIR={tree}", "firmware").stdout
 
@@ -143,4 +148,47 @@ def test_picotool(desk: Desk, tmp_path: Path) -> None:
 def test_no_uf2_file(tmp_path: Path, data: bytes, said: str) -> None:
     (tmp_path / "firmware.uf2").write_bytes(data)
     with pytest.raises(Problem, match=said):
-        uf2.drive_name(tmp_path / "firmware.uf2")
+        uf2.read(tmp_path / "firmware.uf2")
+
+
+def firmware_of(size: int, files: int | None, family: int = 0xE48BFF56) -> bytes:
+    """A UF2 file of so many bytes that says in its binary information where the file system begins."""
+    flash = bytearray(size)
+    struct.pack_into("<I", flash, 0x100, uf2.INFO_BEGIN)  # not the header: no end follows
+    header, table, entry, other = 0x140, 0x200, 0x300, 0x380
+    if files is not None:
+        struct.pack_into(
+            "<5I", flash, header, uf2.INFO_BEGIN, uf2.FLASH + table, uf2.FLASH + table + 8, 0, uf2.INFO_END
+        )
+        struct.pack_into("<2I", flash, table, uf2.FLASH + other, uf2.FLASH + entry)
+        struct.pack_into("<2H3I", flash, other, 6, uf2.FILE_SYSTEM[1], 0, 0, 0)
+        struct.pack_into("<2H3I", flash, entry, *uf2.FILE_SYSTEM, 0, uf2.FLASH + files, 1408 << 10)
+    blocks = b""
+    for at in range(0, size, 256):
+        block = struct.pack("<8I", *uf2.MAGIC[:2], uf2.HAS_FAMILY, uf2.FLASH + at, 256, at // 256, size // 256, family)
+        blocks += block + flash[at : at + 256] + bytes(220) + struct.pack("<I", uf2.MAGIC[2])
+    return blocks
+
+
+def test_firmware_that_the_file_system_would_overwrite(desk: Desk, tmp_path: Path) -> None:
+    path = tmp_path / "firmware.uf2"
+    drive = desk.plug("drive", "RPI-RP2")
+    for size, files in ((0x3000, None), (0x3000, 0x3000)):
+        path.write_bytes(firmware_of(size, files))
+        assert uf2.write(path, desk.mounts) == f"copied to {drive}"
+    path.write_bytes(firmware_of(0x2F00, 0x3000))
+    assert uf2.check(path) == ("RP2", "12,032 bytes, 256 are left before the file system")
+    path.write_bytes(firmware_of(0x3100, 0x3000))
+    (drive / "firmware.uf2").unlink()
+    said = "has 12,544 bytes, and the board's file system, which begins at 12,288, would overwrite the last 256"
+    with pytest.raises(Problem, match=said):
+        uf2.write(path, desk.mounts)
+    assert not (drive / "firmware.uf2").exists()
+    command = [sys.executable, "-m", "tools.board.uf2", "--check", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "leave a model out" in done.stderr
+    path.write_bytes(
+        firmware_of(0x3000, 0x3000).replace(struct.pack("<I", uf2.FLASH), struct.pack("<I", 0x20000000), 1)
+    )
+    with pytest.raises(Problem, match="block 0 is for 0x20000000, not for the flash"):
+        uf2.check(path)

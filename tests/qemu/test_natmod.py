@@ -14,6 +14,10 @@ import pytest
 import run
 from board import Board, instructions
 from conftest import firmware_of
+from networks import NETWORKS
+
+from rnnpool_training.blob import write
+from tools.dist import heap
 
 INPUTS = run.ROOT / "build" / "test-inputs"
 ARCHITECTURES = ("armv7emsp", "armv7m", "armv6m")
@@ -38,15 +42,44 @@ def test_micropython(board: Board, test: Path) -> None:
     assert result.ok, f"{result.verdict}: {result.detail}"
 
 
-def test_free_memory(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
-    # The code lies on the heap. What it takes is in docs/boards.md.
-    script = "import gc\ngc.collect()\nfree = gc.mem_free()\nimport rnnpool\ngc.collect()\nprint(free, gc.mem_free())"
-    output, error = board.exec(script)
+FREE = """
+import gc, os
+gc.collect()
+free = gc.mem_free()
+import rnnpool
+gc.collect()
+print(free, gc.mem_free(), os.stat("/data/rnnpool.mpy")[6])
+"""
+
+
+def check_free_memory(board: Board, most: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the import takes of the heap, where the code lies: in docs/boards.md, and tools/dist/heap.py computes so."""
+    output, error = board.exec(FREE)
     assert not error, error
-    before, after = map(int, output.split())
+    before, after, size = map(int, output.split())
     with capsys.disabled():
-        print(f" {before} bytes free, {after} with the module: {before - after}")
-    assert 0 < before - after < 72000
+        print(f" {before} bytes free, {after} with the module: {before - after} for a file of {size}")
+    assert size < before - after <= min(size + heap.IMPORT_BYTES, most)
+
+
+def test_free_memory(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
+    check_free_memory(board, 72000, capsys)
+
+
+def test_a_lean_module_refuses_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    """RNNPOOL_WITHOUT=auto: the shipped models run, a kind of operator that none of them has is named."""
+    module = run.ROOT / "build" / "natmod" / "armv6m-lean" / "rnnpool.mpy"
+    if not module.is_file():
+        pytest.skip(f"no {module.relative_to(run.ROOT)} (make natmod-all)")
+    data = make_romfs.build({"rnnpool.mpy": module.read_bytes(), "sums.rnnp": write(NETWORKS["others"](1))})
+    script = (
+        "import rnnpool\nfor name in ('face', 'person'): print(rnnpool.Model(f'/rom/models/{name}.rnnp').selftest())"
+    )
+    with Board(firmware_of("qemu-stock"), run.rom_image(), data) as board:
+        check_free_memory(board, 62000, capsys)
+        assert board.exec(script, timeout=300) == (b"True\r\nTrue\r\n", b"")
+        _, error = board.exec("import rnnpool\nrnnpool.Model('/data/sums.rnnp')")
+    assert b"ValueError: operator 1 DEPTHWISE is not in this firmware" in error, error
 
 
 # Both in one firmware, on one model in ROMFS: what a call of the module takes, without the start of the script.

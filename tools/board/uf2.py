@@ -1,6 +1,7 @@
 """Writes firmware.uf2 to a Raspberry Pi Pico or Pico 2: to its drive, or with picotool.
 
 python -m tools.board.uf2 build/rp2/RPI_PICO2/firmware.uf2
+python -m tools.board.uf2 --check build/rp2/RPI_PICO2/firmware.uf2      # only that it leaves the file system alone
 
 Plugged in with BOOTSEL held, the chip is a drive with a file INFO_UF2.TXT, and restarts when a UF2 file has been copied
 there. picotool needs no drive, and brings a running board there by itself.
@@ -22,12 +23,20 @@ MAGIC = (0x0A324655, 0x9E5D5157, 0x0AB16F30)
 HAS_FAMILY = 0x2000
 # Families of the UF2 format, and what their chips' drives call themselves. (ABSOLUTE and others are of no firmware.)
 DRIVES = {0xE48BFF56: "RP2", 0xE48BFF59: "RP2350", 0xE48BFF5A: "RP2350"}
+FLASH, MOST_FLASH = 0x10000000, 16 << 20
+# "Binary information" in the firmware (pico-sdk, pico/binary_info): markers of its header, which also holds where a
+# table of pointers begins and ends; kind and tag of MicroPython's entry for its file system.
+INFO_BEGIN, INFO_END = 0x7188EBF2, 0xE71AA390
+FILE_SYSTEM = (7, int.from_bytes(b"MP", "little"))
 MOUNTS = Path("/proc/mounts")
 PLUG_IN = "hold BOOTSEL while you plug the board in, and open the drive that appears"
 
 
-def drive_name(path: Path) -> str:
-    """What the drive of the chip calls itself that a UF2 file is for; raises Problem if it is for none, or damaged."""
+def read(path: Path) -> tuple[str, bytes]:
+    """What the drive of a UF2 file's chip calls itself, and the flash from its start to the firmware's end.
+
+    Raises Problem if it is for none, or damaged.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -35,16 +44,59 @@ def drive_name(path: Path) -> str:
     if len(data) == 0 or len(data) % BLOCK != 0:
         raise Problem(f"{path} is no UF2 file: it has {len(data):,} bytes, not blocks of {BLOCK}")
     found = set()
+    flash = bytearray()
     for at in range(0, len(data), BLOCK):
-        first, second, flags, _, _, _, _, family = struct.unpack_from("<8I", data, at)
+        first, second, flags, address, size, _, _, family = struct.unpack_from("<8I", data, at)
         (last,) = struct.unpack_from("<I", data, at + BLOCK - 4)
-        if (first, second, last) != MAGIC:
+        if (first, second, last) != MAGIC or size > BLOCK - 36:
             raise Problem(f"{path} is no UF2 file: block {at // BLOCK} has other magic numbers")
         if flags & HAS_FAMILY and family in DRIVES:
             found.add(DRIVES[family])
+            offset = address - FLASH
+            if not 0 <= offset < MOST_FLASH:
+                raise Problem(f"{path} is no firmware: block {at // BLOCK} is for {address:#010x}, not for the flash")
+            flash.extend(bytes(max(0, offset + size - len(flash))))
+            flash[offset : offset + size] = data[at + 32 : at + 32 + size]
     if len(found) != 1:
         raise Problem(f"{path} is for no chip of Raspberry Pi, or for several: {', '.join(sorted(found)) or 'none'}")
-    return found.pop()
+    return found.pop(), bytes(flash)
+
+
+def file_system(flash: bytes) -> int | None:
+    """Where in the flash MicroPython's file system begins, as the firmware itself says; None if it does not say."""
+    begin = flash.find(struct.pack("<I", INFO_BEGIN))
+    while begin >= 0 and begin + 20 <= len(flash):
+        _, first, last, _, end = struct.unpack_from("<5I", flash, begin)
+        if end == INFO_END:
+            break
+        begin = flash.find(struct.pack("<I", INFO_BEGIN), begin + 4)
+    else:
+        return None
+    for place in range(first - FLASH, last - FLASH, 4):
+        if not 0 <= place <= len(flash) - 4:
+            return None
+        entry = int.from_bytes(flash[place : place + 4], "little") - FLASH
+        if 0 <= entry <= len(flash) - 16 and struct.unpack_from("<HH", flash, entry) == FILE_SYSTEM:
+            return int(struct.unpack_from("<I", flash, entry + 8)[0]) - FLASH
+    return None
+
+
+def check(path: Path) -> tuple[str, str]:
+    """What the chip's drive calls itself, and the firmware's size in words.
+
+    Raises Problem if it is damaged, or so large that its end lies where the board makes its file system at the first
+    start: nothing in MicroPython's build for these boards looks after that (1.25 to 1.28).
+    """
+    name, flash = read(path)
+    files = file_system(flash)
+    if files is None:
+        return name, f"{len(flash):,} bytes"
+    if len(flash) > files:
+        raise Problem(
+            f"{path} has {len(flash):,} bytes, and the board's file system, which begins at {files:,}, would overwrite "
+            f"the last {len(flash) - files:,}: leave a model out (MODELS=face)"
+        )
+    return name, f"{len(flash):,} bytes, {files - len(flash):,} are left before the file system"
 
 
 def drives(mounts: Path = MOUNTS) -> dict[Path, str]:
@@ -73,7 +125,7 @@ def copy(path: Path, drive: Path) -> None:
 
 def write(path: Path, mounts: Path = MOUNTS) -> str:
     """Writes a UF2 file to the board that waits for one, or with picotool; returns how. Raises Problem."""
-    wanted = drive_name(path)
+    wanted, _ = check(path)
     there = drives(mounts)
     # "RPI-RP2" of a Pico, "RP2350" of a Pico 2
     fitting = [drive for drive, name in there.items() if name.replace("RPI-", "").split("-")[0] == wanted]
@@ -98,11 +150,13 @@ def write(path: Path, mounts: Path = MOUNTS) -> str:
 
 def main() -> int:
     """Command line; returns the exit status."""
-    if len(sys.argv) != 2:
-        print("usage: python -m tools.board.uf2 FIRMWARE.uf2", file=sys.stderr)
+    words = [word for word in sys.argv[1:] if word != "--check"]
+    if len(words) != 1:
+        print("usage: python -m tools.board.uf2 [--check] FIRMWARE.uf2", file=sys.stderr)
         return 2
+    path = Path(words[0])
     try:
-        print(f"firmware  {write(Path(sys.argv[1]))}")
+        print(f"{path}: {check(path)[1]}" if "--check" in sys.argv else f"firmware  {write(path)}")
     except Problem as problem:
         print(f"board: {problem}", file=sys.stderr)
         return 1

@@ -2,6 +2,7 @@
 
 python -m tools.dist mip build/mip      # packages for mip, of the .mpy files and models that are there (make mip)
 python -m tools.dist all build/dist     # these, the wheel, the page, typings, firmware that is there (make dist)
+python -m tools.dist heap               # what the .mpy files leave of the heap of stock boards, computed (docs/boards.md)
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import mip, release
+from tools.stm32.problem import FirmwareError
+
+from . import heap, mip, release
 from .problem import DistError
 
 MARKER = "package.json"  # in each folder that this made
@@ -37,20 +40,25 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     mip_command = commands.add_parser("mip", help="packages for MicroPython's installer, mip")
     all_command = commands.add_parser("all", help="the folder for a release page")
-    for command in (mip_command, all_command):
-        command.add_argument("folder", type=Path, help="is made anew")
+    heap_command = commands.add_parser("heap", help="the table of free heap in docs/boards.md")
+    for command in (mip_command, all_command, heap_command):
+        if command is not heap_command:
+            command.add_argument("folder", type=Path, help="is made anew")
         command.add_argument("--build", type=Path, default=mip.ROOT / "build", help="with natmod/ARCH/rnnpool.mpy")
         command.add_argument("--models", type=Path, nargs="*", help=".rnnp files (default: those in models/)")
     arguments = parser.parse_args()
     blobs = arguments.models if arguments.models is not None else sorted((mip.ROOT / "models").glob("*.rnnp"))
     try:
         native = mip.modules(arguments.build / "natmod")
+        if arguments.command == "heap":
+            print("\n".join(heap.table(native, blobs)))
+            return 0
         if arguments.command == "mip":
             files = mip.packages(native, mip.models(blobs), release.version())
         else:
             files = release.release(arguments.build, native, blobs)
         write(arguments.folder, files)
-    except (DistError, OSError) as error:
+    except (DistError, FirmwareError, OSError) as error:
         print(f"dist: {error}", file=sys.stderr)
         return 1
     for name, data in sorted(files.items()):

@@ -2,8 +2,9 @@
 
 All files lie in one folder, as on a release page, and a package is a .json that names those beside it (mip: relative
 `urls`), so the folder can be served from anywhere, or be a folder of this computer. Per architecture rnnpool-ARCH.json
-with rnnpool-ARCH.mpy; per model NAME.json with NAME.rnnp; and package.json, for any board: a small rnnpool.py with the
-.mpy files of three architectures, of which it takes the right one, and the face model.
+with rnnpool-ARCH.mpy, for some also rnnpool-ARCH-lean.json with one that has only what the shipped models need; per
+model NAME.json with NAME.rnnp; and package.json, for any board: a small rnnpool.py with the .mpy files of
+three architectures, of which it takes the right one, and the face model.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ ARCHITECTURES = {
 }
 # Those of which rnnpool.py takes one: others run on the same processors, and are not much faster.
 CHOICE = ("armv6m", "armv7emsp", "rv32imc", "xtensawin")
+# Behind an architecture's name: less code (ports/natmod/natmod.mk).
+LEAN = "-lean"
 ANY_BOARD = "package.json"
 FACE = "face"
 
@@ -44,14 +47,15 @@ def check_module(name: str, module: bytes) -> None:
     version, features = struct.unpack("BB", module[1:3])
     if version != MPY_VERSION:
         raise DistError(f"rnnpool.mpy of {name} has version {version} of the format, not {MPY_VERSION}")
-    if features >> 2 != ARCHITECTURES[name]:
-        raise DistError(f"rnnpool.mpy of {name} is for native code of kind {features >> 2}, not {ARCHITECTURES[name]}")
+    kind = ARCHITECTURES[name.removesuffix(LEAN)]
+    if features >> 2 != kind:
+        raise DistError(f"rnnpool.mpy of {name} is for native code of kind {features >> 2}, not {kind}")
 
 
 def modules(folder: Path) -> dict[str, bytes]:
-    """The checked rnnpool.mpy files in FOLDER/ARCH/ by architecture; DistError if there is none or a wrong one."""
+    """The checked rnnpool.mpy files in FOLDER/ARCH[-lean]/ by that name; DistError if there is none or a wrong one."""
     found = {}
-    for name in ARCHITECTURES:
+    for name in (name + suffix for name in ARCHITECTURES for suffix in ("", LEAN)):
         path = folder / name / "rnnpool.mpy"
         if path.is_file():
             found[name] = path.read_bytes()

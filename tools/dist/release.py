@@ -17,6 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tools.board import uf2
+from tools.board.problem import Problem
+
 from . import arduino, mip
 from .mip import ROOT
 from .problem import DistError
@@ -64,7 +67,7 @@ def wheel() -> tuple[str, bytes]:
 
 
 def firmware(build: Path) -> dict[str, bytes]:
-    """Firmware that was built (make BOARD=NAME firmware), by the name of its file here."""
+    """Firmware that was built (make BOARD=NAME firmware), by the name of its file here; DistError if one is too large."""
     found = {}
     for elf in sorted((build / "stm32").glob("*/firmware.elf")):
         board = elf.parent.name
@@ -72,6 +75,14 @@ def firmware(build: Path) -> dict[str, bytes]:
         for path in [*paths, elf.with_name("romfs.img")]:
             if path.is_file():
                 found[f"{board}-{path.name}"] = path.read_bytes()
+    # Of ports/rp2 and ports/esp32, the file that is flashed.
+    for path in [*(build / "rp2").glob("*/firmware.uf2"), *(build / "esp32").glob("*/firmware.bin")]:
+        found[f"{path.parent.name}-{path.name}"] = path.read_bytes()
+        if path.suffix == ".uf2":
+            try:
+                uf2.check(path)
+            except Problem as problem:
+                raise DistError(str(problem)) from None
     return found
 
 

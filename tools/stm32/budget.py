@@ -33,6 +33,11 @@ CACHE = "_micropy_hw_internal_flash_storage_ram_cache"
 SDRAM_REGION, SDRAM_FUNCTION = "SDRAM", "sdram_start"
 
 
+def usable(heap: int) -> int:
+    """What a heap of so many bytes has for a script: without the collector's own tables and START_BYTES."""
+    return (heap - 1) * 2 // GC_HALF_BYTES * GC_BLOCKS * 16 - START_BYTES
+
+
 @dataclass(frozen=True)
 class Span:
     """A piece of memory: where it is, its bytes, how many of them the firmware takes, and for what."""
@@ -78,7 +83,7 @@ class Budget:
     @property
     def usable_heap(self) -> int:
         """What the heap has for objects: without the collector's own tables and the allowance for a script's start."""
-        return (self.heap - 1) * 2 // GC_HALF_BYTES * GC_BLOCKS * 16 - START_BYTES
+        return usable(self.heap)
 
     def heap_left(self, model: Model) -> int:
         """What a model's arena leaves of the usable heap; negative if that is not enough."""
