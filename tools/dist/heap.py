@@ -16,6 +16,7 @@ from tools.stm32.budget import FRAME, NO_RAM, ROWS, SPARE_BYTES, usable
 # the linker's __GcHeapStart and __GcHeapEnd (rp2), or _heap_start and _heap_end (stm32); and which .mpy runs there.
 STOCK = {
     "Pico": (251_636, ("armv6m", "armv6m-lean")),
+    "Pico 2": (509_424, ("armv7emsp",)),
     "PYBV11": (106_152, ("armv7emsp",)),
     "NUCLEO_H743ZI": (469_248, ("armv7emdp",)),
 }
