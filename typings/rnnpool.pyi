@@ -117,7 +117,7 @@ class Model:
         """
 
     @property
-    def task(self) -> Literal["detection", "classification", "map"]: ...
+    def task(self) -> Literal["detection", "classification", "map", "numbers"]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -337,7 +337,7 @@ class Model:
     def result(self, *, iou: float | None = None, max_faces: int = 0, out: bytearray | memoryview | array[int]) -> int:
         """What is in the image when all rows are there; also again after detect(), say with another `iou`.
 
-        Arguments and values as for detect(), classify(), or for run() of a map or of a single number
+        Arguments and values as for detect(), classify(), or for run() of a map or of numbers
         model. RuntimeError: no image, or rows are missing.
         """
 

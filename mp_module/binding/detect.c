@@ -194,12 +194,11 @@ static mp_obj_t model_result(size_t n_args, const mp_obj_t *args, mp_map_t *kw_a
     check_detector(self, vals[ARG_iou].u_obj != mp_const_none || vals[ARG_max_faces].u_int != 0);
     rnnpool_run_check(self);
     rnnpool_memory_t out;
-    bool number = is_classifier(self) && self->model.num_labels == 1; // whose probability would always be 1
-    if (is_classifier(self) && !number) {
+    if (is_classifier(self) && !self->model.numbers) {
         rnnpool_probabilities_out(&out, self, vals[ARG_out].u_obj);
         return rnnpool_probabilities(self, &out);
     }
-    if (self->model.task == RNNP_TASK_MAP || number) {
+    if (self->model.task == RNNP_TASK_MAP || self->model.numbers) {
         rnnpool_raw_out(&out, self, vals[ARG_out].u_obj);
         return rnnpool_raw(self, &out);
     }

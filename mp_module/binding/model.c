@@ -63,6 +63,7 @@ static qstr task_name(const rnnpool_model_obj_t *self) {
     rnnp_task_t task = self->model.task;
     return task == RNNP_TASK_DETECTION ? MP_QSTR_detection
         : task == RNNP_TASK_MAP        ? MP_QSTR_map
+        : self->model.numbers          ? MP_QSTR_numbers
                                        : MP_QSTR_classification;
 }
 

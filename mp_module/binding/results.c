@@ -143,8 +143,8 @@ void rnnpool_probabilities_out(rnnpool_memory_t *memory, const rnnpool_model_obj
     if (model->task == RNNP_TASK_MAP) {
         mp_raise_ValueError(MP_ERROR_TEXT("this model makes a map: run()"));
     }
-    if (model->num_labels == 1) { // whose probability would always be 1
-        mp_raise_ValueError(MP_ERROR_TEXT("this model has a single output, a number: run()"));
+    if (model->numbers) {
+        mp_raise_ValueError(MP_ERROR_TEXT("this model gives numbers, no probabilities: run()"));
     }
     rnnpool_memory_init(memory, out);
     if (out != mp_const_none) {

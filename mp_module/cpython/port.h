@@ -49,7 +49,7 @@ extern char rnnpool_sentinel;
     X(RGB888) X(RNNPool) X(UYVY) X(YUV420) X(YUYV) X(__version__) X(anchors) X(arena) X(auto) X(b) X(begin) \
     X(builtin_models) X(classification) X(classify) X(detect) X(detect_faces) X(detection) X(face) X(feed) \
     X(format) X(frame) X(gain) X(h) X(height) X(in_place) X(input_shape) X(iou) X(labels) X(layers) X(macs) X(map) \
-    X(max_faces) X(mirror) X(name) X(offset) X(out) X(output_scale) X(output_shape) X(output_zero_point) X(person) \
+    X(max_faces) X(mirror) X(name) X(numbers) X(offset) X(out) X(output_scale) X(output_shape) X(output_zero_point) X(person) \
     X(person_present) X(ram) X(required_ram) X(result) X(roi) X(rotate) X(row) X(run) X(scale) X(selftest) X(size) \
     X(source) X(step) X(stride) X(task) X(threshold) X(width)
 // clang-format on

@@ -102,6 +102,7 @@ typedef struct {
     uint16_t num_labels;
     uint16_t threshold, iou; // defaults, Q15
     uint16_t max_candidates; // detection only, else 0
+    bool numbers; // of a classification: its outputs are numbers, not logits of classes: there are no probabilities
     uint32_t result_scale; // of a map: the bits of a float32, for there are no floats here; else 0
     uint16_t ring_rows[RNNP_MAX_OPS + 1]; // of the input and of each operator's output: those that are kept at a time
     uint32_t golden_seed, golden_crc;

@@ -113,7 +113,7 @@ static void check_probabilities(const rnnp_run_t *run, const void *arena, uint32
     rnnp_error_t error;
     uint16_t *found = malloc(run->model->num_labels * sizeof(*found));
     rnnp_status_t status = rnnp_probabilities(run, arena, found, &error);
-    bool classifier = run->model->task == RNNP_TASK_CLASSIFICATION;
+    bool classifier = run->model->task == RNNP_TASK_CLASSIFICATION && !run->model->numbers;
     check(status == (classifier ? RNNP_OK : RNNP_ERROR_ARGUMENT), "probabilities refused");
     uint32_t sum = 0;
     for (uint32_t i = 0; classifier && i < run->model->num_labels; i++) {
@@ -214,7 +214,7 @@ static void check_refusals(const rnnp_model_t *model, const rnnp_frame_t *frame,
     check(!rnnp_advance(&run, arena), "work before the first row");
     check(rnnp_detections(&run, arena, 0, found, 1, &count, &error) == (detection ? early : never), "early boxes");
     rnnp_raw_t raw;
-    bool classifier = model->task == RNNP_TASK_CLASSIFICATION;
+    bool classifier = model->task == RNNP_TASK_CLASSIFICATION && !model->numbers;
     check(rnnp_probabilities(&run, arena, probabilities, &error) == (classifier ? early : never), "early result");
     check(rnnp_raw(&run, arena, &raw, &error) == (detection ? never : early), "early raw result");
     run.done = true;

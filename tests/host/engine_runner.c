@@ -74,7 +74,8 @@ static void put_detections(const rnnp_run_t *run, void *arena, uint32_t iou, uin
 }
 
 static void put_probabilities(const rnnp_run_t *run, const void *arena) {
-    uint32_t count = run->model->task == RNNP_TASK_CLASSIFICATION ? run->model->num_labels : 0;
+    bool classes = run->model->task == RNNP_TASK_CLASSIFICATION && !run->model->numbers;
+    uint32_t count = classes ? run->model->num_labels : 0;
     uint16_t *found = calloc(count + 1u, sizeof(*found)); // calloc(0) may give NULL
     rnnp_error_t error;
     if (count > 0 && rnnp_probabilities(run, arena, found, &error) != RNNP_OK) {

@@ -185,7 +185,7 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
         return layer(model, int(rng.choice(single)))
     if task == Task.CLASSIFICATION:
         _keep_path(net)
-        return net.classifier("random", int(rng.integers(1, 9)), random_end=True)
+        return net.classifier("random", int(rng.integers(2, 10)), random_end=True)
     if task == Task.MAP:
         _keep_path(net)
         net.ops[-1].materialize = False  # type: ignore[misc]

@@ -131,10 +131,10 @@ def test_detect_says_what_the_reference_says(tmp_path: Path) -> None:
     save(model := net.classifier("number", 1), tmp_path / "number.rnnp")
     outputs = reference.run(model, pixels.tobytes(), 320, 240, Format.RGB888)
     raw = float(reference.raw_outputs(model, outputs).ravel()[0])
-    number = json.loads(run("detect", tmp_path / "a.png", "--model", tmp_path / "number.rnnp", "--json").stdout)[
-        "number"
+    numbers = json.loads(run("detect", tmp_path / "a.png", "--model", tmp_path / "number.rnnp", "--json").stdout)[
+        "numbers"
     ]
-    assert number == pytest.approx(raw / 4096)
+    assert numbers == {model.labels[0]: pytest.approx(raw / 4096)}
     text = run("detect", tmp_path / "a.png", "--model", "person").stdout
     person = load(ROOT / "models" / "person.rnnp")
     chances = reference.classify(person, pixels.tobytes(), 320, 240, Format.RGB888)

@@ -215,7 +215,7 @@ def test_dense_layer_on_a_map() -> None:
 
 
 def test_probabilities_of_many_labels() -> None:
-    for seed, classes in enumerate((1, 2, 3, 17, 1024)):
+    for seed, classes in enumerate((2, 2, 3, 17, 1024)):
         net = networks.Builder(np.random.default_rng(seed), 9, 7, 3, wild=seed == 2)
         net.conv(0, 24, 3, 2)
         model = net.classifier("labels", classes)

@@ -1,5 +1,6 @@
 """Results of networks of one's own beyond classes: numbers, maps and boxes, in the engine and in MicroPython."""
 
+import copy
 import json
 import re
 import subprocess
@@ -20,7 +21,7 @@ from rnnpool_training import reference  # noqa: E402
 from rnnpool_training.blob import Kind, Task  # noqa: E402
 from rnnpool_training.compile.network import Exported, Network, export  # noqa: E402
 from rnnpool_training.compile.results import Boxes, read_anchors  # noqa: E402
-from rnnpool_training.engine import Engine  # noqa: E402
+from rnnpool_training.engine import Engine, EngineError  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
 
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
@@ -123,9 +124,41 @@ def test_numbers(tmp_path: Path) -> None:
     assert micropython(found, rows, tmp_path)[2] == values
     with pytest.raises(subprocess.CalledProcessError) as caught:
         micropython(found, "model.classify(frame, **options)", tmp_path)
-    assert "ValueError: this model has a single output, a number: run()" in caught.value.stderr + caught.value.stdout
-    two = nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2))
-    assert made(two, kind="numbers").model.labels == ["number 0", "number 1"]
+    assert NUMBERS in caught.value.stderr + caught.value.stdout
+
+
+NUMBERS = "ValueError: this model gives numbers, no probabilities: run()"
+
+
+def test_several_numbers(tmp_path: Path) -> None:
+    """The blob knows that they are no classes: nobody gets a softmax of them."""
+    found = made(nn.Sequential(body(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)), kind="numbers")
+    assert found.model.labels == ["number 0", "number 1"] and found.model.numbers
+    run = Engine(found.data).run(pictures(12, *SHAPE, seed=2)[0])
+    with pytest.raises(EngineError, match="numbers"):
+        run.probabilities()
+    values, task = micropython(found, "list(model.run(frame, **options)), model.task", tmp_path)
+    assert (
+        task == "numbers"
+        and values == reference.run_input(found.model, pictures(12, *SHAPE, seed=2)[0])[-1].reshape(-1).tolist()
+    )
+    streamed = "model.begin(**options), model.feed(frame), list(model.result())"
+    assert micropython(found, streamed, tmp_path)[2] == values
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        micropython(found, "model.classify(frame, **options)", tmp_path)
+    assert NUMBERS in caught.value.stderr + caught.value.stdout
+
+
+def test_as_much_ram_as_there_is() -> None:
+    """export --ram: channels are expanded again until it fits; the results are the same."""
+    torch.manual_seed(3)
+    module = nn.Sequential(body(), block(8, 48, 8), block(8, 48, 8), nn.Conv2d(8, 3, 1))
+    free = made(copy.deepcopy(module))
+    small = made(copy.deepcopy(module), ram=free.arena - 1)
+    assert small.arena < free.arena and small.check == free.check
+    assert any(op.recompute for op in small.model.ops if op.kind == Kind.INVERTED_RESIDUAL)
+    with pytest.raises(InputError, match=r"100 bytes of arena are too few: the smallest plan that was found has"):
+        made(module, ram=100)
 
 
 def test_several_labels_at_once(tmp_path: Path) -> None:
@@ -181,6 +214,34 @@ def test_logits_and_boxes_apart() -> None:
     assert found.check.mean < 0.01 and found.check.largest > 0.1
 
 
+@pytest.mark.parametrize("background", ["first", "last"])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_one_class_and_a_background(background: str, pairs: bool) -> None:
+    """The sigmoid of the difference of both logits is the softmax."""
+
+    class Faces(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.scores, self.boxes = body(), nn.Conv2d(8, 2 * 2, 1), nn.Conv2d(8, 2 * 4, 3, padding=1)
+            self.head = nn.Conv2d(8, 2 * 6, 1)
+
+        def forward(self, x: Any) -> Any:
+            x = self.body(x)
+            return [self.scores(x), self.boxes(x)] if pairs else self.head(x)
+
+    net = Faces()
+    anchors = (((6.0, 6.0), (8.0, 12.0)),)
+    found = made(net, boxes=Boxes(anchors, (1.0, 1.0), background=background))
+    assert found.model.labels == ["object"] and found.model.ops[-1].out_channels == 2 * 5
+    frame = pictures(12, *SHAPE, seed=2)[0]
+    with torch.no_grad():
+        given = net(torch.from_numpy(frame[None]).permute(0, 3, 1, 2) / 127.5 - 1)
+    logits = given[0].reshape(2, 2, 4, 5) if pairs else given.reshape(2, 6, 4, 5)[:, :2]
+    wanted = torch.softmax(logits, 1)[:, 1 if background == "first" else 0].permute(1, 2, 0).numpy()
+    mine = Engine(found.data).run(frame, taps=True).outputs()[-1].reshape(4, 5, 2, 5)[..., 0] / 4096
+    np.testing.assert_allclose(1 / (1 + np.exp(-mine)), wanted, atol=0.02)
+
+
 def test_boxes_are_where_the_formula_says() -> None:
     """One anchor a cell whose biases alone say the box: centre and sides in pixels."""
     head = nn.Conv2d(8, 5, 1)
@@ -202,6 +263,8 @@ def test_boxes_are_where_the_formula_says() -> None:
         (Detector(), {"boxes": Boxes((*ANCHORS, *ANCHORS), (1, 1))}, "gives 2 results, anchors are of 4 maps"),
         (Detector(), {"boxes": Boxes(ANCHORS[:1], (1, 1))}, r"maps of 14x4x5 and 7x2x3 for 2 anchors: logits"),
         (Detector(), {"boxes": Boxes((ANCHORS[1], ANCHORS[0]), (1, 1))}, r"for 2 anchors: channels must be anchors"),
+        (Detector(), {"boxes": Boxes(ANCHORS, (1, 1), background=None)}, "3 scores an anchor: .*--background first"),
+        (Detector(), {"boxes": Boxes(ANCHORS, (1, 1), background="last")}, "a background and 2 classes share"),
         (nn.Sequential(body(), nn.Conv2d(8, 2, 1)), {"kind": "classes"}, "result is a map of 2x4x5, not classes"),
         (nn.Sequential(body(), nn.Conv2d(8, 5, 1), nn.Sigmoid()), {"boxes": Boxes(ANCHORS[1:], (1, 1))},
          r"2 \(Sigmoid\).*a head gives logits"),
@@ -230,7 +293,11 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     with pytest.raises(SystemExit):
         command.main(line)
     assert "variances can't be seen" in capsys.readouterr().err
-    command.main([*line, "--variances", "0.1,0.2", "--labels", "a,b,c"])
+    line += ["--variances", "0.1,0.2", "--labels", "a,b,c"]
+    with pytest.raises(SystemExit):
+        command.main(line)
+    assert "gives 3 scores an anchor: if they are 3 classes" in capsys.readouterr().err
+    command.main([*line, "--background", "none"])
     assert "same boxes" in capsys.readouterr().out
     assert Engine((tmp_path / "n.rnnp").read_bytes()).golden_check()
 

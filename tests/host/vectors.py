@@ -121,7 +121,8 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
         "max_candidates": (0, 513),
         "name": (bytes(32), b"x" * 32, b"a\0b", b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80"),
         "result_scale": (1, 0x3F800000),
-        "reserved": (b"\1", bytes(39) + b"\1"),
+        "numbers": (1, 2),
+        "reserved": (b"\1", bytes(38) + b"\1"),
     }.items():
         for value in values:
             yield _header(name, value)
@@ -567,6 +568,7 @@ def _maps() -> Iterator[Vector]:
     yield changed("kept whole", last, lambda m: setattr(m.ops[-1], "materialize", True))
     yield changed("fewer labels than channels", -1, lambda m: m.labels.pop())
     yield changed("candidates", -1, lambda m: setattr(m, "max_candidates", 1))
+    yield changed("numbers", -1, lambda m: setattr(m, "numbers", True))
     yield changed("a map that nobody reads", last - 1, lambda m: setattr(m.ops[-1], "input", 3))
     dense = networks.classifier(1)
     dense.task, dense.result_scale = Task.MAP, 1.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import files
 from .blob import write
-from .command import command, program
+from .command import command, integer, program
 from .compile.from_tflite import lower
 from .compile.tflite_file import read
 from .compile.unused_channels import remove_unused_channels
@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--name", help="the model's name; without: the file's")
     p.add_argument("--labels", type=Path, help="a text file with a label a line; without: class 0, class 1, ...")
     p.add_argument("--all-channels", action="store_true", help="keep those that are constant or have no use")
+    p.add_argument("--ram", type=integer(1), metavar="BYTES", help="most bytes of arena, as of rnnpool plan")
     options = p.parse_args(arguments)
     try:
         files.check_output(options.out, read=[options.model])
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
             model, removed = remove_unused_channels(model)
             if not golden_check(model):
                 raise RuntimeError("the results differ without the constant channels: report it, use --all-channels")
-        model = plan(model)
+        model = plan(model, ram=options.ram)
         data = write(model)
         files.write_bytes(options.out, data)
     except ModuleNotFoundError as error:

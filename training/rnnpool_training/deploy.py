@@ -140,20 +140,24 @@ def load_quantized(path: str | Path) -> RoundedDetector:
 
 
 def export_quantized(
-    path: str, name: str = "", threshold: float = 0.5, limits: tuple[float, int] = (0.4, 200)
+    path: str, name: str = "", threshold: float = 0.5, limits: tuple[float, int] = (0.4, 200), ram: int | None = None
 ) -> Exported:
     """The blob of a quantized detector, compared with its own weights in floating point on noise. InputError."""
-    return export_rounded(load_quantized(path), name, threshold, limits)
+    return export_rounded(load_quantized(path), name, threshold, limits, ram)
 
 
 def export_rounded(
-    model: RoundedDetector, name: str = "", threshold: float = 0.5, limits: tuple[float, int] = (0.4, 200)
+    model: RoundedDetector,
+    name: str = "",
+    threshold: float = 0.5,
+    limits: tuple[float, int] = (0.4, 200),
+    ram: int | None = None,
 ) -> Exported:
     """The same of a loaded one."""
     graph, result, config = model.rounded.graph, model.result, model.config
     result.iou, result.max_candidates = limits
     ranges = model.rounded.settle()
-    network = network_of(Detector(config), name, limits)
+    network = replace(network_of(Detector(config), name, limits), ram=ram)
     held = noise(network.shape)
     wanted = [result.wanted(graph.results(pixels)) for pixels in batches(held, 1)]
     return compile_network.build(network, Prepared(graph, result, wanted, []), ranges, held, threshold=threshold)

@@ -44,9 +44,10 @@ def look(model: rnnpool.Model, path: Path, side: int, threshold: float | None, i
     pixels = read(path, 3, side)
     height, width = pixels.shape[:2]
     result: dict[str, object] = {"file": str(path), "width": width, "height": height}
-    if model.task == "classification" and len(model.labels) == 1:
-        (value,) = model.run(pixels.data, width=width, height=height, format=rnnpool.RGB888)
-        return result | {"number": (value - model.output_zero_point) * model.output_scale}
+    if model.task == "numbers":
+        values = model.run(pixels.data, width=width, height=height, format=rnnpool.RGB888)
+        numbers = [(value - model.output_zero_point) * model.output_scale for value in values]
+        return result | {"numbers": dict(zip(model.labels, numbers, strict=True))}
     if model.task == "classification":
         chances = model.classify(pixels.data, width=width, height=height, format=rnnpool.RGB888)
         return result | {"probabilities": dict(zip(model.labels, chances, strict=True))}
@@ -69,8 +70,8 @@ def lines(result: dict[str, object], labels: tuple[str, ...]) -> list[str]:
     title = f"{result['file']} as a frame of {result['width']}x{result['height']}:"
     if isinstance(chances := result.get("probabilities"), dict):
         return [title, *(f"    {value:6.3f}  {label}" for label, value in chances.items())]
-    if isinstance(number := result.get("number"), float):
-        return [title, f"    {number:.6g}  {labels[0]}"]
+    if isinstance(numbers := result.get("numbers"), dict):
+        return [title, *(f"    {value:.6g}  {label}" for label, value in numbers.items())]
     boxes = result["detections"]
     assert isinstance(boxes, list)
     return [

@@ -90,6 +90,7 @@ class _Model(ctypes.Structure):
         ("threshold", ctypes.c_uint16),
         ("iou", ctypes.c_uint16),
         ("max_candidates", ctypes.c_uint16),
+        ("numbers", ctypes.c_bool),
         ("result_scale", ctypes.c_uint32),
         ("ring_rows", ctypes.c_uint16 * 65),
         ("golden_seed", ctypes.c_uint32),

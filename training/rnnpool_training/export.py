@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from . import deploy, files, own_network
 from .command import command, integer, names, program, real
 from .compile.fold import Normalization
 from .compile.network import Exported, Network, export
-from .compile.results import KINDS
+from .compile.results import BACKGROUND, KINDS
 from .errors import InputError
 from .gather import class_folders, gather
 
@@ -56,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
                    help="that ranges are chosen on (default: %(default)s)")  # fmt: skip
     p.add_argument("--finetune", type=integer(0), default=0, metavar="STEPS", help="steps in which the weights learn "
                    "to give in integers what they give in floating point, on the same pictures")  # fmt: skip
+    p.add_argument("--ram", type=integer(1), metavar="BYTES", help="most bytes of arena: channels are expanded again "
+                   "until it fits, which takes time (rnnpool plan; default: the least that takes none)")  # fmt: skip
     p.add_argument("--seed", type=integer(0, 2**31), default=1, help="of the choice of pictures")
     own = p.add_argument_group("your network", "docs/own_network.md")
     own.add_argument("--gray", action="store_true", help="its input has one channel, not three")
@@ -68,6 +71,8 @@ def parser() -> argparse.ArgumentParser:
     detectors.add_argument("--anchors", nargs="+", type=_anchors, metavar="WxH,WxH", help="of your network: the "
                            "anchors of each of its maps, in pixels; a number is a square")  # fmt: skip
     detectors.add_argument("--variances", type=names, metavar="V,V", help="factors of dx, dy and of dw, dh")
+    detectors.add_argument("--background", choices=BACKGROUND, help="of your network, if it has several scores an "
+                           "anchor: which of them is a background's (asked for)")  # fmt: skip
     detectors.add_argument("--iou", type=real(0, 1), default=0.4, help="limit of the non-maximum suppression")
     detectors.add_argument("--max-candidates", type=integer(1, 65535), default=200, help="most candidates kept")
     return p
@@ -123,13 +128,13 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = (options.out, options.data, options.pictures, options.threshold, options.seed, options.finetune)
     own = own_network.source(options.source)
     if own is not None:
-        run(own_network.load(own, options), *chosen)
+        run(replace(own_network.load(own, options), ram=options.ram), *chosen)
         return
     if deploy.quantized(options.source):
         limits = (options.iou, options.max_candidates)
-        made = deploy.export_quantized(options.source, options.name, options.threshold, limits)
+        made = deploy.export_quantized(options.source, options.name, options.threshold, limits, options.ram)
     else:
-        made = run(deploy.load(options), *chosen)
+        made = run(replace(deploy.load(options), ram=options.ram), *chosen)
     files.write_bytes(options.out, made.data)
     digest = hashlib.sha256(made.data).hexdigest()
     print(json.dumps({"blob": str(options.out), "bytes": len(made.data), "arena": made.arena, "sha256": digest,

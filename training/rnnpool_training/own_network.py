@@ -18,7 +18,7 @@ from torch import nn
 from .command import names as comma_names
 from .compile.fold import Normalization
 from .compile.network import Network
-from .compile.results import Boxes, read_anchors
+from .compile.results import BACKGROUND, Boxes, read_anchors
 from .errors import InputError
 
 ASK = (
@@ -134,7 +134,10 @@ def boxes(names: dict[str, Any], net: nn.Module, options: Any) -> Boxes | None:
         raise InputError(f"variances must be two numbers, of centre and side, is {given['variances']!r}") from None
     if not (0 < centre < 1000 and 0 < side < 1000):
         raise InputError(f"variances must be above 0 and below 1000, is {given['variances']!r}")
-    return Boxes(anchors, (centre, side), options.iou, options.max_candidates)
+    background = options.background or names.get("background", getattr(net, "background", None))
+    if background is not None and background not in BACKGROUND:
+        raise InputError(f"background must be one of {', '.join(BACKGROUND)}, is {background!r}")
+    return Boxes(anchors, (centre, side), options.iou, options.max_candidates, background)
 
 
 def load(given: Source, options: Any) -> Network:

@@ -44,7 +44,7 @@ const int32_t *EXPORT(failure)(void) {
 const int32_t *EXPORT(describe)(void) {
     const int32_t found[] = { (int32_t)model.task, model.height, model.width, model.channels, model.num_ops,
         model.num_labels, model.threshold, model.iou, (int32_t)model.golden_crc, text(model.name), text(model.labels),
-        (int32_t)model.size };
+        (int32_t)model.size, model.numbers };
     memcpy(numbers, found, sizeof(found));
     return numbers;
 }

@@ -30,13 +30,13 @@ class Engine {
         if (this.wasm.load(at, blob.length) !== 0) {
             throw new Refusal(`${name} ${this.#failure()}`);
         }
-        const [task, height, width, channels, count, labels, threshold, iou, crc, title, label, bytes] =
-            this.#numbers(this.wasm.describe(), 12);
+        const [task, height, width, channels, count, labels, threshold, iou, crc, title, label, bytes, numbers] =
+            this.#numbers(this.wasm.describe(), 13);
         Object.assign(this, { height, width, channels, threshold, iou, crc: crc >>> 0, bytes });
         this.task = TASKS[task];
         this.name = this.#text(title);
         this.labels = this.#texts(label, labels);
-        this.isNumber = this.task === "classification" && this.labels.length === 1; // its probability would always be 1
+        this.givesNumbers = numbers !== 0; // which have no probabilities
         this.operators = Array.from({ length: count }, (_, i) => this.#operator(i));
         if (this.task === "layer") {
             throw new Refusal(`${name} is a single operator, ${this.operators[0].kind}, made for networks that a script puts ` +

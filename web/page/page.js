@@ -251,7 +251,7 @@ async function oneFrame(generation) {
     }
     const detects = engine.task === "detection";
     const detections = detects ? engine.detections(iou()) : [];
-    const probabilities = engine.task === "classification" ? engine.probabilities() : [];
+    const probabilities = engine.task === "classification" && !engine.givesNumbers ? engine.probabilities() : [];
     const map = engine.task === "map" ? engine.map() : null;
     state.times.push(time + performance.now() - begun);
     showProgress();

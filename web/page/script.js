@@ -29,8 +29,8 @@ function micropythonScript(engine, { file, builtIn, threshold, iou }) {
     }
     const source = builtIn ? `"${builtIn}"` : JSON.stringify(`./${file}`);
     const where = builtIn ? "in the firmware, or ROMFS" : "copy it to the board; or to ROMFS, where it is used in place";
-    const result = engine.isNumber
-        ? "    (value,) = model.run(frame, **shape)\n    print((value - model.output_zero_point) * model.output_scale)"
+    const result = engine.givesNumbers
+        ? "    for value in model.run(frame, **shape):\n        print((value - model.output_zero_point) * model.output_scale)"
         : engine.task === "map"
         ? "    values = model.run(frame, **shape)  # rows of pixels of channels\n    print(len(values), min(values), max(values))"
         : detects

@@ -41,8 +41,8 @@ function showResults(detections, probabilities) {
         viewContext.fillStyle = "#1c2430";
         viewContext.fillText(label, x * factor + 3, top - size * 0.05);
     }
-    $("chances").replaceChildren(...(engine.isNumber ? [] : probabilities).map((p, i) => bar(engine.labels[i], p / 32768, "")));
-    $("answer").textContent = engine.isNumber ? "a single number, which the script below prints: no probability" :
+    $("chances").replaceChildren(...probabilities.map((p, i) => bar(engine.labels[i], p / 32768, "")));
+    $("answer").textContent = engine.givesNumbers ? "numbers, which the script below prints: no probabilities" :
         engine.task !== "detection" ? "" : detections.length
         ? `${detections.length} found: ${detections.slice(0, 8).map(([x, y, w, h]) => `${w}x${h} at ${x}, ${y}`).join("; ")}${
             detections.length > 8 ? "; …" : ""} (pixels of the ${engine.frame.width}x${engine.frame.height} frame)`

@@ -127,6 +127,7 @@ bool rnnp_container_check(const uint8_t *blob, size_t size, rnnp_error_t *error)
         !rnnp_check_range(&c, "num_ops", h->num_ops, 1, layer ? 1 : RNNP_MAX_OPS) ||
         !rnnp_check_range(&c, "max_candidates", h->max_candidates, detection, detection ? RNNP_MAX_CANDIDATES : 0) ||
         !rnnp_check_range(&c, "result_scale", (int32_t)h->result_scale, map ? LEAST_SCALE : 0, map ? MOST_SCALE : 0) ||
+        !rnnp_check_range(&c, "numbers", h->numbers, 0, h->task == RNNP_TASK_CLASSIFICATION) ||
         !rnnp_check_zeros(&c, "reserved", h->reserved, sizeof(h->reserved))) {
         return false;
     }

@@ -47,7 +47,8 @@ typedef struct {
     uint32_t golden_seed, golden_crc;
     uint8_t name[RNNP_NAME_SIZE];
     uint32_t result_scale; // of a map: a float32's bits
-    uint8_t reserved[40];
+    uint8_t numbers; // of a classification: not classes
+    uint8_t reserved[39];
 } rnnp_header_t;
 
 // What all operators have. `fields` is the operator's own: operators/ has a struct for each.

@@ -22,6 +22,7 @@ rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t s
         .threshold = h->threshold,
         .iou = h->iou,
         .max_candidates = h->max_candidates,
+        .numbers = h->numbers != 0 || (h->task == RNNP_TASK_CLASSIFICATION && h->num_labels == 1),
         .result_scale = h->result_scale,
         .golden_seed = h->golden_seed,
         .golden_crc = h->golden_crc,

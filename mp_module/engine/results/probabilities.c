@@ -29,6 +29,9 @@ rnnp_status_t rnnp_softmax(rnnp_softmax_t *softmax, const rnnp_run_t *run, const
     if (!RNNP_WITH_DENSE || model->task != RNNP_TASK_CLASSIFICATION) { // there is none, where DENSE is left out
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, model->task);
     }
+    if (model->numbers) { // whose softmax would say nothing
+        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "numbers", 0, model->num_labels);
+    }
     if (!run->done) {
         return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
     }

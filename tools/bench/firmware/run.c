@@ -129,7 +129,8 @@ int main(void) {
     if (status == RNNP_OK && model.task == RNNP_TASK_DETECTION) {
         status = rnnp_detections(&run, arena, model.iou, detections, MAX_DETECTIONS, &count, &error);
     }
-    if (status == RNNP_OK && model.task == RNNP_TASK_CLASSIFICATION) {
+    bool classes = model.task == RNNP_TASK_CLASSIFICATION && !model.numbers;
+    if (status == RNNP_OK && classes) {
         status = rnnp_probabilities(&run, arena, probabilities, &error);
     }
     mark_event();
@@ -141,7 +142,7 @@ int main(void) {
     print_value("arena", rnnp_arena_size(&model, layer ? NULL : &frame));
     print_value("stack", stack_used());
     print_value("detections", count);
-    for (uint32_t i = 0; i < model.num_labels && model.task == RNNP_TASK_CLASSIFICATION; i++) {
+    for (uint32_t i = 0; i < model.num_labels && classes; i++) {
         print_value("probability", probabilities[i]);
     }
     for (uint32_t i = 0; i < model.num_ops; i++) {

@@ -43,6 +43,7 @@ def check_fields(header: Record) -> None:
         (0x00800000, 0x7F7FFFFF) if header["task"] == Task.MAP else (0, 0)
     )  # bits of normal float32 numbers above 0
     check_range(header, "result_scale", *scales)
+    check_range(header, "numbers", 0, int(header["task"] == Task.CLASSIFICATION))
     _zero(header, "reserved")
 
 

@@ -62,7 +62,8 @@ HEADER = np.dtype(
         ("golden_crc", "<u4"),
         ("name", "u1", (NAME_SIZE,)),
         ("result_scale", "<u4"),  # bits of a float32
-        ("reserved", "u1", (40,)),
+        ("numbers", "u1"),
+        ("reserved", "u1", (39,)),
     ]
 )
 

@@ -72,6 +72,7 @@ class Model:
     iou: int = 9830  # default limit of the suppression, Q15
     max_candidates: int = 0  # detection: 1..512
     result_scale: float = 0.0  # of a map, a normal float32 above 0: real = result_scale * (q - out_zero_point)
+    numbers: bool = False  # of a classification: outputs are numbers (regression), not logits of classes
     golden_seed: int = 1
     golden_crc: int = 0
     map_channels: int = 0  # of the int8 map that a layer reads, 1..2048; else 0

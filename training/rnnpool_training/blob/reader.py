@@ -64,6 +64,7 @@ def read(blob: bytes | bytearray | memoryview) -> Model:
         iou=header["iou"],
         max_candidates=header["max_candidates"],
         result_scale=float(np.uint32(header["result_scale"]).view(np.float32)),
+        numbers=header["numbers"] != 0,
         golden_seed=header["golden_seed"],
         golden_crc=header["golden_crc"],
         map_channels=0 if header["channels"] else records[0]["in_channels"],

@@ -75,6 +75,7 @@ def pack(model: Model) -> bytes:
         "iou": model.iou,
         "max_candidates": model.max_candidates,
         "result_scale": int(np.float32(model.result_scale).view(np.uint32)),
+        "numbers": model.numbers,
         "golden_seed": model.golden_seed,
         "golden_crc": model.golden_crc,
     }.items():

@@ -60,7 +60,8 @@ class Network:
     """What is exported: a module in floating point, and what can't be seen in it.
 
     shape: height, width, channels of the input, which is (pixel / 255 - mean) / std. labels: None for those that its
-    results have. kind, boxes: as of results.choose. seed: of the golden frame.
+    results have. kind, boxes: as of results.choose. seed: of the golden frame. ram: most bytes of arena; None: the
+    least that takes no more time.
     """
 
     module: nn.Module
@@ -71,6 +72,7 @@ class Network:
     kind: str | None = None
     boxes: Boxes | None = None
     seed: int = 1
+    ram: int | None = None
 
 
 def export(
@@ -144,7 +146,7 @@ def build(
         raise RuntimeError("results differ without the channels that have no use")
     if removed:
         notes.append(f"{removed} channels that are constant or have no use are left out; the results are the same")
-    model = plan(smaller if removed else whole)
+    model = plan(smaller if removed else whole, ram=network.ram)
     data = write(model)
     engine = Engine(data)
     outputs = run_engine(engine, model, held)

@@ -165,8 +165,11 @@ def classify(
 
 
 def classify_outputs(model: Model, outputs: Sequence[Integers]) -> list[int]:
-    """The probability of each label, Q15, from the operators' outputs. ValueError if the model is no classifier."""
+    """The probability of each label, Q15, from the operators' outputs. ValueError if the model is no classifier, or its
+    outputs are numbers."""
     _check_task(model, Task.CLASSIFICATION)
+    if model.numbers or len(model.labels) == 1:
+        raise ValueError(f"{model.name!r} gives numbers, not probabilities")
     return [int(p) for p in classification.probabilities(outputs[-1].reshape(-1), model.ops[-1].shift)]
 
 

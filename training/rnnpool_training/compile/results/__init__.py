@@ -8,13 +8,13 @@ from __future__ import annotations
 from ...errors import InputError
 from ..from_torch import Translated
 from .base import Check, Result
-from .boxes import Boxes, read_anchors
+from .boxes import BACKGROUND, Boxes, read_anchors
 from .maps import Map
 from .vectors import Classes, Numbers
 
 KINDS = ("classes", "numbers", "map", "boxes")
 
-__all__ = ["KINDS", "Boxes", "Check", "Classes", "Map", "Numbers", "Result", "choose", "read_anchors"]
+__all__ = ["BACKGROUND", "KINDS", "Boxes", "Check", "Classes", "Map", "Numbers", "Result", "choose", "read_anchors"]
 
 
 def choose(translated: Translated, kind: str | None = None, boxes: Boxes | None = None) -> Result:

@@ -4,7 +4,8 @@ Or it gives two in turn, the logits and the boxes.
 
 The box of an anchor of w x h pixels in row r and column c of a map with a cell of `step` pixels has its centre at
 ((c + 0.5) step + v dx w, (r + 0.5) step + v dy h) and sides of w exp(u dw), h exp(u dh); v and u are the variances
-(SSD, Liu et al. 2016). Each class has a score by itself, the sigmoid of its logit: there is no background.
+(SSD, Liu et al. 2016). Each class has a score by itself, the sigmoid of its logit: there is no background. That of one
+class beside a background is the sigmoid of the difference of their logits, exactly the softmax.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,13 +26,15 @@ from ...errors import InputError
 from ..calibrate import Ranges
 from ..from_torch import Translated
 from ..from_torch.values import Softmax
-from ..graph import Filter, GlobalAverage, Graph, Input, Node, Pointwise, Pool, RNNPool, Upsample
+from ..graph import Conv, Filter, GlobalAverage, Graph, Input, Node, Pointwise, Pool, RNNPool, Upsample
 from .base import Result, Values, own_convolution
 from .heads import interleave, join
 
 Anchors = tuple[tuple[tuple[float, float], ...], ...]  # of each head: (width, height) in pixels
 OVERLAP = 0.5  # of two boxes that are the same
 Q12 = 4096
+BOX = 4  # numbers
+BACKGROUND = ("none", "first", "last")
 
 
 def read_anchors(given: Any) -> Anchors:
@@ -58,10 +62,12 @@ class Boxes(Result):
     variances: tuple[float, float]  # of centres and of sides
     iou: float = 0.4
     max_candidates: int = 200
+    background: str | None = "none"  # which class is none: of BACKGROUND; None: nobody said
 
     task: ClassVar[blob.Task] = blob.Task.DETECTION
     value: ClassVar[str] = "value"
     classes = 0
+    difference = False  # of a class and a background
     pairs = False  # whether logits and boxes are results of their own, in turn
     steps: tuple[int, ...] = ()
 
@@ -78,7 +84,33 @@ class Boxes(Result):
         if len(found) > 1:
             raise InputError(f"the network's maps are of {', '.join(map(str, found))} classes: one number is needed")
         self.classes = found.pop()
-        return []
+        if self.classes > 1 and self.background is None:
+            raise InputError(
+                f"the network gives {self.classes} scores an anchor: if they are {self.classes} classes, each by "
+                "itself (a sigmoid), say --background none; if one of them is a background (a softmax), --background "
+                "first or last"
+            )
+        self.difference = self.background in ("first", "last")
+        if not self.difference:
+            return []
+        if self.classes != 2:
+            raise InputError(
+                f"a background and {self.classes - 1} classes share a softmax, the board gives each class a sigmoid by "
+                "itself: they are the same for a background and one class only; train the classes without a background"
+            )
+        self.classes = 1
+        return ["the score is the class's logit less the background's"]
+
+    def _without_background(self, values: Tensor, anchors: int, axis: int) -> Tensor:
+        # Along an axis, of each anchor the difference of its two logits, then its four numbers.
+        if not self.difference:
+            return values
+        back, own = (0, 1) if self.background == "first" else (1, 0)
+        found = []
+        for part in values.chunk(anchors, axis):
+            logits = [part.narrow(axis, i, 1) for i in (back, own)]
+            found += [logits[1] - logits[0], part.narrow(axis, 2, BOX)]
+        return torch.cat(found, axis)
 
     def _classes(self, outputs: list[Node], place: int) -> int:
         # Of a head.
@@ -109,6 +141,13 @@ class Boxes(Result):
             pairs = zip(ready[::2], ready[1::2], self.anchors, strict=True)
             graph.outputs = [join(logits, box, len(anchors)) for logits, box, anchors in pairs]
             graph.tidy()
+        if self.difference:
+            for conv, anchors in zip(graph.outputs, self.anchors, strict=True):
+                assert isinstance(conv, Conv)
+                conv.weight, conv.bias = (
+                    self._without_background(values, len(anchors), 0) for values in (conv.weight, conv.bias)
+                )
+                conv.shape = (*conv.shape[:2], len(conv.bias))
         self.steps = tuple(step(output) for output in graph.outputs)
 
     def factors(self, anchors: int) -> NDArray[np.float64]:
@@ -147,6 +186,8 @@ class Boxes(Result):
         if self.pairs:
             pairs = zip(values[::2], values[1::2], self.anchors, strict=True)
             values = [interleave(logits, box, len(anchors), 1) for logits, box, anchors in pairs]
+        heads = zip(values, self.anchors, strict=True)
+        values = [self._without_background(value, len(anchors), 1) for value, anchors in heads]
         found = super().wanted(values)
         most = 8 - 1 / Q12  # where int16 ends: scores are 0 or 1 long before
         return [np.clip(v * self.factors(len(a)), -8, most) for v, a in zip(found, self.anchors, strict=True)]

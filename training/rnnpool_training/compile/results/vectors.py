@@ -13,6 +13,7 @@ from torch import Tensor
 from ... import blob
 from ...blob import Op
 from ...errors import InputError
+from ..calibrate import Ranges
 from ..from_torch import Translated
 from ..from_torch.values import Softmax
 from ..graph import Conv, GlobalAverage, Graph
@@ -122,6 +123,10 @@ class Numbers(Vector):
         if isinstance(output, Softmax):
             raise InputError(f"{output.where}: behind numbers; leave it out")
         return []
+
+    def fields(self, graph: Graph, ranges: Ranges) -> dict[str, Any]:
+        """That they are numbers."""
+        return {"numbers": True}
 
     def labels(self, graph: Graph, classes: Sequence[str]) -> tuple[list[str], list[str]]:
         """Numbered."""
