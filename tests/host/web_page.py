@@ -31,6 +31,7 @@ WANTED = [  # marks of the tests
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
 FACES = ROOT.parent / "shared" / "data" / "faces" / "val"
 MODELS = {name: blob.load(ROOT / "models" / f"{name}.rnnp") for name in ("face", "person")}
+BUILT: list[Path] = []  # the page, once for all modules of tests
 LOW = 1  # per cent: a threshold that some boxes pass in any picture
 FLAGS = ("--no-sandbox", "--use-fake-device-for-media-stream")
 
@@ -47,9 +48,10 @@ document.addEventListener("rnnpool-result", ({ detail }) => {
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("web") / "index.html"
-    subprocess.run([sys.executable, ROOT / "web" / "build.py", out], check=True)
-    return out
+    if not BUILT:
+        BUILT.append(tmp_path_factory.mktemp("web") / "index.html")
+        subprocess.run([sys.executable, ROOT / "web" / "build.py", BUILT[0]], check=True)
+    return BUILT[0]
 
 
 @pytest.fixture(scope="module")
