@@ -270,7 +270,9 @@ class Board {
 
     async close() {
         const ignore = () => {};
-        await this.writer?.write(encodePacket(KINDS_OF_PACKETS.S, 0, 0)).catch(ignore); // back to the REPL
+        // The script ends, and the REPL gives a prompt for people.
+        await this.writer?.write(encodePacket(KINDS_OF_PACKETS.S, 0, 0)).catch(ignore);
+        await this.writer?.write(new TextEncoder().encode("\r\x02")).catch(ignore);
         await this.reader?.cancel().catch(ignore);
         this.reader?.releaseLock();
         this.writer?.releaseLock();
