@@ -10,10 +10,10 @@
 // Pixels r0 - r3, their next word r4 - r7; x in r10. lr: the next input goes to the upper halves of words that have a lower
 // one. r12: runs that are left; with `fine`, which puts bytes into the upper halves of int16, the mask of those.
 #define WIDEN(fine)                                                                    \
-    ".set rnnp_fine, " #fine "\n"                                                      \
+    ".set rnnp_upper, " #fine "\n"                                                     \
     "push {r1, r2, r4-r11, lr}\n"                                                      \
     "mov r9, r0\n"                                                                     \
-    ".if rnnp_fine\n"                                                                  \
+    ".if rnnp_upper\n"                                                                 \
     "mvn r12, #0x00ff00ff\n"                                                           \
     ".else\n"                                                                          \
     "mov r12, r1\n"                                                                    \
@@ -38,7 +38,7 @@
     "ldr r6, [r2], #4\n"                                                               \
     "ldr r7, [r3], #4\n"                                                               \
     ".irp word, r4, r5, r6, r7\n"                                                      \
-    ".if rnnp_fine\n"                                                                  \
+    ".if rnnp_upper\n"                                                                 \
     "and r8, \\word, r12\n"                                                            \
     "and \\word, r12, \\word, lsl #8\n"                                                \
     ".else\n"                                                                          \
@@ -58,7 +58,7 @@
     "beq 6f\n"    /* One, to the lower halves. */                                      \
     ".irp pixel, 0, 1, 2, 3\n"                                                         \
     "ldrsb r4, [r\\pixel], #1\n"                                                       \
-    ".if rnnp_fine\n"                                                                  \
+    ".if rnnp_upper\n"                                                                 \
     "lsls r4, r4, #8\n"                                                                \
     ".endif\n"                                                                         \
     "str r4, [r10, #4 * \\pixel]\n"                                                    \
@@ -70,7 +70,7 @@
     ".irp pixel, r0, r1, r2, r3\n"                                                     \
     "ldrsb r4, [\\pixel], #1\n"                                                        \
     "ldr r5, [r10]\n"                                                                  \
-    ".if rnnp_fine\n"                                                                  \
+    ".if rnnp_upper\n"                                                                 \
     "pkhbt r5, r5, r4, lsl #24\n"                                                      \
     ".else\n"                                                                          \
     "pkhbt r5, r5, r4, lsl #16\n"                                                      \
@@ -82,7 +82,7 @@
     "6:\n"                                                                             \
     "mov lr, #0\n"                                                                     \
     "7:\n"                                                                             \
-    ".if rnnp_fine\n"                                                                  \
+    ".if rnnp_upper\n"                                                                 \
     "ldr r4, [sp]\n"                                                                   \
     "subs r4, r4, #1\n"                                                                \
     "str r4, [sp]\n"                                                                   \
