@@ -345,8 +345,8 @@ class Model:
         """The operators in order: (kind, (height, width, channels) of the output, bytes of arena, multiply-adds).
 
         Kinds: "conv", "rnnpool", "inverted_residual", "detect_head", "global_average_pool", "dense", "depthwise",
-        "pool", "add", "concat", "lookup", "mul", "upsample". The bytes of operators that never work at the same time
-        may overlap, so their sum can exceed `ram`.
+        "pool", "add", "concat", "lookup", "mul", "upsample", "l2_norm". The bytes of operators that never work
+        at the same time may overlap, so their sum can exceed `ram`.
         """
 
     def selftest(self) -> bool:

@@ -46,6 +46,9 @@
 #ifndef RNNP_WITH_UPSAMPLE
 #define RNNP_WITH_UPSAMPLE (1)
 #endif
+#ifndef RNNP_WITH_L2_NORM
+#define RNNP_WITH_L2_NORM (1)
+#endif
 
 // ---- What operators of several kinds, or some operators of a kind, need
 

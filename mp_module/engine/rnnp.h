@@ -75,6 +75,7 @@ typedef enum {
     RNNP_LOOKUP = 11,
     RNNP_MUL = 12,
     RNNP_UPSAMPLE = 13,
+    RNNP_L2_NORM = 14,
 } rnnp_kind_t;
 
 // Pixel formats. No number is one of MicroPython's framebuf (0..6), so that its constants can't be mistaken for these.

@@ -4,6 +4,7 @@ The tests of the reference hold the vectorised numpy against this. Maps are nest
 is made an int before anything is computed, so nothing can wrap.
 """
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from rnnpool_training.blob import (
     DetectHead,
     GlobalAveragePool,
     InvertedResidual,
+    L2Norm,
     Lookup,
     Mul,
     Pool,
@@ -216,6 +218,25 @@ def lookup(op: Lookup, x: Map, zero_point: int) -> Map:
     out = np.zeros(x.shape, np.int8)
     for index in np.ndindex(x.shape):
         out[index] = op.table[int(x[index]) + 128]
+    return out
+
+
+def l2_norm(op: L2Norm, x: Map, zero_point: int) -> Map:
+    out = np.zeros(x.shape, np.int8)
+    for y, x_ in np.ndindex(x.shape[:2]):
+        v = [int(value) - zero_point for value in x[y, x_]]
+        squares, left = max(sum(value * value for value in v), 1), 0
+        assert squares < 2**27
+        while squares * 4**left < 2**30:
+            left += 1
+        length = math.isqrt(squares * 4**left)
+        inverse = (2**30 + length // 2) // length
+        for c, value in enumerate(v):
+            ratio = int32(int32(value * 2**left) * inverse + 2**14) // 2**15
+            exact = value / math.sqrt(squares)
+            assert abs(ratio / 2**15 - exact) <= abs(exact) / 2**14 + 2**-16
+            total = int32(ratio * int(op.scale[c]) + 2 ** (29 - op.shift))
+            out[y, x_, c] = clamp(op.out_zero_point + total // 2 ** (30 - op.shift), op.act_min, op.act_max)
     return out
 
 

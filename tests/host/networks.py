@@ -23,6 +23,7 @@ from rnnpool_training.blob import (
     DetectHead,
     GlobalAveragePool,
     InvertedResidual,
+    L2Norm,
     Lookup,
     Model,
     Mul,
@@ -115,6 +116,15 @@ def others(seed: int) -> Model:
     net.head(join, 1, [(24, 24)], 1)
     net.head(larger, 1, [(16, 16)], 1)
     return net.model(f"others {seed}", max_candidates=32)
+
+
+def normalized(seed: int) -> Model:
+    """A small detector on GRAY 13x10 whose heads read vectors of one length, behind negative values and behind none."""
+    net = Builder(np.random.default_rng(seed), 10, 13, 1)
+    stem = net.conv(0, 7, 3, 1)
+    net.head(net.l2_norm(stem), 3, [(24, 24)], 1)
+    net.head(net.l2_norm(net.conv(stem, 12, 3, 2, relu=True)), 1, [(48, 48)], 2)
+    return net.model(f"normalized {seed}", max_candidates=32)
 
 
 def classes(seed: int) -> Model:
@@ -577,6 +587,17 @@ class Builder:
         table = self.rng.integers(-128, 128, 256).astype(np.int8)
         return self._add(Lookup(input=source, table=table, out_zero_point=int(self.rng.integers(-128, 128))))
 
+    def l2_norm(self, source: int) -> int:
+        """Each pixel as a vector of one length."""
+        channels = self.maps[source].shape[2]
+        shift = int(self.rng.integers(0, 16 if self.wild else 9))
+        limit = 32767 if self.wild else min(32767, 150 << (15 - shift))
+        scale = self.rng.integers(-limit - 1, limit + 1, channels).astype(np.int16)
+        out_zero_point, low, high = self._activation(False)
+        return self._add(
+            L2Norm(input=source, scale=scale, shift=shift, out_zero_point=out_zero_point, act_min=low, act_max=high)
+        )
+
     def upsample(self, source: int, factor: int) -> int:
         """Each pixel several times."""
         return self._add(Upsample(input=source, factor=factor, out_zero_point=self._input(source)[1]))
@@ -755,7 +776,7 @@ def random_join(net: Builder, source: int, beside: Sequence[int]) -> int:
 def _random_operator(net: Builder, source: int, beside: Sequence[int]) -> int:
     rng = net.rng
     height, width, channels = net.maps[source].shape
-    kinds = ["conv", "rnnpool", "block", "depthwise", "pool", "lookup"]
+    kinds = ["conv", "rnnpool", "block", "depthwise", "pool", "lookup", "l2_norm"]
     kinds += ["upsample"] if max(height, width) <= 32 else []
     kinds += ["join", "join", "join"] if source != 0 else []
     kind = rng.choice(kinds)
@@ -767,6 +788,8 @@ def _random_operator(net: Builder, source: int, beside: Sequence[int]) -> int:
         return random_pool(net, source)
     if kind == "lookup":
         return net.lookup(source)
+    if kind == "l2_norm":
+        return net.l2_norm(source)
     if kind == "upsample":
         return net.upsample(source, int(rng.integers(2, 4)))
     if kind == "conv":
@@ -861,6 +884,7 @@ NETWORKS = {
     "segmented": segmented,
     "classifier": classifier,
     "others": others,
+    "normalized": normalized,
     "classes": classes,
     "heat_map": heat_map,
 }

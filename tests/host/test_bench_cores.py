@@ -30,7 +30,7 @@ def test_same_results(tmp_path: Path, key: str) -> None:
     core = cores.CORES[key]
     if missing := cores.missing_tools(core):
         pytest.skip(missing)
-    for number, make in enumerate((networks.tiny, networks.classifier, networks.others)):
+    for number, make in enumerate((networks.tiny, networks.classifier, networks.others, networks.normalized)):
         blob = write(make(5))
         path = tmp_path / f"{number}.rnnp"
         path.write_bytes(blob)
@@ -60,7 +60,7 @@ def test_plain_c_on_an_armv6m_that_faults_on_unaligned_words(tmp_path: Path) -> 
     if missing := cores.missing_tools(core):
         pytest.skip(missing)
     micro = cores.Core("Cortex-M0", Target(core.target.cpu, "nrf51.ld"), "microbit", 62)
-    for make in (networks.tiny, networks.classifier, networks.others):
+    for make in (networks.tiny, networks.classifier, networks.others, networks.normalized):
         blob = write(make(5))
         path = tmp_path / "model.rnnp"
         path.write_bytes(blob)

@@ -46,7 +46,7 @@ def test_an_operator_that_is_left_out_is_refused_by_name(remainder: int) -> None
     library = load(build((*FLAGS, *(f"-DRNNP_WITH_{kind.name}=0" for kind in without))))
     left: set[Kind] = set()
     for kind in Kind:  # a single operator of each kind, or a network that begins with it
-        for model in (networks.tiny(1), networks.classifier(1), networks.others(1)):
+        for model in (networks.tiny(1), networks.classifier(1), networks.others(1), networks.normalized(1)):
             kinds = [op.kind for op in model.ops]
             if kind not in kinds:
                 continue

@@ -61,8 +61,11 @@ def test_window_as_tall_as_the_map() -> None:
     check(net, net.conv(0, 3, (16, 30), (7, 3), padding=(8, 20, 15, 29)))
 
 
-@settings(max_examples=100, deadline=None)
-@given(SEEDS, SIDES, SIDES, COUNTS, st.sampled_from(["depthwise", "pool", "lookup", "upsample", "join"]), FLAGS)
+MAP_KINDS = ["depthwise", "pool", "lookup", "upsample", "l2_norm", "join"]
+
+
+@settings(max_examples=120, deadline=None)
+@given(SEEDS, SIDES, SIDES, COUNTS, st.sampled_from(MAP_KINDS), FLAGS)
 def test_operators_on_maps(seed: int, height: int, width: int, channels: int, kind: str, wild: bool) -> None:
     net = networks.Builder(np.random.default_rng(seed), height, width, 1, wild)
     source = net.conv(0, channels, 1, 1)
@@ -72,10 +75,32 @@ def test_operators_on_maps(seed: int, height: int, width: int, channels: int, ki
         check(net, networks.random_pool(net, source))
     elif kind == "lookup":
         check(net, net.lookup(source))
+    elif kind == "l2_norm":
+        check(net, net.l2_norm(source))
     elif kind == "upsample":
         check(net, net.upsample(source, int(net.rng.integers(2, 9))))
     else:
         check(net, networks.random_join(net, source, [source]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(SEEDS, st.integers(1, 2048), st.sampled_from([-128, 127, 0]), FLAGS)
+@example(1, 2048, -128, True)  # the largest sum of squares: 2048 * 255^2
+@example(2, 1, 0, False)
+def test_l2_norm_of_any_length(seed: int, channels: int, zero_point: int, wild: bool) -> None:
+    # A layer that reads a map, so that it can hold what no convolution gives: zeros, and the largest values.
+    net = networks.Builder(np.random.default_rng(seed), 2, 5, channels, wild)
+    net.zero_point = zero_point
+    net.maps[0] = np.full((2, 5, channels), zero_point, np.int8)
+    net.l2_norm(0)
+    model = Model(
+        task=Task.LAYER, name="l2_norm", labels=[""], height=2, width=5, channels=0, ops=net.ops,
+        input_zero_point=zero_point, map_channels=channels,
+    )  # fmt: skip
+    x = net.rng.integers(-128, 128, (2, 5, channels)).astype(np.int8)
+    x[0, 0], x[0, 1], x[0, 2] = zero_point, -128, 127
+    x[1, 0] = np.where(np.arange(channels) == channels // 2, 1, 0) + min(zero_point, 126)
+    np.testing.assert_array_equal(Engine(write(model)).layer(x), reference.run_input(model, x.view(np.uint8))[0])
 
 
 def test_a_skip_keeps_the_rows_of_the_longer_way() -> None:

@@ -22,6 +22,7 @@ from rnnpool_training.compile.supported import table  # noqa: E402
 from rnnpool_training.engine import Engine  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
 from rnnpool_training.rnnpool2d import RNNPool2d  # noqa: E402
+from rnnpool_training.zoo.s3fd import L2Norm  # noqa: E402
 
 MICROPYTHON = ROOT / "build" / "unix" / "micropython"
 NETWORKS = ROOT / "examples" / "networks"
@@ -62,6 +63,12 @@ ENDS = (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)
         pytest.param(nn.AdaptiveAvgPool2d((4, 5)), [Kind.POOL], id="adaptive"),
         pytest.param(nn.AdaptiveMaxPool2d((4, 5)), [Kind.POOL], id="adaptive-max"),
         pytest.param(nn.Upsample(scale_factor=2), [Kind.UPSAMPLE], id="upsample"),
+        pytest.param(Of(lambda x: F.normalize(x, dim=1)), [Kind.L2_NORM], id="l2-norm"),
+        pytest.param(L2Norm(8, 10.0), [Kind.L2_NORM], id="l2-norm-scaled"),
+        pytest.param(Of(lambda x: x / (x.pow(2).sum(1, True).sqrt() + 1e-10)), [Kind.L2_NORM], id="l2-norm-by-hand"),
+        pytest.param(Of(lambda x: torch.rsqrt((x * x).sum(1, True)) * x), [Kind.L2_NORM], id="l2-norm-inverse"),
+        pytest.param(conv(8, 8, act=Of(lambda x: F.normalize(F.silu(x), 2, 1))), [Kind.CONV, Kind.LOOKUP, Kind.L2_NORM],
+                     id="l2-norm-of-a-table"),
         pytest.param(conv(8, 8, act=nn.Hardswish()), [Kind.CONV, Kind.LOOKUP], id="hard-swish"),
         pytest.param(conv(8, 8, act=nn.SiLU()), [Kind.CONV, Kind.LOOKUP], id="silu"),
         pytest.param(conv(8, 8, act=nn.GELU()), [Kind.CONV, Kind.LOOKUP], id="gelu"),
@@ -142,6 +149,15 @@ def test_pictures_of_other_numbers() -> None:
         (nn.GroupNorm(2, 8), r"inner\.0 \(GroupNorm\): group_norm of 8x8x10: not supported; use nn\.BatchNorm2d"),
         (nn.PReLU(8), r"inner\.0 \(PReLU\): prelu of 8x8x10: with a constant of .*one slope"),
         (nn.Upsample(scale_factor=2, mode="bilinear"), r"inner\.0 \(Upsample\): upsample_bilinear2d .*'nearest'"),
+        (Of(lambda x: x * x.norm(dim=1, keepdim=True)), r"mul of 8x8x10 and 1x8x10: .*divided by its own length"),
+        (
+            Of(lambda x, a: a(x) / x.norm(dim=1, keepdim=True), nn.Conv2d(8, 8, 1)),
+            r"div of .*divided by its own length",
+        ),
+        (Of(lambda x: x / (x.norm(dim=1, keepdim=True) + 0.1)), r"div of .*divided by its own length"),
+        (Of(lambda x: x / x.norm(1, dim=1, keepdim=True)), r"linalg_vector_norm of 8x8x10: of order 1"),
+        (Of(lambda x: F.normalize(x, dim=3)), r"along axes \[3\]: 1, the channels, is needed"),
+        (Of(lambda x: x - x.sum(1, keepdim=True)), r"sum of 8x8x10: of something else than squares"),
         (Of(lambda x: x.permute(0, 1, 3, 2)), r"inner\.0 \(Of\): permute of 8x8x10: not supported; use maps as"),
         (Of(lambda x, a: x * a(x), nn.Conv2d(8, 8, 1)), r"mul of 8x8x10 and 8x8x10: a map and a vector"),
         (Of(lambda x, a: torch.maximum(x, a(x)), nn.Conv2d(8, 8, 1)), r"maximum of .*: of two maps; use the sum"),
@@ -178,6 +194,7 @@ def test_what_cannot_be_exported_is_named(inner: nn.Module, message: str) -> Non
             r"2 \(Softmax\).*only the last",
         ),
         (Of(lambda x: (x.mean((2, 3)), x)), r"gives 2 results \(3x1x1, 3x16x20\): of a detector say the anchors"),
+        (Of(lambda x: x.norm(dim=1, keepdim=True)), r"linalg_vector_norm of 3x16x20: only a map divided by its own"),
         (Of(lambda x: torch.zeros(1, 3)), r"does not depend on the picture"),
     ],
 )

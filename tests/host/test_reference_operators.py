@@ -18,6 +18,7 @@ from rnnpool_training.blob import (
     DetectHead,
     GlobalAveragePool,
     InvertedResidual,
+    L2Norm,
     Lookup,
     Mul,
     Pool,
@@ -45,6 +46,7 @@ NAIVE = {
     Mul: naive.mul,
     Lookup: naive.lookup,
     Upsample: naive.upsample,
+    L2Norm: naive.l2_norm,
 }
 seeds = st.integers(0, 2**32 - 1)
 
@@ -90,7 +92,7 @@ def test_conv(seed: int, wild: bool, channels: int, kernel: int, stride: int, ze
 
 
 @settings(max_examples=80, deadline=None)
-@given(seeds, st.booleans(), st.integers(1, 4), st.sampled_from(["depthwise", "pool", "lookup", "upsample"]))
+@given(seeds, st.booleans(), st.integers(1, 4), st.sampled_from(["depthwise", "pool", "lookup", "upsample", "l2_norm"]))
 def test_operators_on_a_map(seed: int, wild: bool, channels: int, kind: str) -> None:
     net = builder(seed, wild, 1)
     source = net.conv(0, channels, 1, 1)
@@ -100,6 +102,8 @@ def test_operators_on_a_map(seed: int, wild: bool, channels: int, kind: str) -> 
         networks.random_pool(net, source)
     elif kind == "lookup":
         net.lookup(source)
+    elif kind == "l2_norm":
+        net.l2_norm(source)
     else:
         net.upsample(source, int(net.rng.integers(2, 9)))
     check_last(net)

@@ -267,6 +267,24 @@ def _other_vectors() -> Iterator[Vector]:
                 yield Mutation(f"others: {mutation.name}", mutation.offset, mutation.data, Status.FORMAT, op).apply(
                     blob
                 )
+    normal = write(networks.normalized(5))
+    yield Vector("valid: normalized", normal, Status.OK)
+    for name, values in {
+        "num_inputs": (0, 2),
+        "flags": (2, 16),
+        "shift": (16, 255),
+        "out_channels": (6, 8),
+        "out_height": (9,),
+        "out_width": (14,),
+        "act_min": (127,),
+        "params_size": (13, 16),
+        "fields": (b"\1",),
+    }.items():
+        for value in values:
+            mutation = _operator(1, name, value, kind=Kind.L2_NORM)
+            yield Mutation(f"normalized: {mutation.name}", mutation.offset, mutation.data, Status.FORMAT, 1).apply(
+                normal
+            )
     for op, array, value in (
         (WIDE, "bias", INT32_MAX),
         (WIDE, "multiplier", -1),

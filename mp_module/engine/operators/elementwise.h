@@ -1,6 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// Operators that make each value of the same place in their inputs: ADD, CONCAT, MUL, LOOKUP.
+// Operators that make each value of the same place in their inputs: ADD, CONCAT, MUL, LOOKUP, L2_NORM.
 #ifndef RNNP_ELEMENTWISE_H
 #define RNNP_ELEMENTWISE_H
 
@@ -10,17 +10,13 @@
 #define RNNP_SUM_BITS (20) // fraction bits of the weights of a sum, less the operator's shift
 #define RNNP_SUM_LIMIT (1 << 22) // the magnitude of a weight is below: two times 255 of them fit int32
 
-static inline void rnnp_elementwise_timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
-    (void)op;
-    (void)steps;
-    timing->need = (uint16_t)(made + 1);
-    timing->oldest = (uint16_t)made;
-    timing->makes = true;
-}
+void rnnp_elementwise_timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing);
 
-static inline bool rnnp_elementwise_check(const rnnp_check_t *check, const rnnp_op_t *op) {
-    return rnnp_check_output(check, op, op->in_height, op->in_width);
-}
+uint64_t rnnp_elementwise_macs(const rnnp_op_t *op);
+
+// Height and width of the output are the input's; in the second, channels as well.
+bool rnnp_elementwise_check(const rnnp_check_t *check, const rnnp_op_t *op);
+bool rnnp_elementwise_check_shape(const rnnp_check_t *check, const rnnp_op_t *op);
 
 // One weight an input.
 static inline void rnnp_sum_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
@@ -31,10 +27,6 @@ static inline void rnnp_sum_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 enum { RNNP_MULTIPLIERS, RNNP_EXPONENTS };
 
 bool rnnp_sum_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays);
-
-static inline uint64_t rnnp_elementwise_macs(const rnnp_op_t *op) {
-    return rnnp_multiply(rnnp_op_pixels(op), op->out_channels);
-}
 
 // A value of the output, from its distance to the zero point.
 static inline int8_t rnnp_output_value(const rnnp_op_t *op, int32_t y) {

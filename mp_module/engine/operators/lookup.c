@@ -5,10 +5,6 @@
 
 #define TABLE_SIZE (256)
 
-static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels) && rnnp_elementwise_check(c, op);
-}
-
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     (void)op;
     rnnp_layout_add(layout, TABLE_SIZE);
@@ -27,7 +23,7 @@ static void step(const rnnp_step_t *s) {
 
 const rnnp_operator_t rnnp_lookup = {
     .unclamped = true,
-    .check = check,
+    .check = rnnp_elementwise_check_shape,
     .layout = layout,
     .timing = rnnp_elementwise_timing,
     .macs = rnnp_elementwise_macs,

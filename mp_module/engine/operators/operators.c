@@ -22,7 +22,8 @@
     X(CONCAT, rnnp_concat)                           \
     X(LOOKUP, rnnp_lookup)                           \
     X(MUL, rnnp_mul)                                 \
-    X(UPSAMPLE, rnnp_upsample)
+    X(UPSAMPLE, rnnp_upsample)                       \
+    X(L2_NORM, rnnp_l2_norm)
 
 #define DECLARE(kind, operator) extern const rnnp_operator_t operator;
 OPERATORS(DECLARE)

@@ -28,3 +28,4 @@ class Kind(IntEnum):
     LOOKUP = 11
     MUL = 12
     UPSAMPLE = 13
+    L2_NORM = 14

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .graph import Affine, Depthwise, Filter, Graph, Input, Node, Pointwise
+from .graph import Affine, Depthwise, Filter, Graph, Input, L2Norm, Node, Pointwise
 
 
 class Normalization(NamedTuple):
@@ -77,6 +77,9 @@ def _affines(graph: Graph) -> None:
         if alone and isinstance(source, Filter) and not source.clamped:
             source.weight = source.weight * node.factor[:, None, None, None]
             source.bias = source.bias * node.factor + node.offset
+            graph.redirect(node, source)
+        elif alone and isinstance(source, L2Norm) and not source.clamped and not node.offset.any():
+            source.factor = source.factor * node.factor
             graph.redirect(node, source)
         elif source is not graph.input and not graph.is_output(node) and all(_takes(r, node.offset) for r in readers):
             for reader in readers:

@@ -198,6 +198,17 @@ class Mul(Node):
 
 
 @dataclass(eq=False, kw_only=True)
+class L2Norm(Node):
+    """Each pixel's channels divided by their Euclidean length, times a factor a channel. A pixel of zeros stays."""
+
+    factor: Tensor  # (C,)
+
+    def compute(self, *x: Tensor) -> Tensor:
+        """The map of vectors of one length."""
+        return F.normalize(x[0], dim=1) * self.factor.to(x[0].dtype)[:, None, None]
+
+
+@dataclass(eq=False, kw_only=True)
 class Upsample(Node):
     """Each value `factor` times in both directions."""
 

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..blob import Add, Concat, Dense, GlobalAveragePool, Lookup, Mul, layout
+from ..blob import Add, Concat, Dense, GlobalAveragePool, L2Norm, Lookup, Mul, layout
 from ..errors import InputError
 
 Floats = NDArray[np.float64]
 LARGEST_LOGIT = 8.0  # of Q12
 LARGEST_FACTOR = 0.499  # from a unit of an accumulator to a step of the output, without a shift
 LARGEST_HEAD = 0.499 * 2.0**8  # factor of a head: multipliers have 24 bits and are below 2^31
+LARGEST_RATIO = 32767  # scale of an L2 normalization
 CONSTANT_BITS = 12  # fraction bits of a constant output
 
 
@@ -120,6 +121,16 @@ def product(sources: tuple[int, int], factor: float, clamp: dict[str, Any], wher
     """MUL of a map and a vector. factor: from a product of steps to a step of the output. InputError."""
     found, shift = multipliers(np.array([factor]), 32, Mul.max_shift, where)
     return Mul(input=sources[0], others=sources[1:], multiplier=found, shift=shift, **clamp)
+
+
+def l2_norm(source: int, factors: Floats, clamp: dict[str, Any], where: str) -> L2Norm:
+    """L2_NORM. factors: from a ratio of 1 to steps of the output, a channel each. InputError."""
+    largest = np.abs(factors).max()
+    shift = max(0, math.ceil(math.log2(max(largest, 2.0**-15) * 2.0**15 / LARGEST_RATIO)))
+    if shift > layout.MAX_SHIFT:
+        raise InputError(f"{where}: {largest:g} steps of the output for a length of 1")
+    scale = np.floor(factors * 2.0 ** (15 - shift) + 0.5).astype(np.int16)
+    return L2Norm(input=source, scale=scale, shift=shift, **clamp)
 
 
 def average(source: int, factor: float, size: tuple[int, int], clamp: dict[str, Any], where: str) -> GlobalAveragePool:

@@ -24,6 +24,7 @@ from .graph import (
     Filter,
     GlobalAverage,
     Graph,
+    L2Norm,
     Mul,
     Node,
     Pointwise,
@@ -196,6 +197,11 @@ class Lowering:
         sources = (self.source(node), self.source(node, 1))
         return integers.product(sources, one * two / self.ranges[node].scale, self.clamp(node), node.where)
 
+    def l2_norm(self, node: L2Norm) -> Op:
+        """L2_NORM."""
+        factors = node.factor.double().numpy() / self.ranges[node].scale
+        return integers.l2_norm(self.source(node), factors, self.clamp(node), node.where)
+
     def table(self, node: Pointwise) -> Op:
         """LOOKUP."""
 
@@ -252,6 +258,7 @@ TABLE: dict[type[Node], Rule] = {
     Add: Lowering.sum,
     Concat: Lowering.sum,
     Mul: Lowering.mul,
+    L2Norm: Lowering.l2_norm,
     Pointwise: Lowering.table,
     Upsample: Lowering.upsample,
     RNNPool: Lowering.rnnpool,

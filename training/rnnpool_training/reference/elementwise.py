@@ -1,8 +1,8 @@
-"""Sums, concatenation, products and tables (docs/arithmetic.md, section 2)."""
+"""Sums, concatenation, products, tables and L2 normalization (docs/arithmetic.md, section 2)."""
 
 import numpy as np
 
-from ..blob.model import Add, Concat, Int8, Lookup, Mul
+from ..blob.model import Add, Concat, Int8, L2Norm, Lookup, Mul
 from .conv import requantize, round_twice
 from .integer import Integers
 
@@ -52,3 +52,16 @@ def mul(op: Mul, x: Int8, zero_point: int, vector: Input) -> Int8:
 def lookup(op: Lookup, x: Int8, zero_point: int) -> Int8:
     """int8 [h, w, c] -> int8 [h, w, c]."""
     return op.table[x.astype(np.int64) + 128]
+
+
+def l2_norm(op: L2Norm, x: Int8, zero_point: int) -> Int8:
+    """int8 [h, w, c] -> int8 [h, w, c]."""
+    v = x.astype(np.int64) - zero_point
+    squares = np.maximum((v * v).sum(2, keepdims=True), 1)
+    left = (31 - np.floor(np.log2(squares)).astype(np.int64)) // 2  # exact: whole numbers below 2^27
+    length = np.floor(np.sqrt(squares << 2 * left)).astype(np.int64)  # exact: below 2^32
+    inverse = ((1 << 30) + length // 2) // length
+    ratio = ((v << left) * inverse + (1 << 14)) >> 15
+    bits = 30 - op.shift
+    y = op.out_zero_point + ((ratio * op.scale.astype(np.int64) + (1 << (bits - 1))) >> bits)
+    return np.clip(y, op.act_min, op.act_max).astype(np.int8)

@@ -11,7 +11,7 @@ from .average_pool import global_average_pool
 from .conv import conv
 from .dense import dense
 from .depthwise import depthwise
-from .elementwise import add, concat, lookup, mul
+from .elementwise import add, concat, l2_norm, lookup, mul
 from .formats import Format, FrameBytes, Pixels
 from .frame import model_input, sign
 from .geometry import WHOLE, View, letterbox
@@ -38,6 +38,7 @@ RUN: dict[Kind, Callable[..., Integers]] = {
     Kind.LOOKUP: lookup,
     Kind.MUL: mul,
     Kind.UPSAMPLE: upsample,
+    Kind.L2_NORM: l2_norm,
 }
 
 

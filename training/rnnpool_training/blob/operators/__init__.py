@@ -6,7 +6,7 @@ from .base import Int8, Int16, Int32, Operator, Shape, UInt16
 from .conv import Conv
 from .dense import Dense
 from .depthwise import Depthwise
-from .elementwise import Add, Concat, Lookup, Mul
+from .elementwise import Add, Concat, L2Norm, Lookup, Mul
 from .head import DetectHead
 from .inverted_residual import InvertedResidual
 from .pool import Pool
@@ -17,7 +17,7 @@ OPERATORS: dict[Kind, type[Operator]] = {
     cls.kind: cls
     for cls in (
         *(Conv, RNNPool, InvertedResidual, DetectHead, GlobalAveragePool, Dense),
-        *(Depthwise, Pool, Add, Concat, Lookup, Mul, Upsample),
+        *(Depthwise, Pool, Add, Concat, Lookup, Mul, Upsample, L2Norm),
     )
 }
 
@@ -34,6 +34,7 @@ __all__ = [
     "Int16",
     "Int32",
     "InvertedResidual",
+    "L2Norm",
     "Lookup",
     "Mul",
     "Operator",

@@ -1,4 +1,4 @@
-"""Operators on maps of one size: sums, concatenation, products, tables."""
+"""Operators on maps of one size: sums, concatenation, products, tables, L2 normalization."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,6 +8,7 @@ from ..kinds import Kind
 from .base import (
     Arrays,
     Int8,
+    Int16,
     Int32,
     Operator,
     Record,
@@ -177,3 +178,18 @@ class Lookup(Elementwise):
     def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
         """The table."""
         return [("table", "<i1", (256,))]
+
+
+@dataclass(eq=False, kw_only=True)
+class L2Norm(Elementwise):
+    """Each pixel's channels divided by their Euclidean length, times a scale a channel (section 2)."""
+
+    kind: ClassVar[Kind] = Kind.L2_NORM
+    max_shift: ClassVar[int] = layout.MAX_SHIFT
+
+    scale: Int16  # [c]: round(2^(15 - shift) w / s_out)
+
+    @classmethod
+    def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
+        """The weights."""
+        return [("scale", "<i2", (r["in_channels"],))]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..graph import Add, Mul, Node, Pointwise
 from .layers import affine
+from .lengths import normalized
 from .program import Call
 from .values import Value, Values
 
@@ -76,8 +77,12 @@ def _function(call: Call, base: Node) -> Node:
 
 
 def _two_maps(call: Call) -> Value:
-    """A sum, a difference, or a product with a vector of channels."""
+    """A sum, a difference, a product with a vector of channels, or an L2 normalization."""
     one, two = call["self"], call["other"]
+    if isinstance(one, Node) and isinstance(two, Node):
+        made = normalized(call, one, two) or (normalized(call, two, one) if call.name == "mul" else None)
+        if made is not None:
+            return made
     if call.name in ("add", "sub") and isinstance(one, Node) and isinstance(two, Node):
         if one.shape != two.shape:
             raise call.fail("two maps of one shape are needed")
@@ -97,6 +102,8 @@ def _by_channel(call: Call, x: Node, tensors: dict[str, Tensor]) -> Value:
     channels = x.shape[2]
     sizes = ((channels, 1, 1), (1, channels, 1, 1)) if len(call.out) == 4 else ((channels,), (1, channels))
     name, value = next(iter(tensors.items()))
+    if value.dim() == 4 and value.shape[1] == channels and bool((value == value[:, :, :1, :1]).all()):
+        value = value[:1, :, :1, :1]  # expanded to the map
     flat = len(call.out) == 2 and x.shape[:2] != (1, 1)
     if len(tensors) > 1 or call.name not in ("add", "sub", "mul", "div") or tuple(value.shape) not in sizes or flat:
         raise call.fail(f"with a constant of {tuple(value.shape)}: one value a channel, {sizes[0]}, is needed")

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from ...errors import InputError
 from ..graph import Conv, Depthwise, Graph, Input, Node, Shape
-from . import layers
+from . import layers, lengths
 from . import program as traced
 from .pointwise import pointwise
 from .program import Call, operation
@@ -41,6 +41,9 @@ TABLE: dict[str, Rule] = {
     "select": layers.select,
     **dict.fromkeys(SAME, layers.same),
     **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), layers.softmax),
+    "linalg_vector_norm": lengths.length,
+    "sum": lengths.squares,
+    "expand": lengths.expand,
     "_assert_tensor_metadata": layers.nothing,
     "pool": layers.rnnpool,
 }
@@ -122,6 +125,8 @@ def _finish(values: Values, frame: Input, results: list[fx.Node]) -> Translated:
     for node in graph.nodes:
         if isinstance(node, Softmax) and graph.consumers(node):
             raise InputError(f"{node.where}: only the last operation can be one")
+        if isinstance(node, lengths.Length):
+            raise InputError(f"{node.where}: only a map divided by its own length can be translated")
     _take_pads(graph)
     if len(results) > 1:
         return Translated(graph, "", None, values.notes)
