@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ pytest.importorskip("torch")
 import torch
 from PIL import Image
 
+from rnnpool_training.errors import InputError
 from rnnpool_training.generated import write_folder
 from rnnpool_training.paper import cifar10, recipes, table7
 from rnnpool_training.paper.single_pool import SinglePool, WholePool, accuracy, train
@@ -128,6 +130,32 @@ def test_cifar(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert first["train"] > second["train"]
 
 
+def test_cifar_in_pickles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The Python version's files, as Python 2 wrote them: the same pictures; nothing in them is run."""
+    binary, folder = cifar(tmp_path / "binary"), tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in cifar10.TRAIN + cifar10.TEST:
+        rows = np.fromfile(binary / name, np.uint8).reshape(-1, cifar10.RECORD)
+        held = {b"batch_label": b"made up", b"data": rows[:, 1:], b"labels": rows[:, 0].tolist(), b"filenames": [b"a"]}
+        (folder / name.removesuffix(".bin")).write_bytes(pickle.dumps(held, 2))
+    for mine, wanted in zip(cifar10.load(folder, cifar10.TRAIN), cifar10.load(binary, cifar10.TRAIN), strict=True):
+        assert torch.equal(mine, wanted)
+    whole = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}
+    for held, words in (
+        ({"data": 1}, "KeyError"),
+        (whole | {b"labels": [1]}, r"data of \(2, 3072\) and labels of \(1,\), Nx3072 bytes and N are needed"),
+        (whole | {b"labels": [1, 10]}, "a picture is of class 10"),
+        (whole | {b"labels": [1, 300]}, r"labels must be 0 to 9, are \[1, 300\]"),
+        (whole | {b"more": print}, r"asks for .*print"),
+    ):
+        (folder / "test_batch").write_bytes(pickle.dumps(held, 2))
+        with pytest.raises(InputError, match=words):
+            cifar10.load(folder, cifar10.TEST)
+    (folder / "test_batch").write_bytes(b"no pickle")
+    with pytest.raises(InputError, match="can't be read as CIFAR-10's Python version"):
+        cifar10.load(folder, cifar10.TEST)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -201,6 +229,39 @@ def test_a_recipe_runs_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "not there to resume" in recipe(capsys, *given, "--out", tmp_path / "other", "--resume")
     other = [*given[:-6], 3, *given[-5:]] if given[-7] == "--epochs" else [*given, "--lr", 0.1]
     assert "is of another training" in recipe(capsys, *other, "--out", tmp_path / "whole", "--resume")
+
+
+def test_visual_wake_words_by_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = np.random.default_rng(5)
+    (tmp_path / "data").mkdir()
+    lines = []
+    for i in range(8):
+        pixels = chance.integers(0, 60, (40, 50, 3)) + 120 * (i % 2)
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "data" / f"{i}.png")
+        lines.append(json.dumps({"file": f"{i}.png", "boxes": [], "label": i % 2}))
+    (tmp_path / "data" / "labels.jsonl").write_text("\n".join(lines) + "\n")
+    torch.set_num_threads(1)
+    given = ["--data", tmp_path / "data", "--val", tmp_path / "data", "--epochs", 1, "--batch", 4, "--size", 64]
+    recipes.main([str(a) for a in ("coco-vww", *given, "--workers", 0, "--out", tmp_path / "run")])
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["network"] == "vww-rnnpool" and 0 <= said["best_accuracy"] <= 1
+    assert saved.load(tmp_path / "run" / "best.pt").module(torch.zeros(1, 3, 64, 64)).shape == (1, 2)
+
+
+def test_a_thousand_classes_by_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ImageNet-1K's folders, a picture each; they are decoded when they are used."""
+    Image.new("RGB", (9, 8), (200, 100, 0)).save(tmp_path / "a.png")
+    for i in range(1000):
+        folder = tmp_path / "data" / f"n{i:08}"
+        folder.mkdir(parents=True)
+        (folder / "a.png").write_bytes((tmp_path / "a.png").read_bytes())
+    (tmp_path / "val").symlink_to(tmp_path / "data")
+    torch.set_num_threads(1)
+    given = ["--data", tmp_path / "data", "--val", tmp_path / "val", "--epochs", 1, "--batch", 500, "--size", 32]
+    recipes.main([str(a) for a in ("imagenet-1k", *given, "--workers", 0, "--out", tmp_path / "run")])
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said["network"] == "mobilenetv2-1k-rnnpool" and said["best_accuracy"] <= 0.002  # all pictures are the same
+    assert saved.load(tmp_path / "run" / "best.pt").module(torch.zeros(1, 3, 32, 32)).shape == (1, 1000)
 
 
 def test_resumed_is_the_same(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from rnnpool_training.data import load
 from rnnpool_training.errors import InputError
 from rnnpool_training.generated import write_folder
 from rnnpool_training.images import read, upright_size
-from rnnpool_training.pictures import Picture
+from rnnpool_training.pictures import Picture, load_folders
 from rnnpool_training.streaming import AHEAD, GIB, Ahead, Memory
 
 
@@ -91,6 +91,22 @@ def test_sizes_by_the_header_are_those_of_the_pixels(tmp_path: Path) -> None:
         for function in (upright_size, lambda path: read(path, 1)):
             with pytest.raises(InputError, match=words):
                 function(tmp_path / name)
+
+
+def test_class_folders_beyond_memory_are_opened_only(tmp_path: Path) -> None:
+    """By their header; a file that is none is listed all the same, and pixels are those of decoding at once."""
+    for i, name in enumerate(("cat", "dog")):
+        (tmp_path / name).mkdir()
+        for k in range(2):
+            Image.new("RGB", (8, 6), (90 * i, 60 * k, 7)).save(tmp_path / name / f"{k}.png")
+    (tmp_path / "dog" / "2.png").write_bytes(b"no picture")
+    whole, streamed = load_folders(tmp_path, 3), load_folders(tmp_path, 3, memory=Memory(0))
+    assert all(callable(picture.stored) for picture in streamed.pictures)
+    assert not any(callable(picture.stored) for picture in whole.pictures)
+    assert [name for name, _ in streamed.skipped] == ["dog/2.png"] == [name for name, _ in whole.skipped]
+    for one, two in zip(whole.pictures, streamed.pictures, strict=True):
+        assert (one.name, one.label) == (two.name, two.label)
+        np.testing.assert_array_equal(one.pixels, two.pixels)
 
 
 def test_a_streamed_picture_that_is_gone_is_named(data: Path, tmp_path: Path) -> None:

@@ -113,8 +113,9 @@ def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memor
     """Read a folder with a folder of pictures for each class; classes are in the order of the alphabet.
 
     `most`: pictures with a longer side (pixels) are reduced to it, 0 for none. Hidden files are passed over; what can't
-    be read is left out and listed. InputError if there are no classes, if the folders are the parts of a split, or if
-    nothing of a class is left.
+    be read is left out and listed. What does not fit into `memory` is opened only (its header says whether it is a
+    picture) and decoded when it is used. InputError if there are no classes, if the folders are the parts of a split,
+    or if nothing of a class is left.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -139,11 +140,11 @@ def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memor
             skipped.append((name, f"no picture of a kind that is read ({' '.join(SUFFIXES)})"))
             continue
         try:
-            pixels = read(path, channels, most)
+            stored, _, _ = memory.take(path, partial(read, path, channels, most))
         except InputError as error:
             skipped.append((name, str(error).removeprefix(f"{path} ")))
             continue
-        pictures.append(Picture(name, memory.keep(pixels, partial(read, path, channels, most)), label))
+        pictures.append(Picture(name, stored, label))
     for label, name in enumerate(names):
         if not any(picture.label == label for picture in pictures):
             why = [f"{file} {reason}" for file, reason in skipped if Path(file).parts[0] == name]

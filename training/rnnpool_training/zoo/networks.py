@@ -115,9 +115,9 @@ def _imagenet_1k() -> Iterator[Entry]:
         ("mobilenetv1", MobileNetV1, (4.2, 569.0, "3.06 MB", "69.52")),
         ("mobilenetv1-renet", partial(MobileNetV1, first=renet), (4.2, 487.0, ".77 MB", "66.90")),
         ("mobilenetv1-rnnpool", partial(MobileNetV1, first=FIRST), (4.1, 417.0, ".77 MB", "69.39")),
-        ("mobilenetv2-1k", partial(MobileNetV2, 1000), (3.4, 300.0, "2.29 MB", "71.81")),
-        ("mobilenetv2-1k-renet", partial(MobileNetV2, 1000, first=(renet,)), (3.6, 296.0, ".24 MB", "66.72")),
-        ("mobilenetv2-1k-rnnpool", partial(MobileNetV2, 1000, first=(FIRST,)), (3.2, 226.0, ".24 MB", "70.14")),
+        ("mobilenetv2-1k", partial(MobileNetV2, classes=1000), (3.4, 300.0, "2.29 MB", "71.81")),
+        ("mobilenetv2-1k-renet", partial(MobileNetV2, classes=1000, first=(renet,)), (3.6, 296.0, ".24 MB", "66.72")),
+        ("mobilenetv2-1k-rnnpool", partial(MobileNetV2, classes=1000, first=(FIRST,)), (3.2, 226.0, ".24 MB", "70.14")),
     ):
         yield _entry(name, family, make, "T3", numbers)
 
