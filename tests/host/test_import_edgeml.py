@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from rnnpool_training import evaluate, import_edgeml, zoo
+from rnnpool_training import blob, evaluate, import_edgeml, zoo
 from rnnpool_training.classifier import VWW, Classifier, load_classifier
 from rnnpool_training.cli import COMMANDS
 from rnnpool_training.edgeml import headers
@@ -24,6 +25,7 @@ from rnnpool_training.normalization import renew_statistics
 from rnnpool_training.pictures import frame, load_labelled
 from rnnpool_training.rnnpool2d import RNNPool2d
 from rnnpool_training.zoo import saved
+from rnnpool_training.zoo.engine import noise as zoo_noise
 
 SIDE = 64
 LABELS = ("no person", "person")
@@ -346,30 +348,39 @@ def test_the_authors_own_trace() -> None:
 def face_names(module: Any) -> dict[str, Any]:
     """A face detector of the zoo as EdgeML's code would have written it."""
     result: dict[str, Any] = {}
+    pool = next(i for i, part in enumerate(module.parts) if isinstance(part, RNNPool2d))
+    front = "conv" if pool and len(module.parts[0]) == 3 else "conv_top"  # a convolution, or two of them
     counts = [0]
-    for part in list(module.parts)[2:]:
+    for part in list(module.parts)[pool + 1 :]:
         counts.append(counts[-1] + len(part))
+    behind = hasattr(module.heads[0].reduce_scores, "0")  # a reduction is number 0, its convolution number 1
     for name, value in module.state_dict().items():
         parts = name.split(".")
-        if parts[0] == "parts" and parts[1] == "0":
-            result["conv." + ".".join(parts[2:])] = value
-        elif parts[0] == "parts" and parts[1] == "1":
+        if parts[0] == "parts" and int(parts[1]) < pool:
+            result[f"{front}." + ".".join(parts[2:])] = value
+        elif parts[0] == "parts" and int(parts[1]) == pool:
             cell = "cell_rnn" if parts[2] == "rnn1" else "cell_bidirrnn"
             shaped = value if value.dim() == 2 else value.reshape(1, -1)
             result[f"rnn_model.{cell}.cell.{parts[3]}"] = shaped
             result[f"rnn_model.{cell}.unrollRNN.RNNCell.{parts[3]}"] = shaped
         elif parts[0] == "parts":
-            result[f"mob.{counts[int(parts[1]) - 2] + int(parts[2])}." + ".".join(parts[3:])] = value
+            result[f"mob.{counts[int(parts[1]) - pool - 1] + int(parts[2])}." + ".".join(parts[3:])] = value
         elif parts[2] == "norm":
             result[f"L2Norm{int(parts[1]) + 3}_3.weight"] = value
         else:
-            result[{"scores": "conf", "deltas": "loc"}[parts[2]] + f".{parts[1]}." + parts[3]] = value
+            number = int(parts[1]) + (behind and parts[2] in ("scores", "deltas"))
+            kind = "conf" if parts[2].endswith("scores") else "loc"
+            result[".".join([kind, str(number), *parts[3:]])] = value
     return result
+
+
+AUTHORS = {"face-c": {"authors": True}, "face-quant": {"authors": True}}
+FACES = ("face-m4", "face-qvga", "face-quant", "face-c")
 
 
 def face_network(name: str) -> Any:
     torch.manual_seed(6)
-    module = saved.weigh(zoo.build(name, nonlinearity="smooth"))
+    module = saved.weigh(zoo.build(name, nonlinearity="smooth", **AUTHORS.get(name, {})))
     with torch.no_grad():
         for norm in module.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
@@ -378,17 +389,18 @@ def face_network(name: str) -> Any:
     return module.eval()
 
 
-@pytest.mark.parametrize("name", ["face-m4", "face-qvga"])
+@pytest.mark.parametrize("name", FACES)
 def test_face_networks(name: str, tmp_path: Path) -> None:
     module = face_network(name)
     torch.save({"weight": {f"module.{k}": v for k, v in face_names(module).items()}, "epoch": 9}, tmp_path / "f.pth")
     run(tmp_path / "f.pth", "-o", tmp_path / "net.pt")
     found = saved.load(tmp_path / "net.pt")
     assert found.network == name
-    # (gray - 117.4) / 127: the gray of red 123, green 117, blue 104.
-    assert 255 * found.normalization.mean[0] == pytest.approx(117.312)
-    assert 255 * found.normalization.std[0] == pytest.approx(127)
-    x = torch.randn(1, 1, 96, 96)
+    # Pixels less the mean colour, or less its gray; no factor.
+    mean = (123, 117, 104) if name in AUTHORS else (117.312,)
+    assert [255 * v for v in found.normalization.mean] == pytest.approx(mean)
+    assert [255 * v for v in found.normalization.std] == pytest.approx([1] * len(mean))
+    x = torch.randn(1, len(mean), 128, 128) * 60
     for one, two in zip(found.module(x), module(x), strict=True):
         torch.testing.assert_close(one, two)
 
@@ -413,8 +425,14 @@ def test_face_network_is_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture
     ("change", "words"),
     [
         (without("loc.2.bias"), "has no loc.2.bias"),
-        (without("mob.3.conv.0.0.weight"), "has 3 inverted residuals, 4 (face-m4) or 14 (face-qvga) are needed"),
-        (without("conv.0.weight"), "RPool_Face_M4 and RPool_Face_QVGA_monochrome are read"),
+        (
+            without("mob.3.conv.0.0.weight"),
+            "with a conv.0.weight, has 3 inverted residuals, 4 (face-m4) or 14 (face-qvga) are needed",
+        ),
+        (
+            without("conv.0.weight"),
+            "without conv.0.weight and conv_top.0.0.weight, has 4 inverted residuals, 15 (face-c) are needed",
+        ),
         (with_tensor("conf.0.weight", torch.zeros(2, 32, 3, 3)), "conf.0.weight is 2x32x3x3, 4x32x3x3 is needed"),
         (with_tensor("conf.4.weight", torch.zeros(2)), "there is no place for conf.4.weight 2"),
     ],
@@ -423,7 +441,26 @@ def test_face_networks_refused(change: Any, words: str, tmp_path: Path, capsys: 
     names = face_names(face_network("face-m4"))
     torch.save(change(names), tmp_path / "f.pth")
     assert words in refusal(capsys, tmp_path / "f.pth", "-o", tmp_path / "net.pt")
-    torch.save(names, tmp_path / "g.pth")
-    assert "L2 normalizations, for which the engine has no operator" in refusal(
-        capsys, tmp_path / "g.pth", "-o", tmp_path / "net.rnnp"
-    )
+
+
+def test_face_networks_in_the_engine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint whose heads read maps through L2 normalizations, as a blob: its values are the network's."""
+    module = face_network("face-m4")
+    pixels = [zoo_noise(1, (240, 320, 1), i)[0, :, :, 0] for i in range(12)]
+    inputs = [(torch.from_numpy(p).float()[None, None] - 117.312) for p in pixels]
+    renew_statistics(module, [torch.cat(inputs[:6])])
+    (tmp_path / "data").mkdir()
+    for i, p in enumerate(pixels):
+        Image.fromarray(p).save(tmp_path / "data" / f"{i}.png")
+    torch.save({"weight": face_names(module), "epoch": 1}, tmp_path / "f.pth")
+    assert "--data FOLDER" in refusal(capsys, tmp_path / "f.pth", "-o", tmp_path / "net.rnnp")
+    run(tmp_path / "f.pth", "-o", tmp_path / "net.rnnp", "--data", tmp_path / "data", "--pictures", 6)
+    said = capsys.readouterr().out
+    assert "engine          equals the integer reference" in said
+    # Random weights: boxes by the hundred, whose scores are all near the threshold.
+    same, wanted = re.search(r"same boxes +(\d+) of the (\d+) of the network", said).groups()
+    mean, largest = re.search(r"apart, (\S+) on average, (\S+) the largest", said).groups()
+    assert int(same) > 0.7 * int(wanted) > 70 and float(mean) < 0.03 * float(largest), said
+    model = blob.load(tmp_path / "net.rnnp")
+    assert [op.kind for op in model.ops].count(blob.Kind.L2_NORM) == 3
+    assert model.name == "face-m4" and model.iou == round(0.3 * 32768)

@@ -1,8 +1,8 @@
 """Networks of the paper's own code (EdgeML): rnnpool import-edgeml CHECKPOINT -o net.pt, or net.rnnp --data IMAGES.
 
 Visual_Wakeword's networks become a float checkpoint of ours, or a blob, through the same steps as any network
-(compile/). Face_Detection's gray networks become checkpoints of the zoo; rnn1.h rnn2.h, C headers of one RNNPool in
-floating point, its state dict. docs/paper.md.
+(compile/); Face_Detection's a checkpoint of the zoo, or a blob; rnn1.h rnn2.h, C headers of one RNNPool in floating
+point, its state dict. docs/paper.md.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from pathlib import Path
 
 import torch
 
-from . import deploy, export, files, own_network
+from . import deploy, export, files, own_network, zoo
 from .classifier import save_classifier
 from .command import command, integer, program, real
 from .edgeml import faces, headers, wakeword, weights
 from .errors import InputError
-from .zoo import saved
+from .zoo import deployed, saved
+from .zoo.faces import FaceDetector
 
 
 def write_pool(options: argparse.Namespace) -> None:
@@ -39,13 +40,15 @@ def write_pool(options: argparse.Namespace) -> None:
 
 
 def write_faces(found: weights.Weights, options: argparse.Namespace) -> None:
-    """A face network as a checkpoint of the zoo. InputError, OSError."""
-    if options.out.suffix != ".pt":
-        raise InputError(
-            f"{options.sources[0]} reads its maps through L2 normalizations, for which the engine has no operator: -o "
-            "net.pt writes the network in floating point"
-        )
+    """A face network as a checkpoint of the zoo, or as a blob. InputError, OSError."""
     network = faces.read(found)
+    if options.out.suffix == ".rnnp":
+        assert isinstance(network.module, FaceDetector)
+        channels, height, width = zoo.entry(network.network).shape
+        name = options.name or network.network
+        made = deployed.network(network.module, (height, width, channels), network.normalization, name)
+        export.run(made, options.out, [options.data], options.pictures, options.threshold)
+        return
     saved.save(options.out, network)
     count = sum(p.numel() for p in network.module.parameters())
     print(f"{options.out}: {network.network} of the zoo, {count:,} parameters")
@@ -82,7 +85,12 @@ def main(arguments: list[str] | None = None) -> None:
     if len(options.sources) > 1:
         raise InputError(f"one checkpoint a call, {len(options.sources)} are given")
     found = weights.load(options.sources[0])
-    if faces.matches(found):
+    is_face = faces.matches(found)
+    if options.out.suffix == ".rnnp" and (is_face or wakeword.matches(found)):
+        if options.data is None:
+            raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
+        torch.set_num_threads(1)  # sums in one order: the same bytes on every run
+    if is_face:
         write_faces(found, options)
         return
     if not wakeword.matches(found):
@@ -90,11 +98,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"{options.sources[0]} is none of EdgeML's networks: Visual_Wakeword's have a features_init.0.weight, "
             "Face_Detection's a L2Norm3_3.weight"
         )
-    if options.out.suffix == ".rnnp" and options.data is None:
-        raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
     model = wakeword.read(found, options.size, own_network.read_labels(options.labels))
     if options.out.suffix == ".rnnp":
-        torch.set_num_threads(1)  # sums in one order: the same bytes on every run
         network = deploy.network_of(model, options.name)
         export.run(network, options.out, [options.data], options.pictures, options.threshold)
         return

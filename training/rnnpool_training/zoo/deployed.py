@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from ..anchors import VARIANCES
-from ..errors import InputError
+from ..compile.fold import Normalization
+from ..compile.network import Network
+from ..compile.results import Boxes, read_anchors
 from .faces import FaceDetector
-from .s3fd import Head, L2Norm
+from .s3fd import Head
 
 
 def _copy(conv: nn.Conv2d, weight: Tensor, bias: Tensor) -> nn.Conv2d:
@@ -32,7 +34,7 @@ class LogitHead(nn.Module):
     def __init__(self, head: Head) -> None:
         super().__init__()
         assert head.deltas.bias is not None
-        self.reduce = head.reduce
+        self.before = nn.Sequential(head.reduce, head.norm)
         weight, bias = _difference(head.scores, 1, 0)
         self.conv = _copy(
             head.scores, torch.cat([weight, head.deltas.weight]), torch.cat([bias, head.deltas.bias])
@@ -40,7 +42,7 @@ class LogitHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, 5, H, W)."""
-        out: Tensor = self.conv(self.reduce(x))
+        out: Tensor = self.conv(self.before(x))
         return out
 
 
@@ -52,7 +54,8 @@ class MaxOutHead(nn.Module):
 
     def __init__(self, head: Head) -> None:
         super().__init__()
-        self.reduce = head.reduce
+        self.before = nn.Sequential(head.reduce, head.norm)
+        self.reduce_scores, self.reduce_deltas = head.reduce_scores, head.reduce_deltas
         face = head.backgrounds
         self.first = _copy(head.scores, *_difference(head.scores, face, 0))
         # The face's score less the second background's is less than that by their difference.
@@ -64,29 +67,21 @@ class MaxOutHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, 5, H, W)."""
-        x = self.reduce(x)
-        logit = self.first(x) - torch.relu(self.second(x))
+        x = self.before(x)
+        scores = self.reduce_scores(x)
+        logit = self.first(scores) - torch.relu(self.second(scores))
         for other in self.others:
-            logit = logit - torch.relu(logit - other(x))
-        return torch.cat([logit, self.deltas(x)], 1)
+            logit = logit - torch.relu(logit - other(scores))
+        return torch.cat([logit, self.deltas(self.reduce_deltas(x))], 1)
 
 
 class Deployed(nn.Module):
     """A detector for `rnnpool export`: pictures (1, C, H, W) to a map (1, 5, H', W') a head; sigmoid(logit) is the
-    face's probability after the softmax. It shares the detector's weights but the heads'.
-
-    InputError for one with L2 normalizations: the engine has no operator that divides each pixel's channels by their
-    length (its products are of a map and one vector of channels, or a table of each value alone).
-    """
+    face's probability after the softmax. It shares the detector's weights but the heads'."""
 
     def __init__(self, detector: FaceDetector) -> None:
         super().__init__()
-        if any(isinstance(m, L2Norm) for m in detector.modules()):
-            raise InputError(
-                "its heads read maps through L2 normalizations, for which the engine has no operator: build it with "
-                "normalized=False"
-            )
-        self.parts, self.read = detector.parts, detector.read
+        self.detector = detector
         heads = [head for head in detector.heads if isinstance(head, Head)]
         self.heads = nn.ModuleList(LogitHead(h) if h.backgrounds == 1 else MaxOutHead(h) for h in heads)
         self.anchors = [[float(side)] for side in detector.anchors.sides]
@@ -94,9 +89,14 @@ class Deployed(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """The heads' maps."""
-        found = []
-        for i, part in enumerate(self.parts):
-            x = part(x)
-            if i in self.read:
-                found.append(self.heads[self.read.index(i)](x))
-        return found
+        return self.detector.maps(x, self.heads)
+
+
+NMS_IOU = 0.3  # the paper's
+
+
+def network(detector: FaceDetector, shape: tuple[int, int, int], normalization: Normalization, name: str) -> Network:
+    """What `rnnpool export` takes. shape: height, width, channels of the pictures."""
+    model = Deployed(detector).eval()
+    boxes = Boxes(read_anchors(model.anchors), model.variances, NMS_IOU)
+    return Network(model, shape, normalization, name, labels=["face"], boxes=boxes)

@@ -6,22 +6,27 @@ differ in a bit, on a picture or on the golden frame.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .. import files
 from ..compile.fold import Normalization
 from ..compile.network import Exported, Network, Pictures, export
-from ..compile.results import Boxes, read_anchors
+from ..errors import InputError
 from . import build
-from .deployed import Deployed
+from .deployed import network
 from .faces import FaceDetector
 
+ROOT = Path(__file__).resolve().parents[3]
+ROWS_IN_FLASH = 1 << 16  # bytes of a picture beside the model and the engine
 NORMALIZATION = Normalization((0.5,), (0.5,))  # to -1..1
 STATISTICS, RANGES, CHECKED = 4, 2, 1  # pictures: of normalizations, of ranges, held against the reference
 
@@ -38,11 +43,12 @@ class Row:
 def _rows() -> list[Row]:
     vww = partial(build, "vww-rnnpool")
     rows = [Row(f"vww-rnnpool at {side}", vww, (side, side, 3)) for side in (96, 128, 160, 192, 224)]
-    for name, shape in (
-        ("face-m4", (240, 320, 1)), ("face-qvga", (240, 320, 1)), ("face-quant", (480, 640, 3)),
-        ("face-a", (480, 640, 3)),
+    for name, normalized, shape in (
+        ("face-m4", True, (240, 320, 1)), ("face-qvga", False, (240, 320, 1)), ("face-quant", False, (480, 640, 3)),
+        ("face-a", False, (480, 640, 3)),
     ):  # fmt: skip
-        rows.append(Row(name, partial(build, name, normalized=False), shape))
+        title = name if normalized else f"{name}, not normalized"
+        rows.append(Row(title, partial(build, name, normalized=normalized), shape))
     half = partial(build, "mobilenetv2-rnnpool", width=0.5)
     return [*rows, Row("mobilenetv2-rnnpool, width 0.5", half, (224, 224, 3))]
 
@@ -76,14 +82,39 @@ def run(row: Row) -> Exported:
     with torch.no_grad():
         model.train()(_input(noise(STATISTICS, row.shape, 1)))
     model.eval()
-    boxes = None
     if isinstance(model, FaceDetector):
-        model = Deployed(model).eval()
-        boxes = Boxes(read_anchors(model.anchors), model.variances)
-    network = Network(model, row.shape, NORMALIZATION, row.title[:31], boxes=boxes)
-    return export(network, noise(RANGES, row.shape, 2), noise(CHECKED, row.shape, 3))
+        found = network(model, row.shape, NORMALIZATION, row.title[:31])
+    else:
+        found = Network(model, row.shape, NORMALIZATION, row.title[:31])
+    return export(found, noise(RANGES, row.shape, 2), noise(CHECKED, row.shape, 3))
 
 
 def sizes(found: Exported) -> dict[str, int]:
     """Bytes of blob and arena, and operators."""
     return {"blob": len(found.data), "arena": found.arena, "operators": len(found.model.ops)}
+
+
+def cycles(found: Exported, folder: Path) -> int:
+    """Cycles of a frame on a Cortex-M4, by the cycle model of `rnnpool bench`, which works in `folder`. InputError if
+    this is no checkout, or if the network does not fit the microcontroller that it models.
+
+    A large frame does not fit its flash: the first rows come again and again.
+    """
+    if not (ROOT / "tools" / "bench").is_dir():
+        raise InputError(f"{ROOT / 'tools' / 'bench'} is not there: cycles are counted in a checkout of the repository")
+    sys.path.insert(0, str(ROOT))
+    from tools.bench.machine import BenchError
+    from tools.bench.network import run as run_on_m4
+
+    height, width, channels = found.model.input_shape
+    rows = min(height, ROWS_IN_FLASH // (width * channels))
+    pixels = noise(1, (rows, width, channels), 4)[0]
+    files.make_folder(folder)
+    (folder / "model.rnnp").write_bytes(found.data)
+    arena = -(-found.arena // 1024) * 1024
+    try:
+        made = run_on_m4(folder / "model.rnnp", pixels if channels == 3 else pixels[:, :, 0], folder, arena=arena,
+                         height=height)  # fmt: skip
+    except BenchError as error:
+        raise InputError(f"{found.model.name}: {error}") from None
+    return int(made.cycles)

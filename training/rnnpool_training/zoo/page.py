@@ -44,6 +44,8 @@ NOTES = """
 - Variants f and g of table 16 pool to 14x14 and also stand for the stage (6, 64, 4, 2), which their multiply-adds leave no room for.
 - GoogLeNet-RNNPool: that 3a stays, on 128 channels, and 3b goes, and that the auxiliary classifiers count, is inferred from its parameters.
 - MobileNetV1-RNNPool: 64 channels at 28x28 are inferred from 417 M and, with ReNet, 487 M multiply-adds.
+- Face-C and Quant of the authors' code differ from tables 11 and 14 (`authors=True`): the first block of C does not expand, its heads are 5x5, 1x1 and
+  3x3; scores and boxes of Quant's first head have a reduction of their own.
 - EagleEye and MobileNetV2-SSDLite are built by what their own papers describe; widths that no paper prints come near the parameters of tables 4 and 5.
 - M4 and QVGA: the paper's RAM is more than the rule gives; with the picture's 75 KB M4 has 187.5 KB.
 - Table 5's columns of MobileNetV2-SSDLite are read as 3.51 MB of RAM and 11.32 MB of parameters of 4 bytes, 2.83 M.
@@ -62,11 +64,11 @@ ENGINE = """
 
 Random weights: nothing is trained, and only sizes and bits are looked at. Each network goes through `rnnpool export`'s pipeline; the engine's results are
 those of the integer reference, bit for bit, on a picture and on the golden frame, else there would be no row. `rnnpool zoo --engine` does it anew and
-compares the bytes; the tests do so with the smallest. Cycles aren't in the table, since the model of a Cortex-M4 takes minutes a network:
-`rnnpool zoo --engine face-m4 -o FOLDER` writes the blob, `rnnpool bench --model m4=FOLDER/face-m4.rnnp` counts them.
+compares the bytes; the tests do so with the smallest. `--cycles` counts cycles of a frame on a Cortex-M4, by the model of `rnnpool bench`, which takes
+minutes a network; where there are none in the table nobody has waited for them.
 
 - The detectors are `zoo.deployed.Deployed`: softmax over background and face is the sigmoid of the difference of the two scores, which is one convolution
   with the deltas; the first head's max-out is min(a, b) = a - relu(a - b) of differences, sums that the engine has.
-- **L2 normalization is missing in the engine**: no operator divides each pixel's channels by their length (a product is of a map and one vector of channels; a
-  table is of each value alone). So these rows are of `normalized=False`, whose first three heads read the maps as they are; `Deployed` refuses others.
+- The L2 normalizations before the first three heads are L2_NORM. Rows that say *not normalized* are of `normalized=False`, whose heads read the maps as they
+  are: the others of these sizes run, too (a checkpoint of the authors' Quant: 34 operators, 89,232 bytes, arena 125,624), but have not been stored.
 """

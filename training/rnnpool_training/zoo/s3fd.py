@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ..anchors import VARIANCES
 from ..loss import Targets, match
+from .layers import unit
 
 NEGATIVES = 3  # for one positive
 THRESHOLD, LOW, WANTED = 0.35, 0.1, 6  # of the matching: IoU of the first stage, of the second, anchors a face
@@ -42,34 +43,40 @@ class Head(nn.Module):
     """Scores and box deltas of one square anchor at each pixel of a map: two convolutions.
 
     backgrounds: of more than one, the largest is the background's score (max-out): the smallest anchors are so many
-    that most false alarms are theirs.
+    that most false alarms are theirs. before: 2 if the map has twice the detail, and is first reduced by a convolution
+    (RNNPool-Face-Quant). reduced: outputs of such a convolution of scores, and of another of deltas, behind the
+    normalization, as in the authors' code.
     """
 
     def __init__(
-        self, channels: int, backgrounds: int = 1, scale: float | None = None, kernel: int = 3, before: int = 1
+        self,
+        channels: int,
+        backgrounds: int = 1,
+        scale: float | None = None,
+        kernel: int = 3,
+        before: int = 1,
+        reduced: int = 0,
     ) -> None:
         super().__init__()
-        # A map of twice the detail is first reduced by a convolution of its own (RNNPool-Face-Quant).
-        self.reduce = (
-            nn.Sequential(nn.Conv2d(channels, channels, 3, 2, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU6())
-            if before == 2
-            else nn.Identity()
-        )
+        self.reduce = unit(channels, channels, 3, 2) if before == 2 and not reduced else nn.Identity()
         self.norm = nn.Identity() if scale is None else L2Norm(channels, scale)
-        self.scores = nn.Conv2d(channels, backgrounds + 1, kernel, padding=kernel // 2)
-        self.deltas = nn.Conv2d(channels, 4, kernel, padding=kernel // 2)
+        own = before == 2 and reduced
+        self.reduce_scores = unit(channels, reduced, 3, 2) if own else nn.Identity()
+        self.reduce_deltas = unit(channels, reduced, 3, 2) if own else nn.Identity()
+        self.scores = nn.Conv2d(reduced if own else channels, backgrounds + 1, kernel, padding=kernel // 2)
+        self.deltas = nn.Conv2d(reduced if own else channels, 4, kernel, padding=kernel // 2)
         self.backgrounds = backgrounds
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W) to scores (N, 2, H, W) and deltas (N, 4, H, W)."""
         x = self.norm(self.reduce(x))
-        scores: Tensor = self.scores(x)
+        scores: Tensor = self.scores(self.reduce_scores(x))
         if self.backgrounds > 1:
             background = scores[:, :1]
             for i in range(1, self.backgrounds):
                 background = torch.maximum(background, scores[:, i : i + 1])
             scores = torch.cat([background, scores[:, self.backgrounds :]], 1)
-        return scores, self.deltas(x)
+        return scores, self.deltas(self.reduce_deltas(x))
 
 
 def flat(maps: Sequence[tuple[Tensor, Tensor]]) -> Faces:

@@ -19,9 +19,9 @@ from ..errors import InputError
 from ..fastgrnn import FastGRNNCell
 from ..metrics import DetectorFunction
 from . import build, entry
+from .deployed import NMS_IOU
 from .faces import FaceDetector
 
-NMS_IOU = 0.3  # the paper's
 LOWEST_SCORE, MOST_FACES, MOST_CANDIDATES = 0.02, 300, 1000
 
 
