@@ -43,12 +43,11 @@ class Row:
 def _rows() -> list[Row]:
     vww = partial(build, "vww-rnnpool")
     rows = [Row(f"vww-rnnpool at {side}", vww, (side, side, 3)) for side in (96, 128, 160, 192, 224)]
-    for name, normalized, shape in (
-        ("face-m4", True, (240, 320, 1)), ("face-qvga", False, (240, 320, 1)), ("face-quant", False, (480, 640, 3)),
-        ("face-a", False, (480, 640, 3)),
+    for name, shape in (
+        ("face-m4", (240, 320, 1)), ("face-qvga", (240, 320, 1)), ("face-quant", (480, 640, 3)),
+        ("face-a", (480, 640, 3)),
     ):  # fmt: skip
-        title = name if normalized else f"{name}, not normalized"
-        rows.append(Row(title, partial(build, name, normalized=normalized), shape))
+        rows.append(Row(name, partial(build, name), shape))
     half = partial(build, "mobilenetv2-rnnpool", width=0.5)
     return [*rows, Row("mobilenetv2-rnnpool, width 0.5", half, (224, 224, 3))]
 

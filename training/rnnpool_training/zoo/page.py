@@ -69,6 +69,6 @@ minutes a network; where there are none in the table nobody has waited for them.
 
 - The detectors are `zoo.deployed.Deployed`: softmax over background and face is the sigmoid of the difference of the two scores, which is one convolution
   with the deltas; the first head's max-out is min(a, b) = a - relu(a - b) of differences, sums that the engine has.
-- The L2 normalizations before the first three heads are L2_NORM. Rows that say *not normalized* are of `normalized=False`, whose heads read the maps as they
-  are: the others of these sizes run, too (a checkpoint of the authors' Quant: 34 operators, 89,232 bytes, arena 125,624), but have not been stored.
+- The L2 normalizations before the first three heads are L2_NORM; `normalized=False` builds detectors without them. Quant as the authors' code has it
+  (a checkpoint of theirs): 34 operators, 89,232 bytes, arena 125,624.
 """
