@@ -24,8 +24,6 @@ from torch import nn
 from rnnpool_training.classifier import Classifier, configure, load_classifier, warm_start
 from rnnpool_training.few_shot import Chooser
 from rnnpool_training.few_shot.maps import Maps, Policy, make_maps
-from rnnpool_training.few_shot.probe import STRENGTHS, Linear, fit_probes
-from rnnpool_training.few_shot.scores import folds, score
 from rnnpool_training.few_shot.tune import logits_of
 
 from .few_shot_tasks import TASKS, Task
@@ -74,18 +72,6 @@ def measured(predicted: NDArray[np.int64], truth: NDArray[np.int64]) -> tuple[fl
     return round(float(balanced), 4), round(float((predicted == truth).mean()), 4)
 
 
-def plain_probe(maps: Maps, labels: NDArray[np.int64], classes: int, seed: int) -> Linear:
-    """What is to be beaten: logistic regression on the start's features, its strength that of the lowest loss."""
-    fold = folds(labels, 4, seed)
-    logits = np.zeros((len(STRENGTHS), len(labels), classes))
-    for k in range(4):
-        train, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        for i, probe in enumerate(fit_probes(maps.of(train), labels[train], classes)):
-            logits[i, held] = probe(maps.features[torch.from_numpy(held), 0])
-    best = int(np.argmin([score(each, labels).loss.mean() for each in logits]))
-    return fit_probes(maps, labels, classes)[best]
-
-
 def cell(task: Task, maps: TaskMaps, count: int, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """One cell of the table."""
     train, test = task.draw(count, seed, 10_000 if task.name == "person" else options.test)
@@ -97,9 +83,8 @@ def cell(task: Task, maps: TaskMaps, count: int, seed: int, options: argparse.Na
                       maps=lambda policy: maps(policy, names))  # fmt: skip
     outcome = chooser.run()
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
-    probe = plain_probe(maps(None, names), chooser.labels, len(task.labels), seed)
     after = measured(logits_of(outcome.tail, tested).argmax(1), truth)
-    base = measured(probe(tested.features[:, 0]).argmax(1), truth)
+    base = measured(outcome.probe(tested.features[:, 0]).argmax(1), truth)
     result = {
         "task": task.name, "count": count, "seed": seed, "size": options.size, "test": len(test), "cpu": round(cpu, 1),
         "wall": round(wall, 1), "chosen": outcome.chosen, "candidates": outcome.candidates,

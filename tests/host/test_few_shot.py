@@ -19,8 +19,8 @@ from rnnpool_training.classifier_views import ClassifierViews  # noqa: E402
 from rnnpool_training.classify_report import Measured, mistakes_picture, seconds_a_frame, what_next, wilson  # noqa: E402
 from rnnpool_training.few_shot import Chooser, chooser  # noqa: E402
 from rnnpool_training.few_shot.maps import Maps, Policy, Tail  # noqa: E402
-from rnnpool_training.few_shot.probe import fit_probes, known, likelihoods, mixed  # noqa: E402
-from rnnpool_training.few_shot.scores import better, clearly, folds, much_better, score  # noqa: E402
+from rnnpool_training.few_shot.probe import STRENGTHS, fit_probes, known  # noqa: E402
+from rnnpool_training.few_shot.scores import better, clearly, folds, score  # noqa: E402
 from rnnpool_training.pictures import Picture  # noqa: E402
 
 START = Path(__file__).resolve().parents[2] / "models" / "person.pt"
@@ -170,13 +170,13 @@ def test_the_start_stands_unless_it_is_clearly_beaten() -> None:
     start = score(4 * sure + random.normal(0, 2.0, (120, 2)), truth)
     for noise, expected in ((1.9, False), (0.5, True)):
         probe = score(4 * sure + random.normal(0, noise, (120, 2)), truth)
-        assert much_better(probe, start) is expected
-    assert not much_better(start, start) and clearly(np.arange(1.0, 9.0), 2.0)
+        assert better(probe, start, chooser.CLEARER) is expected
+    assert not better(start, start, chooser.CLEARER) and clearly(np.arange(1.0, 9.0), 2.0)
     assert not clearly(np.array([1.0]), 2.0)  # nothing is known of one picture
 
 
-def test_far_from_the_probe_a_lower_loss_is_not_enough() -> None:
-    """Only up to half of the way; beyond it the balanced accuracy must be higher, too, and clearly."""
+def test_a_lower_loss_is_not_enough_to_replace_the_probe() -> None:
+    """The balanced accuracy must be higher, too, and clearly; of several the nearest about as good is taken."""
     random = np.random.default_rng(5)
     truth = np.arange(200) % 2
     side = np.stack([1.0 - truth, truth], 1)
@@ -185,8 +185,14 @@ def test_far_from_the_probe_a_lower_loss_is_not_enough() -> None:
     surer = np.where(wrong[:, None], 0.2 * logits, 3 * logits)  # of the same classes
     probe, tuned = score(logits, truth), score(surer, truth)
     assert tuned.loss.mean() < probe.loss.mean() and tuned.balanced == probe.balanced
-    assert chooser.deserves(tuned, probe, 0.5) and not chooser.deserves(tuned, probe, 0.75)
-    assert chooser.deserves(score(5 * side, truth), probe, 1.0)
+    assert clearly(probe.loss - tuned.loss, 1.0) and not better(tuned, probe, chooser.CLEAR)
+    random = np.random.default_rng(9)
+    best, good = (score(4 * side + random.normal(0, 1.2, (200, 2)), truth) for _ in range(2))
+    assert best.loss.mean() < good.loss.mean()
+    assert chooser.take([tuned, tuned], probe, chooser.CLEAR) is None
+    assert chooser.take([tuned, good, best], probe, chooser.CLEAR) == 1
+    some = score(np.where(wrong[:, None] & (np.arange(200)[:, None] % 2 == 0), side, logits), truth)
+    assert better(some, probe, chooser.CLEAR) and chooser.take([some, good], probe, chooser.CLEAR) == 1
 
 
 def maps_of(features: torch.Tensor) -> Maps:
@@ -213,17 +219,23 @@ def test_views_that_lie_elsewhere_do_not_move_the_threshold() -> None:
     assert (probe(plain[:, 0]).argmax(1) == alone(plain[:, 0]).argmax(1)).mean() >= 0.95
 
 
-def test_the_mean_of_probes_is_one_layer() -> None:
-    """Its logits are the weighted mean of theirs; likely ones weigh more, and more so with many pictures."""
-    torch.manual_seed(6)
-    labels = np.arange(40) % 2
-    features = torch.randn(40, 1, 3) + torch.from_numpy(labels)[:, None, None]
-    probes = fit_probes(maps_of(features), labels, 2, [1.0, 0.1])
-    shares = likelihoods(np.array([0.6, 0.5]), 10)
-    expected = shares[0] * probes[0](features[:, 0]) + shares[1] * probes[1](features[:, 0])
-    assert np.allclose(mixed(probes, shares)(features[:, 0]), expected)
-    assert shares.sum() == pytest.approx(1) and shares[1] / shares[0] == pytest.approx(np.e)
-    assert likelihoods(np.array([0.6, 0.5]), 1000)[0] < 1e-9
+def test_the_probe_has_the_strength_of_the_lowest_loss() -> None:
+    """In cross-validation, of all strengths; the probe of all pictures has it, too, and is told with the outcome."""
+    model, dense = started(["left", "right"])
+    pictures = sides(20)
+    choice = Chooser(model, dense, pictures, threads=1)
+    outcome = choice.run()
+    maps = choice.maps(None)
+    probes = fit_probes(maps, choice.labels, 2)
+    held = np.zeros((len(STRENGTHS), len(choice.folds), 20, 2))
+    for repeat, fold in enumerate(choice.folds):
+        for k in choice.tried:
+            rows = np.flatnonzero(fold != k)
+            for i, probe in enumerate(fit_probes(maps.of(rows), choice.labels[rows], 2)):
+                held[i, repeat, fold == k] = probe(maps.features[torch.from_numpy(fold == k), 0])
+    best = int(np.argmin([score(logits, choice.labels).loss.mean() for logits in held]))
+    assert torch.allclose(outcome.probe.weight, probes[best].weight, atol=1e-6)
+    assert all(best == i or not torch.allclose(outcome.probe.weight, p.weight, atol=1e-6) for i, p in enumerate(probes))
 
 
 def test_folds_spread_every_class() -> None:
@@ -241,8 +253,8 @@ def test_only_what_is_clearly_better_replaces_the_probe() -> None:
     sure = np.stack([1.0 - labels, labels], 1) * 3
     base = score(sure + random.normal(0, 3, (40, 2)), labels)
     good, same = score(sure, labels), score(sure + random.normal(0, 3, (40, 2)), labels)
-    assert better(good, base) and not better(base, good) and not better(base, base)
-    assert not better(replace(good, right=base.right - 0.1), base)
+    assert better(good, base, 1.0) and not better(base, good, 1.0) and not better(base, base, 1.0)
+    assert not better(replace(good, right=base.right - 0.1), base, 1.0)
     assert same.temperature > 1 > good.temperature
 
 

@@ -20,15 +20,16 @@ from torch import nn
 from ..classifier import Classifier
 from ..pictures import Picture
 from .maps import POLICIES, Maps, Policy, Tail, joined, make_maps
-from .probe import STRENGTHS, Linear, fit_probes, known, likelihoods, mixed
-from .scores import Score, better, folds, much_better, score
+from .probe import STRENGTHS, Linear, fit_probes, known
+from .scores import Score, better, clearly, folds, score
 from .tune import Recipe, blended, cooled, logits_of, tune, with_head
 
 FOLDS = 4
 REPEATS = (3, 600)  # of cross-validation of probes: at most, and not more than so many pictures in all
 PLENTY = 1000  # pictures from which on a single part of them is held back
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # parts of the way from the probe to the tuned network
-EASY = 0.5  # of the way, up to which a lower loss is enough: beyond it was below the probe with a lower loss, too
+# Standard errors by which the balanced accuracy must be higher to take the place of the probe, and of the start's head:
+CLEAR, CLEARER = 1.5, 2.0
 MOST_STEPS, FEWEST_STEPS = 100, 20  # of each tuned network
 TUNED = 100  # pictures from which on tuning is tried, and where the start's own head is the best so far:
 TUNED_START = 600
@@ -42,11 +43,13 @@ Rows = NDArray[np.int64]
 class Outcome:
     """The network that was chosen, and what is known of it.
 
-    logits (N, labels): of each picture in `held` by networks that were made in the same way without it; candidates:
-    name, balanced accuracy and loss of all that were tried, in cross-validation; chosen: the name of the one taken.
+    probe: the linear probe of all pictures, whether it was chosen or not; logits (N, labels): of each picture in `held`
+    by networks that were made in the same way without it; candidates: name, balanced accuracy and loss of all that were
+    tried, in cross-validation; chosen: the name of the one taken.
     """
 
     tail: Tail
+    probe: Linear
     held: Rows
     logits: NDArray[np.float64]
     chosen: str
@@ -55,13 +58,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Probed:
-    """A linear probe of the pictures as they are: the mean of probes of all STRENGTHS, weighted by `shares`.
+    """A linear probe of the pictures as they are, of the first so many STRENGTHS: the last one's loss is the lowest.
 
     logits (R, N, labels): of pictures held back, in R repetitions.
     """
 
     maps: Maps
-    shares: NDArray[np.float64]
+    strengths: tuple[float, ...]
     logits: NDArray[np.float64]
     score: Score
 
@@ -118,7 +121,7 @@ class Chooser:
         return result[:, :, self.held]
 
     def _probe(self, probed: Probed, rows: Rows) -> Linear:
-        return mixed(fit_probes(probed.maps.of(rows), self.labels[rows], self.classes), probed.shares)
+        return fit_probes(probed.maps.of(rows), self.labels[rows], self.classes, probed.strengths)[-1]
 
     def _probe_logits(self, maps: Maps, repeats: int) -> NDArray[np.float64]:
         # (strengths, repeats, held, labels)
@@ -130,10 +133,9 @@ class Chooser:
 
     def _probed(self, maps: Maps) -> Probed:
         tried = self._probe_logits(maps, len(self.folds))
-        losses = np.array([score(logits, self.truth).loss.mean() for logits in tried])
-        shares = likelihoods(losses, len(self.truth))
-        logits = np.tensordot(shares, tried, 1)
-        return Probed(maps, shares, logits, score(logits, self.truth))
+        scores = [score(logits, self.truth) for logits in tried]
+        best = int(np.argmin([found.loss.mean() for found in scores]))
+        return Probed(maps, STRENGTHS[: best + 1], tried[best], scores[best])
 
     def _views(self, plain: Maps) -> Maps:
         """The pictures as they are and those random views from which a probe learns best."""
@@ -164,15 +166,15 @@ class Chooser:
         probed = self._probed(self.maps(None))
         candidates: list[dict[str, Any]] = []
         head = self._probe(probed, np.arange(len(self.pictures)))
-        outcome = self._outcome("linear probe", head, probed.score, probed.logits[0], candidates)
+        outcome = self._outcome("linear probe", head, head, probed.score, probed.logits[0], candidates)
         standing = probed.score
         features = probed.maps.features[torch.from_numpy(self.held), 0]
         own = known(self.start, features, self.truth, self.classes)
         if own:
             logits = own(features)
             found = score(logits, self.truth)
-            started = self._outcome(START, own, found, logits, candidates)
-            if not much_better(probed.score, found):
+            started = self._outcome(START, own, head, found, logits, candidates)
+            if not better(probed.score, found, CLEARER):
                 outcome, standing = started, found
         self.say(f"{outcome.chosen}: balanced accuracy {standing.balanced:.3f} in cross-validation")
         self.safe(outcome.tail)
@@ -187,11 +189,12 @@ class Chooser:
             return outcome
 
     def _outcome(
-        self, name: str, head: Linear, found: Score, logits: NDArray[np.float64], candidates: list[dict[str, Any]]
-    ) -> Outcome:
+        self, name: str, head: Linear, probe: Linear, found: Score, logits: NDArray[np.float64],
+        candidates: list[dict[str, Any]],
+    ) -> Outcome:  # fmt: skip
         candidates.append(_row(name, found))
         tail = cooled(with_head(Tail(self.model), head), found.temperature)
-        return Outcome(tail, self.held, logits / found.temperature, name, candidates)
+        return Outcome(tail, probe, self.held, logits / found.temperature, name, candidates)
 
     def _tuned(self, outcome: Outcome, standing: Score, probed: Probed) -> Outcome:
         # The outcome, or a network tuned from the probe that is better than it.
@@ -211,27 +214,32 @@ class Chooser:
             self.say(f"tuned without part {k + 1} of {len(self.tried)}")
             return [logits_of(blended(first, tuned, part), maps.of(held)) for part in BLENDS]
 
-        best, part, chosen = standing, 0.0, copy.copy(outcome)
-        for blend, found in zip(BLENDS, self._cross_validate(each, len(BLENDS), 1)[:, 0], strict=True):
-            result = score(found, self.truth)
-            name = f"tuned, {blend:.0%} of the way"
-            outcome.candidates.append(_row(name, result))
-            if (
-                deserves(result, standing, 1.0 if outcome.chosen == START else blend)
-                and result.loss.mean() < best.loss.mean()
-            ):
-                best, part = result, blend
-                chosen.logits, chosen.chosen = found / result.temperature, name
-        if part:
+        logits = self._cross_validate(each, len(BLENDS), 1)[:, 0]
+        scores = [score(found, self.truth) for found in logits]
+        names = [f"tuned, {part:.0%} of the way" for part in BLENDS]
+        outcome.candidates += [_row(name, found) for name, found in zip(names, scores, strict=True)]
+        best, chosen = standing, copy.copy(outcome)
+        taken = take(scores, standing, CLEARER if outcome.chosen == START else CLEAR)
+        if taken is not None:
+            best = scores[taken]
             tuned = tune(probe, maps, self.labels, self.classes, recipe, self.seed + 100)
-            chosen.tail = cooled(blended(probe, tuned, part), best.temperature)
+            chosen.tail = cooled(blended(probe, tuned, BLENDS[taken]), best.temperature)
+            chosen.logits, chosen.chosen = logits[taken] / best.temperature, names[taken]
         self.say(f"chosen: {chosen.chosen}, balanced accuracy {best.balanced:.3f} in cross-validation")
         return chosen
 
 
-def deserves(new: Score, old: Score, part: float) -> bool:
-    """Whether a network `part` of the way to the tuned one takes the place of the probe."""
-    return better(new, old) if part <= EASY else much_better(new, old)
+def take(scores: Sequence[Score], standing: Score, errors: float) -> int | None:
+    """Which of the networks on the way to the tuned one takes the place of the one that stands; None: it stays.
+
+    Of those that are better than it (`errors`: as for better) the first one, the nearest to the probe, whose loss is
+    not above the lowest by more than its standard error.
+    """
+    good = [i for i, found in enumerate(scores) if better(found, standing, errors)]
+    if not good:
+        return None
+    least = scores[min(good, key=lambda i: scores[i].loss.mean())]
+    return next(i for i in good if not clearly(scores[i].loss - least.loss, 1.0))
 
 
 def _maps(

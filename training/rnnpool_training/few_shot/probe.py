@@ -70,21 +70,6 @@ def fit_probes(
     return result
 
 
-def mixed(probes: Sequence[Linear], shares: NDArray[np.float64]) -> Linear:
-    """The layer that gives the weighted mean of the probes' logits."""
-    weights = torch.from_numpy(shares)
-    return Linear(
-        torch.tensordot(weights, torch.stack([p.weight for p in probes]), 1),
-        torch.tensordot(weights, torch.stack([p.bias for p in probes]), 1),
-    )
-
-
-def likelihoods(losses: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Shares of candidates by their mean losses on `count` pictures: with few, the lowest loss is chance."""
-    shares: NDArray[np.float64] = np.exp(-count * (losses - losses.min()))
-    return shares / shares.sum()
-
-
 def known(start: nn.Linear, features: Tensor, labels: NDArray[np.int64], classes: int) -> Linear | None:
     """The start's own head, its labels put in the order that suits the classes, where the classes are what it knows.
 
