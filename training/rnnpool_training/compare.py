@@ -97,13 +97,19 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("tflite", type=Path, help="the TFLite file")
     p.add_argument("model", type=Path, help="the blob that was made of it")
     p.add_argument("--inputs", type=Path, help="a .npy file, uint8 [n, h, w, c]; without: random ones")
-    p.add_argument("--count", type=int, default=500, help="random inputs (500)")
+    p.add_argument("--data", type=Path, nargs="+", help="folders of pictures, instead: --count of them")
+    p.add_argument("--count", type=int, default=500, help="inputs (500)")
     p.add_argument("--seed", type=int, default=1)
     options = p.parse_args(arguments)
     try:
         blob = options.model.read_bytes()
         shape = read_blob(blob).input_shape
-        pixels = np.load(options.inputs) if options.inputs else random_inputs(shape, options.count, options.seed)
+        if options.data:
+            from .gather import gather  # which needs PyTorch
+
+            pixels = gather(options.data, shape, options.count, options.seed).pixels
+        else:
+            pixels = np.load(options.inputs) if options.inputs else random_inputs(shape, options.count, options.seed)
         found = agreement(options.tflite, blob, pixels)
     except ModuleNotFoundError as error:
         raise InputError(f"{error}: pip install tflite ai-edge-litert") from None
