@@ -45,7 +45,7 @@ firmware-board:
 .PHONY: firmware
 firmware: firmware-board $(STAMPS)/packages-stm32 ## build build/stm32/NAME/firmware.*, memory checked [BOARD=NAME BOARD_VARIANT= MODELS= MPY_DIR=]
 	@$(PYTHON) tools/get_micropython.py $(STM32_GET_MPY) >/dev/null
-	@$(PYTHON) -m tools.stm32 prepare --mpy "$(STM32_MPY)" --board "$(BOARD)" --variant "$(BOARD_VARIANT)" -- $(STM32_BOARD)
+	@$(PYTHON) -m tools.stm32 prepare --mpy "$(STM32_MPY)" --board "$(BOARD)" --variant "$(BOARD_VARIANT)" -- $(STM32_BOARD) BUILD=$(STM32_BUILD)
 	@mkdir -p $(STM32_BUILD)
 	@[ ! -e $(STM32_BUILD)/.source ] || [ "$$(cat $(STM32_BUILD)/.source)" = "$(STM32_MPY)" ] || rm -rf $(STM32_BUILD)
 	@mkdir -p $(STM32_BUILD) && echo "$(STM32_MPY)" >$(STM32_BUILD)/.source
@@ -67,7 +67,8 @@ stm32-docs: $(DEMO_VENV)/.stamp ## write docs/stm32_memory.md and .png from docs
 
 # BOARD/VARIANT/MODELS of the firmware in docs/stm32_memory.json. 512 KB chips have no room for the person model.
 STM32_RECORDED := NUCLEO_F439ZI//face,person NUCLEO_F439ZI/NETWORK/face,person NUCLEO_F429ZI//face,person \
-    STM32F429DISC//face,person PYBV11//face,person NUCLEO_F446RE//face NUCLEO_F411RE//face
+    STM32F429DISC//face,person PYBV11//face,person NUCLEO_F446RE//face NUCLEO_F411RE//face WEACT_F411_BLACKPILL//face \
+    NUCLEO_H743ZI//face,person NUCLEO_H563ZI//face,person NUCLEO_F767ZI//face,person NUCLEO_WB55//face NUCLEO_L476RG//face
 
 .PHONY: stm32-renew
 stm32-renew: ## link the firmware of all boards in docs/stm32_memory.json, note its sizes, write the tables [MPY_DIR=]
