@@ -113,7 +113,7 @@ def mentions(document: str) -> list[str]:
     text = (ROOT / document).read_text()
     for block in blocks(document):
         text = text.replace(block.text, "")
-    return [found for found in re.findall(r"`([^`\n]+)`", text) if MENTION.match(found)]
+    return [c for found in re.findall(r"`([^`\n]+)`", text) if MENTION.match(found) for c in commands(found)]
 
 
 # ---- Whether a command line is one that there is
