@@ -1,5 +1,6 @@
 """Frames that tools/camera_recall.py makes are what their formats and views say."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,18 @@ def test_the_option_finds_the_face_that_is_lost_without_it() -> None:
     (turned,) = (c for c in camera_recall.CONDITIONS if c.option == "rotate=90")
     assert camera_recall.measure(engine, samples, turned, False)["recall"] == 0
     assert camera_recall.measure(engine, samples, turned, True)["recall"] == 1
+
+
+def test_the_largest_face_becomes_as_large_as_asked() -> None:
+    pixels = np.full((300, 400), 20, np.uint8)
+    pixels[40:100, 300:360] = 220
+    boxes = np.array([[10, 10, 20, 20], [300, 40, 60, 60]], np.float32)
+    sample = Sample("x", pixels, boxes, "s", True)
+    made = camera_recall.enlarged(sample, 120)
+    assert made is not None and made.pixels.shape == (240, 320) and not made.complete
+    np.testing.assert_allclose(made.boxes, [[100, 60, 120, 120]])
+    inside = np.zeros((240, 320), bool)
+    inside[60:180, 100:220] = True
+    assert (made.pixels[inside] > 100).mean() > 0.97 and (made.pixels[~inside] < 140).all()
+    assert (made.pixels[:, 305:] == 128).all()  # beyond the picture
+    assert camera_recall.enlarged(replace(sample, boxes=boxes[:1]), 120) is None
