@@ -63,7 +63,7 @@ def check_free_memory(board: Board, most: int, capsys: pytest.CaptureFixture[str
 
 
 def test_free_memory(board: Board, capsys: pytest.CaptureFixture[str]) -> None:
-    check_free_memory(board, 72000, capsys)
+    check_free_memory(board, 76000, capsys)
 
 
 def test_a_lean_module_refuses_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
