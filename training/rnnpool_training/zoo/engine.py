@@ -115,5 +115,10 @@ def cycles(found: Exported, folder: Path) -> int:
         made = run_on_m4(folder / "model.rnnp", pixels if channels == 3 else pixels[:, :, 0], folder, arena=arena,
                          height=height)  # fmt: skip
     except BenchError as error:
+        if "no room left" in str(error) or "will not fit" in str(error):
+            raise InputError(
+                f"{found.model.name}: {len(found.data):,} bytes and an arena of {found.arena:,} do not fit the "
+                "microcontroller that is modelled, of 1 MB of flash and 128 KB of RAM"
+            ) from None
         raise InputError(f"{found.model.name}: {error}") from None
     return int(made.cycles)
