@@ -33,6 +33,7 @@ class Target:
 
 
 M4 = Target(("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "m4.ld")
+M4_F439 = Target(M4.cpu, "m4_f439.ld")
 M4_NO_FPU = Target(("-mcpu=cortex-m4+nofp", "-mthumb", "-mfloat-abi=soft"), "m4.ld")
 
 

@@ -186,7 +186,7 @@ def run(
 ) -> Result:
     """Runs the engine on `image`, (height, width) grey or (height, width, 3) RGB.
 
-    target    M4, or M4_NO_FPU
+    target    M4, M4_F439 or M4_NO_FPU
     format    of rnnp_format_t: the image is (height, width, bytes a pixel)
     height    of the frame, if the image's rows are to be repeated (a large one does not fit the emulated flash)
 

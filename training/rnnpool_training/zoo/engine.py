@@ -102,6 +102,7 @@ def cycles(found: Exported, folder: Path) -> int:
     if not (ROOT / "tools" / "bench").is_dir():
         raise InputError(f"{ROOT / 'tools' / 'bench'} is not there: cycles are counted in a checkout of the repository")
     sys.path.insert(0, str(ROOT))
+    from tools.bench.compile import M4_F439
     from tools.bench.machine import BenchError
     from tools.bench.network import run as run_on_m4
 
@@ -112,13 +113,13 @@ def cycles(found: Exported, folder: Path) -> int:
     (folder / "model.rnnp").write_bytes(found.data)
     arena = -(-found.arena // 1024) * 1024
     try:
-        made = run_on_m4(folder / "model.rnnp", pixels if channels == 3 else pixels[:, :, 0], folder, arena=arena,
-                         height=height)  # fmt: skip
+        made = run_on_m4(folder / "model.rnnp", pixels if channels == 3 else pixels[:, :, 0], folder, target=M4_F439,
+                         arena=arena, height=height)  # fmt: skip
     except BenchError as error:
         if "no room left" in str(error) or "will not fit" in str(error):
             raise InputError(
                 f"{found.model.name}: {len(found.data):,} bytes and an arena of {found.arena:,} do not fit the "
-                "microcontroller that is modelled, of 1 MB of flash and 128 KB of RAM"
+                "microcontroller that is modelled, of 2 MB of flash and 192 KB of RAM"
             ) from None
         raise InputError(f"{found.model.name}: {error}") from None
     return int(made.cycles)

@@ -65,7 +65,7 @@ ENGINE = """
 Random weights: nothing is trained, and only sizes and bits are looked at. Each network goes through `rnnpool export`'s pipeline; the engine's results are
 those of the integer reference, bit for bit, on a picture and on the golden frame, else there would be no row. `rnnpool zoo --engine` does it anew and
 compares the bytes; the tests do so with the smallest. `--cycles` counts cycles of a frame on a Cortex-M4, by the model of `rnnpool bench`, which takes
-minutes a network; face-quant and face-a do not fit the 128 KB of RAM of the one that is modelled beside their stack.
+minutes a network; the one that is modelled is an STM32F439 here, for the 128 KB of an F405 are not enough for face-quant and face-a beside the stack.
 
 - The detectors are `zoo.deployed.Deployed`: softmax over background and face is the sigmoid of the difference of the two scores, which is one convolution
   with the deltas; the first head's max-out is min(a, b) = a - relu(a - b) of differences, sums that the engine has.
