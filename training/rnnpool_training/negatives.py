@@ -46,6 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--least", type=real(0, 1), default=0.3, help="the lowest score that is an alarm")
     p.add_argument("--out", type=Path, required=True, help="folder to write: labels.jsonl, and links to the pictures")
     options = p.parse_args(arguments)
+    if options.out.is_dir():  # its labels would be lost
+        files.check_output(options.out / "labels.jsonl", read=[folder / "labels.jsonl" for folder in options.data])
     detect = open_detector(options.model)
     sees = teacher(options.teachers) if options.teachers else None
     names, scores = [], []
