@@ -9,8 +9,14 @@ from PIL import Image
 
 pytest.importorskip("torch")
 
+import networks
+
 from rnnpool_training import negatives
+from rnnpool_training.blob import save
 from rnnpool_training.data import load
+from rnnpool_training.errors import InputError
+from rnnpool_training.evaluate_classifier import open_classifier
+from rnnpool_training.versus import open_detector
 
 
 def folder(path: Path) -> Path:
@@ -67,3 +73,17 @@ def test_labels_that_are_read_are_not_written_over(data: Path, capsys: pytest.Ca
         negatives.main(["model.rnnp", "--data", str(data), "--out", str(data)])
     assert end.value.code == 2 and "labels.jsonl: would be written over" in capsys.readouterr().err
     assert (data / "labels.jsonl").read_bytes() == before
+
+
+def test_a_model_for_another_task_is_refused(tmp_path: Path) -> None:
+    net = networks.Builder(np.random.default_rng(2), 24, 32, 3)
+    net.conv(0, 4, 3, 2)
+    model = net.classifier("numbers", 2)
+    save(model, tmp_path / "numbers.rnnp")
+    with pytest.raises(InputError, match="is for classification: a detector is needed"):
+        open_detector(tmp_path / "numbers.rnnp")
+    model.numbers = True
+    save(model, tmp_path / "numbers.rnnp")
+    for backend in ("engine", "integer"):
+        with pytest.raises(InputError, match="gives numbers, no probabilities"):
+            open_classifier(tmp_path / "numbers.rnnp", backend)

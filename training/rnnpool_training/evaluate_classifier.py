@@ -59,6 +59,8 @@ def open_blob(path: Path, backend: str) -> OpenClassifier | None:
     model = blob.load(path)
     if model.task != blob.Task.CLASSIFICATION:
         return None
+    if model.numbers:
+        raise InputError(f"{path} gives numbers, no probabilities: there is no right label")
     if backend == "engine":
         from .engine import Engine
 

@@ -261,7 +261,11 @@ def _is_detector(path: Path) -> bool:
 
 def open_detector(path: Path) -> DetectorFunction:
     """A detector from a blob, which the engine runs, or a float checkpoint."""
-    return (float_detector if path.suffix == ".pt" else engine_detector)(path)[0]
+    if path.suffix == ".pt":
+        return float_detector(path)[0]
+    if (task := blob.load(path).task) != blob.Task.DETECTION:
+        raise InputError(f"{path} is for {task.name.lower()}: a detector is needed")
+    return engine_detector(path)[0]
 
 
 def _person(path: Path) -> peers.PersonFunction:
