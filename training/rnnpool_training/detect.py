@@ -21,6 +21,7 @@ from .errors import InputError
 from .images import read
 
 CAMERA = 640  # pixels of the frame's longer side
+KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")  # of pictures that are written
 YELLOW = (255, 212, 59)
 
 
@@ -107,6 +108,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.out:
         if len(options.pictures) > 1 or model.task != "detection":
             raise InputError("-o is for one picture and a model that detects")
+        if options.out.suffix.lower() not in KINDS:
+            raise InputError(f"{options.out}: a picture to write ends in {', '.join(KINDS)}")
         files.check_output(options.out, read=[*options.pictures, options.model])
     for path in options.pictures:
         result = look(model, path, options.side, options.threshold, options.iou)
