@@ -111,9 +111,9 @@ void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *bu
 
 // ---- kind.c
 
-// What these bytes seem to be, "JPEG" say, or NULL. `sure`: they would be right as pixels, so only by marks that pixels hardly
-// begin with.
-const char *rnnpool_file_kind(const uint8_t *bytes, size_t len, bool sure);
+// What these bytes seem to be, "JPEG" say, or NULL. `whole`: the bytes of the frame that they would be right as, or begin, so
+// only by marks that pixels hardly begin with; 0: they are wrong anyhow.
+const char *rnnpool_file_kind(const uint8_t *bytes, size_t len, size_t whole);
 
 // ---- source.c
 
@@ -237,8 +237,9 @@ uint32_t rnnpool_frame_required_ram(
 // implies one.
 void rnnpool_frame_of_pixels(rnnp_frame_t *frame, const rnnp_model_t *model, mp_obj_t pixels, const mp_arg_val_t *vals);
 
-// Raises ValueError for bytes of which nobody said that they are pixels in this format, if they begin like a file.
-void rnnpool_frame_check_guess(rnnp_format_t format, const mp_buffer_info_t *buffer);
+// Raises ValueError for bytes of which nobody said that they are pixels in this format, if they begin like a file. `whole`:
+// the bytes of the frame that they begin.
+void rnnpool_frame_check_guess(rnnp_format_t format, const mp_buffer_info_t *buffer, size_t whole);
 
 // The model's own input, for the golden check.
 void rnnpool_frame_of_model(rnnp_frame_t *frame, const rnnp_model_t *model);

@@ -166,7 +166,7 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
             &mp_type_ValueError, MP_ERROR_TEXT("%u rows wanted, not %u"), (unsigned int)wanted, (unsigned int)rows);
     }
     if (self->guessed && self->run.rows_in == 0) {
-        rnnpool_frame_check_guess(self->run.frame.format, &buffer);
+        rnnpool_frame_check_guess(self->run.frame.format, &buffer, self->run.height * stride);
     }
     bool gapless = buffer.len != bytes;
     if (self->gapless && rows != 0 && !gapless) {

@@ -100,7 +100,7 @@ MP_NORETURN void rnnpool_raise(const rnnp_error_t *error) {
 }
 
 MP_NORETURN void rnnpool_raise_blob(const rnnp_error_t *error, const uint8_t *blob, size_t size) {
-    const char *kind = rnnpool_file_kind(blob, size, false);
+    const char *kind = rnnpool_file_kind(blob, size, 0);
     if (kind != NULL && error->status != RNNP_ERROR_ALIGNMENT &&
         (size < sizeof(uint32_t) || memcmp(blob, "RNNP", sizeof(uint32_t)) != 0)) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("this is %s data, not an .rnnp model"), kind);

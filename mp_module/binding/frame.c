@@ -73,14 +73,14 @@ static bool fits(const rnnp_frame_t *frame, rnnp_format_t format, size_t bytes) 
 
 // The pixels are no pixels, maybe.
 static void check_kind(const mp_buffer_info_t *buffer) {
-    const char *kind = rnnpool_file_kind(buffer->buf, buffer->len, false);
+    const char *kind = rnnpool_file_kind(buffer->buf, buffer->len, 0);
     if (kind != NULL) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("frame is %s data, not pixels: decode it first"), kind);
     }
 }
 
-void rnnpool_frame_check_guess(rnnp_format_t format, const mp_buffer_info_t *buffer) {
-    const char *kind = rnnpool_file_kind(buffer->buf, buffer->len, true);
+void rnnpool_frame_check_guess(rnnp_format_t format, const mp_buffer_info_t *buffer, size_t whole) {
+    const char *kind = rnnpool_file_kind(buffer->buf, buffer->len, whole);
     if (kind != NULL) {
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("frame looks like %s data: decode it, or say format=%q"),
             kind, format == RNNP_GRAY8 ? MP_QSTR_GRAY8 : MP_QSTR_YUV420);
@@ -95,7 +95,7 @@ static rnnp_format_t format_of_bytes(const rnnp_frame_t *frame, const mp_buffer_
     bool planes = frame->width % 2 == 0 && frame->height % 2 == 0 && fits(frame, RNNP_YUV420, bytes);
     if (gray + words + triples + planes > 1) {
         if (gray && planes && !words && !triples) {
-            rnnpool_frame_check_guess(RNNP_GRAY8, buffer);
+            rnnpool_frame_check_guess(RNNP_GRAY8, buffer, bytes);
             return RNNP_GRAY8; // it is Y either way
         }
         mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("stride %u fits several formats: say format="),
@@ -103,7 +103,7 @@ static rnnp_format_t format_of_bytes(const rnnp_frame_t *frame, const mp_buffer_
     }
     if (gray || planes) {
         rnnp_format_t format = gray ? RNNP_GRAY8 : RNNP_YUV420;
-        rnnpool_frame_check_guess(format, buffer);
+        rnnpool_frame_check_guess(format, buffer, bytes);
         return format;
     }
     if (words) {

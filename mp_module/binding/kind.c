@@ -21,6 +21,9 @@ static const kind_t kinds[] = {
     { "GIF", 0, 4, { 'G', 'I', 'F', '8' } },
     { "BMP", 0, 2, { 'B', 'M' } },
     { "RIFF (WebP, AVI)", 0, 4, { 'R', 'I', 'F', 'F' } },
+    { "TIFF", 0, 4, { 'I', 'I', '*', 0 } },
+    { "TIFF", 0, 4, { 'M', 'M', 0, '*' } },
+    { "HEIC, AVIF or MP4", 4, 4, { 'f', 't', 'y', 'p' } },
     { "PGM", 0, 3, { 'P', '5', '\n' } },
     { "PPM", 0, 3, { 'P', '6', '\n' } },
     { "TFLite", 4, 4, { 'T', 'F', 'L', '3' } },
@@ -31,17 +34,18 @@ static const kind_t kinds[] = {
     { "ONNX", 0, 1, { 8 } }, // ir_version: one more byte, and the producer's name or the graph
 };
 
-// Whether the length in a BMP's head is that of all bytes.
-static bool is_whole_bmp(const uint8_t *bytes, size_t len) {
-    return len >= 6 && bytes[0] == 'B' && (bytes[2] | bytes[3] << 8 | bytes[4] << 16 | (uint32_t)bytes[5] << 24) == len;
+// Whether the length in a BMP's head is that of the whole frame.
+static bool is_whole_bmp(const uint8_t *bytes, size_t len, size_t whole) {
+    return len >= 6 && bytes[0] == 'B' &&
+        (bytes[2] | bytes[3] << 8 | bytes[4] << 16 | (uint32_t)bytes[5] << 24) == whole;
 }
 
-const char *rnnpool_file_kind(const uint8_t *bytes, size_t len, bool sure) {
+const char *rnnpool_file_kind(const uint8_t *bytes, size_t len, size_t whole) {
     for (size_t i = 0; i < MP_ARRAY_SIZE(kinds); i++) {
         const kind_t *kind = &kinds[i];
         if (len >= (size_t)kind->at + kind->len && memcmp(bytes + kind->at, kind->mark, kind->len) == 0) {
             bool onnx = kind->len == 1;
-            if (sure && kind->len < LONG_MARK && !is_whole_bmp(bytes, len)) {
+            if (whole != 0 && kind->len < LONG_MARK && !is_whole_bmp(bytes, len, whole)) {
                 continue;
             }
             if (!onnx || (len >= 3 && bytes[1] >= 3 && bytes[1] <= 20 && (bytes[2] == 0x12 || bytes[2] == 0x3a))) {

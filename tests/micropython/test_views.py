@@ -122,7 +122,7 @@ SIZE = W * H
 bmp = b"BM" + SIZE.to_bytes(4, "little")
 for start in (
     b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", bmp, b"P5\n32 24\n", b"RIFF\0\0\0\0WEBP",
-    b"BM", b"\xff\xd8", b"\x80\x02", b"\x08\x08\x12",
+    b"II*\0", b"MM\0*", b"\0\0\0\x18ftypheic", b"BM", b"\xff\xd8", b"\x80\x02", b"\x08\x08\x12",
 ):  # fmt: skip
     said = []
     for more in (SIZE, SIZE + SIZE // 2):  # GRAY8, YUV420
