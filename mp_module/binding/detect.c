@@ -29,6 +29,9 @@ static void check_detector(const rnnpool_model_obj_t *self, bool wanted) {
     if (wanted) {
         check_no_map(self);
     }
+    if (wanted && self->model.numbers) {
+        mp_raise_ValueError(MP_ERROR_TEXT("this model gives numbers, it does not detect: run()"));
+    }
     if (wanted && is_classifier(self)) {
         mp_raise_ValueError(MP_ERROR_TEXT("this model classifies, it does not detect"));
     }

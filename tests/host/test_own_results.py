@@ -125,6 +125,9 @@ def test_numbers(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as caught:
         micropython(found, "model.classify(frame, **options)", tmp_path)
     assert NUMBERS in caught.value.stderr + caught.value.stdout
+    with pytest.raises(subprocess.CalledProcessError) as caught:
+        micropython(found, "model.detect(frame, **options)", tmp_path)
+    assert "this model gives numbers, it does not detect: run()" in caught.value.stderr + caught.value.stdout
 
 
 NUMBERS = "ValueError: this model gives numbers, no probabilities: run()"
