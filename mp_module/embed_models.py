@@ -6,7 +6,7 @@
 
     embed_models.py --without "auto DENSE" face
 
-With --without: prints what a firmware leaves out (RNNPOOL_WITHOUT): the names of engine/features.h in the list, and for
+With --without: prints what a firmware leaves out (RNNPOOL_WITHOUT): the names of engine/left_out.h in the list, and for
 `auto` all that none of the models needs. With --header: a C header for programs without MicroPython, which defines
 rnnpool_NAME[] (docs/c.md).
 
@@ -30,7 +30,7 @@ MAGIC = b"RNNP"
 ALIGNMENT = 16  # mp_module/SPEC.md
 BLOB_VERSION, OP_SIZE = 3, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
-FEATURES = HERE / "engine" / "features.h"
+FEATURES = HERE / "engine" / "left_out.h"
 SMOOTH, FINE, TFLITE = 4, 8, 16  # flags of an operator
 SHIFTED = ("CONV", "DEPTHWISE", "ADD", "MUL")  # kinds whose shift is in kernels
 
@@ -104,7 +104,7 @@ def _features_of(kind: str, record: bytes) -> set[str]:
 
 
 def used_by(path: Path, kinds: list[str]) -> set[str]:
-    """Names of engine/features.h that a model needs; raises ModelError for what is no blob."""
+    """Names of engine/left_out.h that a model needs; raises ModelError for what is no blob."""
     blob = path.read_bytes()
     try:
         version, channels, num_ops, ops_offset = struct.unpack_from("<4xH11xB4xHI", blob)
@@ -120,7 +120,7 @@ def used_by(path: Path, kinds: list[str]) -> set[str]:
 
 
 def left_out(names: list[str], models: list[str]) -> list[str]:
-    """The names of engine/features.h among `names`, and for `auto` all that no model needs; raises ModelError."""
+    """The names of engine/left_out.h among `names`, and for `auto` all that no model needs; raises ModelError."""
     kinds = re.findall(r"^ +X\((\w+), rnnp_\w+\)", OPERATORS.read_text(), re.MULTILINE)
     known = re.findall(r"^#ifndef RNNP_WITH_(\w+)", FEATURES.read_text(), re.MULTILINE)
     for name in names:

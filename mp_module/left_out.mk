@@ -1,4 +1,4 @@
-# What is left out of the module, for micropython.mk and natmod/natmod.mk: RNNPOOL_LEFT_OUT, names of engine/features.h, from
+# What is left out of the module, for micropython.mk and natmod/natmod.mk: RNNPOOL_LEFT_OUT, names of engine/left_out.h, from
 # RNNPOOL_WITHOUT and, where that has auto, from what RNNPOOL_MODELS need. Needs RNNPOOL_EMBED and PYTHON.
 
 RNNPOOL_WITHOUT ?=

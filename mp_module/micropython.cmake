@@ -4,7 +4,7 @@
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths), with commas between;
 # may be empty. RNNPOOL_WITHOUT: what no model needs, left out of the firmware: kinds of operator and other names of
-# engine/features.h, e.g. RNNPOOL,DETECT_HEAD,TFLITE; auto: all that none of RNNPOOL_MODELS needs. A model that does is then
+# engine/left_out.h, e.g. RNNPOOL,DETECT_HEAD,TFLITE; auto: all that none of RNNPOOL_MODELS needs. A model that does is then
 # refused by that name.
 # Both are read from the environment, to which make passes what stands on its command line, when CMake configures. (Not
 # through CMAKE_ARGS: on make's command line it would take the place of the port's own, which name this file and the board.)

@@ -4,7 +4,7 @@
 #
 # RNNPOOL_MODELS: the models built into the firmware (names of files in models/, or absolute paths); may be empty. A copy of
 # this folder alone has none, unless it has a folder models/ of its own.
-# RNNPOOL_WITHOUT: what no model needs, left out of the firmware: kinds of operator and other names of engine/features.h, e.g.
+# RNNPOOL_WITHOUT: what no model needs, left out of the firmware: kinds of operator and other names of engine/left_out.h, e.g.
 # "RNNPOOL DETECT_HEAD TFLITE"; auto: all that none of RNNPOOL_MODELS needs. A model that does is then refused by that name.
 # RNNPOOL_CFLAGS: more compiler flags for this module's own files only.
 

@@ -4,7 +4,7 @@
 #     make ARCH=armv6m MPY_DIR=<MicroPython> PYTHON=<python with pyelftools and ar> RNNPOOL_DIR=<mp_module>
 #
 # ARCH: x64 armv6m armv7m armv7emsp armv7emdp rv32imc xtensawin (sys.implementation._mpy of a board says which it wants).
-# RNNPOOL_WITHOUT: what no model needs, left out: kinds of operator and other names of engine/features.h, e.g. "RNNPOOL TFLITE"; auto:
+# RNNPOOL_WITHOUT: what no model needs, left out: kinds of operator and other names of engine/left_out.h, e.g. "RNNPOOL TFLITE"; auto:
 # all that none of RNNPOOL_MODELS needs (names of files in models/, or paths of .rnnp files). A model that does is then refused.
 # Makes rnnpool.mpy there.
 

@@ -5,7 +5,7 @@ NATMOD_ARCHS := x64 armv6m armv7m armv7emsp armv7emdp rv32imc
 # Also built with nothing but what the models in models/ need, as build/natmod/ARCH-lean/: boards whose heap the code fills.
 NATMOD_LEAN := armv6m
 NATMOD := $(BUILD)/natmod
-# What to leave out (engine/features.h); auto: all that none of MODELS= needs.
+# What to leave out (engine/left_out.h); auto: all that none of MODELS= needs.
 RNNPOOL_WITHOUT ?=
 
 # Compiler and mpy-cross of an architecture; xtensawin's is in no package.

@@ -30,7 +30,7 @@ def left_out(names: str, models: list[str]) -> list[str]:
 
 
 def linked(build: Path, without: list[str], target: Target = M4) -> tuple[int, dict[str, int]]:
-    """Bytes of the engine's code and tables without some names of features.h, and of each section of it."""
+    """Bytes of the engine's code and tables without some names of left_out.h, and of each section of it."""
     flags = [*WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", *(f"-DRNNP_WITH_{name}=0" for name in without)]
     kernels = [source for source in engine_sources() if is_kernel(source)]
     objects = compile_objects(build, kernels, [SPEED, *flags], target)

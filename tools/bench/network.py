@@ -106,7 +106,7 @@ def build_program(
     """Compiles the engine with a model and an image for a core; arguments as those of run().
 
     opening  the program opens the model, and that is all
-    without  names of engine/features.h that are left out
+    without  names of engine/left_out.h that are left out
     tick  instructions of a tick of the core's clock, where no cycle model counts them (cores.py)
     Returns the ELF file, and the bytes of code and constant tables of the engine's objects.
     """
@@ -192,7 +192,7 @@ def run(
 
     baseline  plain C kernels, and RNNPool patch by patch (firmware/baseline.c) in place of the engine's
     dsp       the kernels of arch/; else plain C
-    without   names of engine/features.h that are left out
+    without   names of engine/left_out.h that are left out
     Raises BenchError if anything fails on the emulated board.
     """
     shape = read_shape(blob.read_bytes())

@@ -38,7 +38,7 @@ typedef struct {
 // Never well: a field, what it should be and what it is.
 bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given);
 
-// Never well, either: what the blob needs is left out of this firmware (features.h).
+// Never well, either: what the blob needs is left out of this firmware (left_out.h).
 bool rnnp_left_out(const rnnp_check_t *check, const char *name);
 
 // Fields are within their ranges, in the order of the table.

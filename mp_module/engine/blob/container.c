@@ -3,7 +3,7 @@
 
 #include "check.h"
 #include "crc32.h"
-#include "../features.h"
+#include "../left_out.h"
 
 #define MAGIC (0x504e4e52) // "RNNP"
 #define MAX_LABELS_SIZE (32768)

@@ -4,7 +4,7 @@
 #ifndef RNNP_FRAME_ROWS_H
 #define RNNP_FRAME_ROWS_H
 
-#include "../features.h"
+#include "../left_out.h"
 #include "../rnnp.h"
 
 // Channels of a model's pixels: known when compiled, where there is code for one only.

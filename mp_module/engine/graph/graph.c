@@ -8,7 +8,7 @@
 
 #define NO_SEGMENT (0xff)
 
-// What the record's flags ask for is there (features.h).
+// What the record's flags ask for is there (left_out.h).
 static bool check_features(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (!RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0) {
         return rnnp_left_out(c, "TFLITE");

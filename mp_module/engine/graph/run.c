@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "../blob/crc32.h"
-#include "../features.h"
+#include "../left_out.h"
 #include "../frame/frame.h"
 #include "../results/results.h"
 #include "plan.h"

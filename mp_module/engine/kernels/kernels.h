@@ -16,7 +16,7 @@
 
 #include "../numeric.h"
 #include "../blob/record.h"
-#include "../features.h"
+#include "../left_out.h"
 
 // From accumulators to int8, in one of three ways: zero_point + (((acc << shift) * multiplier + 2^31) >> 32), clamped, or,
 // of CONV and DEPTHWISE, with fine biases, or rounded twice (docs/arithmetic.md, section 2).

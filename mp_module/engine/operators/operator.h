@@ -7,7 +7,7 @@
 
 #include "../blob/check.h"
 #include "../blob/record.h"
-#include "../features.h"
+#include "../left_out.h"
 #include "../run.h"
 
 // Where an operator's arrays lie, in bytes from the start of its parameter section.

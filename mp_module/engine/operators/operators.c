@@ -1,11 +1,11 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// The table of operators. Those of kinds that are left out (features.h) have no entry.
+// The table of operators. Those of kinds that are left out (left_out.h) have no entry.
 #include "operator.h"
 
 #include <string.h>
 
-#include "../features.h"
+#include "../left_out.h"
 #include "../numeric.h"
 
 // In the order of their kinds.

@@ -3,7 +3,7 @@
 // Probabilities of a complete run: the softmax of a classifier's logits (docs/arithmetic.md, section 6).
 #include "../blob/check.h"
 #include "../blob/record.h"
-#include "../features.h"
+#include "../left_out.h"
 #include "../kernels/tables.h"
 #include "../numeric.h"
 #include "../run.h"

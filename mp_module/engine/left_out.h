@@ -2,8 +2,8 @@
 //
 // What a firmware may leave out, by -DRNNP_WITH_<NAME>=0 (RNNPOOL_WITHOUT=<NAME>, or auto for all that its built-in models
 // do without: embed_models.py). A blob that needs it is refused by that name.
-#ifndef RNNP_FEATURES_H
-#define RNNP_FEATURES_H
+#ifndef RNNP_LEFT_OUT_H
+#define RNNP_LEFT_OUT_H
 
 // ---- Kinds of operator
 
@@ -71,4 +71,4 @@
 #define RNNP_WITH_RGB (1)
 #endif
 
-#endif // RNNP_FEATURES_H
+#endif // RNNP_LEFT_OUT_H
