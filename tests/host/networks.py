@@ -590,7 +590,7 @@ class Builder:
     def l2_norm(self, source: int) -> int:
         """Each pixel as a vector of one length."""
         channels = self.maps[source].shape[2]
-        shift = int(self.rng.integers(0, 16 if self.wild else 9))
+        shift = int(self.rng.integers(0, 16) if self.wild else self.rng.integers(7, 9))
         limit = 32767 if self.wild else min(32767, 150 << (15 - shift))
         scale = self.rng.integers(-limit - 1, limit + 1, channels).astype(np.int16)
         out_zero_point, low, high = self._activation(False)
