@@ -94,6 +94,10 @@ def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
         ),
         (["detect", photo, "-o", photo], f"detect: {photo}: would be written over"),
         (["detect", photo, "-o", "found.xyz"], "detect: found.xyz: a picture to write ends in .png"),
+        (
+            ["detect", photo, "--model", "person", "--threshold", ".4"],
+            "--threshold: of models that detect; person gives",
+        ),
         (["convert", "no.tflite", "-o", tmp_path / "x.rnnp"], "convert: no.tflite: No such file"),
         (["detect", "x.png", "--threshold", "2"], "--threshold: must be 0 or more and at most 1, not 2"),
     ):

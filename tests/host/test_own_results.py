@@ -292,7 +292,13 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         Image.fromarray(pixels).save(tmp_path / f"{i}.png")
     (tmp_path / "mine.py").write_text("from test_own_results import Detector as net\nmean = std = 0.5\n")
     line = [f"{tmp_path / 'mine.py'}:net", "--data", str(tmp_path), "--size", "16x20", "-o", str(tmp_path / "n.rnnp")]
+    with pytest.raises(SystemExit):
+        command.main([*line, "--background", "first"])
+    assert "--background: of detectors, give --anchors, too" in capsys.readouterr().err
     line += ["--anchors", "6,8x12", "12"]
+    with pytest.raises(SystemExit):
+        command.main([*line, "--result", "numbers"])
+    assert "--anchors: of detectors, not of --result numbers" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         command.main(line)
     assert "variances can't be seen" in capsys.readouterr().err

@@ -105,6 +105,9 @@ def main(arguments: list[str] | None = None) -> None:
         raise InputError(
             f"{options.model} gives a map, not boxes or classes: Model.run() in Python, or the page (make web)"
         )
+    said = [f"--{name}" for name in ("threshold", "iou") if getattr(options, name) is not None]
+    if said and model.task != "detection":
+        raise InputError(f"{', '.join(said)}: of models that detect; {options.model} gives {model.task}")
     if options.out:
         if len(options.pictures) > 1 or model.task != "detection":
             raise InputError("-o is for one picture and a model that detects")

@@ -147,5 +147,9 @@ def load(given: Source, options: Any) -> Network:
     norm = normalization(names, options.mean, options.std)
     kind = options.result
     found = boxes(names, net, options) if kind in (None, "boxes") else None
+    said = [f"--{name}" for name in ("anchors", "variances", "background") if getattr(options, name) is not None]
+    if said and found is None:
+        needed = f"not of --result {kind}" if kind else "give --anchors, too"
+        raise InputError(f"{', '.join(said)}: of detectors, {needed}")
     name = options.name or given.path.stem.encode()[:31].decode(errors="ignore")
     return Network(net, shape, norm, name, read_labels(options.labels), kind, found)
