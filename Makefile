@@ -16,6 +16,8 @@ CORE ?=
 MODEL ?= models/face.rnnp
 DATA ?= ../shared/data/faces/val
 BACKEND ?= engine
+# make test: parts at a time
+TEST_JOBS ?= 2
 # More arguments for pytest, e.g. PYTEST_ARGS="-k conv -x"
 PYTEST_ARGS ?=
 
@@ -58,7 +60,7 @@ help: ## show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	    /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	    /^[a-z0-9-]+:.*## / { printf "  make %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@printf '\nVariables: IMAGE= MODELS= MPY_DIR= MODEL= DATA= BACKEND= FUZZ_SECONDS= PYTEST_ARGS= JOBS= PYTHON= V=\n'
+	@printf '\nVariables: IMAGE= MODELS= MPY_DIR= MODEL= DATA= BACKEND= FUZZ_SECONDS= PYTEST_ARGS= JOBS= TEST_JOBS= PYTHON= V=\n'
 
 .PHONY: demo
 demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in MicroPython [IMAGE=me.jpg]
@@ -107,18 +109,15 @@ bench-check: $(VENV)/.stamp $(STAMPS)/packages-m4 ## fail if cycles, RAM or code
 bench-renew: $(VENV)/.stamp $(STAMPS)/packages-m4 ## write the figures of now into docs/benchmarks.md and .json
 	$(DEV_PYTHON) -m tools.bench --write-docs
 
-TEST_PARTS := lint test-micropython test-natmod coverage fuzz test-m4 bench-check test-host
+# The longest first; with the others it fills two cores.
+TEST_PARTS := test-host lint test-micropython test-natmod coverage fuzz test-m4 bench-check
+# What more than one part uses is made before they start: two would write the same files.
+TEST_SETUP := $(VENV)/.stamp $(STAMPS)/packages-test $(STAMPS)/packages-web $(STAMPS)/packages-m4 \
+    $(STAMPS)/packages-rv32 unix $(BUILD)/test-inputs/.stamp $(BUILD)/fuzz/seeds/.stamp
 
 .PHONY: test
-test: ## everything that can be tested without hardware; a part that fails does not stop the others
-	@failed=0; summary=; \
-	for part in $(TEST_PARTS); do \
-	    printf '\n==== make %s\n' $$part; start=$$SECONDS; verdict=passed; \
-	    $(MAKE) --no-print-directory $$part || { verdict=FAILED; failed=1; }; \
-	    seconds=$$((SECONDS - start)); \
-	    summary+=$$(printf '%-18s %s in %d min %d s' $$part $$verdict $$((seconds / 60)) $$((seconds % 60)))$$'\n'; \
-	done; \
-	printf '\n==== make test\n%s' "$$summary"; exit $$failed
+test: $(TEST_SETUP) ## everything that can be tested without hardware; a part that fails does not stop the others [TEST_JOBS=2]
+	+@$(PYTHON) tools/run_parts.py --jobs $(TEST_JOBS) --logs $(BUILD)/test-logs $(TEST_PARTS)
 
 .PHONY: lint
 lint: lint-python lint-c lint-spelling ## ruff, mypy, clang-format, compiler warnings, codespell

@@ -1,5 +1,6 @@
 """The engine in builds that ctypes can't load: engine_runner.c compiled with any flags, fed with cases."""
 
+import os
 import struct
 import subprocess
 from collections.abc import Sequence
@@ -85,7 +86,9 @@ def build(name: str) -> Path:
     if not runner.exists() or runner.stat().st_mtime < newest:
         BUILD.mkdir(parents=True, exist_ok=True)
         flags = ("-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{SOURCES.parent}")
-        subprocess.run([*BUILDS[name], *flags, "-o", str(runner), *map(str, sources)], check=True)
+        made = runner.with_name(f"{runner.name}-{os.getpid()}")  # another process may be at it, too
+        subprocess.run([*BUILDS[name], *flags, "-o", str(made), *map(str, sources)], check=True)
+        made.replace(runner)
     return runner
 
 

@@ -95,9 +95,10 @@ def test_training_does_not_wait_for_what_tests_need() -> None:
     assert "debian_packages.sh train" in done.stdout and "debian_packages.sh test" not in done.stdout
 
 
-def test_make_test_goes_on_after_a_failure() -> None:
-    done = call("make", "--no-print-directory", "test", "TEST_PARTS=help no-such-part help")
-    assert done.returncode != 0
+def test_make_test_goes_on_after_a_failure(tmp_path: Path) -> None:
+    parts = [sys.executable, "tools/run_parts.py", "--logs", tmp_path / "logs", "--jobs"]
+    done = call(*parts, "2", "help", "no-such-part", "help")
+    assert done.returncode == 1
     lines = done.stdout.splitlines()
     summary = lines[lines.index("==== make test") + 1 :]
     assert [line.split()[:2] for line in summary] == [
@@ -105,7 +106,12 @@ def test_make_test_goes_on_after_a_failure() -> None:
         ["no-such-part", "FAILED"],
         ["help", "passed"],
     ]
-    assert call("make", "--no-print-directory", "test", "TEST_PARTS=help").returncode == 0
+    assert done.stdout.count("For everyone") == 2 and "No rule to make target 'no-such-part'" in done.stdout
+    assert "no-such-part" in (tmp_path / "logs" / "2-no-such-part.txt").read_text()
+    assert call(*parts, "1", "help").returncode == 0
+    assert call(*parts, "0", "help").returncode == 2
+    (recipe,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "tools/run_parts.py" in line]
+    assert "--jobs $(TEST_JOBS)" in recipe and recipe.endswith("$(TEST_PARTS)")
 
 
 def test_eval_without_images_says_where_they_come_from() -> None:
