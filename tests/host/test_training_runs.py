@@ -231,6 +231,7 @@ def test_mistakes_get_a_sentence(data: Path, tmp_path: Path, capsys: pytest.Capt
         (train.main, [*good, "--init", tmp_path / "file"], "file is no PyTorch checkpoint"),
         (train.main, [*good, "--init", tmp_path / "float.pt"], "--init"),
         (finetune.main, [tmp_path / "none.pt", *good], "none.pt: No such file"),
+        (finetune.main, ["mine.py:net", *good], "mine.py:net: a network in a Python file is fine-tuned when it is exp"),
         (finetune.main, [tmp_path / "float.pt", *good, "--data", tmp_path], "no labels of a kind"),
         (train_classifier.main, [*good, "--size", 64], "has no label 0, 1"),
         (

@@ -57,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
                    help="that ranges are chosen on (default: %(default)s)")  # fmt: skip
     p.add_argument("--finetune", type=integer(0), default=0, metavar="STEPS", help="steps in which the weights learn "
                    "to give in integers what they give in floating point, on the same pictures")  # fmt: skip
+    p.add_argument("--from-labels", action="store_true", help="of --finetune, and classifiers: learn from what the "
+                   "pictures show as well, which are in a folder a label")  # fmt: skip
     p.add_argument("--ram", type=integer(1), metavar="BYTES", help="most bytes of arena: channels are expanded again "
                    "until it fits, which takes time (rnnpool plan; default: the least that takes none)")  # fmt: skip
     p.add_argument("--seed", type=integer(0, 2**31), default=1, help="of the choice of pictures")
@@ -80,11 +82,12 @@ def parser() -> argparse.ArgumentParser:
 
 def run(
     network: Network, out: Path, folders: Sequence[Path] | None, count: int = deploy.CALIBRATION,
-    threshold: float = 0.5, seed: int = 1, steps: int = 0,
+    threshold: float = 0.5, seed: int = 1, steps: int = 0, from_labels: bool = False,
 ) -> Exported:  # fmt: skip
     """The blob of a network in floating point, written, with a report on what came of it. InputError, OSError.
 
-    count: pictures of those in the folders that ranges are chosen on. steps: of fine-tuning.
+    count: pictures of those in the folders that ranges are chosen on. steps: of fine-tuning, from_labels: from what
+    the pictures show as well.
     """
     start = time.monotonic()
     if folders is None:
@@ -92,8 +95,9 @@ def run(
     data = gather(folders, network.shape, count + CHECK, seed)
     count = max(len(data.pixels) - CHECK, min(count, len(data.pixels) // 2))
     chosen, held = data.pixels[:count], data.pixels[count:]
-    classes = class_folders(folders, data.folders)
-    made = export(network, chosen, held, classes, data.folders[count:], threshold, steps)
+    classes = class_folders(folders, data.answers)
+    truth = data.answers[:count] if from_labels else None
+    made = export(network, chosen, held, classes, data.answers[count:], threshold, steps, truth)
     files.write_bytes(out, made.data)
     chosen_on = f"chosen on {count} pictures"
     chosen_on += f", {len(data.unread)} more unread: {data.unread[0]}" if data.unread else ""
@@ -125,12 +129,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order: the same bytes on every run
     files.check_output(options.out, read=[options.source, options.source.rpartition(":")[0]])
-    chosen = (options.out, options.data, options.pictures, options.threshold, options.seed, options.finetune)
+    if options.from_labels and not options.finetune:
+        raise InputError("--from-labels is of fine-tuning: give --finetune STEPS, too")
+    chosen = (options.out, options.data, options.pictures, options.threshold, options.seed, options.finetune,
+              options.from_labels)  # fmt: skip
     own = own_network.source(options.source)
     if own is not None:
         run(replace(own_network.load(own, options), ram=options.ram), *chosen)
         return
     if deploy.quantized(options.source):
+        if options.finetune:
+            raise InputError(f"{options.source} is quantized already: rnnpool finetune makes and tunes such a file")
         limits = (options.iou, options.max_candidates)
         made = deploy.export_quantized(options.source, options.name, options.threshold, limits, options.ram)
     else:

@@ -12,10 +12,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from . import own_network
 from .command import command, integer, program
 from .deploy import RoundedDetector, quantize, save_quantized, shown
 from .detector import load_float, torch_detector
 from .distributed import Group
+from .errors import InputError
 from .metrics import Evaluation, evaluate
 from .train import THRESHOLD, DetectorTrainer, Network, read_data
 from .train import parser as train_parser
@@ -40,6 +42,11 @@ def parser() -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> Evaluation | None:
     """Quantize, report, fine-tune as the command line asks. Errors as of train.run."""
+    if own_network.source(options.checkpoint):
+        raise InputError(
+            f"{options.checkpoint}: a network in a Python file is fine-tuned when it is exported: rnnpool export "
+            "--finetune STEPS, with --from-labels from the labels of its pictures as well"
+        )
     with Group().owned(Path(options.out)):
         torch.set_num_threads(1)  # for the ranges, sums in one order: the same bits on every run
         torch.manual_seed(options.seed)

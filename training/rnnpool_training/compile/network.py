@@ -80,25 +80,28 @@ def export(
     pictures: Pictures,
     held: Pictures,
     classes: Sequence[str] = (),
-    answers: Sequence[str] = (),
+    answers: Sequence[str | int] = (),
     threshold: float = 0.5,
     steps: int = 0,
+    truth: Sequence[str | int] | None = None,
 ) -> Exported:
     """The blob of a network. Ranges are chosen on `pictures`, the check is on `held`.
 
-    classes: names of folders, which are the labels if there are none and their number fits. answers: the label of each
-    of `held`, if known. steps: of fine-tuning, on `pictures`. InputError.
+    classes: names of folders, which are the labels if there are none and their number fits. answers: of each of `held`
+    its label, or the label's number, if known. steps: of fine-tuning, on `pictures`. truth: answers to those, for it to
+    learn from; None to have the network alone as teacher. InputError.
     """
     prepared = prepare(network, held)
     said = tqdm(batches(pictures), desc="choosing ranges", unit="batch", mininterval=5)
     ranges = calibrate(prepared.graph, said)
     if steps:
-        tuned = finetune(prepared.graph, ranges, pictures, steps)
+        numbers = None
+        if truth is not None:
+            labels, _ = _labels(network, prepared, classes)
+            numbers = prepared.result.numbers(truth, labels)
+        tuned = finetune(prepared.graph, ranges, pictures, steps, truth=numbers)
         ranges = tuned.ranges
-        prepared.notes.append(
-            f"fine-tuned in {steps} steps: the error on pictures that it did not learn from is {tuned.after:.3g}, "
-            f"{tuned.before:.3g} before{'' if tuned.kept else ', so the weights stay as they were'}"
-        )
+        prepared.notes.append(f"fine-tuned in {steps} steps{tuned.said()}")
     return build(network, prepared, ranges, held, classes, answers, threshold)
 
 
@@ -127,17 +130,12 @@ def build(
     ranges: Ranges,
     held: Pictures,
     classes: Sequence[str] = (),
-    answers: Sequence[str] = (),
+    answers: Sequence[str | int] = (),
     threshold: float = 0.5,
 ) -> Exported:
     """The blob of a prepared network with ranges, as `export`. InputError."""
-    graph, result, labels = prepared.graph, prepared.result, network.labels
-    count = result.count(graph)
-    notes: list[str] = []
-    if labels is None:
-        labels, notes = result.labels(graph, classes)
-    elif len(labels) != count:
-        raise InputError(f"{len(labels)} labels, the network has {count} outputs")
+    graph, result = prepared.graph, prepared.result
+    labels, notes = _labels(network, prepared, classes)
     whole = lower(graph, ranges, result, network.name, labels, threshold)
     whole.golden_seed = network.seed
     set_golden(whole)
@@ -152,6 +150,16 @@ def build(
     outputs = run_engine(engine, model, held)
     check = result.check(model, prepared.wanted, outputs, answers)
     return Exported(model, data, engine.arena_size(), check, notes + prepared.notes)
+
+
+def _labels(network: Network, prepared: Prepared, classes: Sequence[str]) -> tuple[list[str], list[str]]:
+    # And remarks.
+    count = prepared.result.count(prepared.graph)
+    if network.labels is None:
+        return prepared.result.labels(prepared.graph, classes)
+    if len(network.labels) != count:
+        raise InputError(f"{len(network.labels)} labels, the network has {count} outputs")
+    return network.labels, []
 
 
 def normalizer(normalization: Normalization, channels: int) -> Any:

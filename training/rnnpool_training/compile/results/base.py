@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ... import blob
 from ...blob import Op
+from ...errors import InputError
 from ..calibrate import Ranges
 from ..from_torch import Translated
 from ..graph import Conv, Graph, Node
@@ -76,8 +77,15 @@ class Result(ABC):
     def real(self, model: blob.Model, outputs: Sequence[NDArray[Any]]) -> Values:
         """The blob's results as real numbers. outputs: each operator's."""
 
+    def numbers(self, answers: Sequence[str | int], labels: Sequence[str]) -> NDArray[np.int64]:
+        """The label's number of each answer, to learn from. InputError if results are no classes, or one is missing."""
+        raise InputError(
+            f"--from-labels is for classifiers: of a network that gives {self.value}s the pictures do not say what is "
+            "right; --finetune alone has the network as teacher"
+        )
+
     def check(self, model: blob.Model, wanted: list[Values], outputs: list[list[NDArray[Any]]],
-              answers: Sequence[str]) -> Check:  # fmt: skip
+              answers: Sequence[str | int]) -> Check:  # fmt: skip
         """How far the blob's results are from the network's. answers: the label of each picture, if known."""
         got = [self.real(model, picture) for picture in outputs]
         flat = [np.concatenate([v.reshape(-1) for picture in side for v in picture]) for side in (wanted, got)]
@@ -88,7 +96,7 @@ class Result(ABC):
         return Check(len(outputs), worst, mean, largest, said)
 
     def compare(self, model: blob.Model, wanted: list[Values], got: list[Values], outputs: list[list[NDArray[Any]]],
-                answers: Sequence[str]) -> list[tuple[str, str]]:  # fmt: skip
+                answers: Sequence[str | int]) -> list[tuple[str, str]]:  # fmt: skip
         """What else there is to say."""
         return []
 

@@ -197,7 +197,7 @@ class Boxes(Result):
         return [outputs[op].astype(np.float64) / Q12 for op in self.ops]
 
     def compare(self, model: blob.Model, wanted: list[Values], got: list[Values], outputs: list[list[NDArray[Any]]],
-                answers: Sequence[str]) -> list[tuple[str, str]]:  # fmt: skip
+                answers: Sequence[str | int]) -> list[tuple[str, str]]:  # fmt: skip
         """Boxes at the threshold: which of the network's are among the blob's, and the other way round."""
         floats = mine = in_both = of_mine = 0
         for values, picture in zip(wanted, outputs, strict=True):

@@ -60,7 +60,7 @@ class Map(Result):
         return [model.result_scale * (outputs[-1].astype(np.float64) - model.ops[-1].out_zero_point)]
 
     def compare(self, model: blob.Model, wanted: list[Values], got: list[Values], outputs: list[list[NDArray[Any]]],
-                answers: Sequence[str]) -> list[tuple[str, str]]:  # fmt: skip
+                answers: Sequence[str | int]) -> list[tuple[str, str]]:  # fmt: skip
         """Where the same channel is the largest, and the resolution."""
         height, width, channels = wanted[0][0].shape
         said = [("a step", f"{model.result_scale:.3g}, {height}x{width} pixels of {channels} channels")]

@@ -53,6 +53,11 @@ class Vector(Result):
         return [outputs[-1].astype(np.float64) / 2.0 ** (12 - model.ops[-1].shift)]
 
 
+def known_labels(labels: Sequence[str]) -> dict[str | int, int]:
+    """The number of each label, and of each number."""
+    return {i: i for i in range(len(labels))} | {label: i for i, label in enumerate(labels)}
+
+
 class Classes(Vector):
     """Logits; the engine makes probabilities of them. A sigmoid behind a single one: no and yes."""
 
@@ -100,14 +105,36 @@ class Classes(Vector):
         notes = [f"the folder has {len(classes)} folders, the network {count} outputs: no labels"] if classes else []
         return ["no", "yes"] if self.binary else [f"class {i}" for i in range(count)], notes
 
+    def numbers(self, answers: Sequence[str | int], labels: Sequence[str]) -> NDArray[np.int64]:
+        """Folders' names, or numbers as they are."""
+        known = known_labels(labels)
+        without = [answer for answer in answers if answer not in known]
+        shown = ", ".join(labels[:6]) + (", ..." if len(labels) > 6 else "")
+        if without:
+            where = f"in {without[0]!r}" if without[0] else "in no folder"
+            where = f"of the label {without[0]}" if isinstance(without[0], int) else where
+            raise InputError(
+                f"--from-labels: {len(without)} of {len(answers)} pictures are of no label of the network ({shown}); "
+                f"the first is {where}: a folder a label is needed, or --labels with the folders' names in the order "
+                "of the network's outputs"
+            )
+        found = np.array([known[answer] for answer in answers])
+        if len(set(found.tolist())) < 2:
+            raise InputError(
+                f"--from-labels: all {len(found)} pictures are of the label {labels[found[0]]!r}: two labels or more "
+                "are needed, so that there is something to tell apart"
+            )
+        return found
+
     def compare(self, model: blob.Model, wanted: list[Values], got: list[Values], outputs: list[list[NDArray[Any]]],
-                answers: Sequence[str]) -> list[tuple[str, str]]:  # fmt: skip
+                answers: Sequence[str | int]) -> list[tuple[str, str]]:  # fmt: skip
         """The same answers, and the right ones where labels are known."""
         mine, floats = (np.array([int(v[0].argmax()) for v in side]) for side in (got, wanted))
         same, count = int((mine == floats).sum()), len(mine)
         said = [("same answer", f"{same} of {count} other pictures ({same / count:.1%})")]
-        if len(answers) == count and set(answers) <= set(model.labels):
-            truth = np.array([model.labels.index(answer) for answer in answers])
+        known = known_labels(model.labels)
+        if len(answers) == count and set(answers) <= set(known):
+            truth = np.array([known[answer] for answer in answers])
             said.append(("right", f"{(mine == truth).sum()} of {count}; in floating point {(floats == truth).sum()}"))
         return said
 
