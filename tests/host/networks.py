@@ -431,6 +431,7 @@ class Builder:
         pad_bottom: int = 0,
         pad_right: int = 0,
         smooth: bool = False,
+        keep: int = 0,
     ) -> int:
         """RNNPool whose pre-activations spread over the sloping part of the non-linearities."""
         rng = self.rng
@@ -475,6 +476,7 @@ class Builder:
                 smooth=smooth,
                 pad_bottom=pad_bottom,
                 pad_right=pad_right,
+                keep=keep,
             )
         )
 

@@ -6,20 +6,22 @@
 // columns share it; likewise for columns. An input row is swept at once for every window of columns. Columns are swept
 // in one of two ways, whichever needs less memory: step by step, as rows come, where the states of sweeps in progress are
 // not more than the rows that would have to be kept; or else, from a ring of input rows, when a row of patches is complete,
-// left to right, each for all patches that share it.
+// left to right, each for all patches that share it. Between them is a third, which the blob may ask for: step by step, but
+// for one row of patches at a time. When it is complete, the next one's steps so far are made up for from a ring of the
+// rows that both have.
 //
 // Sequences are swept RNNP_LANES at a time (kernels.h), side by side: patch j and its neighbours, and so columns that are
 // a stride apart. A map of products therefore has one *phase* for each column within a stride, and in it one lane for
 // each stride: column (u * stride + b) is lane u of phase b. Patch j begins at lane j of phase 0. Lanes of strides that
 // patches yet to come share, the `overlap`, are carried over to the next group.
 //
-//   states   of the columns' sweeps in progress, if they are kept: [rows of patches in progress][group][phase] tiles
+//   states   of the columns' sweeps in progress, if they are kept: [rows of patches][group][phase] tiles
 //   ring     summary of each row and window of columns, [kernel][patch columns][h1] int8; row y in slot y % kernel
 //   scratch  packed cells; the table of smooth non-linearities; tile: last states
 //            columns: W2 times the column summaries of RNNP_LANES patches, [phases]...
 //            pixels: W1 x of the pixels of a row, [phases]...
-//            rows: W1 x of RNNP_LANES columns in the rows before, [kernel - 1]..., then W2 times the row summaries of
-//            RNNP_LANES patches, [kernel]...
+//            rows: W1 x of RNNP_LANES columns in the rows before that are swept at once, then W2 times the row
+//            summaries of RNNP_LANES patches, [kernel]...
 #include <string.h>
 
 #include "../kernels/kernels.h"
@@ -43,10 +45,11 @@ typedef struct {
     uint32_t tile1; // values of a tile of states of RNN1
     int8_t *ring;
     int16_t *states;
-    uint32_t state_row; // values of a row of patches, 0 if input rows are kept instead
+    uint32_t state_row; // values of a row of patches, 0 if none is kept
+    uint32_t swept; // rows that columns are swept over at once, to the last one, when a row of patches is complete
     map_t pixels, columns; // products with W1, with W2
     int16_t *tile, *rows;
-    const int8_t *input[RNNP_MAX_PATCH]; // if input rows are kept: a column of those above the patch's last
+    const int8_t *input[RNNP_MAX_PATCH]; // a column of those rows, but of the last
     uint32_t column;
 } pool_t;
 
@@ -54,7 +57,7 @@ typedef struct {
     uint8_t kernel, kernel_w; // patch
     uint8_t stride;
     uint8_t pad_bottom, pad_right; // copies of the last row and column
-    uint8_t reserved;
+    uint8_t keep; // 1: states of the columns of one row of patches, if not those of all are kept
     uint16_t hidden; // of RNN1
     uint8_t shift_w1, shift_u1, shift_w2, shift_u2;
     uint16_t zeta1, nu1, zeta2, nu2; // Q15
@@ -95,15 +98,22 @@ static uint32_t depth(const rnnp_op_t *op) {
     return (get(op)->kernel - 1u) / get(op)->stride + 1;
 }
 
-static bool keeps_states(const rnnp_op_t *op) {
-    return depth(op) * RNNP_TILE_VALUES(get(op)->hidden) / RNNP_LANES * sizeof(int16_t) <=
-        (get(op)->kernel - 1u) * op->in_channels;
+// Those of them whose columns' states are kept: all, if that is no more than the input rows; or one, if that is asked for.
+static uint32_t kept_rows(const rnnp_op_t *op) {
+    uint32_t states = depth(op) * RNNP_TILE_VALUES(get(op)->hidden) / RNNP_LANES * (uint32_t)sizeof(int16_t);
+    return states <= (get(op)->kernel - 1u) * op->in_channels ? depth(op) : get(op)->keep;
+}
+
+// Rows of a patch that columns are swept over at once: all, or those that the next patch has as well, or none.
+static uint32_t swept_rows(const rnnp_op_t *op) {
+    uint32_t kept = kept_rows(op);
+    return kept == 0 ? get(op)->kernel : kept < depth(op) ? get(op)->kernel - get(op)->stride : 0;
 }
 
 // Values of the states of a row of patches.
 static uint32_t state_row(const rnnp_op_t *op) {
     uint32_t groups = (patch_columns(op) + overlap(op) + RNNP_LANES - 1) / RNNP_LANES;
-    return keeps_states(op) ? groups * phases(op) * RNNP_TILE_VALUES(get(op)->hidden) : 0;
+    return kept_rows(op) != 0 ? groups * phases(op) * RNNP_TILE_VALUES(get(op)->hidden) : 0;
 }
 
 // Values of a map of products; kernels read up to `overlap` lanes more than there are.
@@ -111,16 +121,15 @@ static uint32_t map_values(const rnnp_op_t *op, uint32_t hidden) {
     return (phases(op) * pairs(hidden) * (RNNP_LANES + overlap(op)) + overlap(op)) * 2;
 }
 
-// Values of the products of the rows of a patch: with W1 of a phase in all rows but the last, if input rows are kept, or
-// with W2.
+// Values of the products of the rows of a patch: with W1 of a phase in all swept rows but the last, or with W2.
 static uint32_t row_values(const rnnp_op_t *op) {
-    uint32_t pixels = keeps_states(op) ? 0
-                                       : (get(op)->kernel - 1u) * pairs(get(op)->hidden) * (RNNP_LANES + overlap(op));
+    uint32_t swept = rnnp_max_u32(swept_rows(op), 1),
+             pixels = (swept - 1) * pairs(get(op)->hidden) * (RNNP_LANES + overlap(op));
     return rnnp_max_u32(2 * pixels, get(op)->kernel * RNNP_TILE_VALUES(hidden2(op)));
 }
 
 static uint32_t work(const rnnp_op_t *op) {
-    return depth(op) * state_row(op) * (uint32_t)sizeof(int16_t) +
+    return kept_rows(op) * state_row(op) * (uint32_t)sizeof(int16_t) +
         get(op)->kernel * patch_columns(op) * get(op)->hidden;
 }
 
@@ -198,7 +207,10 @@ static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timi
              used = (patch_rows(op) - 1) * get(op)->stride + get(op)->kernel; // rows of some patch
     bool replicate = made >= patch_rows(op);
     timing->need = (uint16_t)rnnp_min_u32(steps + 1, used);
-    timing->oldest = (uint16_t)(keeps_states(op) ? steps : rnnp_min_u32(steps, first));
+    // Columns are swept over rows before the newest; those of the next patch once more, if there is one.
+    uint32_t swept = swept_rows(op), oldest = first + get(op)->kernel - swept;
+    bool sweeps = swept != 0 && (swept == get(op)->kernel || made + 1 < patch_rows(op));
+    timing->oldest = (uint16_t)(sweeps ? rnnp_min_u32(steps, oldest) : steps);
     timing->makes = replicate || steps + 1 == first + get(op)->kernel;
 }
 
@@ -256,7 +268,7 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     pool->tile1 = RNNP_TILE_VALUES(h1);
     pool->states = rnnp_work(s);
     pool->state_row = state_row(op);
-    pool->ring = (int8_t *)(pool->states + depth(op) * pool->state_row);
+    pool->ring = (int8_t *)(pool->states + kept_rows(op) * pool->state_row);
     pool->tile = (int16_t *)packed;
     pool->columns = (map_t){ pool->tile + RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)), pairs(h2) * 2 * pool->pitch };
     pool->pixels = (map_t){ pool->columns.values + map_values(op, h2), pairs(h1) * 2 * pool->pitch };
@@ -320,29 +332,40 @@ static void take_pixels(const pool_t *p, const int8_t *const *pixels, uint32_t t
 
 // The kept states of the columns of RNNP_LANES strides from u on, in patches of row `patch_row`: a tile a phase.
 static int16_t *states_at(const pool_t *p, uint32_t patch_row, uint32_t u) {
-    return p->states + patch_row % depth(p->step->op) * p->state_row + u / RNNP_LANES * p->phases * p->tile1;
+    return p->states + patch_row % kept_rows(p->step->op) * p->state_row + u / RNNP_LANES * p->phases * p->tile1;
+}
+
+// Sweeps the columns of RNNP_LANES strides from u on that have this phase over the rows that are swept at once. The products
+// of the last one are in `pixels`.
+static void sweep_columns(pool_t *p, uint32_t u, uint32_t phase, int16_t *states) {
+    const int16_t *wx[RNNP_MAX_PATCH];
+    uint32_t lanes = lanes_of(p, u, phase), last = p->swept - 1, column = u * p->stride + phase;
+    for (uint32_t i = 0; i < last; i++) {
+        p->input[i] += (column - p->column) * p->rnn1.inputs;
+        wx[i] = p->rows + i * p->pixels.phase;
+    }
+    p->column = column;
+    if (last != 0) {
+        take_pixels(p, p->input, last, lanes, p->rows);
+    }
+    wx[last] = map_at(&p->pixels, phase, p->overlap);
+    rnnp_kernel_cell_sweep(&p->rnn1, wx, p->swept, p->pitch, lanes, states, false, false);
 }
 
 // W2 times the summaries of the columns of RNNP_LANES strides from u on that have this phase, from the states or the
-// input ring. The products of row y, their last, are in `pixels`.
+// input ring.
 static void take_columns(pool_t *p, uint32_t u, uint32_t phase) {
-    const int16_t *summaries = p->tile;
-    uint32_t lanes = lanes_of(p, u, phase), last = p->patch_height - 1;
-    uint32_t column = u * p->stride + phase, right = (column - p->column) * p->rnn1.inputs;
+    int16_t *summaries = p->tile;
     if (p->state_row != 0) {
         summaries = states_at(p, p->step->node->rows_made, u) + phase * p->tile1;
     } else {
-        const int16_t *wx[RNNP_MAX_PATCH];
-        for (uint32_t i = 0; i < last; i++) {
-            p->input[i] += right;
-            wx[i] = p->rows + i * p->pixels.phase;
-        }
-        p->column = column;
-        take_pixels(p, p->input, last, lanes, p->rows);
-        wx[last] = map_at(&p->pixels, phase, p->overlap);
-        rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_height, p->pitch, lanes, p->tile, false, false);
+        sweep_columns(p, u, phase, summaries);
     }
-    rnnp_kernel_cell_input(&p->rnn2, summaries, lanes, map_at(&p->columns, phase, p->overlap), p->pitch);
+    rnnp_kernel_cell_input(
+        &p->rnn2, summaries, lanes_of(p, u, phase), map_at(&p->columns, phase, p->overlap), p->pitch);
+    if (p->state_row != 0 && p->swept != 0) {
+        sweep_columns(p, u, phase, summaries); // of the next row of patches, whose states are kept from now on
+    }
 }
 
 // W2 times the row summaries of patches, from top to bottom; y is their last row.
@@ -378,7 +401,8 @@ static void pool_summaries(
 //   out  where the row of patches goes whose last input row this is; else NULL
 static void take_row(pool_t *p, uint32_t y, int8_t *out) {
     uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden, made = p->step->node->rows_made;
-    uint32_t end = p->state_row == 0 ? 0 : rnnp_min_u32(y / p->stride + 1, patch_rows(p->step->op));
+    uint32_t rows = patch_rows(p->step->op), kept = kept_rows(p->step->op);
+    uint32_t end = rnnp_min_u32(rnnp_min_u32(y / p->stride + 1, made + kept), rows);
     int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
     const int8_t *row = rnnp_input_row(p->step, 0, y);
     rnnp_kernel_cell_pack(&p->rnn1);
@@ -388,8 +412,9 @@ static void take_row(pool_t *p, uint32_t y, int8_t *out) {
     if (out != NULL) {
         rnnp_kernel_cell_pack(&p->rnn2);
         p->column = 0;
-        for (uint32_t i = 1; i < p->patch_height && p->state_row == 0; i++) {
-            p->input[i - 1] = rnnp_input_row(p->step, 0, y - p->patch_height + i);
+        p->swept = kept == 0 || made + 1 < rows ? swept_rows(p->step->op) : 0;
+        for (uint32_t i = 1; i < p->swept; i++) {
+            p->input[i - 1] = rnnp_input_row(p->step, 0, y - p->swept + i);
         }
     }
     for (uint32_t u = 0; u < p->patch_columns + p->overlap; u += RNNP_LANES) {
@@ -469,7 +494,7 @@ static const rnnp_field_t fields[] = {
     { "stride", AT(stride), 0, 1, RNNP_MAX_PATCH },
     { "pad_bottom", AT(pad_bottom), 0, 0, 8 },
     { "pad_right", AT(pad_right), 0, 0, 8 },
-    { "reserved", AT(reserved), 0, 0, 0 },
+    { "keep", AT(keep), 0, 0, 1 },
     { "hidden size", AT(hidden), 1, 1, RNNP_MAX_HIDDEN },
     { "shift_w1", AT(shift_w1), 0, 0, 24 },
     { "shift_u1", AT(shift_u1), 0, 0, 24 },
