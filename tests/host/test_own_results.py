@@ -199,10 +199,10 @@ def test_boxes(tmp_path: Path) -> None:
 class Separate(Detector):
     """The same with logits and boxes by convolutions of their own, of different windows."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 3) -> None:
         super().__init__()
-        self.near, self.near_boxes = nn.Conv2d(8, 2 * 3, 1), nn.Conv2d(8, 2 * 4, 3, padding=1)
-        self.far, self.far_boxes = nn.Conv2d(12, 3, 3, padding=1), nn.Conv2d(12, 4, 3, padding=1)
+        self.near, self.near_boxes = nn.Conv2d(8, 2 * classes, 1), nn.Conv2d(8, 2 * 4, 3, padding=1)
+        self.far, self.far_boxes = nn.Conv2d(12, classes, 3, padding=1), nn.Conv2d(12, 4, 3, padding=1)
 
     def forward(self, x: Any) -> Any:
         x = self.body(x)
@@ -245,6 +245,49 @@ def test_one_class_and_a_background(background: str, pairs: bool) -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-mine)), wanted, atol=0.02)
 
 
+@pytest.mark.parametrize("background", ["first", "last"])
+@pytest.mark.parametrize("pairs", [False, True])
+def test_several_classes_and_a_background(background: str, pairs: bool) -> None:
+    """A score is the class's part of its own and the background's; the class is the softmax's."""
+    net = (Separate if pairs else Detector)(4)
+    found = made(net, boxes=Boxes(ANCHORS, (0.1, 0.2), background=background), labels=["a", "b", "c"])
+    heads = [op for op in found.model.ops if op.kind == Kind.DETECT_HEAD]
+    assert [(h.classes, h.out_channels) for h in heads] == [(3, 14), (3, 7)]
+    frame = pictures(12, *SHAPE, seed=2)[0]
+    with torch.no_grad():
+        given = net(torch.from_numpy(frame[None]).permute(0, 3, 1, 2) / 127.5 - 1)
+    near = given[0][0].reshape(2, 4, 4, 5) if pairs else given[0].reshape(2, 8, 4, 5)[:, :4]
+    p = torch.softmax(near, 1).permute(2, 3, 0, 1).double().numpy()
+    back, own = (p[..., :1], p[..., 1:]) if background == "first" else (p[..., 3:], p[..., :3])
+    places = {id(op): i for i, op in enumerate(found.model.ops)}
+    outputs = Engine(found.data).run(frame, taps=True).outputs()
+    mine = outputs[places[id(heads[0])]].reshape(4, 5, 2, 7)[..., :3] / 4096
+    scores = 1 / (1 + np.exp(-mine))
+    np.testing.assert_allclose(scores, own / (own + back), atol=0.02)
+    best = np.sort(own, -1)
+    clear = best[..., -1] > 1.1 * best[..., -2]  # others may be rounded the other way
+    assert clear.any() and (scores.argmax(-1) == own.argmax(-1))[clear].all()
+    assert any("scores are p / (p + the background's p)" in note for note in found.notes)
+    assert "same boxes" in dict(found.check.said)
+
+
+def test_boxes_are_compared_with_the_softmax() -> None:
+    """Two classes that are equally likely: 0.47 each in the softmax, 0.89 without the other one."""
+
+    def one(bias: list[float]) -> dict[str, str]:
+        head = nn.Conv2d(8, 7, 1)
+        nn.init.zeros_(head.weight)
+        with torch.no_grad():
+            head.bias.copy_(torch.tensor([0.0, *bias, 0.0, 0.0, 0.0, 0.0]))
+        boxes = Boxes((((4.0, 4.0),),), (0.1, 0.2), background="first")
+        return dict(made(nn.Sequential(body(), head), boxes=boxes).check.said)
+
+    assert re.match("0 of the 0 of the network on 12 pictures, and 240 others", one([2.0, 2.0])["same boxes"])
+    clear = one([2.0, -4.0])
+    assert re.match("240 of the 240 of the network on 12 pictures, and 0 others", clear["same boxes"])
+    assert "beyond 8" not in clear and one([9.0, 12.0])["beyond 8"].startswith("240 places where two or more")
+
+
 def test_boxes_are_where_the_formula_says() -> None:
     """One anchor a cell whose biases alone say the box: centre and sides in pixels."""
     head = nn.Conv2d(8, 5, 1)
@@ -267,7 +310,8 @@ def test_boxes_are_where_the_formula_says() -> None:
         (Detector(), {"boxes": Boxes(ANCHORS[:1], (1, 1))}, r"maps of 14x4x5 and 7x2x3 for 2 anchors: logits"),
         (Detector(), {"boxes": Boxes((ANCHORS[1], ANCHORS[0]), (1, 1))}, r"for 2 anchors: channels must be anchors"),
         (Detector(), {"boxes": Boxes(ANCHORS, (1, 1), background=None)}, "3 scores an anchor: .*--background first"),
-        (Detector(), {"boxes": Boxes(ANCHORS, (1, 1), background="last")}, "a background and 2 classes share"),
+        (Detector(1), {"boxes": Boxes(ANCHORS, (1, 1), background="last")},
+         "gives 1 score an anchor, --background last is for a background and a class or more"),
         (nn.Sequential(body(), nn.Conv2d(8, 2, 1)), {"kind": "classes"}, "result is a map of 2x4x5, not classes"),
         (nn.Sequential(body(), nn.Conv2d(8, 5, 1), nn.Sigmoid()), {"boxes": Boxes(ANCHORS[1:], (1, 1))},
          r"2 \(Sigmoid\).*a head gives logits"),

@@ -4,8 +4,10 @@ Or it gives two in turn, the logits and the boxes.
 
 The box of an anchor of w x h pixels in row r and column c of a map with a cell of `step` pixels has its centre at
 ((c + 0.5) step + v dx w, (r + 0.5) step + v dy h) and sides of w exp(u dw), h exp(u dh); v and u are the variances
-(SSD, Liu et al. 2016). Each class has a score by itself, the sigmoid of its logit: there is no background. That of one
-class beside a background is the sigmoid of the difference of their logits, exactly the softmax.
+(SSD, Liu et al. 2016). Each class has a score by itself, the sigmoid of its logit: there is no background. Where the
+network has one, scores are the sigmoids of the logits less the background's, p / (p + the background's p) of the
+softmax. With one class that is the softmax; with several the class of an anchor is the softmax's, and its score at
+least the softmax's, the same where no other class has a part of it.
 """
 
 from __future__ import annotations
@@ -67,7 +69,8 @@ class Boxes(Result):
     task: ClassVar[blob.Task] = blob.Task.DETECTION
     value: ClassVar[str] = "value"
     classes = 0
-    difference = False  # of a class and a background
+    difference = False  # of classes and a background
+    tied = 0  # places where several classes are beyond int16: the first of them is taken
     pairs = False  # whether logits and boxes are results of their own, in turn
     steps: tuple[int, ...] = ()
 
@@ -93,23 +96,28 @@ class Boxes(Result):
         self.difference = self.background in ("first", "last")
         if not self.difference:
             return []
-        if self.classes != 2:
+        if self.classes < 2:
             raise InputError(
-                f"a background and {self.classes - 1} classes share a softmax, the board gives each class a sigmoid by "
-                "itself: they are the same for a background and one class only; train the classes without a background"
+                f"the network gives 1 score an anchor, --background {self.background} is for a background and a class "
+                "or more: 2 scores or more are needed; of a score without a background say --background none"
             )
-        self.classes = 1
-        return ["the score is the class's logit less the background's"]
+        self.classes -= 1
+        if self.classes == 1:
+            return ["the score is the class's logit less the background's"]
+        return [
+            "scores are p / (p + the background's p) of the softmax: at least its p, the same where no other class has "
+            "a part of it"
+        ]
 
     def _without_background(self, values: Tensor, anchors: int, axis: int) -> Tensor:
-        # Along an axis, of each anchor the difference of its two logits, then its four numbers.
+        # Along an axis, of each anchor its classes' logits less the background's, then its four numbers.
         if not self.difference:
             return values
-        back, own = (0, 1) if self.background == "first" else (1, 0)
+        back, own = (0, 1) if self.background == "first" else (self.classes, 0)
         found = []
         for part in values.chunk(anchors, axis):
-            logits = [part.narrow(axis, i, 1) for i in (back, own)]
-            found += [logits[1] - logits[0], part.narrow(axis, 2, BOX)]
+            logits = part.narrow(axis, own, self.classes) - part.narrow(axis, back, 1)
+            found += [logits, part.narrow(axis, self.classes + 1, BOX)]
         return torch.cat(found, axis)
 
     def _classes(self, outputs: list[Node], place: int) -> int:
@@ -190,11 +198,24 @@ class Boxes(Result):
         values = [self._without_background(value, len(anchors), 1) for value, anchors in heads]
         found = super().wanted(values)
         most = 8 - 1 / Q12  # where int16 ends: scores are 0 or 1 long before
+        for value, anchors in zip(found, self.anchors, strict=True):
+            logits = value.reshape(*value.shape[:2], len(anchors), -1)[..., : self.classes]
+            self.tied += int(((logits > most).sum(-1) > 1).sum())
         return [np.clip(v * self.factors(len(a)), -8, most) for v, a in zip(found, self.anchors, strict=True)]
 
     def real(self, model: blob.Model, outputs: Sequence[NDArray[Any]]) -> Values:
         """Q12, in the order of the network's results."""
         return [outputs[op].astype(np.float64) / Q12 for op in self.ops]
+
+    def _as_softmax(self, values: NDArray[np.float64], anchors: int) -> NDArray[np.float64]:
+        # The logits whose sigmoids are the network's softmax, of its classes' logits less the background's.
+        if not self.difference or self.classes == 1:
+            return values
+        found = values.copy().reshape(*values.shape[:2], anchors, -1)
+        logits = found[..., : self.classes]
+        odds = np.exp(logits)
+        logits -= np.log1p(odds.sum(-1, keepdims=True) - odds)
+        return found.reshape(values.shape)
 
     def compare(self, model: blob.Model, wanted: list[Values], got: list[Values], outputs: list[list[NDArray[Any]]],
                 answers: Sequence[str | int]) -> list[tuple[str, str]]:  # fmt: skip
@@ -202,8 +223,8 @@ class Boxes(Result):
         floats = mine = in_both = of_mine = 0
         for values, picture in zip(wanted, outputs, strict=True):
             exact = list(picture)
-            for op, value in zip(self.ops, values, strict=True):
-                exact[op] = np.round(value * Q12).astype(np.int16)
+            for op, value, anchors in zip(self.ops, values, self.anchors, strict=True):
+                exact[op] = np.round(self._as_softmax(value, len(anchors)) * Q12).astype(np.int16)
             a, b = (
                 reference.detect_outputs(model, side, model.width, model.height, max_detections=512)
                 for side in (exact, picture)
@@ -212,7 +233,11 @@ class Boxes(Result):
             in_both += sum(any(_same(x, y) for y in b) for x in a)
             of_mine += sum(any(_same(x, y) for x in a) for y in b)
         said = f"{in_both} of the {floats} of the network on {len(wanted)} pictures, and {mine - of_mine} others"
-        return [("same boxes", f"{said} (threshold {model.threshold / 32768:.2f}, overlap {OVERLAP})")]
+        found = [("same boxes", f"{said} (threshold {model.threshold / 32768:.2f}, overlap {OVERLAP})")]
+        if self.tied:
+            said = f"{self.tied} places where two or more logits are above 8, the most that there is room for"
+            found.append(("beyond 8", f"{said}: the first of these classes is taken"))
+        return found
 
 
 def _same(a: reference.Detection, b: reference.Detection) -> bool:
