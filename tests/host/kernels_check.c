@@ -248,9 +248,9 @@ static void check_conv(bool head) {
     c.left = (uint8_t)(usual ? (c.kernel_w - 1) / 2 : between(0, c.kernel_w - 1));
     c.stride = (uint8_t)(usual ? head ? 1 : between(1, 2) : between(1, 4));
     c.in_channels = (uint16_t)(usual && head ? ONE_OF(4 * between(1, 10), between(1, 20))
-            : usual                          ? ONE_OF(1, 1, 3, 4, between(1, 16))
+            : usual                          ? ONE_OF(1, 1, 3, 3, 4, between(1, 16))
                                              : between(1, 4));
-    c.out_channels = (uint16_t)(head ? ONE_OF(5 * between(1, 3), between(1, 40)) : ONE_OF(4, 4, between(1, 8)));
+    c.out_channels = (uint16_t)(head ? ONE_OF(5 * between(1, 3), between(1, 40)) : ONE_OF(4, 4, 8, 12, between(1, 8)));
     c.in_width = (uint16_t)between(1, 20);
     c.out_width = (uint16_t)((c.in_width - 1) / c.stride + 1);
     c.pad = (int8_t)between(-128, 127);
@@ -258,14 +258,15 @@ static void check_conv(bool head) {
     // Above and below may be rows of padding, but not in the middle.
     uint32_t above = next() % 4 == 0 ? next() % c.kernel_h : 0;
     uint32_t below = next() % 4 == 0 ? next() % (c.kernel_h - above) : 0;
+    bool aligned = next() % 4 != 0;
     for (uint32_t i = 0; i < c.kernel_h; i++) {
-        int8_t *row = in8[0] + i * (sizeof(in8) / MOST_ROWS);
+        int8_t *row = in8[0] + i * (sizeof(in8) / MOST_ROWS / 4 * 4 - (aligned ? 0 : 1));
         fill8(row, (uint32_t)c.in_width * c.in_channels);
         rows[i] = i < above || i >= c.kernel_h - below ? NULL : row;
     }
     fill_dense((uint32_t)c.kernel_h * c.kernel_w * c.in_channels, c.out_channels);
     fill_requantize(&c.requantize, c.out_channels);
-    if (!head) {
+    if (!head && next() % 2 != 0) {
         fill_way(&c.requantize, c.out_channels);
     }
     bool once = !c.requantize.fine && c.requantize.exponent == NULL;

@@ -62,6 +62,12 @@ static inline uint32_t rnnp_load(const void *at) {
     return word;
 }
 
+static inline uint32_t rnnp_load16(const void *at) {
+    uint16_t half;
+    memcpy(&half, at, sizeof(half));
+    return half;
+}
+
 static inline void rnnp_store(void *at, uint32_t word) {
     memcpy(at, &word, sizeof(word));
 }
@@ -167,6 +173,10 @@ static inline void rnnp_armv7em_tile_fit(rnnp_tile_t *tile, uint32_t left) {
 static inline bool rnnp_armv7em_clamps(const rnnp_requantize_t *requantize) {
     return requantize->min != INT8_MIN || requantize->max != INT8_MAX;
 }
+
+// The first pixels of a row of a convolution of 3x3, stride 2, one column of padding on the left, of three channels, none of
+// whose rows is outside; rounded once, without a shift. Returns how many were made, an even number, or 0.
+uint32_t rnnp_armv7em_first_rgb(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out);
 
 // Clamps `count` outputs of a layer, if that is wanted.
 void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count);

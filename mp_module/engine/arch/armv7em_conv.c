@@ -433,10 +433,14 @@ static uint32_t first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, i
 
 void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     uint32_t width = conv->out_width, begin = 0;
-    if (conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride == 2 && conv->left == 1 && conv->in_channels == 1 &&
-        conv->out_channels == FIRST_OUTPUTS && rnnp_shift(&conv->requantize) == 0 && rnnp_once(&conv->requantize) &&
-        conv->in_width >= 8 && conv->in_width / 4u * 2 <= width && rows[0] != NULL && rows[2] != NULL) {
-        begin = first_conv(conv, rows, out);
+    if (conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride == 2 && conv->left == 1 &&
+        rnnp_shift(&conv->requantize) == 0 && rnnp_once(&conv->requantize) && conv->in_width >= 8 &&
+        conv->in_width / 4u * 2 <= width && rows[0] != NULL && rows[2] != NULL) {
+        if (conv->in_channels == 1 && conv->out_channels == FIRST_OUTPUTS) {
+            begin = first_conv(conv, rows, out);
+        } else if (RNNP_WITH_RGB && conv->in_channels == 3) {
+            begin = rnnp_armv7em_first_rgb(conv, rows, out);
+        }
     }
     if (begin < width) {
         any_conv(conv, rows, begin == 0 ? 0 : rnnp_min_u32(begin, width - 2), width, out, NULL); // not one pixel alone
