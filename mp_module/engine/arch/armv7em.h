@@ -132,10 +132,10 @@ rnnp_widen_t rnnp_armv7em_widen_fine;
 
 #define RNNP_TILE_PLAIN (0) // no residual
 #define RNNP_TILE_RAW (1) // accumulators, int32 [outputs rounded up to 2][RNNP_TILE]
-#define RNNP_TILE_TWICE (2) // rounded twice, exponents of -22..-1; of four pixels only
+#define RNNP_TILE_TWICE (2) // rounded twice, exponents of -22..-1
 #define RNNP_TILE_FINE (3) // fine biases
 
-// Arguments of the inner loop, loaded into s0 .. s11 and r1 in this order. Its blocks are of 8 pairs of inputs, as weights
+// Arguments of the inner loop, loaded into s0 .. s13 and r1 in this order. Its blocks are of 8 pairs of inputs, as weights
 // are stored. It is entered in the middle of one to leave out the pairs of zeros at the end of the last: each puts the start
 // of x and weights a pair before the first one, where nothing is read.
 typedef struct {
@@ -149,9 +149,12 @@ typedef struct {
     uintptr_t weight_end; // s9: a word before the end, less the pairs left out
     int32_t
         zero_point; // s10; with fine biases as many fraction bits, and a half; rounded twice: and a half, twice that
-    uint32_t left_out; // s11: pairs, 0..7
+    uint32_t entry; // s11: where the loop is entered, found by the first tile; 0 before
+    // s12, s13: from the first pixel's values to those of the others, or of the last that there is.
+    uint32_t third, fourth;
     const int8_t *weight; // the first
-    uint32_t pair; // bytes of the weights of two outputs (not loaded, as what follows)
+    uint32_t before; // bytes of a word, and of those of the pairs left out, 0..7 (not loaded, as what follows)
+    uint32_t pair; // bytes of the weights of two outputs
     uint32_t pixels; // of the tile: RNNP_TILE, or 3 or 2: those of x behind them are not looked at
 } rnnp_tile_t;
 
@@ -163,11 +166,7 @@ void rnnp_armv7em_tile(rnnp_tile_t *tile, uint32_t outputs);
 
 // Sets how many of the last `left` pixels of a row, which are all or what these tiles left, to do at once: four, then three
 // at the end of the row, or three and two of five, so that no pixel is done twice. One alone is a tile with a pixel_step of 0.
-static inline void rnnp_armv7em_tile_fit(rnnp_tile_t *tile, uint32_t left) {
-    uint32_t threes = (0 - left) % RNNP_TILE; // the tiles of three at the end
-    tile->pixels = left < 3 ? 2 : left > 3 * threes ? RNNP_TILE : 3;
-    tile->pixel_step = left == 1 ? 0 : tile->pixel_step;
-}
+void rnnp_armv7em_tile_fit(rnnp_tile_t *tile, uint32_t left);
 
 // Whether a layer's outputs are to be clamped to less than int8.
 static inline bool rnnp_armv7em_clamps(const rnnp_requantize_t *requantize) {

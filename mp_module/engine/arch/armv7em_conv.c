@@ -247,7 +247,7 @@ static void any_conv(
         in[i] = rows[i / RNNP_TILE] + i % RNNP_TILE * columns * channels;
     }
     bool in_tile = out8 != NULL && rnnp_shift(r) == 0 && rnnp_exponents(r) == NULL; // int8 comes of the inner loop
-    bool twice = out8 != NULL && are_usual(rnnp_exponents(r), outputs); // the same of tiles of four pixels
+    bool twice = out8 != NULL && are_usual(rnnp_exponents(r), outputs); // as does this
     int32_t acc[CHUNK * RNNP_TILE];
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
@@ -274,7 +274,7 @@ static void any_conv(
         } else {
             gather_edge(conv, rows, left, columns);
         }
-        if (in_tile || (twice && tile.pixels == RNNP_TILE)) {
+        if (in_tile || twice) {
             tile.out = out8 + ox * outputs;
             if (twice) {
                 tile.residual = RNNP_TILE_TWICE;

@@ -104,38 +104,39 @@ __attribute__((naked)) void rnnp_armv7em_widen_fine(UNUSED const int8_t *const *
 
 RNNP_SMALL_C
 
-// Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second). With fewer pixels r7
-// is for the inputs, which are loaded at once, and r11 for the end of x.
-__attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *arguments, UNUSED uint32_t pixels) {
+// Two outputs at a time: accumulators r4-r7 (the four pixels of the first), r8-r11 (of the second). What follows the inner
+// loop is the same for tiles of three and of two pixels: of those behind them, whose accumulators hold anything, it writes the
+// values where the last pixel's go, which are written later. Only three pixels without a residual, which are many, have their
+// own.
+__attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments) {
     __asm__ volatile(RNNP_WORDS ".p2align 2\n" // for adr
                                 "push {r4-r11, lr}\n"
-                                "rnnp_enter 13\n"
-                                "rnnp_take r0, 0, 11\n"
-                                "cmp r1, #3\n"
+                                "rnnp_enter 15\n"
+                                "rnnp_take r0, 0, 13\n"
                                 "ldr r1, [r0]\n"
+                                "ldr r3, [r0, #4]\n"
                                 "rnnp_get r2, 11\n"
-                                "beq.w 10f\n"
-                                "blo.w 11f\n"
-
-                                ".macro rnnp_tile pixels\n"
+                                "sub r1, r1, r3\n"
+                                "cmp r2, #0\n"
+                                "bne.w 1f\n"
                                 // Where the loop is entered: the code of a pair is 15 instructions of 4 bytes, 12 or 9.
-                                "adr.w r12, 2f + 1\n" // 1: Thumb
-                                ".if \\pixels == 4\n"
-                                "rsb r3, r2, r2, lsl #4\n"
-                                ".elseif \\pixels == 3\n"
-                                "add r3, r2, r2, lsl #1\n"
-                                "lsls r3, r3, #2\n"
-                                ".else\n"
-                                "add r3, r2, r2, lsl #3\n"
-                                ".endif\n"
-                                "add r12, r12, r3, lsl #2\n"
-                                "rnnp_put 11, r12\n"
-                                "add r2, r2, #1\n"
-                                "sub r1, r1, r2, lsl #2\n"
+                                "ldr r2, [r0, #12]\n"
+                                "subs r3, r3, #4\n" // 4 bytes a pair
+                                "adr.w r12, 20f + 1\n" // 1: Thumb
+                                "cmp r2, #3\n"
+                                "it eq\n"
+                                "adreq.w r12, 30f + 1\n"
+                                "it lo\n"
+                                "adrlo.w r12, 40f + 1\n"
+                                "adds r2, r2, #1\n"
+                                "muls r2, r3, r2\n"
+                                "add r2, r2, r2, lsl #1\n"
+                                "add r2, r2, r12\n"
+                                "rnnp_put 11, r2\n"
+                                "str r2, [r0, #-12]\n"
                                 "b.w 1f\n"
-
                                 // A block of 16 inputs, two at a time.
-                                "2:\n"
+                                ".macro rnnp_block pixels\n"
                                 ".irp pair, 0, 1, 2, 3, 4, 5, 6, 7\n"
                                 ".if \\pair == 7\n"
                                 "ldr.w r2, [r1, #32]!\n"
@@ -171,13 +172,15 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 ".endr\n"
                                 ".if \\pixels < 4\n"
                                 "adds r0, #128\n"
-                                "cmp r0, r11\n"
-                                ".else\n"
+                                ".endif\n"
                                 "rnnp_get r2, 1\n"
                                 "cmp r0, r2\n"
-                                ".endif\n"
-                                "bne.w 2b\n"
-
+                                ".endm\n"
+                                "20:\n"
+                                "rnnp_block 4\n"
+                                "bne.w 20b\n"
+                                // What becomes of the sums.
+                                "2:\n"
                                 "rnnp_get r2, 4\n"
                                 "cmp r2, #0\n"
                                 "bne.w 5f\n"
@@ -187,38 +190,26 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "ldrd r2, r3, [r0], #8\n"
                                 "rnnp_put 3, r0\n"
                                 "rnnp_get r12, 10\n"
-                                ".macro rnnp_requantize acc, multiplier\n"
-                                "smmlar \\acc, \\acc, \\multiplier, r12\n"
+                                ".irp acc, r4, r5, r6, r7\n"
+                                "smmlar \\acc, \\acc, r2, r12\n"
                                 "ssat \\acc, #8, \\acc\n"
-                                ".endm\n"
-                                "rnnp_requantize r4, r2\n"
-                                "rnnp_requantize r5, r2\n"
-                                "rnnp_requantize r8, r3\n"
-                                "rnnp_requantize r9, r3\n"
-                                ".if \\pixels > 2\n"
-                                "rnnp_requantize r6, r2\n"
-                                "rnnp_requantize r10, r3\n"
-                                ".endif\n"
-                                ".if \\pixels == 4\n"
-                                "rnnp_requantize r7, r2\n"
-                                "rnnp_requantize r11, r3\n"
-                                ".endif\n"
-                                ".purgem rnnp_requantize\n"
+                                ".endr\n"
+                                ".irp acc, r8, r9, r10, r11\n"
+                                "smmlar \\acc, \\acc, r3, r12\n"
+                                "ssat \\acc, #8, \\acc\n"
+                                ".endr\n"
                                 "8:\n"
                                 // The second channel and the last pixel first: with steps of 0 the first ones stay.
                                 "rnnp_get r0, 6\n"
-                                "rnnp_get r2, 7\n"
                                 "rnnp_get r3, 8\n"
+                                "rnnp_get r12, 13\n"
                                 "add lr, r0, r3\n"
-                                ".if \\pixels == 4\n"
-                                "add r12, r2, r2, lsl #1\n"
                                 "strb r11, [lr, r12]\n"
                                 "strb r7, [r0, r12]\n"
-                                ".endif\n"
-                                ".if \\pixels > 2\n"
-                                "strb r10, [lr, r2, lsl #1]\n"
-                                "strb r6, [r0, r2, lsl #1]\n"
-                                ".endif\n"
+                                "rnnp_get r12, 12\n"
+                                "rnnp_get r2, 7\n"
+                                "strb r10, [lr, r12]\n"
+                                "strb r6, [r0, r12]\n"
                                 "strb r9, [lr, r2]\n"
                                 "strb r5, [r0, r2]\n"
                                 "strb r8, [lr]\n"
@@ -238,21 +229,14 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "rnnp_get r2, 11\n"
                                 "mov r5, r4\n"
                                 "mov r9, r8\n"
-                                ".if \\pixels > 2\n"
                                 "mov r6, r4\n"
                                 "mov r10, r8\n"
-                                ".endif\n"
-                                ".if \\pixels < 4\n"
-                                "rnnp_get r11, 1\n"
-                                ".else\n"
                                 "mov r7, r4\n"
                                 "mov r11, r8\n"
-                                ".endif\n"
                                 "bx r2\n"
                                 "7:\n"
-                                "rnnp_leave 13\n"
+                                "rnnp_leave 15\n"
                                 "pop {r4-r11, pc}\n"
-
                                 "5:\n"
                                 "lsls r0, r2, #31\n" // carry: fine or twice; negative: not twice, no residual
 #if RNNP_WITH_FINE || RNNP_WITH_TFLITE
@@ -262,73 +246,54 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 // The residual.
                                 "ldrd r0, r3, [r2], #8\n"
                                 "rnnp_put 4, r2\n"
-                                "rnnp_put 12, r1\n"
+                                "rnnp_put 14, r1\n"
                                 "rnnp_get r12, 5\n"
                                 "rnnp_get r2, 7\n"
                                 ".macro rnnp_residual weight, a, b, c, d\n"
                                 "ldrsb lr, [r12]\n"
                                 "ldrsb r1, [r12, r2]\n"
-                                "add r12, r12, r2, lsl #1\n"
                                 "mla \\a, lr, \\weight, \\a\n"
                                 "mla \\b, r1, \\weight, \\b\n"
-                                ".if \\pixels > 2\n"
-                                "ldrsb lr, [r12]\n"
-                                ".if \\pixels == 4\n"
-                                "ldrsb r1, [r12, r2]\n"
-                                "mla \\d, r1, \\weight, \\d\n"
-                                ".endif\n"
+                                "rnnp_get lr, 12\n"
+                                "rnnp_get r1, 13\n"
+                                "ldrsb lr, [r12, lr]\n"
+                                "ldrsb r1, [r12, r1]\n"
                                 "mla \\c, lr, \\weight, \\c\n"
-                                ".endif\n"
+                                "mla \\d, r1, \\weight, \\d\n"
                                 ".endm\n"
                                 "rnnp_residual r0, r4, r5, r6, r7\n"
-                                "rnnp_get r12, 5\n"
                                 "rnnp_get r0, 8\n"
                                 "add r12, r12, r0\n"
                                 "add r0, r0, r12\n"
                                 "rnnp_put 5, r0\n"
                                 "rnnp_residual r3, r8, r9, r10, r11\n"
                                 ".purgem rnnp_residual\n"
-                                "rnnp_get r1, 12\n"
+                                "rnnp_get r1, 14\n"
                                 "b 3b\n"
-
                                 "6:\n"
                                 "rnnp_get r0, 6\n"
                                 "stmia r0!, {r4-r11}\n"
                                 "rnnp_put 6, r0\n"
                                 "b 4b\n"
-
 #if RNNP_WITH_FINE || RNNP_WITH_TFLITE
                                 // Fine: (((acc * multiplier) >> 32) + zero_point) >> 8.
                                 "9:\n"
-                                ".if \\pixels == 4\n"
-                                "bpl.w 12f\n"
-                                ".endif\n"
+                                "bpl 12f\n"
                                 "rnnp_get r0, 3\n"
                                 "ldrd r2, r3, [r0], #8\n"
                                 "rnnp_put 3, r0\n"
                                 "rnnp_get r12, 10\n"
-                                ".macro rnnp_fine_requantize acc, multiplier\n"
-                                "smmla \\acc, \\acc, \\multiplier, r12\n"
+                                ".irp acc, r4, r5, r6, r7\n"
+                                "smmla \\acc, \\acc, r2, r12\n"
                                 "ssat \\acc, #8, \\acc, asr #8\n"
-                                ".endm\n"
-                                "rnnp_fine_requantize r4, r2\n"
-                                "rnnp_fine_requantize r5, r2\n"
-                                "rnnp_fine_requantize r8, r3\n"
-                                "rnnp_fine_requantize r9, r3\n"
-                                ".if \\pixels > 2\n"
-                                "rnnp_fine_requantize r6, r2\n"
-                                "rnnp_fine_requantize r10, r3\n"
-                                ".endif\n"
-                                ".if \\pixels == 4\n"
-                                "rnnp_fine_requantize r7, r2\n"
-                                "rnnp_fine_requantize r11, r3\n"
-                                ".endif\n"
-                                ".purgem rnnp_fine_requantize\n"
-                                "b.w 8b\n"
-
+                                ".endr\n"
+                                ".irp acc, r8, r9, r10, r11\n"
+                                "smmla \\acc, \\acc, r3, r12\n"
+                                "ssat \\acc, #8, \\acc, asr #8\n"
+                                ".endr\n"
+                                "b 8b\n"
                                 // Twice: ((2 acc * multiplier) >> 32, rounded, + half + zero_point, 1 less of what is
                                 // negative) >> n, where half and zero_point are 2^(n - 1) and 2^n times.
-                                ".if \\pixels == 4\n"
                                 "12:\n"
                                 ".macro rnnp_twice a, b, c, d\n"
                                 "rnnp_get r0, 3\n"
@@ -352,17 +317,56 @@ __attribute__((naked, noinline)) static void tile(UNUSED const rnnp_tile_t *argu
                                 "rnnp_twice r4, r5, r6, r7\n"
                                 "rnnp_twice r8, r9, r10, r11\n"
                                 ".purgem rnnp_twice\n"
-                                "b.w 8b\n"
-                                ".endif\n"
+                                "b 8b\n"
 #endif
-                                ".endm\n"
-
-                                "rnnp_tile 4\n"
-                                "10:\n"
-                                "rnnp_tile 3\n"
-                                "11:\n"
-                                "rnnp_tile 2\n"
-                                ".purgem rnnp_tile\n" RNNP_PURGE_WORDS);
+                                "30:\n"
+                                "rnnp_block 3\n"
+                                "bne.w 30b\n"
+                                "rnnp_get r2, 4\n"
+                                "cmp r2, #0\n"
+                                "bne.w 5b\n"
+                                "rnnp_get r0, 3\n"
+                                "ldrd r2, r3, [r0], #8\n"
+                                "rnnp_put 3, r0\n"
+                                "rnnp_get r12, 10\n"
+                                ".irp acc, r4, r5, r6\n"
+                                "smmlar \\acc, \\acc, r2, r12\n"
+                                "ssat \\acc, #8, \\acc\n"
+                                ".endr\n"
+                                ".irp acc, r8, r9, r10\n"
+                                "smmlar \\acc, \\acc, r3, r12\n"
+                                "ssat \\acc, #8, \\acc\n"
+                                ".endr\n"
+                                "rnnp_get r0, 6\n"
+                                "rnnp_get r2, 7\n"
+                                "rnnp_get r3, 8\n"
+                                "add lr, r0, r3\n"
+                                "strb r10, [lr, r2, lsl #1]\n"
+                                "strb r6, [r0, r2, lsl #1]\n"
+                                "strb r9, [lr, r2]\n"
+                                "strb r5, [r0, r2]\n"
+                                "strb r8, [lr]\n"
+                                "strb r4, [r0]\n"
+                                "add lr, lr, r3\n"
+                                "rnnp_put 6, lr\n"
+                                "rnnp_get r2, 9\n"
+                                "cmp r1, r2\n"
+                                "beq 7b\n"
+                                "rnnp_get r2, 2\n"
+                                "ldrd r4, r8, [r2], #8\n"
+                                "rnnp_put 2, r2\n"
+                                "rnnp_get r0, 0\n"
+                                "rnnp_get r2, 11\n"
+                                "mov r5, r4\n"
+                                "mov r9, r8\n"
+                                "mov r6, r4\n"
+                                "mov r10, r8\n"
+                                "bx r2\n"
+                                "40:\n"
+                                "rnnp_block 2\n"
+                                "bne.w 40b\n"
+                                "b 2b\n"
+                                ".purgem rnnp_block\n" RNNP_PURGE_WORDS);
 }
 
 void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize, uint32_t inputs, void *x) {
@@ -378,9 +382,22 @@ void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize,
         .zero_point = rnnp_fine(requantize)
             ? requantize->zero_point * (1 << RNNP_FINE_BITS) + (1 << (RNNP_FINE_BITS - 1))
             : requantize->zero_point,
-        .left_out = left_out,
+        .before = 4 * (left_out + 1),
         .pair = rnnp_weight_index(inputs, 2, 0),
     };
+}
+
+void rnnp_armv7em_tile_fit(rnnp_tile_t *t, uint32_t left) {
+    uint32_t threes = (0 - left) % RNNP_TILE; // the tiles of three at the end
+    uint32_t pixels = left < 3 ? 2 : left > 3 * threes ? RNNP_TILE : 3;
+    if (pixels != t->pixels || left == 1) {
+        uint32_t step = left == 1 ? 0 : t->pixel_step;
+        t->pixels = pixels;
+        t->pixel_step = step;
+        t->entry = 0;
+        t->third = pixels > 2 ? 2 * step : step;
+        t->fourth = pixels > 3 ? 3 * step : t->third;
+    }
 }
 
 // Output `whole` alone, the last of an odd number: written over what comes of the gap beside it.
@@ -394,18 +411,18 @@ __attribute__((noinline)) static void last_output(const rnnp_tile_t *t, uint32_t
     last.skip += whole * t->channel_step;
     last.out = (int8_t *)t->out + whole * t->channel_step;
     last.channel_step = 0;
-    tile(&last, t->pixels);
+    tile(&last);
 }
 
 void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t outputs) {
     uint32_t pairs = (outputs + (t->residual == RNNP_TILE_RAW)) / 2;
-    t->weight_end = (uintptr_t)(t->weight + pairs * t->pair) - 4 * (t->left_out + 1);
+    t->weight_end = (uintptr_t)(t->weight + pairs * t->pair) - t->before;
     if (2 * pairs >= outputs) {
-        tile(t, t->pixels);
+        tile(t);
         return;
     }
     if (pairs != 0) {
-        tile(t, t->pixels);
+        tile(t);
     }
     last_output(t, 2 * pairs);
 }
