@@ -31,7 +31,10 @@ ALIGNMENT = 16  # mp_module/SPEC.md
 BLOB_VERSION, OP_SIZE = 3, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
 FEATURES = HERE / "engine" / "left_out.h"
-SMOOTH, FINE, TFLITE = 4, 8, 16  # flags of an operator
+MATERIALIZE, SMOOTH, FINE, TFLITE = 1, 4, 8, 16  # flags of an operator
+TASKS = {3: "LAYER", 4: "MAP"}
+TILED = ("CONV", "INVERTED_RESIDUAL", "DETECT_HEAD", "DENSE")  # kinds whose pixels are taken by fours, threes and twos
+TAPS = ("CONV", "DETECT_HEAD", "DENSE")  # kinds with windows that have a kernel of their own
 SHIFTED = ("CONV", "DEPTHWISE", "ADD", "MUL")  # kinds whose shift is in kernels
 
 
@@ -89,7 +92,13 @@ def _is_usual(hidden: int, shift_u: int, zeta: int, nu: int) -> bool:
 def _features_of(kind: str, record: bytes) -> set[str]:
     """What an operator needs beside its kind, from its record in the blob (mp_module/SPEC.md)."""
     flags, shift, fields = record[1], record[3], record[36:]
-    used = {name for name, flag in (("FINE", FINE), ("TFLITE", TFLITE)) if flags & flag}
+    named = (("FINE", FINE), ("TFLITE", TFLITE), ("MATERIALIZE", MATERIALIZE))
+    used = {name for name, flag in named if flags & flag}
+    in_width, channels, _, out_width = struct.unpack_from("<4H", record, 14)
+    if kind in TILED and (out_width in (1, 2, 5) or (kind == "INVERTED_RESIDUAL" and in_width in (1, 2, 5))):
+        used.add("TILE2")
+    if kind in TAPS and channels == 1 and fields[1] == 4:
+        used.add("TAPS4")
     if kind in SHIFTED and shift:
         used.add("SHIFT")
     if kind == "INVERTED_RESIDUAL" and fields[10:12] != bytes(2):
@@ -107,10 +116,11 @@ def used_by(path: Path, kinds: list[str]) -> set[str]:
     """Names of engine/left_out.h that a model needs; raises ModelError for what is no blob."""
     blob = path.read_bytes()
     try:
-        version, channels, num_ops, ops_offset = struct.unpack_from("<4xH11xB4xHI", blob)
+        version, task, channels, num_ops, ops_offset = struct.unpack_from("<4xH10xBB4xHI", blob)
         if blob[: len(MAGIC)] != MAGIC or version != BLOB_VERSION:
             raise ModelError(f"model {path}: blob version {version}, {BLOB_VERSION} is needed")
         used = {"RGB"} if channels == 3 else set()
+        used |= {TASKS[task]} if task in TASKS else set()
         for at in range(ops_offset, ops_offset + OP_SIZE * num_ops, OP_SIZE):
             kind = kinds[blob[at] - 1]
             used |= {kind} | _features_of(kind, blob[at : at + OP_SIZE])

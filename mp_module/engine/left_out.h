@@ -70,5 +70,34 @@
 #ifndef RNNP_WITH_RGB // models of three channels, and all colours of frames
 #define RNNP_WITH_RGB (1)
 #endif
+#ifndef RNNP_WITH_MATERIALIZE // maps that are kept whole, and so segments (flag MATERIALIZE)
+#define RNNP_WITH_MATERIALIZE (1)
+#endif
+
+// ---- Tasks, beside those of DETECT_HEAD and DENSE
+
+#ifndef RNNP_WITH_MAP // models whose result is a map
+#define RNNP_WITH_MAP (1)
+#endif
+#ifndef RNNP_WITH_LAYER // operators for scripts
+#define RNNP_WITH_LAYER (1)
+#endif
+
+// ---- What makes some shapes faster: without it nothing is refused
+
+#ifndef RNNP_WITH_TILE2 // tiles of two pixels, for rows of 1, 2 or 5
+#define RNNP_WITH_TILE2 (1)
+#endif
+#ifndef RNNP_WITH_TAPS4 // convolutions of one channel by windows four columns wide
+#define RNNP_WITH_TAPS4 (1)
+#endif
+
+// ---- What follows
+
+// Operators of several inputs.
+#define RNNP_JOINS (RNNP_WITH_ADD || RNNP_WITH_CONCAT || RNNP_WITH_MUL)
+
+// Every model that is accepted is a detector.
+#define RNNP_DETECTORS_ONLY (RNNP_WITH_DETECT_HEAD && !RNNP_WITH_DENSE && !RNNP_WITH_MAP && !RNNP_WITH_LAYER)
 
 #endif // RNNP_LEFT_OUT_H

@@ -70,7 +70,9 @@ def left_out(*models: str, names: str = "auto") -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True)
 
 
-FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_CELL", "RECOMPUTE", "RGB"]  # beside kinds of operator
+# Beside kinds of operator; what only makes some shapes faster, and is never missed.
+FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_CELL", "RECOMPUTE", "RGB", "MATERIALIZE", "MAP", "LAYER"]
+FASTER = ["TILE2", "TAPS4"]
 
 
 def test_what_no_model_needs_is_left_out() -> None:
@@ -78,12 +80,12 @@ def test_what_no_model_needs_is_left_out() -> None:
     face, person = ((ROOT / "models" / f"{name}.rnnp").read_bytes() for name in ("face", "person"))
     without = left_out("face").stdout.split()
     kinds = {op.kind.name for op in read(face).ops}
-    assert without == [kind.name for kind in Kind if kind.name not in kinds] + FEATURES
-    more = {op.kind.name for op in read(person).ops} | {"RGB"}
+    assert without == [kind.name for kind in Kind if kind.name not in kinds] + FEATURES + FASTER
+    more = {op.kind.name for op in read(person).ops} | {"RGB", "MATERIALIZE", "TILE2"}
     assert left_out("face", "person").stdout.split() == [name for name in without if name not in more]
-    assert left_out().stdout.split() == [kind.name for kind in Kind] + FEATURES
-    assert left_out("face", "person", names="auto, ADD;RGB").stdout.split() == [n for n in without if n not in more] + [
-        "RGB"
+    assert left_out().stdout.split() == [kind.name for kind in Kind] + FEATURES + FASTER
+    assert left_out("face", "person", names="auto, ADD;RGB").stdout.split() == [
+        name for name in without if name not in more or name == "RGB"
     ]
     library = load(build((*FLAGS, *(f"-DRNNP_WITH_{name}=0" for name in without))))
     assert Engine(face, library).golden_check()
@@ -93,13 +95,14 @@ def test_what_no_model_needs_is_left_out() -> None:
 
 
 def test_networks_that_need_what_is_left_out_are_refused_by_its_name(tmp_path: Path) -> None:
-    library = load(build((*FLAGS, *(f"-DRNNP_WITH_{name}=0" for name in FEATURES))))
+    library = load(build((*FLAGS, *(f"-DRNNP_WITH_{name}=0" for name in FEATURES + FASTER))))
     refused: set[str] = set()
     accepted = 0
     path = tmp_path / "net.rnnp"
-    for seed in range(60):
+    tasks = [Task.DETECTION, Task.CLASSIFICATION] * 4 + [Task.MAP, Task.LAYER]
+    for seed in range(120):
         rng = np.random.default_rng(seed)
-        data = write(networks.random_network(rng, (Task.DETECTION, Task.CLASSIFICATION)[seed % 2]))
+        data = write(networks.random_network(rng, tasks[seed % len(tasks)]))
         path.write_bytes(data)
         spared = set(left_out(str(path)).stdout.split())
         needs = [name for name in FEATURES if name not in spared]

@@ -234,8 +234,8 @@ static void any_conv(
     uint32_t k = conv->kernel_h, channels = conv->in_channels, outputs = conv->out_channels;
     uint32_t run = conv->kernel_w * channels, inputs = k * run;
     uint32_t columns = conv->out_width == 1 ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
-    bool four = channels == 1 && conv->kernel_w == FOUR && conv->in_width >= FOUR;
-    bool three = k == 3 && conv->kernel_w == 3 && !rnnp_fine(r), nine = three && channels == 3;
+    bool four = RNNP_WITH_TAPS4 && channels == 1 && conv->kernel_w == FOUR && conv->in_width >= FOUR;
+    bool three = k == 3 && conv->kernel_w == 3 && !rnnp_fine(r), nine = RNNP_WITH_RGB && three && channels == 3;
     bool windows = three && columns == 1 && channels % 4 == 0;
     if (windows) {
         memset(padding(conv), conv->pad, channels);

@@ -123,11 +123,19 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "ldr r2, [r0, #12]\n"
                                 "subs r3, r3, #4\n" // 4 bytes a pair
                                 "adr.w r12, 20f + 1\n" // 1: Thumb
+
+#if RNNP_WITH_TILE2
                                 "cmp r2, #3\n"
                                 "it eq\n"
                                 "adreq.w r12, 30f + 1\n"
                                 "it lo\n"
                                 "adrlo.w r12, 40f + 1\n"
+#else
+                                "cmp r2, #4\n" // two as three
+                                "itt ne\n"
+                                "movne r2, #3\n"
+                                "adrne.w r12, 30f + 1\n"
+#endif
                                 "adds r2, r2, #1\n"
                                 "muls r2, r3, r2\n"
                                 "add r2, r2, r2, lsl #1\n"
@@ -341,8 +349,16 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "rnnp_get r2, 7\n"
                                 "rnnp_get r3, 8\n"
                                 "add lr, r0, r3\n"
+
+#if RNNP_WITH_TILE2
                                 "strb r10, [lr, r2, lsl #1]\n"
                                 "strb r6, [r0, r2, lsl #1]\n"
+#else
+                                "rnnp_get r12, 12\n"
+                                "strb r10, [lr, r12]\n"
+                                "strb r6, [r0, r12]\n"
+#endif
+
                                 "strb r9, [lr, r2]\n"
                                 "strb r5, [r0, r2]\n"
                                 "strb r8, [lr]\n"
@@ -362,10 +378,13 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "mov r6, r4\n"
                                 "mov r10, r8\n"
                                 "bx r2\n"
+
+#if RNNP_WITH_TILE2
                                 "40:\n"
                                 "rnnp_block 2\n"
                                 "bne.w 40b\n"
                                 "b 2b\n"
+#endif
                                 ".purgem rnnp_block\n" RNNP_PURGE_WORDS);
 }
 

@@ -123,6 +123,8 @@ bool rnnp_container_check(const uint8_t *blob, size_t size, rnnp_error_t *error)
     bool detection = h->task == RNNP_TASK_DETECTION, layer = h->task == RNNP_TASK_LAYER, map = h->task == RNNP_TASK_MAP;
     if (!rnnp_check_fields(&c, h, header_fields, RNNP_FIELDS(header_fields)) ||
         !rnnp_check_range(&c, "channels", h->channels, layer ? 0 : 1, 3) ||
+        (!RNNP_WITH_LAYER && layer && !rnnp_left_out(&c, "LAYER")) ||
+        (!RNNP_WITH_MAP && map && !rnnp_left_out(&c, "MAP")) ||
         (!RNNP_WITH_RGB && h->channels == 3 && !rnnp_left_out(&c, "RGB")) ||
         !rnnp_check_range(&c, "num_ops", h->num_ops, 1, layer ? 1 : RNNP_MAX_OPS) ||
         !rnnp_check_range(&c, "max_candidates", h->max_candidates, detection, detection ? RNNP_MAX_CANDIDATES : 0) ||

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../left_out.h"
 #include "../numeric.h"
 #include "../rnnp.h"
 
@@ -90,10 +91,32 @@ static inline const rnnp_op_t *rnnp_op(const rnnp_model_t *model, uint32_t index
     return &table[index];
 }
 
+// What a checked model is, as far as there is code for it (left_out.h).
+static inline bool rnnp_is_detector(const rnnp_model_t *model) {
+    return RNNP_DETECTORS_ONLY || (RNNP_WITH_DETECT_HEAD && model->task == RNNP_TASK_DETECTION);
+}
+
+static inline bool rnnp_is_classifier(const rnnp_model_t *model) {
+    return RNNP_WITH_DENSE && model->task == RNNP_TASK_CLASSIFICATION;
+}
+
+static inline bool rnnp_is_layer(const rnnp_model_t *model) {
+    return RNNP_WITH_LAYER && model->task == RNNP_TASK_LAYER;
+}
+
+static inline bool rnnp_is_map(const rnnp_model_t *model) {
+    return RNNP_WITH_MAP && model->task == RNNP_TASK_MAP;
+}
+
+// Inputs of an operator that has been checked.
+static inline uint32_t rnnp_num_inputs(const rnnp_op_t *op) {
+    return RNNP_JOINS ? op->num_inputs : 1;
+}
+
 // True if the header says that the first operator reads pixels: bytes whose int8 value is u ^ 0x80. Else it is a layer that
 // reads an int8 map.
 static inline bool rnnp_reads_pixels(const rnnp_model_t *model) {
-    return rnnp_header(model)->channels != 0;
+    return !RNNP_WITH_LAYER || rnnp_header(model)->channels != 0;
 }
 
 #endif // RNNP_RECORD_H

@@ -13,6 +13,9 @@ static bool check_features(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (!RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0) {
         return rnnp_left_out(c, "TFLITE");
     }
+    if (!RNNP_WITH_MATERIALIZE && (op->flags & RNNP_FLAG_MATERIALIZE) != 0) {
+        return rnnp_left_out(c, "MATERIALIZE");
+    }
     return RNNP_WITH_FINE || (op->flags & RNNP_FLAG_FINE) == 0 || rnnp_left_out(c, "FINE");
 }
 
@@ -97,6 +100,9 @@ static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, con
 
 // At most one operator of a segment is kept whole, and its readers are in the next; all else lives and dies in one.
 static bool check_segments(const rnnp_model_t *model, rnnp_check_t *c) {
+    if (!RNNP_WITH_MATERIALIZE) {
+        return true;
+    }
     uint8_t segment[RNNP_MAX_TENSORS];
     uint8_t cut[RNNP_MAX_TENSORS]; // the materialized operator of a segment
     memset(cut, NO_SEGMENT, sizeof(cut));
@@ -104,7 +110,7 @@ static bool check_segments(const rnnp_model_t *model, rnnp_check_t *c) {
     for (uint32_t t = 1; t <= model->num_ops; t++) {
         const rnnp_op_t *op = rnnp_op(model, t - 1);
         c->op = (int32_t)t - 1;
-        for (uint32_t i = 0; i < op->num_inputs; i++) {
+        for (uint32_t i = 0; i < rnnp_num_inputs(op); i++) {
             uint32_t read_in = segment[op->inputs[i]] + (uint32_t)rnnp_graph_materialized(model, op->inputs[i]);
             if (!rnnp_check_equal(c, "segment of an input", (int32_t)read_in, segment[t])) {
                 return false;
@@ -127,7 +133,7 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
     uint32_t results = 0;
     for (uint32_t i = 0; i < model->num_ops; i++) {
         const rnnp_op_t *op = rnnp_op(model, i);
-        for (uint32_t k = 0; k < op->num_inputs; k++) {
+        for (uint32_t k = 0; k < rnnp_num_inputs(op); k++) {
             consumed |= op->inputs[k] == 0 ? 0 : UINT64_C(1) << (op->inputs[k] - 1);
         }
     }
@@ -150,7 +156,7 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
         }
         results += task != 0;
     }
-    if (model->task == RNNP_TASK_MAP && rnnp_graph_materialized(model, model->num_ops)) {
+    if (rnnp_is_map(model) && rnnp_graph_materialized(model, model->num_ops)) {
         c->op = model->num_ops - 1;
         return rnnp_bad(c, "flags", 0, RNNP_FLAG_MATERIALIZE);
     }
@@ -159,8 +165,8 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
     if (places > RNNP_MAX_PLACES) {
         return rnnp_bad(c, "anchors", RNNP_MAX_PLACES, places);
     }
-    return model->task == RNNP_TASK_DETECTION ||
-        ((model->task == RNNP_TASK_MAP || rnnp_check_equal(c, "results", (int32_t)results, 1)) &&
+    return rnnp_is_detector(model) ||
+        ((rnnp_is_map(model) || rnnp_check_equal(c, "results", (int32_t)results, 1)) &&
             rnnp_check_equal(c, "num_labels", model->num_labels, rnnp_op(model, model->num_ops - 1u)->out_channels));
 }
 
@@ -171,16 +177,19 @@ bool rnnp_graph_check(const rnnp_model_t *model, rnnp_error_t *error) {
             return false;
         }
     }
-    return check_segments(model, &c) && (model->task == RNNP_TASK_LAYER || check_results(model, &c));
+    return check_segments(model, &c) && (rnnp_is_layer(model) || check_results(model, &c));
 }
 
 uint32_t rnnp_graph_segments(const rnnp_model_t *model, uint8_t *segment) {
     uint32_t last = 0;
     segment[0] = 0;
+    if (!RNNP_WITH_MATERIALIZE) {
+        return 1; // nobody looks at it
+    }
     for (uint32_t t = 1; t <= model->num_ops; t++) {
         const rnnp_op_t *op = rnnp_op(model, t - 1);
         segment[t] = 0;
-        for (uint32_t i = 0; i < op->num_inputs; i++) {
+        for (uint32_t i = 0; i < rnnp_num_inputs(op); i++) {
             uint32_t input = op->inputs[i], after = segment[input] + (uint32_t)rnnp_graph_materialized(model, input);
             segment[t] = (uint8_t)rnnp_max_u32(segment[t], after);
         }
@@ -225,7 +234,7 @@ static void make_row(walk_t *w, uint32_t t) {
 static bool is_ready(const walk_t *w, uint32_t t, const rnnp_timing_t *timing) {
     const rnnp_op_t *op = rnnp_op(w->model, t - 1);
     bool ready = true;
-    for (uint32_t i = 0; i < op->num_inputs; i++) {
+    for (uint32_t i = 0; i < rnnp_num_inputs(op); i++) {
         uint32_t input = op->inputs[i];
         ready = ready && w->made[input] >= rnnp_min_u32(timing->need, rnnp_graph_height(w->model, input));
     }
@@ -235,7 +244,7 @@ static bool is_ready(const walk_t *w, uint32_t t, const rnnp_timing_t *timing) {
 static void walk_segment(walk_t *w, uint32_t segment) {
     for (uint32_t t = w->model->num_ops; t > 0;) {
         rnnp_timing_t timing;
-        if (w->segment[t] == segment && next_step(w, t, &timing) && is_ready(w, t, &timing)) {
+        if (rnnp_same_segment(w->segment[t], segment) && next_step(w, t, &timing) && is_ready(w, t, &timing)) {
             w->steps[t]++;
             if (timing.makes) {
                 make_row(w, t);
@@ -262,7 +271,7 @@ void rnnp_graph_rings(const rnnp_model_t *model, uint16_t *rows) {
     }
     for (uint32_t t = 1; t <= model->num_ops; t++) {
         const rnnp_op_t *op = rnnp_op(model, t - 1);
-        bool given_away = model->task == RNNP_TASK_DETECTION && rnnp_operator(op)->task == RNNP_TASK_DETECTION;
+        bool given_away = rnnp_is_detector(model) && rnnp_operator(op)->task == RNNP_TASK_DETECTION;
         bool whole = rnnp_graph_materialized(model, t) || rnnp_graph_is_map(model, t);
         rows[t] = whole ? op->out_height : given_away ? 0 : rows[t];
     }

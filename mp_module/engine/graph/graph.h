@@ -17,14 +17,19 @@ bool rnnp_graph_check(const rnnp_model_t *model, rnnp_error_t *error);
 // The segment of each tensor's operator. Returns the number of segments.
 uint32_t rnnp_graph_segments(const rnnp_model_t *model, uint8_t *segment);
 
+// Whether a segment is that one; without MATERIALIZE there is no other.
+static inline bool rnnp_same_segment(uint32_t segment, uint32_t other) {
+    return !RNNP_WITH_MATERIALIZE || segment == other;
+}
+
 // True if operators of the next segment read the tensor, which is then kept whole.
 static inline bool rnnp_graph_materialized(const rnnp_model_t *model, uint32_t tensor) {
-    return tensor > 0 && (rnnp_op(model, tensor - 1)->flags & RNNP_FLAG_MATERIALIZE) != 0;
+    return RNNP_WITH_MATERIALIZE && tensor > 0 && (rnnp_op(model, tensor - 1)->flags & RNNP_FLAG_MATERIALIZE) != 0;
 }
 
 // True for the result of a map model, which is kept whole, too.
 static inline bool rnnp_graph_is_map(const rnnp_model_t *model, uint32_t tensor) {
-    return model->task == RNNP_TASK_MAP && tensor == model->num_ops;
+    return rnnp_is_map(model) && tensor == model->num_ops;
 }
 
 // Rows of a tensor, all of them.
@@ -33,7 +38,7 @@ static inline uint32_t rnnp_graph_height(const rnnp_model_t *model, uint32_t ten
 }
 
 static inline bool rnnp_graph_reads(const rnnp_op_t *op, uint32_t tensor) {
-    for (uint32_t i = 0; i < op->num_inputs; i++) {
+    for (uint32_t i = 0; i < rnnp_num_inputs(op); i++) {
         if (op->inputs[i] == tensor) {
             return true;
         }

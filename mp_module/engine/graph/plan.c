@@ -46,9 +46,13 @@ static uint32_t candidate_bytes(const rnnp_model_t *model) {
     return rnnp_align(model->max_candidates * (uint32_t)sizeof(rnnp_candidate_t), RNNP_ALIGNMENT);
 }
 
+static uint32_t num_segments(const rnnp_plan_t *plan) {
+    return RNNP_WITH_MATERIALIZE ? plan->num_segments : 1;
+}
+
 // Bytes of the map that a segment writes, 0 if none. segment -1: none.
 static uint64_t map_bytes(const rnnp_plan_t *plan, const rnnp_model_t *model, int32_t segment) {
-    for (uint32_t t = 1; t <= model->num_ops; t++) {
+    for (uint32_t t = 1; RNNP_WITH_MATERIALIZE && t <= model->num_ops; t++) {
         if (plan->segment[t] == segment && rnnp_graph_materialized(model, t)) {
             return ring_bytes(model, t);
         }
@@ -60,7 +64,7 @@ static uint64_t map_bytes(const rnnp_plan_t *plan, const rnnp_model_t *model, in
 static uint32_t segment_scratch(const rnnp_plan_t *plan, const rnnp_model_t *model, uint32_t segment) {
     uint32_t bytes = 0;
     for (uint32_t t = 1; t <= model->num_ops; t++) {
-        if (plan->segment[t] == segment) {
+        if (rnnp_same_segment(plan->segment[t], segment)) {
             bytes = rnnp_max_u32(bytes, scratch_bytes(model, t));
         }
     }
@@ -88,7 +92,7 @@ static void lay_out_segment(layout_t *l, const rnnp_plan_t *plan, const rnnp_mod
     }
     put(l, RNNP_PLACE_SCRATCH, segment, segment_scratch(plan, model, segment));
     for (uint32_t t = 0; t <= model->num_ops; t++) {
-        if (plan->segment[t] == segment) {
+        if (rnnp_same_segment(plan->segment[t], segment)) {
             put(l, RNNP_PLACE_WORK, t, tensor_work(model, t));
             if (!rnnp_graph_materialized(model, t)) {
                 put(l, RNNP_PLACE_RING, t, ring_bytes(model, t));
@@ -106,7 +110,7 @@ void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t 
     plan->num_segments = (uint8_t)rnnp_graph_segments(model, plan->segment);
     plan->candidates = state_bytes(model);
     plan->size = base_of(plan, model);
-    for (uint32_t s = 0; s < plan->num_segments; s++) {
+    for (uint32_t s = 0; s < num_segments(plan); s++) {
         layout_t l = { NULL, NULL, base_of(plan, model) };
         lay_out_segment(&l, plan, model, s);
         l.end += map_bytes(plan, model, (int32_t)s - 1) + map_bytes(plan, model, (int32_t)s);
@@ -116,12 +120,12 @@ void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t 
 
 void rnnp_plan_visit(const rnnp_plan_t *plan, const rnnp_model_t *model, rnnp_visit_t visit, void *context) {
     uint32_t base = base_of(plan, model);
-    for (uint32_t s = 0; s < plan->num_segments; s++) {
+    for (uint32_t s = 0; s < num_segments(plan); s++) {
         // Segment s writes its map at the base if s is even, at the top if it is odd; it reads the other one.
         layout_t l = { visit, context, base + map_bytes(plan, model, (int32_t)(s % 2 == 0 ? s : s - 1)) };
         lay_out_segment(&l, plan, model, s);
     }
-    for (uint32_t t = 1; t <= model->num_ops; t++) {
+    for (uint32_t t = 1; RNNP_WITH_MATERIALIZE && t <= model->num_ops; t++) {
         if (rnnp_graph_materialized(model, t)) {
             uint64_t bytes = ring_bytes(model, t);
             uint32_t offset = plan->segment[t] % 2 == 0 ? base : (uint32_t)(plan->size - bytes);
@@ -177,14 +181,14 @@ static void look_at(
 static void look_at_place(void *context, rnnp_place_t place, uint32_t of, uint32_t offset, uint32_t bytes) {
     search_t *search = context;
     bool whole = place == RNNP_PLACE_RESAMPLE || place == RNNP_PLACE_SCRATCH; // of a segment
-    uint32_t first = whole ? of : search->plan->segment[of], last = first;
+    uint32_t first = !RNNP_WITH_MATERIALIZE ? 0 : whole ? of : search->plan->segment[of], last = first;
     const char *what = place == RNNP_PLACE_RESAMPLE ? "resampling" : "scratch";
     if (place == RNNP_PLACE_WORK) {
         what = of == 0 ? NULL : maker(search->model, of)->work_name;
     } else if (place == RNNP_PLACE_RING) {
         what = of == 0 ? "input" : "output";
         last += rnnp_graph_materialized(search->model, of);
-        last = rnnp_min_u32(last, search->plan->num_segments - 1u);
+        last = rnnp_min_u32(last, num_segments(search->plan) - 1u);
     }
     look_at(search, what, whole ? -1 : (int32_t)of - 1, first, last, offset, bytes);
 }
@@ -197,8 +201,8 @@ bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uin
     rnnp_plan_t plan;
     rnnp_plan(&plan, model, frame);
     search_t search = { model, &plan, region, index, false };
-    look_at(&search, "run", -1, 0, plan.num_segments - 1u, 0, state_bytes(model));
-    look_at(&search, "candidates", -1, 0, plan.num_segments - 1u, plan.candidates, candidate_bytes(model));
+    look_at(&search, "run", -1, 0, num_segments(&plan) - 1u, 0, state_bytes(model));
+    look_at(&search, "candidates", -1, 0, num_segments(&plan) - 1u, plan.candidates, candidate_bytes(model));
     rnnp_plan_visit(&plan, model, look_at_place, &search);
     return search.found;
 }

@@ -41,7 +41,7 @@ static void set_timing(const rnnp_op_t *op, rnnp_node_t *node) {
 }
 
 static bool is_result(const rnnp_model_t *model, uint32_t index) {
-    return rnnp_operator(rnnp_op(model, index))->task != 0 || model->task == RNNP_TASK_LAYER ||
+    return rnnp_operator(rnnp_op(model, index))->task != 0 || rnnp_is_layer(model) ||
         rnnp_graph_is_map(model, index + 1);
 }
 
@@ -75,7 +75,7 @@ static void take_step(rnnp_step_t *s) {
 }
 
 static bool is_ready(const rnnp_context_t *c, const rnnp_op_t *op, uint32_t need) {
-    for (uint32_t i = 0; i < op->num_inputs; i++) {
+    for (uint32_t i = 0; i < rnnp_num_inputs(op); i++) {
         const rnnp_node_t *in = &c->nodes[op->inputs[i]];
         if (in->rows_made < need && in->rows_made < in->height) {
             return false;
@@ -88,7 +88,7 @@ static bool is_ready(const rnnp_context_t *c, const rnnp_op_t *op, uint32_t need
 static bool find_ready(const rnnp_context_t *c, uint32_t segment, uint32_t *index) {
     for (uint32_t i = c->state->end; i-- > 0;) {
         const rnnp_node_t *node = &c->nodes[i + 1];
-        if (node->segment == segment && node->rows_made < node->height &&
+        if (rnnp_same_segment(node->segment, segment) && node->rows_made < node->height &&
             is_ready(c, rnnp_op(c->model, i), node->need)) {
             *index = i;
             return true;
@@ -121,7 +121,7 @@ static bool run_step(const rnnp_context_t *c, uint32_t segment) {
 static bool start_segment(const rnnp_context_t *c, uint32_t segment) {
     uint32_t end = 0;
     for (uint32_t i = 0; i < c->model->num_ops; i++) {
-        if (c->nodes[i + 1].segment == segment) {
+        if (rnnp_same_segment(c->nodes[i + 1].segment, segment)) {
             rnnp_step_t s;
             get_step(c, i, &s);
             const rnnp_operator_t *operator = rnnp_operator(s.op);
@@ -151,7 +151,7 @@ static void set_place(void *context, rnnp_place_t place, uint32_t of, uint32_t o
         c->nodes[of].ring = offset;
     } else {
         for (uint32_t t = 0; t <= c->model->num_ops; t++) {
-            if (c->nodes[t].segment == of) {
+            if (rnnp_same_segment(c->nodes[t].segment, of)) {
                 c->nodes[t].scratch = offset;
             }
         }
@@ -177,7 +177,7 @@ static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
             const rnnp_op_t *op = rnnp_op(model, t - 1);
             node->height = op->out_height;
             set_timing(op, node);
-            for (uint32_t i = 0; i < op->num_inputs; i++) {
+            for (uint32_t i = 0; i < rnnp_num_inputs(op); i++) {
                 c->nodes[op->inputs[i]].reader = (uint8_t)(t & 0x7f);
             }
         }
@@ -190,12 +190,12 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     const rnnp_format_t input = model->channels == 1 ? RNNP_GRAY8 : RNNP_RGB888;
     const rnnp_frame_t own = { .width = model->width, .height = model->height, .format = input };
-    if (model->task == RNNP_TASK_LAYER) {
+    if (rnnp_is_layer(model)) {
         frame = &own;
     } else if (!rnnp_frame_check(model, frame, error)) {
         return error->status;
     }
-    bool detection = RNNP_WITH_DETECT_HEAD && model->task == RNNP_TASK_DETECTION;
+    bool detection = rnnp_is_detector(model);
     if (detection && threshold_q15 > 32767) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "threshold", 32767, threshold_q15);
     }
@@ -222,7 +222,7 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
 
 rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (!RNNP_WITH_DETECT_HEAD || run->model->task != RNNP_TASK_DETECTION) {
+    if (!rnnp_is_detector(run->model)) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
     }
     if (!run->done) {
@@ -257,7 +257,7 @@ rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, 
 static rnnp_status_t check_push(const rnnp_run_t *run, bool whole, rnnp_error_t *error) {
     const rnnp_frame_t *frame = &run->frame;
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (run->model->task == RNNP_TASK_LAYER) {
+    if (rnnp_is_layer(run->model)) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, RNNP_TASK_LAYER);
     }
     if (!whole && (frame->rotate != 0 || frame->roi_width != 0)) {
@@ -319,7 +319,7 @@ bool rnnp_advance(rnnp_run_t *run, void *arena) {
     if (run->ready && run_step(&c, c.state->segment)) {
         return true;
     }
-    if (c.state->segment == 0) { // which takes the frame's rows
+    if (rnnp_same_segment(c.state->segment, 0)) { // which takes the frame's rows
         run->ready = rnnp_frame_make_row(&c);
         c.state->end = c.nodes[0].reader;
         if (run->ready) {
@@ -328,7 +328,7 @@ bool rnnp_advance(rnnp_run_t *run, void *arena) {
         run->rows_in++;
     }
     bool complete = run->rows_in == run->height;
-    if (complete && start_segment(&c, c.state->segment + 1u)) {
+    if (RNNP_WITH_MATERIALIZE && complete && start_segment(&c, c.state->segment + 1u)) {
         run->ready = true;
         return true;
     }
@@ -342,7 +342,7 @@ bool rnnp_advance(rnnp_run_t *run, void *arena) {
 rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     const rnnp_model_t *model = run->model;
-    if (model->task != RNNP_TASK_LAYER) {
+    if (!rnnp_is_layer(model)) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_LAYER, model->task);
     }
     rnnp_context_t c = get_context(run, arena);
@@ -364,6 +364,9 @@ rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnn
 }
 
 const void *rnnp_layer_pull(rnnp_run_t *run, void *arena) {
+    if (!RNNP_WITH_LAYER) {
+        return NULL;
+    }
     rnnp_context_t c = get_context(run, arena);
     rnnp_node_t *node = &c.nodes[1];
     uint32_t y = node->rows_made;

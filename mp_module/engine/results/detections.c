@@ -105,7 +105,7 @@ static const rnnp_candidate_t *candidates(const void *arena) {
 rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *run, const void *arena,
     uint16_t iou_q15, uint32_t max, uint32_t *count, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (!RNNP_WITH_DETECT_HEAD || run->model->task != RNNP_TASK_DETECTION) { // there is none, where heads are left out
+    if (!rnnp_is_detector(run->model)) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
     }
     if (!run->done) {

@@ -26,7 +26,7 @@ static uint32_t term(const rnnp_softmax_t *softmax, const void *arena, uint32_t 
 rnnp_status_t rnnp_softmax(rnnp_softmax_t *softmax, const rnnp_run_t *run, const void *arena, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
     const rnnp_model_t *model = run->model;
-    if (!RNNP_WITH_DENSE || model->task != RNNP_TASK_CLASSIFICATION) { // there is none, where DENSE is left out
+    if (!rnnp_is_classifier(model)) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, model->task);
     }
     if (model->numbers) { // whose softmax would say nothing

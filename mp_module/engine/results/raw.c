@@ -6,11 +6,11 @@
 
 rnnp_status_t rnnp_raw_shape(const rnnp_model_t *model, rnnp_raw_t *raw, rnnp_error_t *error) {
     rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
-    if (model->task != RNNP_TASK_CLASSIFICATION && model->task != RNNP_TASK_MAP) {
+    if (!rnnp_is_classifier(model) && !rnnp_is_map(model)) {
         return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_MAP, model->task);
     }
     const rnnp_op_t *op = rnnp_op(model, model->num_ops - 1u);
-    bool map = model->task == RNNP_TASK_MAP;
+    bool map = rnnp_is_map(model);
     *raw = (rnnp_raw_t){
         .height = op->out_height,
         .width = op->out_width,
@@ -23,7 +23,7 @@ rnnp_status_t rnnp_raw_shape(const rnnp_model_t *model, rnnp_raw_t *raw, rnnp_er
 }
 
 rnnp_status_t rnnp_raw(const rnnp_run_t *run, const void *arena, rnnp_raw_t *raw, rnnp_error_t *error) {
-    if (rnnp_raw_shape(run->model, raw, error) != RNNP_OK) {
+    if (rnnp_raw_shape(run->model, raw, error) != RNNP_OK || (!RNNP_WITH_DENSE && !RNNP_WITH_MAP)) {
         return error->status;
     }
     if (!run->done) {
