@@ -13,6 +13,18 @@ rnnp_status_t rnnp_fail(
     return status;
 }
 
+void rnnp_no_error(rnnp_error_t *error) {
+    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+}
+
+rnnp_status_t rnnp_bad_argument(rnnp_error_t *error, const char *what, uint32_t expected, uint32_t given) {
+    return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, what, expected, given);
+}
+
+rnnp_status_t rnnp_bad_state(rnnp_error_t *error, const char *what, uint32_t expected, uint32_t given) {
+    return rnnp_fail(error, RNNP_ERROR_STATE, -1, what, expected, given);
+}
+
 bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given) {
     rnnp_fail(check->error, RNNP_ERROR_FORMAT, check->op, what, expected, given);
     return false;

@@ -13,6 +13,12 @@
 rnnp_status_t rnnp_fail(
     rnnp_error_t *error, rnnp_status_t status, int32_t op, const char *what, uint32_t expected, uint32_t given);
 
+void rnnp_no_error(rnnp_error_t *error);
+
+// Of RNNP_ERROR_ARGUMENT and RNNP_ERROR_STATE, which belong to no operator.
+rnnp_status_t rnnp_bad_argument(rnnp_error_t *error, const char *what, uint32_t expected, uint32_t given);
+rnnp_status_t rnnp_bad_state(rnnp_error_t *error, const char *what, uint32_t expected, uint32_t given);
+
 // A check in progress: where errors go and whom they are about.
 typedef struct {
     rnnp_error_t *error;

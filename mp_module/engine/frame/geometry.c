@@ -26,7 +26,7 @@ static bool on_its_side(const rnnp_frame_t *frame) {
 
 static bool in_range(const char *what, uint32_t value, uint32_t low, uint32_t high, rnnp_error_t *error) {
     if (value < low || value > high) {
-        rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, what, value < low ? low : high, value);
+        rnnp_bad_argument(error, what, value < low ? low : high, value);
         return false;
     }
     return true;

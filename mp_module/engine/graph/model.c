@@ -6,7 +6,7 @@
 
 rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t size, rnnp_error_t *error) {
     const rnnp_header_t *h = (const void *)blob;
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     if (!rnnp_container_check(blob, size, error)) {
         return error->status;
     }

@@ -187,7 +187,7 @@ static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
 
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error) {
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     const rnnp_format_t input = model->channels == 1 ? RNNP_GRAY8 : RNNP_RGB888;
     const rnnp_frame_t own = { .width = model->width, .height = model->height, .format = input };
     if (rnnp_is_layer(model)) {
@@ -197,7 +197,7 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
     }
     bool detection = rnnp_is_detector(model);
     if (detection && threshold_q15 > 32767) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "threshold", 32767, threshold_q15);
+        return rnnp_bad_argument(error, "threshold", 32767, threshold_q15);
     }
     if ((uintptr_t)arena % RNNP_ALIGNMENT != 0) {
         uint32_t remainder = (uint32_t)((uintptr_t)arena % RNNP_ALIGNMENT);
@@ -221,12 +221,12 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
 }
 
 rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error) {
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     if (!rnnp_is_detector(run->model)) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
+        return rnnp_bad_argument(error, "task", RNNP_TASK_DETECTION, run->model->task);
     }
     if (!run->done) {
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
+        return rnnp_bad_state(error, "rows", run->height, run->rows_in);
     }
     rnnp_frame_t frame = run->frame;
     frame.scale = scale;
@@ -256,18 +256,18 @@ rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, 
 // A row of the upright picture has come, or an error.
 static rnnp_status_t check_push(const rnnp_run_t *run, bool whole, rnnp_error_t *error) {
     const rnnp_frame_t *frame = &run->frame;
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     if (rnnp_is_layer(run->model)) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, RNNP_TASK_LAYER);
+        return rnnp_bad_argument(error, "task", RNNP_TASK_CLASSIFICATION, RNNP_TASK_LAYER);
     }
     if (!whole && (frame->rotate != 0 || frame->roi_width != 0)) {
         bool turned = frame->rotate != 0;
         uint32_t given = turned ? frame->rotate : frame->roi_width;
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, turned ? "rotate" : "roi", 0, given);
+        return rnnp_bad_argument(error, turned ? "rotate" : "roi", 0, given);
     }
     if (run->rows_in >= run->height || run->working) {
         const char *what = run->working ? "work" : "rows";
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, what, run->height, run->rows_in + 1u);
+        return rnnp_bad_state(error, what, run->height, run->rows_in + 1u);
     }
     return RNNP_OK;
 }
@@ -340,16 +340,16 @@ bool rnnp_advance(rnnp_run_t *run, void *arena) {
 // ------------------------------------------------------------------------------------------------ layers
 
 rnnp_status_t rnnp_layer_push(rnnp_run_t *run, void *arena, const void *row, rnnp_error_t *error) {
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     const rnnp_model_t *model = run->model;
     if (!rnnp_is_layer(model)) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_LAYER, model->task);
+        return rnnp_bad_argument(error, "task", RNNP_TASK_LAYER, model->task);
     }
     rnnp_context_t c = get_context(run, arena);
     uint32_t index, waiting = find_ready(&c, 0, &index);
     if (run->rows_in >= model->height || waiting != 0) {
         uint32_t given = run->rows_in + 1u;
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, waiting ? "pulled" : "rows", waiting ? 0 : model->height, given);
+        return rnnp_bad_state(error, waiting ? "pulled" : "rows", waiting ? 0 : model->height, given);
     }
     if (rnnp_reads_pixels(model)) {
         rnnp_line_t line = rnnp_frame_streamed_line(&run->frame, row);

@@ -104,18 +104,18 @@ static const rnnp_candidate_t *candidates(const void *arena) {
 
 rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *run, const void *arena,
     uint16_t iou_q15, uint32_t max, uint32_t *count, rnnp_error_t *error) {
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     if (!rnnp_is_detector(run->model)) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_DETECTION, run->model->task);
+        return rnnp_bad_argument(error, "task", RNNP_TASK_DETECTION, run->model->task);
     }
     if (!run->done) {
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
+        return rnnp_bad_state(error, "rows", run->height, run->rows_in);
     }
     if (iou_q15 > 32767) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "iou", 32767, iou_q15);
+        return rnnp_bad_argument(error, "iou", 32767, iou_q15);
     }
     if (max < 1 || max > RNNP_MAX_CANDIDATES) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "max", max < 1 ? 1 : RNNP_MAX_CANDIDATES, max);
+        return rnnp_bad_argument(error, "max", max < 1 ? 1 : RNNP_MAX_CANDIDATES, max);
     }
     const rnnp_state_t *state = arena;
     const rnnp_candidate_t *list = candidates(arena);

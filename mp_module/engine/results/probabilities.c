@@ -24,16 +24,16 @@ static uint32_t term(const rnnp_softmax_t *softmax, const void *arena, uint32_t 
 }
 
 rnnp_status_t rnnp_softmax(rnnp_softmax_t *softmax, const rnnp_run_t *run, const void *arena, rnnp_error_t *error) {
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     const rnnp_model_t *model = run->model;
     if (!rnnp_is_classifier(model)) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_CLASSIFICATION, model->task);
+        return rnnp_bad_argument(error, "task", RNNP_TASK_CLASSIFICATION, model->task);
     }
     if (model->numbers) { // whose softmax would say nothing
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "numbers", 0, model->num_labels);
+        return rnnp_bad_argument(error, "numbers", 0, model->num_labels);
     }
     if (!run->done) {
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
+        return rnnp_bad_state(error, "rows", run->height, run->rows_in);
     }
     const rnnp_node_t *nodes = (const void *)((const uint8_t *)arena + sizeof(rnnp_state_t));
     softmax->logits = nodes[model->num_ops].ring;

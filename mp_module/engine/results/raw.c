@@ -5,9 +5,9 @@
 #include "../operators/operator.h"
 
 rnnp_status_t rnnp_raw_shape(const rnnp_model_t *model, rnnp_raw_t *raw, rnnp_error_t *error) {
-    rnnp_fail(error, RNNP_OK, -1, "", 0, 0);
+    rnnp_no_error(error);
     if (!rnnp_is_classifier(model) && !rnnp_is_map(model)) {
-        return rnnp_fail(error, RNNP_ERROR_ARGUMENT, -1, "task", RNNP_TASK_MAP, model->task);
+        return rnnp_bad_argument(error, "task", RNNP_TASK_MAP, model->task);
     }
     const rnnp_op_t *op = rnnp_op(model, model->num_ops - 1u);
     bool map = rnnp_is_map(model);
@@ -27,7 +27,7 @@ rnnp_status_t rnnp_raw(const rnnp_run_t *run, const void *arena, rnnp_raw_t *raw
         return error->status;
     }
     if (!run->done) {
-        return rnnp_fail(error, RNNP_ERROR_STATE, -1, "rows", run->height, run->rows_in);
+        return rnnp_bad_state(error, "rows", run->height, run->rows_in);
     }
     const uint8_t *bytes = arena;
     const rnnp_node_t *nodes = (const void *)(bytes + sizeof(rnnp_state_t));
