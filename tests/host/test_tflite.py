@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnpool_training import compare, convert, reference
 from rnnpool_training.blob import Model, write
 from rnnpool_training.compile import tflite_rounding
-from rnnpool_training.compile.from_tflite import TABLE, Lowering, lower
+from rnnpool_training.compile.from_tflite import TABLE, Lowering, lower, translate
 from rnnpool_training.compile.tflite_file import Graph, Operator, Tensor, TFLiteError, read
 from rnnpool_training.engine import Engine
 from rnnpool_training.reference.conv import round_fine, round_twice
@@ -90,8 +90,9 @@ class File:
     def dense(self, source: int, outputs: int, **options: Any) -> int:
         x = self.values[source]
         weights, w = self.weights((outputs, x.size), 0)
-        self.graph.tensors[weights].scales = self.graph.tensors[weights].scales[:1]
-        w = self.graph.tensors[weights].data * self.graph.tensors[weights].scales  # type: ignore[operator]
+        tensor = self.graph.tensors[weights]
+        tensor.scales, tensor.zero_points = tensor.scales[:1], tensor.zero_points[:1]
+        w = tensor.data * tensor.scales  # type: ignore[operator]
         bias, b = self.bias(source, weights)
         b = b if b.size == outputs else np.zeros(outputs)
         inputs = [source, weights, bias if b.any() and self.graph.tensors[bias].shape[0] == outputs else -1]
@@ -103,9 +104,7 @@ class File:
 def check(file: File, last: int, most: int = 1) -> None:
     """The last tensor's int8 values are those of floating point, or next to them."""
     file.graph.outputs.append(last)
-    lowering = Lowering(file.graph)
-    for op in file.graph.operators:
-        TABLE[op.kind](lowering, op)
+    lowering = translate(file.graph)
     model = lowering.model()
     tensor = file.graph.tensors[last]
     mine = reference.run_input(model, file.pixels)[lowering.number[last] - 1].astype(int) - tensor.zero_point

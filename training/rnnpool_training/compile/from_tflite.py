@@ -7,6 +7,7 @@ it. Every operator that can't be translated is named with its index and shapes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..blob import (
     Dense,
     Depthwise,
     GlobalAveragePool,
+    Lookup,
     Model,
     Mul,
     Op,
@@ -34,20 +36,27 @@ Padding = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
 NO_PADDING: Padding = (0, 0, 0, 0)
 SAME = 0  # of the schema's Padding
+COPY = Lookup(input=0, table=np.arange(-128, 128).astype(np.int8))
+
+
+class FrameReadAgain(Exception):
+    """A second operator reads the frame, which only the first one can."""
 
 
 class Lowering:
     """Operators of one graph, one after the other."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, copied: bool = False) -> None:
+        """copied: the first operator copies the frame, which only the first operator of a blob can read."""
         self.graph = graph
-        self.ops: list[Op] = []
+        self.ops: list[Op] = [COPY] if copied else []
         self.number: dict[int, int] = {}  # of a TFLite tensor: that of the blob's
         self.pads: dict[int, Padding] = {}  # a tensor that is another one padded, which the next operator does
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise TFLiteError(f"{len(graph.inputs)} inputs and {len(graph.outputs)} outputs: one of each is needed")
-        self.number[graph.inputs[0]] = 0
         self.frame = graph.tensors[graph.inputs[0]]
+        self.start = len(self.ops)  # the blob's number of the frame's int8 values
+        self.number[graph.inputs[0]] = self.start
 
     # ---- the graph ----
 
@@ -90,6 +99,8 @@ class Lowering:
 
     def add(self, op: Operator, made: Op) -> None:
         """Takes a translated operator."""
+        if self.ops and 0 in made.reads:
+            raise FrameReadAgain
         self.ops.append(made)
         self.number[op.outputs[0]] = len(self.ops)
 
@@ -263,7 +274,7 @@ class Lowering:
         """QUANTIZE: of a float input nothing is left of it."""
         if op.inputs[0] == self.frame.index and self.frame.dtype == np.float32:
             self.frame = self.tensor(op.outputs[0])
-            self.number[op.outputs[0]] = 0
+            self.number[op.outputs[0]] = self.start
         else:
             self.table(op)
 
@@ -350,15 +361,7 @@ def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
 
     labels: None for "class 0", ...
     """
-    lowering = Lowering(graph)
-    unknown = [op for op in graph.operators if op.kind not in TABLE]
-    if unknown:
-        raise TFLiteError("; ".join(f"{lowering.where(op)}: not supported" for op in unknown))
-    for op in graph.operators:
-        padded = [t for t in op.inputs if t in lowering.pads]
-        if padded and op.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
-            raise lowering.fail(op, "reads a padded map, which only convolutions do")
-        TABLE[op.kind](lowering, op)
+    lowering = translate(graph)
     if lowering.shape(lowering.frame)[2] not in (1, 3):
         raise TFLiteError(f"an input of {lowering.shape(lowering.frame)}: 1 or 3 channels are needed")
     if not lowering.ops or not isinstance(lowering.ops[-1], Dense):
@@ -369,3 +372,26 @@ def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
     model = lowering.model(name, labels or [f"class {i}" for i in range(count)])
     set_golden(model)
     return model
+
+
+def translate(graph: Graph) -> Lowering:
+    """All operators of a graph. TFLiteError."""
+    try:
+        return _translate(graph, copied=False)
+    except FrameReadAgain:
+        return _translate(graph, copied=True)
+
+
+def _translate(graph: Graph, copied: bool) -> Lowering:
+    lowering = Lowering(graph, copied)
+    unknown = [op for op in graph.operators if op.kind not in TABLE]
+    if unknown:
+        raise TFLiteError("; ".join(f"{lowering.where(op)}: not supported" for op in unknown))
+    for op in graph.operators:
+        padded = [t for t in op.inputs if t in lowering.pads]
+        if padded and op.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+            raise lowering.fail(op, "reads a padded map, which only convolutions do")
+        TABLE[op.kind](lowering, op)
+    if copied:  # which of a float input and its int8 values is the frame is known now
+        lowering.ops[0] = replace(COPY, out_zero_point=lowering.frame.zero_point)
+    return lowering

@@ -12,7 +12,7 @@ from .integers import Grid
 
 _TYPES = {0: np.float32, 2: np.int32, 3: np.uint8, 4: np.int64, 7: np.int16, 9: np.int8}
 _ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
-_OPTIONS = {
+OPTIONS = {
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
@@ -97,7 +97,7 @@ def _array(value: Any, dtype: Any) -> NDArray[Any]:
 def _options(op: Any, kind: str) -> dict[str, Any]:
     import tflite
 
-    name, table = _OPTIONS.get(kind), op.BuiltinOptions()
+    name, table = OPTIONS.get(kind), op.BuiltinOptions()
     if name is None or table is None:
         return {}
     options = getattr(tflite, name)()

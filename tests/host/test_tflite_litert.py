@@ -1,0 +1,150 @@
+"""The TFLite front end against LiteRT's reference kernels, operator by operator, on small files and random inputs.
+
+What the reference gives is compared with LiteRT; the engine with the reference, bit for bit, in a run of a whole model.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from test_tflite import File, classifier
+
+pytest.importorskip("tflite", reason="the schema's builders are those of the tflite package: pip install tflite")
+pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install ai-edge-litert")
+from tflite_writer import write as write_file
+
+from rnnpool_training import compare, convert, reference
+from rnnpool_training.blob import Kind, Model
+from rnnpool_training.blob import write as write_blob
+from rnnpool_training.compile.from_tflite import lower
+from rnnpool_training.compile.tflite_file import read
+from rnnpool_training.engine import Engine
+
+INPUTS = 20  # of each file
+
+
+def against_litert(file: File, inner: int, folder: Path, kind: Kind) -> NDArray[np.int64]:
+    """Steps between ours and LiteRT's, of each value of the tensor `inner` for random inputs.
+
+    A last dense layer is put behind it, so that it is a whole model, which the engine runs as the reference does.
+    """
+    last = file.dense(inner, 3)
+    file.graph.outputs.append(last)
+    path = write_file(file.graph, folder / "mine.tflite")
+    again = read(path)
+    assert [op.kind for op in again.operators] == [op.kind for op in file.graph.operators]
+    model: Model = lower(again, "mine")
+    number = [op.kind for op in model.ops].index(kind)
+    engine, other = Engine(write_blob(model)), compare.LiteRT(path)
+    found = []
+    for pixels in compare.random_inputs(model.input_shape, INPUTS, 5):
+        other.logits(pixels)
+        right = reference.run_input(model, pixels)
+        run = engine.run(pixels if pixels.shape[2] == 3 else pixels[:, :, 0], taps=True)
+        for mine, wanted in zip(run.outputs(), right, strict=True):
+            np.testing.assert_array_equal(mine, wanted)
+        theirs = other.interpreter.get_tensor(inner).reshape(-1).astype(np.int64)
+        found.append(right[number].reshape(-1).astype(np.int64) - theirs)
+    return np.concatenate(found)
+
+
+TABLES = ["RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE"]
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_tables_are_within_a_step(kind: str, seed: int, tmp_path: Path) -> None:
+    """Ours are the nearest to the real numbers; most of LiteRT's are, too."""
+    file = File(seed, 9, 8, 3)
+    x = file.values[0]
+    real = {
+        "RELU": np.maximum(x, 0),
+        "RELU6": np.clip(x, 0, 6),
+        "LEAKY_RELU": np.where(x < 0, x * 0.2, x),
+        "LOGISTIC": 1 / (1 + np.exp(-x)),
+        "TANH": np.tanh(x),
+        "HARD_SWISH": x * np.clip(x + 3, 0, 6) / 6,
+        "QUANTIZE": x,
+    }[kind]
+    out = file.op(kind, [0], np.asarray(real), Alpha=0.2)
+    if kind in ("LOGISTIC", "TANH"):  # the only grids that TensorFlow Lite takes there
+        tensor = file.graph.tensors[out]
+        tensor.scales[:], tensor.zero_points[:] = (1 / 256, -128) if kind == "LOGISTIC" else (1 / 128, 0)
+        file.values[out] = real
+    steps = against_litert(file, out, tmp_path, Kind.LOOKUP)
+    assert np.abs(steps).max() <= 1, np.bincount(np.abs(steps))
+    assert (steps == 0).mean() > 0.85, (kind, (steps == 0).mean())
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("keep", [False, True])
+def test_mean_is_within_a_step(seed: int, keep: bool, tmp_path: Path) -> None:
+    file = File(seed, 5 + seed, 7, 3)
+    axes = file.tensor((2,), [], 0, np.array([1, 2], np.int32))
+    out = file.op("MEAN", [0, axes], file.values[0].mean((0, 1), keepdims=True), KeepDims=keep)
+    if not keep:
+        file.graph.tensors[out].shape = (1, 3)
+    steps = against_litert(file, out, tmp_path, Kind.GLOBAL_AVERAGE_POOL)
+    assert np.abs(steps).max() <= 1, np.bincount(np.abs(steps))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_dense_layer_in_the_middle_is_equal(seed: int, tmp_path: Path) -> None:
+    """With and without ReLU: fine biases, and rounded twice."""
+    file = File(seed, 4, 5, 3)
+    out = file.dense(0, 6, FusedActivationFunction=seed % 2)
+    assert not against_litert(file, out, tmp_path, Kind.CONV).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_products_with_a_vector_are_equal(seed: int, tmp_path: Path) -> None:
+    """Squeeze and excitation, with the vector on either side."""
+    file = File(seed, 6, 5, 3)
+    options = {"FilterHeight": 6, "FilterWidth": 5, "StrideH": 6, "StrideW": 5, "Padding": 1}
+    mean = file.op("AVERAGE_POOL_2D", [0], file.values[0].mean((0, 1), keepdims=True), 0, **options)
+    inputs = [0, mean] if seed % 2 else [mean, 0]
+    out = file.op("MUL", inputs, file.values[0] * file.values[mean], FusedActivationFunction=seed // 2)
+    assert not against_litert(file, out, tmp_path, Kind.MUL).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_convolutions_and_sums_are_equal(seed: int, tmp_path: Path) -> None:
+    """What the models of MLPerf Tiny have, of other shapes and strides."""
+    file = File(seed, 9, 7, 3)
+    one = file.conv(0, FusedActivationFunction=seed % 2)
+    two = file.conv(one, depthwise=True, FusedActivationFunction=seed // 2)
+    assert not against_litert(file, two, tmp_path, Kind.DEPTHWISE).any()
+    file = File(seed, 6, 6, 3)
+    one = file.op("RELU", [0], np.maximum(file.values[0], 0))
+    total = file.op("ADD", [0, one], file.values[0] + file.values[one], FusedActivationFunction=seed % 2)
+    assert not against_litert(file, total, tmp_path, Kind.ADD).any()
+
+
+def test_compare_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """compare --data: pictures of any size, --count of them; what is no folder of pictures gets a sentence."""
+    file = classifier(3)
+    softmax = file.graph.tensors[file.graph.outputs[0]]
+    softmax.scales[:], softmax.zero_points[:] = 1 / 256, -128  # as TensorFlow Lite has it
+    file.graph.operators[-1].options["Beta"] = 1.0
+    model, out = write_file(file.graph, tmp_path / "mine.tflite"), tmp_path / "mine.rnnp"
+    convert.main([str(model), "-o", str(out)])
+    rng = np.random.default_rng(1)
+    (tmp_path / "pictures").mkdir()
+    for i in range(5):
+        Image.fromarray(rng.integers(0, 256, (30, 20 + i, 3), np.uint8)).save(tmp_path / "pictures" / f"{i}.png")
+    capsys.readouterr()
+    line = [str(model), str(out), "--data", str(tmp_path / "pictures")]
+    compare.main([*line, "--count", "3"])
+    assert capsys.readouterr().out.startswith(
+        "inputs          3\nsame answer     3 (100.0%)\nlogits          at most 0."
+    )
+    compare.main([str(model), str(out), "--count", "4"])
+    assert capsys.readouterr().out.startswith("inputs          4\n")
+    with pytest.raises(SystemExit) as caught:
+        compare.main([*line[:-1], str(tmp_path / "none")])
+    assert caught.value.code == 2 and "none is not a folder of pictures" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        compare.main([str(model), str(model), *line[2:]])
+    assert caught.value.code == 2 and "magic" in capsys.readouterr().err
