@@ -86,7 +86,7 @@ def c_source(models: list[tuple[str, bytes]]) -> str:
 
 def _is_usual(hidden: int, shift_u: int, zeta: int, nu: int) -> bool:
     """A cell as engine/operators/rnnpool.c has it."""
-    return hidden in (8, 16) and shift_u in (15, 16) and (zeta, nu) == (32768, 0)
+    return (hidden, shift_u) in ((8, 16), (16, 15), (16, 16)) and (zeta, nu) == (32768, 0)
 
 
 def _features_of(kind: str, record: bytes) -> set[str]:

@@ -40,7 +40,7 @@ RNNP_SMALL_C
 
 #define PURGE_FOUR ".purgem rnnp_lane\n.purgem rnnp_four\n"
 
-// Steps of the cell, or products of one tile. The arguments' places are part of the frame that it works on.
+// Steps of the cell; or products, in parts. The arguments' places are part of the frame that it works on.
 //
 // For a pair of rows of the matrix at a time: r1 the packed matrix; r4-r7 and r8-r11 the sums of both rows in four lanes;
 // then r4-r7 both rows' pre-activations, r8-r11 W v of both; then r4-r7 g and at last h', r8-r11 z; r12 h.
@@ -48,10 +48,10 @@ RNNP_SMALL_C
 //   steps      left
 //   pitch      bytes from the wx of a pair of rows to the next one's
 //   packed     the matrix
-//   tile       states; or what is to be multiplied
+//   tile       states
 //   flags      see above
-//   doublings  of the sums, 0 for products
-//   end        of the states; or of the packed matrix
+//   doublings  of the sums, with flag N
+//   end        of the states
 //   weights    bytes of a pair of rows in the packed copy, without biases; or the products' shift
 //   advance    bytes from the tile of a step to the next step's: 0, or, for a tile after the other, those of a tile
 //   ones       32764 in both halves; with flag N the following as well:
@@ -60,7 +60,7 @@ RNNP_SMALL_C
 //   table      where A of the functions by table is for 0; NULL: hard ones
 // Where sums are made in parts (rnnp_armv7em_sums), a pair of rows is a step, and
 //   list       the wx itself
-//   doublings  one more
+//   doublings  one more; 0 for products
 //   packed     where the biases are, less `weights`
 //   row, row_bytes   the matrix
 //   from, from_end   the states before the step, or what is to be multiplied
@@ -95,16 +95,16 @@ __attribute__((naked, noinline, used)) static void rows(
         "rnnp_four 1, 0, 1, 2, 3, 4, 5, 6, 7\n"
         "rnnp_four 0, 8, 9, 10, 11, 12, 13, 14, 15\n"
         "beq.w 4f\n"
-        "bcc.w 8f\n"
         "rnnp_four 0, 16, 17, 18, 19, 20, 21, 22, 23\n"
         "rnnp_four 0, 24, 25, 26, 27, 28, 29, 30, 31\n"
         "bvc.w 4f\n"
-        "bmi.w 8f\n"
         ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
         "qadd r\\sum, r\\sum, r\\sum\n"
         ".endr\n"
         "4:\n"
-        ".global rnnp_armv7em_summed\n.hidden rnnp_armv7em_summed\nrnnp_armv7em_summed:\n"
+#if RNNP_WITH_ANY_CELL
+        "bmi 20f\n"
+#endif
         "pkhtb r4, r8, r4, asr #16\n"
         "pkhtb r5, r9, r5, asr #16\n"
         "pkhtb r6, r10, r6, asr #16\n"
@@ -120,9 +120,6 @@ __attribute__((naked, noinline, used)) static void rows(
         "qadd16 r6, r6, r10\n"
         "qadd16 r7, r7, r11\n"
         "ldmia r1!, {r2, r3}\n"
-#if RNNP_WITH_ANY_CELL
-        "bmi 20f\n"
-#endif
         "rnnp_gates r4, r8\n"
         "rnnp_gates r5, r9\n"
         "rnnp_gates r6, r10\n"
@@ -163,51 +160,6 @@ __attribute__((naked, noinline, used)) static void rows(
         "rnnp_restore\n"
         "add sp, #SAVED + KEPT + 16\n"
         "pop {r4-r11, pc}\n"
-        // Sums that must be doubled once or more, or not at all: then products are wanted.
-        "8:\n"
-        "ldr r0, [sp, #DOUBLINGS]\n"
-        "cbnz r0, 9f\n"
-        // Products: shifted, saturated and stored. A shift of 16 leaves the upper halves.
-        ".global rnnp_armv7em_products\n.hidden rnnp_armv7em_products\nrnnp_armv7em_products:\n"
-        "ldr r2, [sp, #SHIFT]\n"
-        "ldr r3, [sp, #WX]\n"
-        "ldr r12, [sp, #PITCH]\n"
-        "ldr r0, [sp, #END]\n"
-        "sub.w r2, r2, #16\n"
-        "cbnz r2, 21f\n"
-        "pkhtb r4, r8, r4, asr #16\n"
-        "pkhtb r5, r9, r5, asr #16\n"
-        "pkhtb r6, r10, r6, asr #16\n"
-        "pkhtb r7, r11, r7, asr #16\n"
-        ".global rnnp_armv7em_shifted\n.hidden rnnp_armv7em_shifted\nrnnp_armv7em_shifted:\n"
-        "stmia r3, {r4-r7}\n"
-        "add r3, r3, r12\n"
-        "str r3, [sp, #WX]\n"
-        "sub.w r0, r0, r1\n"
-        "cbz r0, 15f\n"
-        "b 2b\n"
-        "15:\n"
-#if RNNP_WITH_ANY_CELL
-        "ldr r0, [sp, #ROW]\n"
-        "cbnz r0, 18f\n"
-        "b 11b\n"
-        "18:\n"
-        "b rnnp_stepped\n"
-#else
-        "b 11b\n"
-#endif
-        "21:\n"
-        "b.w rnnp_armv7em_shift\n"
-        "9:\n"
-        ".global rnnp_armv7em_double\n.hidden rnnp_armv7em_double\nrnnp_armv7em_double:\n"
-        ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
-        "qadd r\\sum, r\\sum, r\\sum\n"
-        ".endr\n"
-        "sub.w r0, r0, #1\n"
-        "cbnz r0, 12f\n"
-        "b 4b\n"
-        "12:\n"
-        "b 9b\n"
 #if RNNP_WITH_ANY_CELL
         // By way of here, since linkers of native .mpy files know no conditional branches between functions.
         "20:\n"
@@ -220,6 +172,53 @@ __attribute__((naked, noinline, used)) static void rows(
         "b.w rnnp_armv7em_sums\n"
 #endif
         PURGE_FOUR PURGE_UPDATE PURGE_COPY);
+}
+
+// Products of a tile: the same frame, of which only these are used.
+//   list      where the products go
+//   pitch, packed, tile, flags (N is not looked at)
+//   end       of the packed matrix
+//   shift     of the products; that of 16 leaves the upper halves
+__attribute__((naked, noinline, used)) static void products(
+    UNUSED const void *list, UNUSED uint32_t steps, UNUSED uint32_t pitch, UNUSED const uint32_t *packed, ...) {
+    __asm__ volatile(OFFSETS FOUR_INPUTS "push {r0-r11, lr}\n"
+                                         "sub sp, #SAVED + KEPT\n"
+                                         "ldr r0, [sp, #FLAGS]\n"
+                                         "msr apsr_nzcvq, r0\n"
+                                         "rnnp_save\n"
+                                         "ldr r12, [sp, #TILE]\n"
+                                         "ldr r1, [sp, #PACKED]\n"
+                                         "rnnp_copy\n"
+                                         "2:\n"
+                                         "rnnp_four 1, 0, 1, 2, 3, 4, 5, 6, 7\n"
+                                         "rnnp_four 0, 8, 9, 10, 11, 12, 13, 14, 15\n"
+                                         "bcc.w 4f\n"
+                                         "rnnp_four 0, 16, 17, 18, 19, 20, 21, 22, 23\n"
+                                         "rnnp_four 0, 24, 25, 26, 27, 28, 29, 30, 31\n"
+                                         "4:\n"
+                                         "ldr r2, [sp, #SHIFT]\n"
+                                         "ldr r3, [sp, #LIST]\n"
+                                         "ldr r12, [sp, #PITCH]\n"
+                                         "ldr r0, [sp, #END]\n"
+                                         "sub.w r2, r2, #16\n"
+                                         "cbnz r2, 6f\n"
+                                         "pkhtb r4, r8, r4, asr #16\n"
+                                         "pkhtb r5, r9, r5, asr #16\n"
+                                         "pkhtb r6, r10, r6, asr #16\n"
+                                         "pkhtb r7, r11, r7, asr #16\n"
+                                         "5:\n"
+                                         "stmia r3, {r4-r7}\n"
+                                         "add r3, r3, r12\n"
+                                         "str r3, [sp, #LIST]\n"
+                                         "sub.w r0, r0, r1\n"
+                                         "cbz r0, 7f\n"
+                                         "b 2b\n"
+                                         "6:\n"
+                                         "add.w r2, r2, #16\n" SHIFTED "b 5b\n"
+                                         "7:\n"
+                                         "rnnp_restore\n"
+                                         "add sp, #SAVED + KEPT + 16\n"
+                                         "pop {r4-r11, pc}\n" PURGE_FOUR PURGE_COPY);
 }
 
 // Whether the packed copy holds a matrix of so many columns.
@@ -268,14 +267,15 @@ void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
     }
     *cell->packed = (uint32_t)(to - cell->packed);
     if (fast_sweep(cell)) {
-        uint32_t sums = cell->shift_u < 16 ? FLAG_SUMS : 0;
         bool unusual = RNNP_WITH_ANY_CELL &&
-            (cell->smooth || cell->zeta != 32768 || cell->shift_u < 15 || !is_packed(hidden));
+            (cell->smooth || cell->zeta != 32768 || cell->shift_u < (hidden == 16 ? 15 : 16) || !is_packed(hidden));
         pack(cell->u, hidden, is_packed(hidden) ? hidden : 0, cell->bz, cell->bh, to);
-        *cell->packed |= (unusual ? FLAG_UNUSUAL : 0) |
-            (hidden == 16         ? FLAG_16 | sums
-                    : hidden == 8 ? sums != 0 ? sums : FLAG_8
-                                  : 0);
+        *cell->packed |= (hidden == 16         ? FLAG_16
+                                 : hidden == 8 ? FLAG_8
+                                               : 0) |
+            (unusual                     ? FLAG_UNUSUAL
+                    : cell->shift_u < 16 ? FLAG_SUMS
+                                         : 0);
     }
 }
 
@@ -283,8 +283,8 @@ void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
 __attribute__((noinline)) static void input_in_parts(
     const rnnp_cell_t *cell, const int16_t *tile, int16_t *wx, uint32_t pitch) {
     uint32_t inputs = cell->inputs;
-    rows(wx, cell->hidden / 2u, pitch * 4, NULL, tile, FLAG_RESUME | FLAG_UNUSUAL | FLAG_SUMS, 0, NULL, cell->shift_w,
-        0, 0, cell->w, 0, 0, NULL, inputs * 2, tile, tile + RNNP_LANES * inputs);
+    rows(wx, cell->hidden / 2u, pitch * 4, NULL, tile, FLAG_RESUME | FLAG_UNUSUAL, 0, NULL, cell->shift_w, 0, 0,
+        cell->w, 0, 0, NULL, inputs * 2, tile, tile + RNNP_LANES * inputs);
 }
 
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
@@ -294,10 +294,8 @@ void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32
     } else if (RNNP_WITH_ANY_CELL && !is_packed(inputs)) {
         input_in_parts(cell, tile, wx, pitch);
     } else {
-        const int16_t *list[1] = { wx };
         const uint32_t *packed = cell->packed + 1, *end = packed + cell->hidden / 2u * inputs;
-        uint32_t flags = FLAG_RESUME | FLAG_UNUSUAL | FLAG_SUMS | (inputs == 16 ? FLAG_16 : 0);
-        rows(list, 1, pitch * 4, packed, tile, flags, 0, end, cell->shift_w, 0, 0, NULL);
+        products(wx, 1, pitch * 4, packed, tile, inputs == 16 ? FLAG_16 : 0, 0, end, cell->shift_w);
     }
 }
 

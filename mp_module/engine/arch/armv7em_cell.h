@@ -9,10 +9,10 @@
 #if RNNP_ARMV7EM
 
 // In the condition flags throughout, so that a test takes one cycle; no instruction in between may set flags.
-//   Z  8 elements, whose sums' upper halves are what is wanted (shift 16)
+//   Z  8 elements
 //   C  16 elements
-//   V  with C: the sums must be doubled first, or products are wanted, as where neither Z nor C is set
-//   N  more than one doubling, or products, or zeta and nu are not 1 and 0, or non-linearities by table, or sums in parts
+//   V  of 16: the sums must be doubled, for their upper halves are what is wanted (shift 15)
+//   N  other doublings, or zeta and nu are not 1 and 0, or non-linearities by table, or sums in parts; V is not set then
 #define FLAG_UNUSUAL (1u << 31)
 #define FLAG_8 (1u << 30)
 #define FLAG_16 (1u << 29)
@@ -117,6 +117,17 @@
     "pkhtb \\g, \\z, r2, asr #13\n" \
     ".endm\n"
 
+// Sums shifted by r2 to the right, saturated and packed to products in r4-r7.
+#define SHIFTED                            \
+    ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n" \
+    "asr.w r\\sum, r\\sum, r2\n"           \
+    "ssat r\\sum, #16, r\\sum\n"           \
+    ".endr\n"                              \
+    "pkhbt r4, r4, r8, lsl #16\n"          \
+    "pkhbt r5, r5, r9, lsl #16\n"          \
+    "pkhbt r6, r6, r10, lsl #16\n"         \
+    "pkhbt r7, r7, r11, lsl #16\n"
+
 #define PURGE_UPDATE ".purgem rnnp_gates\n.purgem rnnp_update\n.purgem rnnp_begin\n"
 
 // Parts of rows() that are rarely run and stand apart, so that its loop fits an instruction cache. They jump back and forth, which
@@ -126,7 +137,6 @@
 PART rnnp_armv7em_first_step(void);
 PART rnnp_armv7em_unusual(void);
 PART rnnp_armv7em_sums(void);
-PART rnnp_armv7em_shift(void);
 
 #endif
 

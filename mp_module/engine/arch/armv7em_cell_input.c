@@ -187,20 +187,33 @@ void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t cou
     for (const int16_t *end = tile + 2 * count; tile != end; tile += 2, out += step) {
         const int16_t *from = tile;
         int8_t *to = out, *last = out + elements;
-        do {
-            // The upper bytes, after an addition that saturates: of elements 0 and 2, then 1 and 3.
-            uint32_t first = rnnp_load(from), second = rnnp_load(from + 2 * RNNP_LANES), even, odd;
-            __asm__("pkhbt %0, %2, %3, lsl #16\n"
-                    "pkhtb %1, %3, %2, asr #16\n"
-                    "qadd16 %0, %0, %4\n"
-                    "qadd16 %1, %1, %4\n"
-                    "uxtb16 %0, %0, ror #8"
-                : "=&r"(even), "=&r"(odd)
-                : "r"(first), "r"(second), "r"(0x00800080));
-            rnnp_store(to, even | (odd & 0xFF00FF00u));
-            to += 4;
-            from += 4 * RNNP_LANES;
-        } while (to != last);
+        uint32_t a, b, c, d;
+        // The upper bytes, after an addition that saturates: of elements 0 and 2, then 1 and 3. Of eight elements, if there are
+        // no four alone; entered in the middle to begin with these.
+        __asm__ volatile("tst %6, #4\n"
+                         "bne 2f\n"
+                         ".macro rnnp_upper_bytes\n"
+                         "ldr %2, [%0, #16]\n"
+                         "ldr %3, [%0], #32\n"
+                         "pkhbt %4, %3, %2, lsl #16\n"
+                         "pkhtb %5, %2, %3, asr #16\n"
+                         "qadd16 %4, %4, %8\n"
+                         "qadd16 %5, %5, %8\n"
+                         "uxtb16 %4, %4, ror #8\n"
+                         "and %5, %5, #0xFF00FF00\n"
+                         "orr %4, %4, %5\n"
+                         "str %4, [%1], #4\n"
+                         ".endm\n"
+                         "1:\n"
+                         "rnnp_upper_bytes\n"
+                         "2:\n"
+                         "rnnp_upper_bytes\n"
+                         ".purgem rnnp_upper_bytes\n"
+                         "cmp %1, %7\n"
+                         "bne 1b\n"
+            : "+&r"(from), "+&r"(to), "=&r"(a), "=&r"(b), "=&r"(c), "=&r"(d)
+            : "r"(elements), "r"(last), "r"(0x00800080)
+            : "cc", "memory");
     }
 }
 

@@ -56,8 +56,8 @@ PART rnnp_armv7em_first_step(void) {
 
 #if RNNP_WITH_ANY_CELL
 
-// Gates and update where something is unusual: non-linearities by table, or a zeta and nu that are not 1 and 0. From the
-// pre-activations in r4-r7, with bz in r2 and bh in r3.
+// From the sums on, where something is unusual: how often they are doubled, non-linearities by table, or a zeta and nu that
+// are not 1 and 0.
 //
 // Both functions by table are (A[i] + D[i] x) >> s, with i the upper byte of x, exactly (rnnp_kernel_cell_table).
 PART rnnp_armv7em_unusual(void) {
@@ -93,6 +93,29 @@ PART rnnp_armv7em_unusual(void) {
                                     "ssat r3, #16, r3, asr #13\n"
                                     "pkhbt \\g, r0, r3, lsl #16\n"
                                     ".endm\n"
+                                    "ldr r0, [sp, #DOUBLINGS]\n"
+                                    ".global rnnp_armv7em_summed\n.hidden rnnp_armv7em_summed\nrnnp_armv7em_summed:\n"
+                                    "cbz r0, 5f\n"
+                                    ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+                                    "qadd r\\sum, r\\sum, r\\sum\n"
+                                    ".endr\n"
+                                    "sub.w r0, r0, #1\n"
+                                    "b rnnp_armv7em_summed\n"
+                                    "5:\n"
+                                    "ldr r2, [sp, #WX]\n"
+                                    "ldr r3, [sp, #PITCH]\n"
+                                    "pkhtb r4, r8, r4, asr #16\n"
+                                    "pkhtb r5, r9, r5, asr #16\n"
+                                    "pkhtb r6, r10, r6, asr #16\n"
+                                    "pkhtb r7, r11, r7, asr #16\n"
+                                    "ldmia r2, {r8-r11}\n"
+                                    "add r2, r2, r3\n"
+                                    "str r2, [sp, #WX]\n"
+                                    "qadd16 r4, r4, r8\n"
+                                    "qadd16 r5, r5, r9\n"
+                                    "qadd16 r6, r6, r10\n"
+                                    "qadd16 r7, r7, r11\n"
+                                    "ldmia r1!, {r2, r3}\n"
                                     "ldr r0, [sp, #TABLE]\n"
                                     "cbnz r0, 4f\n"
                                     "rnnp_gates r4, r8\n"
@@ -194,30 +217,15 @@ PART rnnp_armv7em_sums(void) {
                              "ldr r0, [sp, #DOUBLINGS]\n"
                              "cbz r0, 3f\n"
                              "sub.w r0, r0, #1\n"
-                             "cbz r0, 4f\n"
-                             "b.w rnnp_armv7em_double\n"
-                             "4:\n"
                              "b.w rnnp_armv7em_summed\n"
+                             // Products.
                              "3:\n"
-                             "ldr r1, [sp, #END]\n"
-                             "b.w rnnp_armv7em_products\n" PURGE_COPY);
+                             "ldr r2, [sp, #SHIFT]\n"
+                             "ldr r3, [sp, #WX]\n" SHIFTED "stmia r3, {r4-r7}\n"
+                             "b.w rnnp_armv7em_stepped\n" PURGE_COPY);
 }
 
 #endif
-
-// Products with another shift than 16, which is in r2 less 16.
-PART rnnp_armv7em_shift(void) {
-    __asm__ volatile("add.w r2, r2, #16\n"
-                     ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
-                     "asr.w r\\sum, r\\sum, r2\n"
-                     "ssat r\\sum, #16, r\\sum\n"
-                     ".endr\n"
-                     "pkhbt r4, r4, r8, lsl #16\n"
-                     "pkhbt r5, r5, r9, lsl #16\n"
-                     "pkhbt r6, r6, r10, lsl #16\n"
-                     "pkhbt r7, r7, r11, lsl #16\n"
-                     "b.w rnnp_armv7em_shifted\n");
-}
 
 // Fills A, then D, from the upper byte -128 on: tables of sigmoid(x) = (A + D x) / 2^23, x in Q12. On both sides of 0 it is
 // the line through two entries of rnnp_sigmoid_table; on the left one sums to 2^15 with it on the right, and its halves round

@@ -211,11 +211,18 @@ void rnnp_resample_mix_rows(const uint8_t *a, const uint8_t *b, uint32_t f, uint
 }
 
 void rnnp_flip_signs(const uint8_t *in, uint8_t *out, uint32_t count) {
-    uint32_t word;
-    for (; count >= sizeof(word); count -= sizeof(word), in += sizeof(word), out += sizeof(word)) {
-        memcpy(&word, in, sizeof(word));
-        word ^= SIGN * 0x01010101u;
-        memcpy(out, &word, sizeof(word));
+    const uint32_t signs = SIGN * 0x01010101u;
+    for (; count >= 12; count -= 12, in += 12, out += 12) {
+        uint32_t a, b, c;
+        memcpy(&a, in, 4);
+        memcpy(&b, in + 4, 4);
+        memcpy(&c, in + 8, 4);
+        a ^= signs;
+        b ^= signs;
+        c ^= signs;
+        memcpy(out, &a, 4);
+        memcpy(out + 4, &b, 4);
+        memcpy(out + 8, &c, 4);
     }
     for (; count > 0; count--) {
         *out++ = *in++ ^ SIGN;

@@ -145,9 +145,9 @@ static uint32_t out_size(const rnnp_op_t *op, uint32_t size, uint32_t patch, uin
     return (size - patch) / get(op)->stride + 1 + pad;
 }
 
-// A cell that the fastest loops are made for: hard, of 8 or 16, the new state z h + (1 - z) g.
+// A cell that the fastest loops are made for: hard, of 8 with a shift of 16, or of 16 with one of 15 or 16; the new state z h + (1 - z) g.
 static bool is_usual(uint32_t hidden, uint32_t shift_u, uint32_t zeta, uint32_t nu) {
-    return (hidden == 8 || hidden == 16) && (shift_u == 15 || shift_u == 16) && zeta == 32768 && nu == 0;
+    return (shift_u == 16 ? hidden == 8 || hidden == 16 : shift_u == 15 && hidden == 16) && zeta == 32768 && nu == 0;
 }
 
 static bool has_usual_cells(const rnnp_op_t *op) {
@@ -285,10 +285,17 @@ static void carry_over(const pool_t *p, const map_t *map) {
     uint32_t *row = (uint32_t *)map->values, *end = (uint32_t *)map_at(map, p->phases, 0);
     for (uint32_t lane = 0; lane < p->overlap; lane++) {
         uint32_t *to = row + lane;
-        do {
+        while ((uint32_t)(end - to) > 3 * pitch) { // four at a time
+            uint32_t *second = to + pitch, *third = second + pitch, *fourth = third + pitch;
             *to = to[RNNP_LANES];
-            to += pitch;
-        } while (to < end);
+            *second = second[RNNP_LANES];
+            *third = third[RNNP_LANES];
+            *fourth = fourth[RNNP_LANES];
+            to = fourth + pitch;
+        }
+        for (; to < end; to += pitch) {
+            *to = to[RNNP_LANES];
+        }
     }
 }
 
