@@ -35,10 +35,12 @@ typedef struct {
 } rgb_t;
 
 // Words beside the core registers: four pairs a row, of the even pixel and the odd one; 24, 25 the pair of b0; 26 the third
-// row's, the even pixel's in its lower half.
+// row's, the even pixel's in its lower half; 27 the zero point.
 __attribute__((naked, noinline)) static void pixels(__attribute__((unused)) rgb_t *arguments) {
     __asm__ volatile(RNNP_WORDS "push {r0, r4-r11, lr}\n"
-                                "rnnp_enter 27\n"
+                                "rnnp_enter 28\n"
+                                "ldr r0, [r0, #28]\n"
+                                "rnnp_put 27, r0\n"
                                 ".macro rnnp_row row, k0, k1, k2, k3, k4, k5, k6, k7\n"
                                 "ldr r0, [r12, #4 * \\row]\n"
                                 "ldmia r0, {r1-r4}\n"
@@ -111,9 +113,8 @@ __attribute__((naked, noinline)) static void pixels(__attribute__((unused)) rgb_
                                 "rnnp_tap bb, tb, 26, 26, r8, r9, r10, r11\n"
                                 ".purgem rnnp_pair\n"
                                 ".purgem rnnp_tap\n"
-                                "ldr r0, [sp, #rnnp_size]\n"
-                                "ldr r0, [r0, #28]\n"
                                 "ldmia r1!, {r2, r3, r12, lr}\n"
+                                "rnnp_get r0, 27\n"
                                 ".macro rnnp_requantize even, odd, multiplier\n"
                                 "smmlar \\even, \\even, \\multiplier, r0\n"
                                 "smmlar \\odd, \\odd, \\multiplier, r0\n"
@@ -147,7 +148,7 @@ __attribute__((naked, noinline)) static void pixels(__attribute__((unused)) rgb_
                                 "str r0, [r12, #12]\n"
                                 "cmp r0, r3\n"
                                 "bne.w 1b\n"
-                                "rnnp_leave 27\n"
+                                "rnnp_leave 28\n"
                                 "pop {r0, r4-r11, pc}\n" RNNP_PURGE_WORDS);
 }
 

@@ -212,17 +212,20 @@ void rnnp_resample_mix_rows(const uint8_t *a, const uint8_t *b, uint32_t f, uint
 
 void rnnp_flip_signs(const uint8_t *in, uint8_t *out, uint32_t count) {
     const uint32_t signs = SIGN * 0x01010101u;
-    for (; count >= 12; count -= 12, in += 12, out += 12) {
-        uint32_t a, b, c;
+    for (; count >= 16; count -= 16, in += 16, out += 16) {
+        uint32_t a, b, c, d; // not an array, which small code would copy by a function
         memcpy(&a, in, 4);
         memcpy(&b, in + 4, 4);
         memcpy(&c, in + 8, 4);
+        memcpy(&d, in + 12, 4);
         a ^= signs;
         b ^= signs;
         c ^= signs;
+        d ^= signs;
         memcpy(out, &a, 4);
         memcpy(out + 4, &b, 4);
         memcpy(out + 8, &c, 4);
+        memcpy(out + 12, &d, 4);
     }
     for (; count > 0; count--) {
         *out++ = *in++ ^ SIGN;

@@ -45,7 +45,7 @@ typedef struct {
     uint32_t tile1; // values of a tile of states of RNN1
     int8_t *ring;
     int16_t *states;
-    uint32_t state_row; // values of a row of patches, 0 if none is kept
+    uint32_t kept, state_row; // rows of patches whose states are kept, and values of one; both 0 if none is
     uint32_t swept; // rows that columns are swept over at once, to the last one, when a row of patches is complete
     map_t pixels, columns; // products with W1, with W2
     int16_t *tile, *rows;
@@ -268,7 +268,8 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     pool->tile1 = RNNP_TILE_VALUES(h1);
     pool->states = rnnp_work(s);
     pool->state_row = state_row(op);
-    pool->ring = (int8_t *)(pool->states + kept_rows(op) * pool->state_row);
+    pool->kept = kept_rows(op);
+    pool->ring = (int8_t *)(pool->states + pool->kept * pool->state_row);
     pool->tile = (int16_t *)packed;
     pool->columns = (map_t){ pool->tile + RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)), pairs(h2) * 2 * pool->pitch };
     pool->pixels = (map_t){ pool->columns.values + map_values(op, h2), pairs(h1) * 2 * pool->pitch };
@@ -339,7 +340,7 @@ static void take_pixels(const pool_t *p, const int8_t *const *pixels, uint32_t t
 
 // The kept states of the columns of RNNP_LANES strides from u on, in patches of row `patch_row`: a tile a phase.
 static int16_t *states_at(const pool_t *p, uint32_t patch_row, uint32_t u) {
-    return p->states + patch_row % kept_rows(p->step->op) * p->state_row + u / RNNP_LANES * p->phases * p->tile1;
+    return p->states + patch_row % p->kept * p->state_row + u / RNNP_LANES * p->phases * p->tile1;
 }
 
 // Sweeps the columns of RNNP_LANES strides from u on that have this phase over the rows that are swept at once. The products
@@ -363,14 +364,14 @@ static void sweep_columns(pool_t *p, uint32_t u, uint32_t phase, int16_t *states
 // input ring.
 static void take_columns(pool_t *p, uint32_t u, uint32_t phase) {
     int16_t *summaries = p->tile;
-    if (p->state_row != 0) {
+    if (p->kept != 0) {
         summaries = states_at(p, p->step->node->rows_made, u) + phase * p->tile1;
     } else {
         sweep_columns(p, u, phase, summaries);
     }
     rnnp_kernel_cell_input(
         &p->rnn2, summaries, lanes_of(p, u, phase), map_at(&p->columns, phase, p->overlap), p->pitch);
-    if (p->state_row != 0 && p->swept != 0) {
+    if (p->kept != 0 && p->swept != 0) {
         sweep_columns(p, u, phase, summaries); // of the next row of patches, whose states are kept from now on
     }
 }
@@ -408,8 +409,7 @@ static void pool_summaries(
 //   out  where the row of patches goes whose last input row this is; else NULL
 static void take_row(pool_t *p, uint32_t y, int8_t *out) {
     uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden, made = p->step->node->rows_made;
-    uint32_t rows = patch_rows(p->step->op), kept = kept_rows(p->step->op);
-    uint32_t end = rnnp_min_u32(rnnp_min_u32(y / p->stride + 1, made + kept), rows);
+    uint32_t rows = patch_rows(p->step->op), end = rnnp_min_u32(rnnp_min_u32(y / p->stride + 1, made + p->kept), rows);
     int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
     const int8_t *row = rnnp_input_row(p->step, 0, y);
     rnnp_kernel_cell_pack(&p->rnn1);
@@ -419,7 +419,7 @@ static void take_row(pool_t *p, uint32_t y, int8_t *out) {
     if (out != NULL) {
         rnnp_kernel_cell_pack(&p->rnn2);
         p->column = 0;
-        p->swept = kept == 0 || made + 1 < rows ? swept_rows(p->step->op) : 0;
+        p->swept = p->kept == 0 || made + 1 < rows ? swept_rows(p->step->op) : 0;
         for (uint32_t i = 1; i < p->swept; i++) {
             p->input[i - 1] = rnnp_input_row(p->step, 0, y - p->swept + i);
         }
