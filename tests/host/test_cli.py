@@ -68,10 +68,23 @@ def test_documents_use_words_that_there_are() -> None:
         text = document.read_text()
         blocks = [line for line in text.splitlines() if line.startswith("    ")]
         for line in [*blocks, *re.findall(r"`([^`\n]+)`", text)]:
-            if found := re.match(r"\s*(?:build/venv(?:-demo)?/bin/)?rnnpool (?!needs)([a-z]+(?:-[a-z]+)*)\b", line):
+            if found := re.match(
+                r"\s*(?:(?:build/venv(?:-demo)?|env)/bin/)?rnnpool (?!needs)([a-z]+(?:-[a-z]+)*)\b", line
+            ):
                 used.add(found[1])
                 assert found[1] in cli.COMMANDS, (document.name, line)
     assert used >= {"train", "finetune", "export", "eval", "classify", "convert", "show", "stream", "board", "detect"}
+
+
+def test_what_the_module_cannot_be_built_with_is_a_sentence(tmp_path: Path) -> None:
+    # In a checkout, `rnnpool detect` without Python's headers, as after `make demo` alone, or without a compiler.
+    code = f"import sysconfig; sysconfig.get_paths = lambda: {{'include': {str(tmp_path)!r}}}; "
+    done = run("detect", "photo.jpg", code=code)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"rnnpool: the module needs Python's headers, .*Python\.h: `apt-get install .*\n", done.stderr)
+    hidden = "import os, rnnpool_training.native as n; os.environ['CC'] = 'no-cc'; n.build_folder = lambda: n.Path"
+    done = run("detect", "photo.jpg", code=f"{hidden}({str(tmp_path)!r}); ")
+    assert done.returncode == 2 and done.stderr.startswith("rnnpool: no C compiler, ") and done.stderr.count("\n") == 1
 
 
 def test_mistakes_get_a_sentence(tmp_path: Path) -> None:

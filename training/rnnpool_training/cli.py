@@ -126,6 +126,13 @@ def run_module(word: str, command: Command, arguments: list[str]) -> int:
             raise
         where = "`make venv` sets it up, or " if (ROOT / "Makefile").exists() else ""
         return fail(f"{word} needs the package {package}, which is not here: {where}`pip install 'rnnpool[{extra}]'`")
+    except ImportError as error:
+        # The module `rnnpool` is built when it is first imported, which needs a compiler and Python's headers.
+        from .native import BuildError
+
+        if not isinstance(error, BuildError):
+            raise
+        return fail(str(error))
     return int(module.main([*command.words, *arguments]) or 0)
 
 

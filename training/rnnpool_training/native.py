@@ -96,7 +96,7 @@ def build_module() -> Path:
     include = Path(sysconfig.get_paths()["include"])
     if not (include / "Python.h").exists():
         raise BuildError(
-            f"import rnnpool needs Python's headers, and there is no {include / 'Python.h'}: "
+            f"the module needs Python's headers, and there is no {include / 'Python.h'}: "
             "`apt-get install python3-dev` brings them on Debian; or install the wheel"
         )
     flags = [*MODULE_FLAGS, "-isystem", str(include), *(f"-I{folder}" for folder in module_includes())]
