@@ -169,7 +169,7 @@ $(DEMO_VENV)/.stamp: pyproject.toml | $(STAMPS)/packages-build
 comma := ,
 # folder, extras of pyproject.toml. DIST_EXTRA_CONFIG keeps setuptools' egg-info out of the source folders.
 define make_venv
-	@echo "Installing Python packages into $(1) ($(2))"
+	@echo "Installing Python packages into $(1:$(ROOT)/%=%) ($(2)):$(if $(findstring train,$(2)), PyTorch is large$(comma) this takes minutes, half a minute)"
 	$(PYTHON) -m venv $(1)
 	@printf '[egg_info]\negg_base = $(1)\n' >$(1)/setuptools.cfg
 	DIST_EXTRA_CONFIG=$(1)/setuptools.cfg $(1)/bin/python -m pip install --quiet --progress-bar off --editable ".[$(2)]"
@@ -196,7 +196,7 @@ define build_unix
 	@mkdir -p $(1)
 	@[ ! -e $(1)/.source ] || [ "$$(cat $(1)/.source)" = "$(MPY)" ] || rm -rf $(1)
 	@mkdir -p $(1) && echo "$(MPY)" >$(1)/.source
-	@echo "Building $(1:$(ROOT)/%=%)/micropython"
+	@echo "Building $(1:$(ROOT)/%=%)/micropython: about a minute the first time"
 	@$(call mpy_make,ports/unix) VARIANT_DIR="$(ROOT)/ports/unix" VARIANT=rnnpool BUILD=$(1) USER_C_MODULES="$(ROOT)" \
 	    RNNPOOL_MODELS="$(subst $(comma), ,$(MODELS))" $(2)
 endef
@@ -205,7 +205,7 @@ endef
 # repository's version for MicroPython's.
 mpy_make = set -a; [ ! -e "$(MPY)/.rnnpool-source" ] || . "$(MPY)/.rnnpool-source"; set +a; \
     unset PYTHONPYCACHEPREFIX; export PYTHONDONTWRITEBYTECODE=1; \
-    $(MAKE) -C "$(MPY)/$(1)" --no-print-directory $(MPY_JOBS) $(if $(V),,ECHO=@true)
+    $(MAKE) -C "$(MPY)/$(1)" --no-print-directory $(MPY_JOBS) $(if $(V),,ECHO=@true MKDIR=@mkdir)
 MPY_JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
 # What the tests need beside themselves (images as raw pixels, blobs, expected results): tests/micropython/README.md.

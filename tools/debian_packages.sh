@@ -2,6 +2,7 @@
 # Makes sure that the programs which a build needs are there: tries each of them, and installs the Debian packages of
 # those that fail. Without root (or apt-get) it says which packages are missing and exits with 1.
 #
+#     tools/debian_packages.sh python    what tools need that run before anything is built
 #     tools/debian_packages.sh build     what `make unix` and `make demo` need
 #     tools/debian_packages.sh train     what training, `make venv` and `make eval` need
 #     tools/debian_packages.sh stm32     what `make BOARD=... firmware` needs
@@ -13,7 +14,7 @@
 #
 # PYTHON: the interpreter that virtual environments are made with (python3).
 set -eu
-group=${1:?build, train, stm32, rp2, m4, rv32, web or test}
+group=${1:?python, build, train, stm32, rp2, m4, rv32, web or test}
 python=${PYTHON:-python3}
 
 has_cc() { printf '#include <stdio.h>\nint main(void) { return 0; }\n' | gcc -x c -o /dev/null -; }
@@ -66,7 +67,7 @@ need() { # check, package, groups that need it
 look() {
     missing=
     need cc "gcc libc6-dev" "build train stm32 rp2 m4 rv32 test"
-    need python python3 "build train stm32 rp2 m4 rv32 web test"
+    need python python3 "python build train stm32 rp2 m4 rv32 web test"
     need venv python3-venv "build train stm32 rp2 m4 rv32 test"
     need cxx g++ "train rp2 test"
     need headers python3-dev "train test"
@@ -84,7 +85,7 @@ look() {
     need fuzzer "$(fuzzer_package)" "test"
 }
 
-case $group in build | train | stm32 | rp2 | m4 | rv32 | web | test) ;; *) echo "debian_packages.sh: build, train, stm32, rp2, m4, rv32, web or test, not $group" >&2; exit 2 ;; esac
+case $group in python | build | train | stm32 | rp2 | m4 | rv32 | web | test) ;; *) echo "debian_packages.sh: python, build, train, stm32, rp2, m4, rv32, web or test, not $group" >&2; exit 2 ;; esac
 check_python_version
 look
 [ -n "$missing" ] || exit 0

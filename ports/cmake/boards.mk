@@ -10,7 +10,7 @@ PORT ?=
 
 # What is missing, before anything is built.
 .PHONY: firmware-board
-firmware-board:
+firmware-board: $(STAMPS)/packages-python
 	@[ -n "$(MPY_DIR)" ] || { echo "firmware for $(BOARD) is built in your own checkout of MicroPython: say MPY_DIR=<that folder> (docs/boards.md)" >&2; exit 1; }
 	@$(PYTHON) tools/get_micropython.py $(GET_MPY) >/dev/null
 	@[ -d "$(CMAKE_PORT)/boards/$(BOARD)" ] || { echo "no board $(BOARD) in $(CMAKE_PORT)/boards" >&2; exit 1; }

@@ -29,15 +29,15 @@ STM32_MPY := $(MPY)
 STM32_GET_MPY := $(GET_MPY)
 endif
 
-STM32_MAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) $(if $(V),,ECHO=@true)
+STM32_MAKE = $(MAKE) --no-print-directory $(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS)) $(if $(V),,ECHO=@true MKDIR=@mkdir)
 
 ##@ For boards
 
 ifeq ($(BOARD_PORT),) # else ports/cmake/boards.mk has these
 
-# Before anything is installed, fetched or built: the name, as far as some MicroPython is here to look it up in.
+# Before a compiler is installed, anything fetched or built: the name, as far as some MicroPython is here to look it up in.
 .PHONY: firmware-board
-firmware-board:
+firmware-board: $(STAMPS)/packages-python
 	@[ -n "$(BOARD)" ] || { echo "which board? make BOARD=NUCLEO_F439ZI firmware (docs/stm32.md lists others)" >&2; exit 1; }
 	@$(PYTHON) -m tools.stm32 board --mpy "$(STM32_MPY)" --mpy "$(MPY)" --mpy "$(BUILD)/micropython" --board "$(BOARD)" \
 	    --variant "$(BOARD_VARIANT)"
