@@ -90,6 +90,26 @@ def test_groups_want_no_more_than_they_use(tmp_path: Path) -> None:
         assert package in test
 
 
+def test_a_board_is_looked_up_by_a_python_that_is_there() -> None:
+    # Without root and Python the packages were asked for only after `python3: command not found`.
+    for board, mpy in (("NUCLEO_F439ZI", ""), ("RPI_PICO", "/nowhere")):
+        made = call("make", "-n", "-B", "firmware", f"BOARD={board}", f"MPY_DIR={mpy}").stdout
+        assert 0 <= made.find("debian_packages.sh python") < made.find("get_micropython" if mpy else "tools.stm32")
+
+
+def test_a_build_is_quiet() -> None:
+    made = call("make", "-n", "-B", "unix").stdout
+    assert "MKDIR=@mkdir" in made and "MKDIR" not in call("make", "-n", "-B", "unix", "V=1").stdout
+
+
+def test_the_follower_of_a_newcomer_says_how_it_is_called(tmp_path: Path) -> None:
+    done = call("tools/bare_debian.sh")
+    assert done.returncode == 2 and "tools/bare_debian.sh FOLDER make demo" in done.stderr
+    program(tmp_path, "id", "echo 1000")
+    done = call("tools/bare_debian.sh", tmp_path / "x", "make", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.returncode == 1 and "root" in done.stderr and not (tmp_path / "x").exists()
+
+
 def test_training_does_not_wait_for_what_tests_need() -> None:
     done = call("make", "-n", "-B", "venv")
     assert "debian_packages.sh train" in done.stdout and "debian_packages.sh test" not in done.stdout
