@@ -75,6 +75,18 @@ static inline uint32_t rnnp_max_u32(uint32_t a, uint32_t b) {
 #define RNNP_NARROW (0)
 #endif
 
+// What follows is small rather than fast, in a file that is compiled for speed.
+#if defined(__GNUC__) && !defined(__clang__)
+#define RNNP_SMALL_FROM_HERE _Pragma("GCC optimize(\"Os\")")
+#define RNNP_NOINLINE __attribute__((noinline))
+#elif defined(__clang__)
+#define RNNP_SMALL_FROM_HERE
+#define RNNP_NOINLINE __attribute__((noinline))
+#else
+#define RNNP_SMALL_FROM_HERE
+#define RNNP_NOINLINE
+#endif
+
 #if defined(__GNUC__)
 #define RNNP_INLINE static inline __attribute__((always_inline)) // even where code is to be small
 #else

@@ -22,7 +22,7 @@ static void gray8_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t
 }
 #endif
 
-// ---- two bytes: RRRRRGGG GGGBBBBB, of which `high` and `low` say the places
+// ---- two bytes: RRRRRGGG GGGBBBBB, of which `high` and `low` say the places: the same loop for both orders
 
 static inline uint32_t red(uint32_t first) {
     return (first & 0xf8) | first >> 5;
@@ -36,7 +36,7 @@ static inline uint32_t blue(uint32_t second) {
     return (second << 3 & 0xf8) | (second >> 2 & 7);
 }
 
-static inline void words_to_gray(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
+RNNP_NOINLINE static void words_to_gray(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
     for (; count > 0; count--, row += 2) {
         uint32_t first = row[high], second = row[low];
         *out++ = luma(red(first), green(first, second), blue(second));
@@ -44,7 +44,7 @@ static inline void words_to_gray(const uint8_t *row, uint32_t count, uint8_t *ou
 }
 
 #if RNNP_WITH_RGB
-static inline void words_to_rgb(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
+RNNP_NOINLINE static void words_to_rgb(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
     for (; count > 0; count--, row += 2, out += 3) {
         uint32_t first = row[high], second = row[low];
         out[0] = (uint8_t)red(first);
@@ -76,10 +76,15 @@ static void rgb565_be_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uin
 
 // ---- three bytes
 
-static void rgb888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    for (row += 3 * x; count > 0; count--, row += 3) {
-        *out++ = luma(row[0], row[1], row[2]);
+// Red is byte `red`, blue byte `blue`.
+RNNP_NOINLINE static void bytes_to_gray(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t red, uint32_t blue) {
+    for (; count > 0; count--, row += 3) {
+        *out++ = luma(row[red], row[1], row[blue]);
     }
+}
+
+static void rgb888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    bytes_to_gray(row + 3 * x, count, out, 0, 2);
 }
 
 #if RNNP_WITH_RGB
@@ -89,9 +94,7 @@ static void rgb888_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_
 #endif
 
 static void bgr888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    for (row += 3 * x; count > 0; count--, row += 3) {
-        *out++ = luma(row[2], row[1], row[0]);
-    }
+    bytes_to_gray(row + 3 * x, count, out, 2, 0);
 }
 
 #if RNNP_WITH_RGB
@@ -106,7 +109,7 @@ static void bgr888_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_
 
 // ---- YUV 4:2:2: four bytes for two pixels
 
-static void yuyv_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+RNNP_NOINLINE static void yuyv_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     for (row += 2 * x; count > 0; count--, row += 2) {
         *out++ = *row;
     }

@@ -6,10 +6,11 @@
 #include "../numeric.h"
 #include "rows.h"
 
+RNNP_SMALL_FROM_HERE // pixels are handled in formats.c and resample.c
 #define CHUNK (64) // pixels that are unpacked at a time on their way to another width
 
-// Resampling along the columns keeps sums of a row (uint32) when it shrinks, and two rows (uint8) when it stretches.
-uint32_t rnnp_frame_work_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
+    // Resampling along the columns keeps sums of a row (uint32) when it shrinks, and two rows (uint8) when it stretches.
+    uint32_t rnnp_frame_work_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
     uint16_t width, height, up_width, up_height;
     rnnp_frame_size(frame, &up_width, &up_height);
     rnnp_frame_letterbox(model, frame, &width, &height);

@@ -4,12 +4,10 @@
 #include "frame.h"
 #include "rows.h"
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("Os") // once a frame, or a row: not where the time goes
-#endif
+RNNP_SMALL_FROM_HERE // once a frame, or a row: not where the time goes
 
 // The window of the stored picture that is looked at.
-typedef struct {
+    typedef struct {
     int32_t x, y, width, height;
 } window_t;
 

@@ -15,11 +15,12 @@ void rnnp_light_adjust(const rnnp_light_t *light, uint8_t *values, uint32_t coun
     }
 }
 
-// Behind the buffers for resampling.
+RNNP_SMALL_FROM_HERE
+
+// Behind the buffers for resampling, of a frame that is measured.
 static uint32_t *histogram(const rnnp_context_t *c) {
-    rnnp_frame_t frame = c->run->frame;
-    frame.measure = false;
-    return (void *)(c->arena + c->state->resample + rnnp_frame_work_bytes(c->model, &frame));
+    uint32_t end = c->state->resample + rnnp_frame_work_bytes(c->model, &c->run->frame);
+    return (void *)(c->arena + end - RNNP_HISTOGRAM_BINS * sizeof(uint32_t));
 }
 
 void rnnp_frame_measure_start(const rnnp_context_t *c) {
