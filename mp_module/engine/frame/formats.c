@@ -136,22 +136,30 @@ static inline void put_pixel(uint8_t *out, int32_t y, chroma_t c) {
     out[2] = (uint8_t)RNNP_UNSIGNED(y + c.b, 8);
 }
 
-// Pixels of a pair have their Y at `y` and `y + 2`, their U and V at `u` and `u + 2`.
-static inline void yuv_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out, uint32_t y, uint32_t u) {
-    const uint8_t *pair = row + 2 * (x & ~1u);
-    if (x % 2 != 0 && count > 0) { // the second of a pair
-        put_pixel(out, pair[y + 2], chroma(pair[u] - 128, pair[u + 2] - 128));
-        pair += 4;
-        out += 3;
-        count--;
-    }
-    for (; count >= 2; count -= 2, pair += 4, out += 6) {
+// Pairs of pixels, which have their Y at `y` and `y + 2`, their U and V at `u` and `u + 2`.
+RNNP_NOINLINE static void pairs_to_rgb(const uint8_t *pair, uint32_t pairs, uint8_t *out, uint32_t y, uint32_t u) {
+    for (const uint8_t *end = pair + 4 * pairs; pair != end; pair += 4, out += 6) {
         chroma_t c = chroma(pair[u] - 128, pair[u + 2] - 128);
         put_pixel(out, pair[y], c);
         put_pixel(out + 3, pair[y + 2], c);
     }
-    if (count > 0) { // the first of a pair
-        put_pixel(out, pair[y], chroma(pair[u] - 128, pair[u + 2] - 128));
+}
+
+RNNP_NOINLINE static void yuv_to_rgb(
+    const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out, uint32_t y, uint32_t u) {
+    const uint8_t *pair = row + 2 * (x & ~1u);
+    uint8_t half[6]; // a pair of which one pixel is wanted
+    if (x % 2 != 0 && count > 0) {
+        pairs_to_rgb(pair, 1, half, y, u);
+        memcpy(out, half + 3, 3);
+        pair += 4;
+        out += 3;
+        count--;
+    }
+    pairs_to_rgb(pair, count / 2, out, y, u);
+    if (count % 2 != 0) {
+        pairs_to_rgb(pair + 2 * (count - 1), 1, half, y, u);
+        memcpy(out + 3 * (count - 1), half, 3);
     }
 }
 

@@ -9,6 +9,10 @@
 #include "../numeric.h"
 #include "conv.h"
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-loop-optimize", "no-move-loop-invariants") // a loop of few turns that has many invariants
+#endif
+
 uint32_t rnnp_head_places(const rnnp_model_t *model, uint32_t num_ops) {
     uint64_t places = 0;
     for (uint32_t i = 0; RNNP_WITH_DETECT_HEAD && i < num_ops; i++) {
