@@ -154,6 +154,10 @@ def test_pictures_of_other_numbers() -> None:
             Of(lambda x, a: a(x) / x.norm(dim=1, keepdim=True), nn.Conv2d(8, 8, 1)),
             r"div of .*divided by its own length",
         ),
+        (
+            Of(lambda x: nn.functional.normalize(x, eps=5)),
+            r"div of .*of a map and its length, of at least eps = 5: at most 0\.1 is supported",
+        ),
         (Of(lambda x: x / (x.norm(dim=1, keepdim=True) + 0.1)), r"div of .*divided by its own length"),
         (Of(lambda x: x / x.norm(1, dim=1, keepdim=True)), r"linalg_vector_norm of 8x8x10: of order 1"),
         (Of(lambda x: F.normalize(x, dim=3)), r"along axes \[3\]: 1, the channels, is needed"),

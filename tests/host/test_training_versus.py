@@ -1,5 +1,6 @@
 """Models beside their peers: hand-made detections and scores with known figures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,25 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = [str(ROOT / "models" / name) for name in ("face.rnnp", "face.pt")]
     versus.main([*both, "--data", str(tmp_path / "data"), "--out", str(tmp_path / "both"), "--bootstrap", "0"])
     assert (tmp_path / "both/table.md").read_text().startswith(f"| | {both[0]} | {both[1]} |\n")
+
+
+def test_pictures_without_a_face_are_no_table_of_nan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
+    from rnnpool_training.generated import write_folder
+
+    data, out = tmp_path / "data", str(tmp_path / "out")
+    write_folder(data, 8, seed=3)
+    records = [json.loads(line) for line in (data / "labels.jsonl").read_text().splitlines()]
+    (data / "labels.jsonl").write_text("".join(json.dumps(r | {"boxes": []}) + "\n" for r in records))
+    for words, said in (([], "versus: "), (["--part", "last"], "versus: the half --part last of ")):
+        with pytest.raises(SystemExit):
+            versus.main([str(ROOT / "models/face.rnnp"), "--data", str(data), "--out", out, *words])
+        error = capsys.readouterr().err
+        assert f"{said}{data}: " in error and "pictures without a face" in error
+    (data / "labels.jsonl").write_text(json.dumps(records[0] | {"label": 1}) + "\n")
+    with pytest.raises(SystemExit):
+        versus.main([str(ROOT / "models/person.rnnp"), "--data", str(data), "--out", out])
+    assert f"versus: {data}: all 1 pictures have the label 1" in capsys.readouterr().err
 
 
 def test_the_two_halves_of_the_pictures() -> None:

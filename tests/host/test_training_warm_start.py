@@ -46,6 +46,18 @@ def test_channels_that_count_for_nothing_go_first() -> None:
     assert torch.allclose(model(x), source(x), atol=1e-5)
 
 
+def test_what_has_other_blocks_or_heads_is_named() -> None:
+    source = detector(CONFIG)
+    with pytest.raises(ValueError, match=r"^3 blocks of the checkpoint cannot become 2: "):
+        warm_start(Detector(replace(CONFIG, blocks=CONFIG.blocks[:2])), source)
+    # The anchor of 10 pixels moves beside that of 20, on a block of 16 channels instead of 12.
+    both = replace(CONFIG.blocks[2], anchors=(10.0, 20.0))
+    moved = replace(CONFIG, blocks=(replace(CONFIG.blocks[0], anchors=()), CONFIG.blocks[1], both))
+    named = r"^heads\.2\.weight, the anchor of 10 pixels: \(12, 3, 3\) of the checkpoint cannot become \(16, 3, 3\)$"
+    with pytest.raises(ValueError, match=named):
+        warm_start(Detector(moved), source)
+
+
 def test_new_channels_reach_the_output_with_nothing() -> None:
     source = detector(CONFIG)
     wide = replace(CONFIG, blocks=(replace(CONFIG.blocks[0], expanded=20), *CONFIG.blocks[1:]))

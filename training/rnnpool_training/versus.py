@@ -138,6 +138,8 @@ def faces(detections: list[FLOAT], samples: list[Sample], draws: int) -> dict[st
     result = {}
     for least in LEAST:
         m = match(detections, samples, least)
+        if not len(m.found):
+            continue
         label = f"AP, faces from {least} pixels" if least else "AP, all faces"
         result[f"{label} ({len(m.found)})"] = _cell(lambda t, m=m: precision(m, t), count, draws)  # type: ignore[misc]
     m = match(detections, samples)
@@ -321,6 +323,9 @@ def main(arguments: list[str] | None = None) -> None:
         own = {names[path]: open_detector(path) for path in kinds}
         samples = load(options.data, options.limit)
         samples = part(samples, options.part) if options.part else samples
+        if not any(len(s.boxes) for s in samples):
+            half = f"the half --part {options.part} of " if options.part else ""
+            raise InputError(f"{half}{options.data}: {len(samples)} pictures without a face, so nothing to be found")
         table = compare_faces({**own, **others}, samples, options.bootstrap, options.out)
     else:
         classifiers = {names[path]: _person(path) for path in kinds}
@@ -328,6 +333,9 @@ def main(arguments: list[str] | None = None) -> None:
         if not {p.label for p in pictures} <= {0, 1}:
             raise InputError(f"{options.data}: labels must be 0 and 1")
         pictures = part(pictures, options.part) if options.part else pictures
+        if len(labels := {p.label for p in pictures}) < 2:
+            half = f"the half --part {options.part} of " if options.part else ""
+            raise InputError(f"{half}{options.data}: all {len(pictures)} pictures have the label {labels.pop()}")
         table = compare_persons({**classifiers, **others}, pictures, options.bootstrap, options.out)
     (options.out / "table.md").write_text(table, encoding="utf-8")
     print(table, end="")

@@ -73,7 +73,11 @@ def _move_heads(model: Detector, source: Detector) -> dict[str, Tensor]:
             assert isinstance(old, nn.Conv2d) and old.bias is not None
             rows = slice(i * BOX_VALUES, (i + 1) * BOX_VALUES)
             weight = old.weight[rows]
-            weights.append(weight[:, :, 1:2, 1:2] if weight.shape[2] == 3 and block.head == 1 else weight)
+            weight = weight[:, :, 1:2, 1:2] if weight.shape[2] == 3 and block.head == 1 else weight
+            if weight.shape[1:] != head.weight.shape[1:]:
+                shapes = f"{tuple(weight.shape[1:])} of the checkpoint cannot become {tuple(head.weight.shape[1:])}"
+                raise ValueError(f"heads.{number}.weight, the anchor of {side:g} pixels: {shapes}")
+            weights.append(weight)
             biases.append(old.bias[rows])
         values[f"heads.{number}.weight"], values[f"heads.{number}.bias"] = torch.cat(weights), torch.cat(biases)
     return values
@@ -87,6 +91,9 @@ def warm_start(model: Detector, source: Detector) -> None:
     are taken over by their anchors, also from another block with as many channels; a 1x1 head takes the centre of a
     3x3 one. Raises ValueError with the name and both shapes where a tensor cannot be taken over.
     """
+    old, new = len(source.blocks), len(model.config.blocks)
+    if old != new:
+        raise ValueError(f"{old} blocks of the checkpoint cannot become {new}: choose a network with as many")
     values = source.state_dict()
     inputs = model.pool.out_channels
     for i, (block, config) in enumerate(zip(source.blocks, model.config.blocks, strict=True)):

@@ -72,6 +72,9 @@ def normalized(call: Call, x: Node, by: Node) -> L2Norm | None:
     lengths = torch.tensor(LENGTHS, dtype=torch.float64)
     made = by.forward(lengths) if isinstance(by, Pointwise) else lengths
     wanted = lengths if call.name == "div" else 1 / lengths
+    least = float(made.min())
+    if found.inputs[0] is x and call.name == "div" and least > LENGTHS[0] and torch.equal(made, lengths.clamp(least)):
+        raise call.fail(f"of a map and its length, of at least eps = {least:g}: at most {LENGTHS[0]:g} is supported")
     if found.inputs[0] is not x or call.name not in ("div", "mul") or not torch.allclose(made, wanted, TOLERANCE, 0):
         raise call.fail("of a map and a length: a map divided by its own length is needed")
     return L2Norm(where=call.where, shape=x.shape, inputs=[x], factor=torch.ones(x.shape[2], dtype=torch.float64))
