@@ -286,7 +286,7 @@ static void carry_over(const pool_t *p, const map_t *map) {
     uint32_t *row = (uint32_t *)map->values, *end = (uint32_t *)map_at(map, p->phases, 0);
     for (uint32_t lane = 0; lane < p->overlap; lane++) {
         uint32_t *to = row + lane;
-        while ((uint32_t)(end - to) > 3 * pitch) { // four at a time
+        while (end - to > (int32_t)(3 * pitch)) { // four at a time; less than 0 behind the last
             uint32_t *second = to + pitch, *third = second + pitch, *fourth = third + pitch;
             *to = to[RNNP_LANES];
             *second = second[RNNP_LANES];
