@@ -430,3 +430,19 @@ def kept(
         else:
             result.append((logit, anchor, a))
     return result
+
+
+def voted(
+    found: list[tuple[int, int, list[int]]], threshold: int, capacity: int, box: list[int], own: int, classes: int
+) -> list[int]:
+    """A kept box, whose place is `own`, after the vote of all candidates."""
+    found = sorted((f for f in found if sigmoid15(f[0]) >= threshold), key=lambda f: (-f[0], f[1]))[:capacity]
+    sums, total = [0, 0, 0, 0], 0
+    for logit, place, b in found:
+        inter = max(0, min(box[2], b[2]) - max(box[0], b[0])) * max(0, min(box[3], b[3]) - max(box[1], b[1]))
+        union = (box[2] - box[0]) * (box[3] - box[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
+        if place == own or (place % classes == own % classes and inter and 2 * inter >= union):
+            weight = sigmoid15(logit) // 256 + 1
+            total += weight
+            sums = [s + weight * edge for s, edge in zip(sums, b, strict=True)]
+    return [(s + total // 2) // total for s in sums]

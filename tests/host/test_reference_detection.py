@@ -121,7 +121,25 @@ def test_candidates_and_suppression(
     kept = detection.suppress(boxes, iou, labels=index % classes)
     got = [(int(logits[i]), int(index[i]), boxes[i].tolist()) for i in kept]
     assert got == want
+    voted = detection.vote(boxes, logits, kept, index % classes).tolist()
+    assert voted == [naive.voted(found, threshold, capacity, b, place, classes) for _, place, b in want]
+    assert all(x1 <= x2 and y1 <= y2 for x1, y1, x2, y2 in voted)  # equal if saturated to nothing
     assert len(logits) == min(capacity, sum(naive.sigmoid15(f[0]) >= threshold for f in found))
+
+
+def test_votes_known_answers() -> None:
+    # Scores of 1/2 (weight 65) and nearly 1 (128); the third overlaps the first by 1/3 only, the fourth is elsewhere.
+    boxes = np.array([[0, 0, 100, 100], [10, -10, 110, 90], [50, 0, 150, 100], [400, 0, 500, 100]], np.int64)
+    logits = np.array([32767, 0, 0, 0])
+    assert detection.vote(boxes, logits, [0, 3]).tolist() == [[3, -3, 103, 97], [400, 0, 500, 100]]
+    assert detection.vote(boxes, logits, [0], np.array([0, 1, 0, 0])).tolist() == [[0, 0, 100, 100]]
+    assert detection.vote(boxes, logits, []).shape == (0, 4)
+    # Overlaps of exactly half vote; a score of 0 has a weight of 1.
+    half = np.array([[0, 0, 100, 100], [0, 0, 100, 50]], np.int64)
+    assert detection.vote(half, np.array([-32768, -32768]), [0]).tolist() == [[0, 0, 100, 75]]
+    # The largest sums: 512 candidates as far from the first as votes can be.
+    far = np.array([[-32768, 0, 32767, 10]] + [[-1, 0, 32767, 10]] * 511, np.int64)
+    assert detection.vote(far, np.full(512, 32767), [0]).tolist() == [[-65, 0, 32767, 10]]
 
 
 def test_suppression_known_answers() -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from . import checkpoint
-from .anchors import decode, grid, non_maximum_suppression
+from .anchors import decode, grid, non_maximum_suppression, vote
 from .data import frame
 from .metrics import DetectorFunction
 from .network import Detector, NetworkConfig
@@ -28,8 +28,9 @@ def detections(output: FLOAT, anchors: FLOAT, lowest: float, iou: float, limit: 
     chosen = np.flatnonzero(scores >= lowest)
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")][:400]
     boxes = decode(output[chosen, 1:], anchors[chosen])
-    kept = non_maximum_suppression(boxes, scores[chosen].astype(np.float32), iou, limit)
-    return np.concatenate([boxes[kept], scores[chosen][kept, None].astype(np.float32)], axis=1)
+    score = scores[chosen].astype(np.float32)
+    kept = non_maximum_suppression(boxes, score, iou, limit)
+    return np.concatenate([vote(boxes, score, kept), score[kept, None]], axis=1)
 
 
 def raw_detector(

@@ -100,6 +100,27 @@ def suppress(
     return kept
 
 
+def vote(
+    boxes: NDArray[np.int64], logits: NDArray[np.int64], kept: Sequence[int], labels: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """The kept boxes [k, 4], each the mean of all candidates' [n, 4] that overlap it by half (of its class), itself
+    among them, weighted with their scores (Gidaris and Komodakis 2015, "box voting")."""
+    result = []
+    for i in kept:
+        low, high = np.maximum(boxes[:, :2], boxes[i, :2]), np.minimum(boxes[:, 2:], boxes[i, 2:])
+        inter = np.maximum(high - low, 0).prod(axis=1)
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+        those = (inter > 0) & (3 * inter >= area + area[i])
+        those[i] = True  # also if it was saturated to nothing
+        if labels is not None:
+            those &= labels == labels[i]
+        weight = (sigmoid15(logits[those]) >> 8) + 1
+        total = weight.sum()
+        moved = (weight[:, None] * (boxes[those] - boxes[i])).sum(axis=0)
+        result.append(boxes[i] + (moved + total // 2) // total)
+    return np.array(result, np.int64).reshape(-1, 4)
+
+
 def rescale(boxes: NDArray[np.int64], size: tuple[int, int], new_size: tuple[int, int]) -> NDArray[np.int64]:
     """Boxes [n, 4] of an input that a picture filled as `size` (dw, dh), for one that it fills as `new_size`."""
     old, new = np.array([*size, *size]), np.array([*new_size, *new_size])

@@ -143,8 +143,9 @@ def detect_passes(
     scores = detection.sigmoid15(logits)
     anchors, labels = np.divmod(places, len(model.labels))
     result = []
-    for i in detection.suppress(boxes, model.iou if iou is None else iou, merged=len(passes) > 1, labels=labels):
-        raw = tuple(boxes[i].tolist())
+    kept = detection.suppress(boxes, model.iou if iou is None else iou, merged=len(passes) > 1, labels=labels)
+    for i, voted in zip(kept, detection.vote(boxes, logits, kept, labels).tolist(), strict=True):
+        raw = tuple(voted)
         x, y, w, h = detection.to_frame(raw, width, height, model.width, model.height, views[-1])
         if w > 0 and h > 0:
             result.append(detection.Detection(x, y, w, h, int(scores[i]), raw, int(anchors[i]), int(labels[i])))
