@@ -441,7 +441,7 @@ def voted(
     for logit, place, b in found:
         inter = max(0, min(box[2], b[2]) - max(box[0], b[0])) * max(0, min(box[3], b[3]) - max(box[1], b[1]))
         union = (box[2] - box[0]) * (box[3] - box[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
-        if place == own or (place % classes == own % classes and inter and 2 * inter >= union):
+        if place == own or (place % classes == own % classes and 2 * inter > union):
             weight = sigmoid15(logit) // 256 + 1
             total += weight
             sums = [s + weight * edge for s, edge in zip(sums, b, strict=True)]

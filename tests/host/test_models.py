@@ -53,7 +53,7 @@ def test_cost_on_a_cortex_m4(name: str, cycles: int) -> None:
     # All kinds of operators and all formats of frames; a firmware may leave out what its models do not need
     # (RNNPOOL_WITHOUT=auto: test_bench.py). Six kinds and a frame stage of one loop took 24,294; cells with smooth
     # non-linearities and of any size take 1,700 of now, TFLite's rounding 2,900, the first convolutions 1,100.
-    assert measured["code"] <= 48_128
+    assert measured["code"] <= 49_152
     assert measured["baseline_cycles"] >= 8 * measured["cycles"]
 
 

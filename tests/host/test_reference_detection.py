@@ -134,9 +134,9 @@ def test_votes_known_answers() -> None:
     assert detection.vote(boxes, logits, [0, 3]).tolist() == [[3, -3, 103, 97], [400, 0, 500, 100]]
     assert detection.vote(boxes, logits, [0], np.array([0, 1, 0, 0])).tolist() == [[0, 0, 100, 100]]
     assert detection.vote(boxes, logits, []).shape == (0, 4)
-    # Overlaps of exactly half vote; a score of 0 has a weight of 1.
-    half = np.array([[0, 0, 100, 100], [0, 0, 100, 50]], np.int64)
-    assert detection.vote(half, np.array([-32768, -32768]), [0]).tolist() == [[0, 0, 100, 75]]
+    # Overlaps of exactly half do not vote; a score of 0 has a weight of 1.
+    half = np.array([[0, 0, 100, 100], [0, 0, 100, 50], [0, 0, 100, 52]], np.int64)
+    assert detection.vote(half, np.full(3, -32768), [0]).tolist() == [[0, 0, 100, 76]]
     # The largest sums: 512 candidates as far from the first as votes can be.
     far = np.array([[-32768, 0, 32767, 10]] + [[-1, 0, 32767, 10]] * 511, np.int64)
     assert detection.vote(far, np.full(512, 32767), [0]).tolist() == [[-65, 0, 32767, 10]]

@@ -59,11 +59,11 @@ def non_maximum_suppression(boxes: Array, scores: Array, iou: float, limit: int)
 
 
 def vote(boxes: Array, scores: Array, kept: NDArray[np.intp]) -> Array:
-    """The kept ones of boxes (N, 4), each the mean of all that overlap it by half, weighted with their scores: as the
-    engine has it (reference/detection.py)."""
+    """The kept ones of boxes (N, 4), each the mean of all that overlap it by more than half, weighted with their
+    scores: as the engine has it (reference/detection.py)."""
     if not len(kept):
         return boxes[:0]
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    weights = np.where(iou_matrix(boxes[kept], boxes) >= 0.5, scores, 0)
+    weights = np.where(iou_matrix(boxes[kept], boxes) > 0.5, scores, 0)
     mean = weights @ corners / weights.sum(axis=1, keepdims=True)
     return np.concatenate([mean[:, :2], mean[:, 2:] - mean[:, :2]], axis=1).astype(boxes.dtype)

@@ -31,14 +31,10 @@ static int64_t area(const int16_t *box) {
     return (int64_t)(box[2] - box[0]) * (box[3] - box[1]);
 }
 
-static int64_t intersection(const int16_t *a, const int16_t *b) {
-    return overlap(a[0], a[2], b[0], b[2]) * overlap(a[1], a[3], b[1], b[3]);
-}
-
 // Whether box a, which is the better one, leaves no room for b.
 //   merged  they may be of passes of several scales: the finer one finds pieces of what fills the frame
 static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15, bool merged) {
-    int64_t inter = intersection(a, b);
+    int64_t inter = overlap(a[0], a[2], b[0], b[2]) * overlap(a[1], a[3], b[1], b[3]);
     return inter * 32768 > iou_q15 * (area(a) + area(b) - inter) || (merged && inter * 4 > area(b) * 3);
 }
 
@@ -63,7 +59,7 @@ static bool survives(
     return true;
 }
 
-// A kept candidate's box as the mean of all that overlap it by half, weighted with their scores: several anchors see an
+// A kept candidate's box as the mean of all that overlap it by more than half, weighted with their scores: several anchors see an
 // object, each with an error of its own.
 //   box  4 edges. They are at most 32,767 from one another, being halves of a union's 65,535; 512 weights of 128 at
 //        most keep the sum in 32 bits.
@@ -71,8 +67,7 @@ static void vote(const rnnp_run_t *run, const rnnp_state_t *state, const rnnp_ca
     const rnnp_candidate_t *c, int16_t *box) {
     int32_t sums[4] = { 0 }, total = 0;
     for (const rnnp_candidate_t *other = list; other < list + state->num_candidates; other++) {
-        int64_t inter = intersection(other->box, c->box);
-        if (other == c || (inter > 0 && 3 * inter >= area(other->box) + area(c->box) && same_class(run, other, c))) {
+        if (other == c || (suppresses(c->box, other->box, 16384, false) && same_class(run, other, c))) {
             int32_t weight = (rnnp_sigmoid15(other->logit) >> 8) + 1;
             total += weight;
             for (uint32_t k = 0; k < 4; k++) {

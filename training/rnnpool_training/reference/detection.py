@@ -103,14 +103,14 @@ def suppress(
 def vote(
     boxes: NDArray[np.int64], logits: NDArray[np.int64], kept: Sequence[int], labels: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
-    """The kept boxes [k, 4], each the mean of all candidates' [n, 4] that overlap it by half (of its class), itself
-    among them, weighted with their scores (Gidaris and Komodakis 2015, "box voting")."""
+    """The kept boxes [k, 4], each the mean of all candidates' [n, 4] that overlap it by more than half (of its class),
+    itself among them, weighted with their scores (Gidaris and Komodakis 2015, "box voting")."""
     result = []
     for i in kept:
         low, high = np.maximum(boxes[:, :2], boxes[i, :2]), np.minimum(boxes[:, 2:], boxes[i, 2:])
         inter = np.maximum(high - low, 0).prod(axis=1)
         area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-        those = (inter > 0) & (3 * inter >= area + area[i])
+        those = 3 * inter > area + area[i]
         those[i] = True  # also if it was saturated to nothing
         if labels is not None:
             those &= labels == labels[i]
