@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -44,6 +45,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.jobs < 1:
         parser.error(f"--jobs is at least 1, not {options.jobs}")
+    # In the background of a shell Ctrl-C is ignored, also by children, and tests of it would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options.logs.mkdir(parents=True, exist_ok=True)
     logs = [options.logs / f"{i}-{part}.txt" for i, part in enumerate(options.parts, 1)]
     with ThreadPoolExecutor(options.jobs) as pool:

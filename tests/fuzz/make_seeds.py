@@ -47,7 +47,7 @@ REFUSED = [
 ]
 MAX_SIZE = 4096  # a small seed is mutated well
 MAX_ARENA, MAX_MACS, MAX_PIXELS = 1 << 20, 100_000, 1 << 14  # of what fuzz_blob.c runs
-PER_TASK = 40
+PER_TASK = 60
 
 
 def runs(model: Model, blob: bytes) -> bool:

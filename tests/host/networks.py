@@ -814,6 +814,7 @@ def _random_operator(net: Builder, source: int, beside: Sequence[int]) -> int:
         pad_bottom=int(rng.choice([0, 0, 1, 2, 8])),
         pad_right=int(rng.choice([0, 0, 1, 2, 8])),
         smooth=rng.random() < 0.5,
+        keep=int(rng.random() < 0.3),
     )
 
 

@@ -55,8 +55,9 @@ def test_emulated_engine_finds_the_same(tmp_path: Path, make: object) -> None:
         assert all(op.counts.cycles >= op.counts.instructions > 0 for op in result.operators)
     # Words beside the core registers are on the stack there; the kernels are the same.
     assert results["no fpu"].cycles < 1.15 * results["fast"].cycles
-    # Rows are taken one by one, and work that waits for the last row is no single piece either.
-    assert 0 < results["fast"].gap < results["fast"].cycles / 8
+    # Rows are taken one by one, and work that waits for the last row is no single piece either; but all boxes of such a
+    # small network, whose anchors are all candidates here, are compared and vote in one.
+    assert 0 < results["fast"].gap < results["fast"].cycles / 3
     assert results["flash"].cycles == results["fast"].cycles  # deterministic, and the model only adds a column
     assert [op.macs for op in results["fast"].operators[:-1]] == [op.macs for op in Engine(blob).ops()]
 
@@ -142,7 +143,8 @@ def test_figures_of_mlperf_tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     committed = json.loads((ROOT / "docs" / "benchmarks.json").read_text())["mlperf"]
     assert set(committed) == set(mlperf.ENTRIES)
     assert committed["vww"]["cycles"] < 10_670_000 and committed["resnet8"]["cycles"] < 19_800_000
-    assert committed["kws"]["cycles"] < 5_190_000
+    # CMSIS-NN: 5.19 M; 5.17 M before tiles of three and two pixels shared their end (be2007f, for 360 bytes of code).
+    assert committed["kws"]["cycles"] < 5_350_000
     for name, limit in {"vww": 24, "resnet8": 20, "kws": 12}.items():
         assert committed[name]["arena"] <= limit * 1024
     assert mlperf.grown(committed, committed, 0.01) == []

@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--data", required=True, nargs="+", help="folders of labelled pictures to train on")
     p.add_argument("--val", help="folder to validate on")
     p.add_argument("--classes", type=names, help="only boxes of these classes, as face,head (default: of all)")
-    p.add_argument("--network", choices=sorted(NETWORKS), default="face-m4", help="which network of network.py")
+    p.add_argument("--network", choices=sorted(NETWORKS), default="face-m4-late", help="which network of network.py")
     p.add_argument("--init", help="float checkpoint to start from, also of another network (warm_start.py)")
     p.add_argument("--crop", type=side, default=192, help="side of the training crops in pixels, a multiple of 32")
     p.add_argument("--whole-early", type=real(0, 1), default=0.05, help="part of the batches that are whole frames")
