@@ -24,7 +24,7 @@ from tools.bench.inputs import golden_image
 from tools.bench.machine import BenchError
 
 MOST_CODE = 49_152  # of all
-MOST_FACE_CODE = 30_720  # bytes of engine in a firmware that has the face model alone
+MOST_FACE_CODE = 30_848  # bytes of engine in a firmware that has the face model alone
 
 if not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)
@@ -57,7 +57,7 @@ def test_emulated_engine_finds_the_same(tmp_path: Path, make: object) -> None:
     assert results["no fpu"].cycles < 1.15 * results["fast"].cycles
     # Rows are taken one by one, and work that waits for the last row is no single piece either; but all boxes of such a
     # small network, whose anchors are all candidates here, are compared and vote in one.
-    assert 0 < results["fast"].gap < results["fast"].cycles / 3
+    assert 0 < results["fast"].gap < results["fast"].cycles / 6
     assert results["flash"].cycles == results["fast"].cycles  # deterministic, and the model only adds a column
     assert [op.macs for op in results["fast"].operators[:-1]] == [op.macs for op in Engine(blob).ops()]
 
