@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rnnpool
 from load_tool import ROOT
 from web_page import MODELS, WANTED, browser, expect, expected, file, open_page, playwright, result_with, set_slider  # noqa: F401
 from web_serial import FAKE_PORT, until
@@ -102,7 +103,8 @@ def page(browser: Any, file: Path, machine: Machine) -> Iterator[Any]:
 
 def connected(page: Any, machine: Machine) -> None:
     page.click("#connect")
-    until(page, machine.give, "rnnpool-face-m4, detection, input 320x240x1: 66,712 bytes of arena")
+    arena = rnnpool.required_ram("face", width=640, height=480)  # what examples/serial_frames.py takes
+    until(page, machine.give, f"rnnpool-face-m4, detection, input 320x240x1: {arena:,} bytes of arena")
 
 
 @pytest.mark.parametrize("damage", [0, 3001])
