@@ -50,7 +50,7 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("PyTorch without gloo")
     write_folder(tmp_path / "data", 6, seed=3)
-    config = NETWORKS["face-m4"]
+    config = NETWORKS[train.parser().get_default("network")]
     torch.manual_seed(7)
     save_float(tmp_path / "init.pt", config, Detector(config).state_dict())
     shared = ["--data", tmp_path / "data", "--crop", "64", "--batch", "2", "--whole-early", "0", "--whole-late", "0",
