@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,8 @@ def test_a_stopped_run_goes_on_with_the_same_bits(
         with pytest.raises(KeyboardInterrupt, match=f"at step {at + 1}: the checkpoint is written"):
             train.run(options(data, tmp_path, "--resume"), CONFIG)
         monkeypatch.undo()
+        # A thread that is inside PyTorch when the interpreter ends aborts the process ("terminate called ...").
+        assert not [t for t in threading.enumerate() if "work" in t.name]
     train.run(options(data, tmp_path, "--resume"), CONFIG)
     assert equal(tmp_path, whole)
 

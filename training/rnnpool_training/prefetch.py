@@ -75,7 +75,8 @@ def prefetch(
         except BaseException as error:  # handed to the consumer, who raises it
             put(error)
 
-    threading.Thread(target=work, daemon=True).start()
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
     try:
         while (item := ready.get()) is not None:
             if isinstance(item, BaseException):
@@ -83,3 +84,4 @@ def prefetch(
             yield item
     finally:
         stop.set()
+        worker.join()  # a thread inside PyTorch when the interpreter ends would abort the process
