@@ -95,6 +95,21 @@ def test_the_teacher_sees_the_window_before_the_light(file: Path) -> None:
         assert (kept == plain.pictures[index].pixels[0, 0, 0]).all()
 
 
+def test_of_two_pictures_in_one_only_the_teacher_says_what_they_show(file: Path) -> None:
+    views = ClassifierViews(pictures(20), 5, 3, whole=1.0, plain=1.0, teacher=Teacher(file), mixed=0.5)
+    between = 0
+    for index in range(20):
+        view, level = views.view(64, 64, index), float(views.pictures[index].pixels[0, 0, 0])
+        seen = float(view.pixels[view.pixels != 128].mean())
+        assert view.soft == pytest.approx(seen / 255, abs=0.006)  # of the blend, not of the picture
+        if view.weight:
+            assert seen == pytest.approx(level)
+        else:
+            between += abs(seen - level) > 2
+            assert not view.known.any() and not view.cover.any()
+    assert 4 <= between <= 16
+
+
 def test_unlabelled_pictures_are_a_part_of_the_views(file: Path) -> None:
     known, unknown = pictures(30), pictures(50, label=1)
     views = ClassifierViews(known + unknown, 5, 3, teacher=Teacher(file), unlabelled=0.25)
@@ -229,6 +244,9 @@ def test_command(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         train_classifier.main([*arguments[:-2], "--inner", "1"])
     assert "--inner 1 needs a --teacher" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        train_classifier.main([*arguments[:-2], "--mixed", "0.5"])
+    assert "--mixed 0.5 needs a --teacher" in capsys.readouterr().err
     train_classifier.main([*arguments, "--teacher", str(file), "--distil", "2"])
     assert "% right on the labelled pictures" in capsys.readouterr().err
     assert "distil" in (tmp_path / "run/log.csv").read_text().splitlines()[0]

@@ -89,7 +89,7 @@ class ClassifierViews:
         self, pictures: list[Picture], seed: int, channels: int, whole: float = 0.35,
         flips: bool = True, light: bool = True, balanced: bool = False,
         plain: float = 0.0, teacher: Teacher | None = None, unlabelled: float = 0.0,
-        workers: int = 0, gray: float = 0.0, replay: int = 1,
+        workers: int = 0, gray: float = 0.0, replay: int = 1, mixed: float = 0.0,
     ) -> None:  # fmt: skip
         """`whole`: part of the views that show all of their picture.
 
@@ -98,13 +98,14 @@ class ClassifierViews:
         rectangle missing; `teacher`: gives soft labels; `unlabelled`: part of the views that are of pictures without a
         label (those with a label below 0), if there are any; `workers`: threads that decode pictures not in memory;
         `gray`: part of the views without colour, whatever else changes; `replay`: how many batches a view comes in,
-        on average (making views and asking a teacher take longer than the network's step does).
+        on average (making views and asking a teacher take longer than the network's step does); `mixed`: part of the
+        views that show another view through themselves, of which only the teacher says what they are.
         """
         self.pictures = pictures
         self.ahead = Ahead([p.stored for p in pictures], workers)
         self.plain, self.teacher, self.unlabelled = plain, teacher, unlabelled
         self.channels, self.whole, self.gray = channels, whole, gray
-        self.replay = replay
+        self.replay, self.mixed = replay, mixed
         self.pools: dict[tuple[int, int], list[View]] = {}
         self.flips, self.light, self.balanced = flips, light, balanced
         self.random = np.random.default_rng(seed)
@@ -170,8 +171,12 @@ class ClassifierViews:
         (x, y, w, h), label, weight = self._choose(picture, image.width, image.height)
         dw, dh = letterbox(max(1, round(w)), max(1, round(h)), width, height)
         piece = image.resize((dw, dh), Image.Resampling.BILINEAR, box=(x, y, x + w, y + h))
+        mixed = self.mixed > 0 and self.random.random() < self.mixed
+        if mixed:
+            piece = self._mix(piece)
+            label = -1.0
         boxes = np.zeros((0, 4), np.float32)
-        if picture.boxes is not None:
+        if picture.boxes is not None and not mixed:
             boxes, left = visible(picture.boxes, (x, y, w, h))
             boxes = boxes[left > 0] * np.array([dw / w, dh / h, dw / w, dh / h], np.float32)
         if self.flips and self.random.random() < 0.5:
@@ -187,12 +192,23 @@ class ClassifierViews:
         if not plain:
             self._erase(out)
         cover, sides = dense_targets(boxes, height, width)
-        known = (
-            np.ones_like(cover) if picture.boxes is not None and picture.complete else (cover > 0.99).astype(np.float32)
-        )
+        complete = picture.boxes is not None and picture.complete and not mixed
+        known = np.ones_like(cover) if complete else (cover > 0.99).astype(np.float32)
         if label < 0:
             label, weight = 0.0, 0.0
         return View(out, label, weight, cover, sides, known, soft, inner)
+
+    def _mix(self, piece: Image.Image) -> Image.Image:
+        """A view through which a window of any other picture is seen, of any strength.
+
+        A student that matches its teacher there, too, where no picture lies, learns more from few pictures
+        (Beyer et al. 2022, "function matching").
+        """
+        pixels = self.ahead[int(self.random.integers(len(self.pictures)))]
+        other = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
+        x, y, w, h = self._window(other.width, other.height)
+        other = other.resize(piece.size, Image.Resampling.BILINEAR, box=(x, y, x + w, y + h))
+        return Image.blend(piece, other, self.random.uniform())
 
     def _light(self, piece: Image.Image) -> NDArray[np.uint8]:
         """Saturation and tint, sometimes gray; then other light, lens and sensor (Light)."""

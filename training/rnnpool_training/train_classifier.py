@@ -107,7 +107,7 @@ class ClassifierTrainer(Trainer[Part]):
         return ClassifierViews(
             self.train, self.seed, channels, options.whole, balanced=options.balanced, plain=options.plain,
             teacher=self.teacher, unlabelled=options.unlabelled_part, workers=options.workers,
-            gray=options.gray_views, replay=options.replay,
+            gray=options.gray_views, replay=options.replay, mixed=options.mixed,
         )  # fmt: skip
 
     def loss(self, part: Part) -> tuple[Tensor, dict[str, float], int]:
@@ -167,6 +167,8 @@ def parser() -> argparse.ArgumentParser:
                    "last layer takes, told by another dense layer that is left out in the end")  # fmt: skip
     p.add_argument("--replay", type=integer(1, 100), default=1, help="batches that a view comes in, on average; a run "
                    "that is resumed begins with new ones")  # fmt: skip
+    p.add_argument("--mixed", type=real(0, 1), default=0.0, help="part of the views that are two, one seen through the "
+                   "other; only the teacher says what they show")  # fmt: skip
     p.add_argument("--frozen", action="store_true", help="the first convolution and RNNPool stay as they are")
     p.add_argument("--gray-views", type=real(0, 1), default=0.0, help="part of the views without colour")
     p.add_argument("--unlabelled", nargs="+", default=[], help="folders of pictures without labels, for the teacher's")
@@ -212,6 +214,8 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     """Train a float classifier as the command line asks. Errors as of train.run."""
     if options.inner and not options.teacher:
         raise InputError(f"--inner {options.inner:g} needs a --teacher, whose last layer is learned from")
+    if options.mixed and not options.teacher:
+        raise InputError(f"--mixed {options.mixed:g} needs a --teacher, which says what two pictures in one show")
     if options.unlabelled and not options.teacher:
         raise InputError("--unlabelled needs a --teacher: pictures without labels have nothing else to learn from")
     with Group().owned(options.out):
