@@ -136,6 +136,15 @@ def test_loss_spares_confident_detections_in_incomplete_pictures() -> None:
     assert partial < whole
 
 
+def test_boxes_count_as_often_as_is_said() -> None:
+    anchors = torch.from_numpy(grid(FACE_M4, 96, 96))
+    output = torch.zeros(1, len(anchors), 5)
+    face = targets([[3.0, 3.0, 13.0, 15.0]], [1], [True], [True])
+    once, parts = detection_loss(output, anchors, face)
+    thrice, _ = detection_loss(output, anchors, face, 3.0)
+    assert parts["box"] > 0.1 and (thrice - once).item() == pytest.approx(2 * parts["box"], rel=1e-5)
+
+
 def test_loss_without_any_face() -> None:
     anchors = torch.from_numpy(grid(FACE_M4, 96, 96))
     output = torch.zeros(2, len(anchors), 5, requires_grad=True)

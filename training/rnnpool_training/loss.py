@@ -99,8 +99,10 @@ def generalized_iou(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return iou, iou - (hull - union) / hull.clamp(min=1e-6)
 
 
-def detection_loss(output: Tensor, anchors: Tensor, targets: Targets) -> tuple[Tensor, dict[str, float]]:
-    """Loss of a batch, output (B, A, 5), and its parts for the log.
+def detection_loss(
+    output: Tensor, anchors: Tensor, targets: Targets, box_weight: float = 1.0
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of a batch, output (B, A, 5), and its parts for the log; boxes count `box_weight` times.
 
     Classification is a quality focal loss (Li et al. 2020): positives aim for the IoU of their predicted box, which
     ranks well-placed boxes first. In pictures where not every face is labelled, a confident detection far from all
@@ -121,6 +123,6 @@ def detection_loss(output: Tensor, anchors: Tensor, targets: Targets) -> tuple[T
     count = max(1.0, float(positive.sum()))
     classification = (F.binary_cross_entropy_with_logits(logit, goal, reduction="none") * weight).sum() / count
     regression = (1 - giou).sum() / count
-    total = classification + 1.0 * regression
+    total = classification + box_weight * regression
     parts = {"class": classification.item(), "box": regression.item(), "iou": iou.mean().item() if len(iou) else 0.0}
     return total, parts

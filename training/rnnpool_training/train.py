@@ -92,7 +92,7 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
         size = (x.shape[2], x.shape[3])
         if size not in self.anchors:
             self.anchors[size] = torch.from_numpy(grid(self.model.config, *size))
-        loss, parts = detection_loss(self.model(x), self.anchors[size], targets)
+        loss, parts = detection_loss(self.model(x), self.anchors[size], targets, self.options.box_weight)
         return loss, parts, len(x)
 
     def validate(self) -> Evaluation:
@@ -131,6 +131,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--whole-early", type=real(0, 1), default=0.05, help="part of the batches that are whole frames")
     p.add_argument("--whole-late", type=real(0, 1), default=0.5, help="the same in the last fifth")
     p.add_argument("--wild", type=real(0, 1), default=0.46, help="part of the views that are of the wild sources")
+    p.add_argument(
+        "--box-weight", type=real(0, 100), default=1.0, help="weight of the boxes' loss beside that of scores"
+    )
     p.add_argument("--plain", type=real(0, 1), default=0.0, help="part of the views in the light they were taken in, "
                    "with no face covered")  # fmt: skip
     add_options(p, minutes=80.0, lr=5e-3, decay=5e-3, val_minutes=5.0)
