@@ -120,9 +120,18 @@ attempt(model.detect, b"\xff\xd8\xff\xe0" + bytes(996))
 # Files that have a frame's length, by chance: not taken for pixels unless their format is said.
 SIZE = W * H
 bmp = b"BM" + SIZE.to_bytes(4, "little")
+
+
+def ico(pictures):
+    return bytes((0, 0, 1, 0, pictures, 0)) + bytes(12) + (6 + 16 * pictures).to_bytes(4, "little")
+
+
 for start in (
     b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"GIF89a", bmp, b"P5\n32 24\n", b"RIFF\0\0\0\0WEBP",
     b"II*\0", b"MM\0*", b"\0\0\0\x18ftypheic", b"BM", b"\xff\xd8", b"\x80\x02", b"\x08\x08\x12",
+    b"P4 32 24\n", b"P6\r\n# by hand\r\n", b"P7\nWIDTH 32\n", b"\0\0\0\x0cjP  ", b"\xffO\xffQ", b"\0\0\0\x0cJXL ",
+    b"qoif\0\0", b"\x1f\x8b\x08\0", b"8BPS\0\x01", b"%PDF-1.7", b"\x1aE\xdf\xa3", ico(1), ico(3),
+    b"P5", b"P5\t\x80", b"P8\n3", b"PP\n3", b"\x1f\x8b", b"\0\0\1\0\1\0" + bytes(20), b"\0\0\1\0",
 ):  # fmt: skip
     said = []
     for more in (SIZE, SIZE + SIZE // 2):  # GRAY8, YUV420
