@@ -109,6 +109,11 @@ void rnnpool_memory_init(rnnpool_memory_t *memory, mp_obj_t buffer);
 // Where the memory is now; it may have become shorter. Raises TypeError if the owner has no such buffer.
 void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *buffer, mp_uint_t flags);
 
+// Buffers with a shape are CPython's.
+#ifndef RNNPOOL_CHECK_SHAPE
+#define RNNPOOL_CHECK_SHAPE(pixels, height, planes)
+#endif
+
 // ---- kind.c
 
 // What these bytes seem to be, "JPEG" say, or NULL. `whole`: the bytes of the frame that they would be right as, or begin, so

@@ -268,6 +268,7 @@ void rnnpool_frame_of_pixels(
     check_format(frame, model);
     rnnpool_frame_check_items(frame, &buffer);
     check_bytes(frame, &buffer);
+    RNNPOOL_CHECK_SHAPE(pixels, frame->height, frame->format == RNNP_YUV420);
 }
 
 void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info) {

@@ -228,6 +228,26 @@ bool mp_get_buffer(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flags) {
     return true;
 }
 
+void rnnpool_check_shape(mp_obj_t pixels, size_t height, bool planes) {
+    mp_buffer_info_t unused;
+    mp_get_buffer_raise(pixels, &unused, MP_BUFFER_READ);
+    const Py_buffer *view = NULL;
+    for (size_t i = 0; i < current->num_exports && view == NULL; i++) {
+        view = current->exports[i].object == pixels ? &current->exports[i].view : NULL;
+    }
+    const Py_ssize_t *shape = view->shape;
+    int dimensions = view->ndim;
+    while (dimensions > 1 && *shape == 1) { // a batch of one
+        shape++;
+        dimensions--;
+    }
+    size_t rows = dimensions < 2 ? height : (size_t)*shape;
+    if (rows != height && !(planes && 2 * rows == 3 * height)) {
+        mp_raise_msg_varg(PyExc_ValueError, "array of %u rows, height is %u: (height, width, ...) wanted",
+            (unsigned int)rows, (unsigned int)height);
+    }
+}
+
 mp_obj_t rnnpool_find_owner(mp_obj_t buffer) {
     (void)buffer; // no bytearray grows as long as there is a memoryview of it
     return MP_OBJ_NULL;

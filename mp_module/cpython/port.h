@@ -235,6 +235,11 @@ typedef struct {
 bool mp_get_buffer(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flags);
 void mp_get_buffer_raise(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flags);
 
+// Raises ValueError for an array of numpy, say, that has another number of rows than the frame: its bytes alone would pass where
+// width and height are exchanged, or channels come first. `planes`: those of colour may be behind the rows, half as many.
+void rnnpool_check_shape(mp_obj_t pixels, size_t height, bool planes);
+#define RNNPOOL_CHECK_SHAPE rnnpool_check_shape
+
 // A block of it would be known to rnnpool_find_owner(), which knows none here: a memoryview keeps its bytearray as it is.
 typedef struct {
     void *items;

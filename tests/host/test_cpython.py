@@ -105,6 +105,13 @@ def test_sentences_are_those_of_the_board() -> None:
         ),
         "pixels must be bytes or 16-bit words, not items 'd'": lambda: model.detect(np.zeros((240, 320))),
         "pixels must be bytes or 16-bit words, not items '?'": lambda: model.detect(np.zeros((240, 320), ">u2")),
+        "array of 320 rows, height is 240: (height, width, ...) wanted": lambda: model.detect(
+            np.zeros((320, 240), np.uint8)
+        ),
+        "array of 3 rows, height is 240": lambda: model.detect(
+            np.zeros((3, 240, 320), np.uint8), format=rnnpool.RGB888
+        ),
+        "array of 180 rows, height is 240": lambda: model.detect(np.zeros((180, 640), np.uint8), format=rnnpool.YUV420),
         "cannot pickle": lambda: copy.copy(model),
     }
     for sentence, call in cases.items():
@@ -122,6 +129,20 @@ def as_picture(pixels: bytes) -> np.ndarray:
 def test_any_buffer_is_a_frame(make) -> None:
     data, frame = tiny()
     assert rnnpool.Model(data).detect(make(frame.tobytes())) == rnnpool.Model(data).detect(frame)
+
+
+def test_an_array_has_the_frames_rows() -> None:
+    model, _ = face()
+    for shape, format in (
+        ((240, 320), rnnpool.GRAY8),
+        ((1, 240, 320, 1), rnnpool.GRAY8),
+        ((76800,), rnnpool.GRAY8),
+        ((1, 76800), rnnpool.GRAY8),
+        ((240, 640), rnnpool.RGB565),
+        ((240, 320, 3), rnnpool.RGB888),
+        ((360, 320), rnnpool.YUV420),
+    ):
+        assert model.detect(np.zeros(shape, np.uint8), format=format) == []
 
 
 def test_a_mapped_file_is_used_in_place(tmp_path: Path) -> None:
