@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -114,8 +115,16 @@ def main(arguments: list[str] | None = None) -> None:
         if options.out.suffix.lower() not in KINDS:
             raise InputError(f"{options.out}: a picture to write ends in {', '.join(KINDS)}")
         files.check_output(options.out, read=[*options.pictures, options.model])
+    broken = []
     for path in options.pictures:
-        result = look(model, path, options.side, options.threshold, options.iou)
+        try:
+            result = look(model, path, options.side, options.threshold, options.iou)
+        except InputError as error:
+            if len(options.pictures) == 1:
+                raise
+            print(f"detect: {error}", file=sys.stderr)
+            broken.append(str(path))
+            continue
         print(json.dumps(result) if options.json else "\n".join(lines(result, model.labels)))
         if options.out:
             boxes = result["detections"]
@@ -123,6 +132,8 @@ def main(arguments: list[str] | None = None) -> None:
             with files.replacing(options.out) as unfinished:
                 draw(read(path, 3, options.side), boxes).save(unfinished)
             print(f"picture: {options.out}")
+    if broken:
+        raise InputError(f"{len(broken)} of {len(options.pictures)} pictures could not be read: {', '.join(broken)}")
 
 
 if __name__ == "__main__":
