@@ -63,8 +63,14 @@ help: ## show this list
 	@printf '\nVariables: IMAGE= MODELS= MPY_DIR= MODEL= DATA= BACKEND= FUZZ_SECONDS= PYTEST_ARGS= JOBS= TEST_JOBS= PYTHON= V=\n'
 
 .PHONY: demo
-demo: $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in MicroPython [IMAGE=me.jpg]
+demo: image-there $(DEMO_VENV)/.stamp unix ## find the faces on a photo with the module in MicroPython [IMAGE=me.jpg]
 	$(DEMO_PYTHON) tools/demo.py --micropython $(BUILD)/unix/micropython --output-dir $(BUILD)/demo $(if $(value IMAGE),-- $(call quoted,$(value IMAGE)))
+
+# Before anything is built for it.
+.PHONY: image-there
+image-there:
+	@$(if $(value IMAGE),[ -f $(call quoted,$(value IMAGE)) ] || { \
+	    printf 'demo: there is no picture %s\n' $(call quoted,$(value IMAGE)) >&2; exit 2; },:)
 
 .PHONY: unix
 unix: mpy ## build build/unix/micropython with the module and the models in it [MODELS=face,person]

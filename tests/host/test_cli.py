@@ -95,6 +95,10 @@ def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
         (["detekt"], "rnnpool: there is no command 'detekt': did you mean detect?"),
         (["xyz"], "rnnpool: there is no command 'xyz': there are demo, detect, "),
         (["web", "face"], "rnnpool: web takes variables of make, as MODELS=face, not 'face'"),
+        (["firmware", "--board", "X"], "rnnpool: firmware takes variables of make, as MODELS=face, not '--board'"),
+        (["deploy", "NUCLEO_F439ZI", "PYBV11"], "rnnpool: deploy takes one BOARD, not 2: NUCLEO_F439ZI, PYBV11"),
+        (["demo", "a.jpg", "b.jpg"], "rnnpool: demo takes one IMAGE, not 2: a.jpg, b.jpg"),
+        (["demo", tmp_path / "no=$x.jpg"], f"demo: there is no picture {tmp_path / 'no=$x.jpg'}\n"),
         (["detect", tmp_path / "no.jpg"], f"detect: {tmp_path / 'no.jpg'} can't be read as an image: it is not there"),
         (
             ["detect", "x.png", "--model", "dog"],
@@ -118,6 +122,19 @@ def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert photo.read_bytes() == before
+
+
+def test_a_broken_picture_does_not_stop_the_others(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    (tmp_path / "empty.jpg").touch()
+    given = [tmp_path / name for name in ("broken.png", "a.png", "empty.jpg", "a.png", "no.png")]
+    done = run("detect", *given, "--json")
+    assert done.returncode == 2
+    assert [json.loads(line)["file"] for line in done.stdout.splitlines()] == [str(tmp_path / "a.png")] * 2
+    *each, last = done.stderr.splitlines()
+    assert len(each) == 3 and all("can't be read as an image" in line for line in each)
+    assert last == f"detect: 3 of 5 pictures could not be read: {given[0]}, {given[2]}, {given[4]}"
 
 
 def test_a_missing_package_is_named() -> None:

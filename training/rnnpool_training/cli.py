@@ -5,6 +5,7 @@ Nothing is imported before it is used: `rnnpool --help` must not wait for PyTorc
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -103,14 +104,16 @@ def run_make(word: str, target: str, arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help"):
         print(f"usage: rnnpool {word} {COMMANDS[word].example}\n\n{COMMANDS[word].help}: `make {target}` in {ROOT}")
         return 0
-    if target == "demo":
-        arguments = [a if "=" in a else f"IMAGE={Path(a).resolve()}" for a in arguments]
-    if target in ("firmware", "deploy"):
-        arguments = [a if "=" in a else f"BOARD={a}" for a in arguments]
-    wrong = [a for a in arguments if "=" not in a]
-    if wrong:
-        return fail(f"{word} takes variables of make, as MODELS=face, not {wrong[0]!r}")
-    return subprocess.call(["make", "--no-print-directory", "-C", str(ROOT), target, *arguments])
+    variable = {"demo": "IMAGE", "firmware": "BOARD", "deploy": "BOARD"}.get(target)
+    plain = [a for a in arguments if not re.match("[A-Z_]+=", a)]
+    named = [a for a in arguments if a not in plain]
+    if any(a.startswith("-") for a in plain) or (plain and variable is None):
+        return fail(f"{word} takes variables of make, as MODELS=face, not {plain[0]!r}")
+    if len(plain) > 1:
+        return fail(f"{word} takes one {variable}, not {len(plain)}: {', '.join(plain)}")
+    for given in plain:
+        named.append(f"{variable}={Path(given).resolve() if target == 'demo' else given}")
+    return subprocess.call(["make", "--no-print-directory", "-C", str(ROOT), target, *named])
 
 
 def run_module(word: str, command: Command, arguments: list[str]) -> int:
