@@ -16,7 +16,7 @@ from rounded import agree  # noqa: E402
 torch.set_num_threads(1)  # small networks: threads only wait for each other
 
 from rnnpool_training import blob, classifier_views, deploy, export, layers, reference  # noqa: E402
-from rnnpool_training.classification_metrics import area_under_curve, summary  # noqa: E402
+from rnnpool_training.classification_metrics import area_under_curve, calibration_error, summary  # noqa: E402
 from rnnpool_training.classifier import (  # noqa: E402
     CLASSIFIERS,
     VWW,
@@ -304,6 +304,14 @@ def test_metrics() -> None:
     assert area_under_curve(scores, truth) == pytest.approx(0.875)
     assert np.isnan(area_under_curve(scores, np.ones(4, np.int64)))
     assert summary(np.stack([1 - scores, scores], 1), truth) == {"images": 4, "accuracy": 0.75, "auc": 0.875}
+
+
+def test_calibration_error_by_hand() -> None:
+    scores = np.array([0.95, 1.0, 0.92, 0.99, 0.22, 0.28])
+    right = np.array([True, True, False, True, False, False])
+    # Four scores of 0.965 on average, three of them right; two of 0.25, none right.
+    assert calibration_error(scores, right) == pytest.approx((4 * 0.215 + 2 * 0.25) / 6)
+    assert np.isnan(calibration_error(scores[:0], right[:0]))
 
 
 def test_load_labelled(tmp_path: Path) -> None:

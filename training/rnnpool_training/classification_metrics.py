@@ -1,4 +1,4 @@
-"""Accuracy and area under the ROC curve of a classifier."""
+"""Accuracy, area under the ROC curve and calibration of a classifier."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ def area_under_curve(scores: NDArray[np.float64], truth: NDArray[np.int64]) -> f
         return float("nan")
     below = np.searchsorted(negative, positive, "left") + np.searchsorted(negative, positive, "right")
     return float(below.sum() / (2 * len(positive) * len(negative)))
+
+
+def calibration_error(scores: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> float:
+    """Expected calibration error (Guo et al. 2017): how far scores (N,), 0 to 1, are from the part that is right.
+
+    The mean over bins of equal width, each counted as often as scores lie in it. NaN without scores.
+    """
+    which = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    gap = np.bincount(which, scores - right, bins)
+    return float(np.abs(gap).sum() / len(scores)) if len(scores) else float("nan")
 
 
 def summary(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from . import blob, peers
 from .anchors import iou_matrix
-from .classification_metrics import area_under_curve
+from .classification_metrics import area_under_curve, calibration_error
 from .command import command, integer
 from .data import Sample, load
 from .errors import InputError
@@ -32,6 +32,7 @@ from .pictures import Picture, load_labelled
 
 FLOAT = NDArray[np.float32]
 ALARMS = 0.1  # false alarms a picture at which recall is told
+LIKELY = 0.1  # score of a detection from which its calibration counts
 LEAST = (0, 12, 16)  # pixels; smaller faces are ignored: neither found nor missed, and no alarm
 FACE_SIZES = (0, 12, 16, 24, 32, 48, 64, 96, 1000)  # pixels, geometric mean of the sides
 PERSON_SIZES = (0.005, 0.02, 0.05, 0.1, 0.3, 1.01)  # part of the picture that the largest person covers
@@ -151,6 +152,9 @@ def faces(detections: list[FLOAT], samples: list[Sample], draws: int) -> dict[st
                 lambda t, part=part: precision(m, t * part), count, draws)  # type: ignore[misc]  # fmt: skip
     if complete.any():
         result[f"recall at {ALARMS} false alarms a picture"] = _cell(lambda t: recall(m, t, complete), count, draws)
+        sure = complete[m.picture] & (m.scores >= LIKELY)
+        error = calibration_error(m.scores[sure].astype(np.float64), m.correct[sure])
+        result[f"calibration error, scores from {LIKELY}"] = f"{error:.3f}"
         limit = threshold(m, complete.astype(np.int64))
         result["score there"] = f"{limit:.3f}"
         for low, high in itertools.pairwise(FACE_SIZES):
@@ -177,6 +181,7 @@ def persons(scores: NDArray[np.float64], pictures: list[Picture], draws: int) ->
     result = {
         "accuracy": _cell(lambda t: float((t * right).sum() / t.sum()), count, draws),
         "balanced accuracy": _cell(balanced, count, draws), "AUC": _cell(area, count, draws),
+        "calibration error": f"{calibration_error(scores, truth == 1):.3f}",
     }  # fmt: skip
     covers = np.array([_largest(p) for p in pictures])
     for low, high in itertools.pairwise(PERSON_SIZES):
