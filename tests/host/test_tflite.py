@@ -1,14 +1,17 @@
 """The TFLite front end: each operator against the same in floating point, refusals, and the models of MLPerf Tiny."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tflite_writer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tflite_writer import Writer
 
 from rnnpool_training import compare, convert, reference
 from rnnpool_training.blob import Model, write
@@ -168,7 +171,7 @@ def classifier(seed: int = 1) -> File:
     file = File(seed, 12, 10, 3)
     hidden = file.dense(file.conv(0, FusedActivationFunction=1), 9, FusedActivationFunction=1)
     last = file.dense(hidden, 4)
-    file.graph.outputs.append(file.op("SOFTMAX", [last], file.values[last]))
+    file.graph.outputs.append(file.op("SOFTMAX", [last], file.values[last], Beta=1.0))
     return file
 
 
@@ -198,6 +201,74 @@ def test_what_cannot_be_translated_is_named() -> None:
     file.graph.outputs.append(file.conv(0))
     with pytest.raises(TFLiteError, match="only classifiers yet"):
         lower(file.graph, "x")
+
+
+def test_maps_that_are_not_what_the_graph_says_are_named() -> None:
+    file = File(1, 4, 6, 3)  # channels come together, pixel by pixel, where the graph has one map behind the other
+    one, two = (file.op("RESHAPE", [0], file.values[0].reshape(1, 1, -1), 0) for _ in range(2))
+    with pytest.raises(
+        TFLiteError, match=r"operator 2, CONCATENATION .*: tensor 1 \(t1\) is a map of 4x6x3, here 1x1x72"
+    ):
+        check(file, file.op("CONCATENATION", [one, two], np.concatenate([file.values[one]] * 2, 2), Axis=3))
+    file = File(1, 4, 6, 3)
+    turned = file.op("RESHAPE", [0], file.values[0].reshape(6, 4, 3), 0)
+    with pytest.raises(TFLiteError, match=r"operator 0, RESHAPE .* is a map of 4x6x3, here 6x4x3"):
+        check(file, file.conv(turned))
+    file = File(1, 4, 6, 3)
+    flat = file.op("RESHAPE", [0], file.values[0].reshape(1, 1, -1), 0)
+    back = file.op("RESHAPE", [flat], file.values[0], 0)
+    check(file, file.op("TANH", [back], np.tanh(file.values[0])))
+    file = File(1, 4, 6, 3)
+    wide = file.op("TANH", [0], np.tanh(file.values[0]))
+    file.graph.tensors[wide].dtype = np.int16
+    with pytest.raises(TFLiteError, match=r"tensor 1 \(t1\) is int16, not int8"):
+        check(file, file.op("TANH", [wide], np.tanh(file.values[wide])))
+
+
+def test_a_softmax_is_the_one_of_the_board() -> None:
+    file = classifier()
+    file.graph.operators[-1].options["Beta"] = 0.5
+    with pytest.raises(TFLiteError, match=r"operator 3, SOFTMAX .*: beta 0.5, 1 is needed"):
+        lower(file.graph, "x")
+    file.graph.operators[-1].options.clear()
+    lower(file.graph, "x")
+
+
+def test_damaged_files_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = classifier()
+    rng, whole = np.random.default_rng(5), np.frombuffer(Writer().model(file.graph), np.uint8)
+    said = 0
+    for i in range(300):
+        data = whole.copy()
+        places = rng.integers(0, len(data), rng.integers(1, 4))
+        data[places] ^= (1 << rng.integers(0, 8, len(places))).astype(np.uint8)
+        (tmp_path / "bad.tflite").write_bytes(bytes(data[: rng.integers(8, len(data))] if i % 10 == 0 else data))
+        try:
+            convert.main([str(tmp_path / "bad.tflite"), "-o", str(tmp_path / "x.rnnp")])
+        except SystemExit as stop:
+            assert stop.code == 2
+            said += 1
+        out, err = capsys.readouterr()
+        assert (err == "") == bool(out) and len(err.splitlines()) <= 1, err
+    assert 50 < said < 300
+
+
+def test_what_a_file_lacks_is_named(tmp_path: Path) -> None:
+    def without(change: Callable[[Graph], object]) -> str:
+        file = classifier()
+        change(file.graph)
+        with pytest.raises(TFLiteError) as caught:
+            lower(read(tflite_writer.write(file.graph, tmp_path / "x.tflite")), "x")
+        return str(caught.value)
+
+    assert "operator 0, CONV_2D: no strides" in without(lambda g: g.operators[0].options.update(StrideH=0))
+    lacks = without(lambda g: g.operators[1].inputs.__delitem__(slice(1, 9)))
+    assert "operator 1, FULLY_CONNECTED: 1 inputs, 2 are needed" in lacks
+    assert "operator 1, FULLY_CONNECTED: tensors [99, " in without(lambda g: g.operators[1].inputs.__setitem__(0, 99))
+    assert "the graph's outputs are the tensors [-5]" in without(lambda g: g.outputs.__setitem__(0, -5))
+    assert "a zero point beyond -128 to 127" in without(lambda g: g.tensors[0].zero_points.__setitem__(0, 128))
+    assert "scales 0 to 0" in without(lambda g: g.tensors[0].scales.__setitem__(0, 0))
+    assert "scales nan to nan" in without(lambda g: g.tensors[0].scales.__setitem__(0, np.nan))
 
 
 def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

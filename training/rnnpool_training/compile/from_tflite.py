@@ -27,6 +27,7 @@ from ..blob import (
     Pool,
     Task,
     Upsample,
+    write,
 )
 from ..reference import set_golden
 from . import integers, tflite_rounding
@@ -36,6 +37,10 @@ Padding = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
 NO_PADDING: Padding = (0, 0, 0, 0)
 SAME = 0  # of the schema's Padding
+SAME_VALUES = ("RESHAPE", "SQUEEZE", "SOFTMAX", "DEQUANTIZE")  # softmax: as the last one
+TABLES = ("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH")
+# What reads or makes a vector in the place of a map: values in their order, each by itself, or all of them.
+FLAT = (*SAME_VALUES, *TABLES, "QUANTIZE", "FULLY_CONNECTED", "ADD")
 COPY = Lookup(input=0, table=np.arange(-128, 128).astype(np.int8))
 
 
@@ -91,11 +96,31 @@ class Lowering:
 
     def constant(self, op: Operator, which: int, dtype: Any) -> NDArray[Any]:
         """A constant input."""
+        if op.inputs[which] < 0:
+            raise self.fail(op, f"no input {which}")
         tensor = self.tensor(op.inputs[which])
         if tensor.data is None or tensor.dtype != dtype:
             given = "no constant" if tensor.data is None else np.dtype(tensor.dtype).name
             raise self.fail(op, f"input {which} must be a constant {np.dtype(dtype).name}, is {given}")
         return tensor.data
+
+    def weights(self, op: Operator, rank: int) -> NDArray[np.int8]:
+        """The constant weights, of so many dimensions."""
+        weight: NDArray[np.int8] = self.constant(op, 1, np.int8)
+        if weight.ndim != rank:
+            raise self.fail(op, f"weights of the shape {weight.shape}, {rank} dimensions are needed")
+        return weight
+
+    def check_map(self, op: Operator, tensor: Tensor) -> None:
+        """That a tensor is the map that was made for it: of the same shape, or that map as a vector."""
+        if tensor.dtype not in ((np.int8, np.uint8, np.float32) if op.kind in SAME_VALUES else (np.int8, np.uint8)):
+            given = "of an unknown kind" if tensor.dtype is None else np.dtype(tensor.dtype).name
+            raise self.fail(op, f"tensor {tensor.index} ({tensor.name}) is {given}, not int8")
+        made, said = self.made_shape(tensor.index), self.shape(tensor)
+        flat = (1, 1, made[0] * made[1] * made[2])
+        if said != made and not (said == flat and op.kind in FLAT):
+            shapes = ["x".join(map(str, shape)) for shape in (made, said)]
+            raise self.fail(op, f"tensor {tensor.index} ({tensor.name}) is a map of {shapes[0]}, here {shapes[1]}")
 
     def add(self, op: Operator, made: Op) -> None:
         """Takes a translated operator."""
@@ -138,6 +163,8 @@ class Lowering:
         bias = np.zeros(sums.shape, np.int64)
         if len(op.inputs) > 2 and op.inputs[2] >= 0:
             bias = self.constant(op, 2, np.int32).astype(np.int64)
+            if bias.shape != sums.shape:
+                raise self.fail(op, f"{bias.size} biases for {sums.size} outputs")
         factors = x.scale * w.scales
         if op.kind == "FULLY_CONNECTED" and w.scales.size == 1:  # in float32, as TFLite has it
             factors = (np.float32(x.scale) * w.scales.astype(np.float32)).astype(np.float64)
@@ -158,13 +185,13 @@ class Lowering:
 
     def conv_2d(self, op: Operator) -> None:
         """CONV_2D."""
-        weight = self.constant(op, 1, np.int8)
+        weight = self.weights(op, 4)
         scaled = self.scaled(op, weight, (1, 2, 3))
         self.add(op, Conv(input=self.source(op), **scaled, **self.window(op, weight.shape[1:3])))
 
     def depthwise_conv_2d(self, op: Operator) -> None:
         """DEPTHWISE_CONV_2D."""
-        weight = self.constant(op, 1, np.int8)[0]
+        weight = self.weights(op, 4)[0]
         channels = self.shape(self.tensor(op.inputs[0]))[2]
         if weight.shape[2] != channels:
             raise self.fail(op, f"{weight.shape[2]} filters for {channels} channels: one each is needed")
@@ -176,7 +203,7 @@ class Lowering:
     def fully_connected(self, op: Operator) -> None:
         """FULLY_CONNECTED: logits if it is the last one, else a convolution over the whole map."""
         height, width, channels = self.map_shape(op)
-        flat = self.constant(op, 1, np.int8)
+        flat = self.weights(op, 2)
         if flat.shape[1] != height * width * channels:
             raise self.fail(op, f"{flat.shape[1]} weights for {height * width * channels} inputs")
         weight = flat.reshape(-1, height, width, channels)
@@ -301,15 +328,20 @@ class Lowering:
         self.number[op.outputs[0]] = self.source(op)
         if op.kind == "SOFTMAX" and op.outputs[0] != self.graph.outputs[0]:
             raise self.fail(op, "only the last operator can be one")
+        if op.options.get("Beta", 1.0) != 1.0:
+            raise self.fail(op, f"beta {op.options['Beta']:g}, 1 is needed")
 
     # ---- helpers ----
 
     def map_shape(self, op: Operator) -> tuple[int, int, int]:
         """The shape of the map that an operator's first input is, whatever it was reshaped to."""
-        number = self.source(op)
-        if number == 0:
-            return self.shape(self.frame)
-        return self.model().shapes()[number - 1]
+        self.source(op)
+        return self.made_shape(op.inputs[0])
+
+    def made_shape(self, tensor: int) -> tuple[int, int, int]:
+        """The shape of the blob's map for a tensor."""
+        number = self.number[tensor]
+        return self.shape(self.frame) if number == 0 else self.model().shapes()[number - 1]
 
     def is_last(self, op: Operator) -> bool:
         """Whether nothing follows but softmax and changes of shape."""
@@ -318,7 +350,7 @@ class Lowering:
             return False
         for other in self.graph.operators[op.index + 1 :]:
             if tensor in other.inputs:
-                if other.kind not in ("SOFTMAX", "RESHAPE", "SQUEEZE", "DEQUANTIZE"):
+                if other.kind not in SAME_VALUES:
                     return False
                 tensor = other.outputs[0]
         return tensor == self.graph.outputs[0]
@@ -351,8 +383,8 @@ TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
     "PAD": Lowering.pad,
     "RESIZE_NEAREST_NEIGHBOR": Lowering.upsample,
     "QUANTIZE": Lowering.quantize,
-    **dict.fromkeys(("RESHAPE", "SQUEEZE", "SOFTMAX", "DEQUANTIZE"), Lowering.same),
-    **dict.fromkeys(("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH"), Lowering.table),
+    **dict.fromkeys(SAME_VALUES, Lowering.same),
+    **dict.fromkeys(TABLES, Lowering.table),
 }
 
 
@@ -370,6 +402,7 @@ def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
     if labels is not None and len(labels) != count:
         raise TFLiteError(f"{len(labels)} labels, the model has {count} outputs")
     model = lowering.model(name, labels or [f"class {i}" for i in range(count)])
+    write(model)  # every rule of a blob, before it is run
     set_golden(model)
     return model
 
@@ -391,7 +424,12 @@ def _translate(graph: Graph, copied: bool) -> Lowering:
         padded = [t for t in op.inputs if t in lowering.pads]
         if padded and op.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
             raise lowering.fail(op, "reads a padded map, which only convolutions do")
+        for tensor in op.inputs:
+            if tensor in lowering.number and tensor not in lowering.pads and tensor not in graph.inputs:
+                lowering.check_map(op, lowering.tensor(tensor))
         TABLE[op.kind](lowering, op)
+        if op.outputs[0] not in graph.outputs and op.outputs[0] not in lowering.pads:
+            lowering.check_map(op, lowering.tensor(op.outputs[0]))
     if copied:  # which of a float input and its int8 values is the frame is known now
         lowering.ops[0] = replace(COPY, out_zero_point=lowering.frame.zero_point)
     return lowering

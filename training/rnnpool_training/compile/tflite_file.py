@@ -24,7 +24,12 @@ OPTIONS = {
     "MEAN": "ReducerOptions",
     "LEAKY_RELU": "LeakyReluOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
+    "SOFTMAX": "SoftmaxOptions",
 }
+# What an operator can't be without: inputs, and options that have no sensible default.
+_INPUTS = dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MEAN", "ADD", "MUL", "PAD"), 2)
+_STRIDED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D")
+_ZERO_POINTS = {np.int8: (-128, 127), np.uint8: (0, 255)}
 
 
 class TFLiteError(InputError):
@@ -137,13 +142,51 @@ def read(path: str | Path) -> Graph:
         raise
     except Exception as error:  # the package follows offsets wherever they lead
         raise TFLiteError(f"{path}: damaged: {type(error).__name__}: {error}") from error
-    return Graph(tensors, operators, *ends)
+    found = Graph(tensors, operators, *ends)
+    try:
+        _check(found)
+    except TFLiteError as error:
+        raise TFLiteError(f"{path}: {error}") from None
+    return found
+
+
+def _check(graph: Graph) -> None:
+    # What all that follows takes for granted: numbers of tensors, shapes, scales.
+    count = len(graph.tensors)
+    for what, indices in (("the graph's inputs", graph.inputs), ("the graph's outputs", graph.outputs)):
+        if not all(0 <= t < count for t in indices):
+            raise TFLiteError(f"{what} are the tensors {indices}, of {count}")
+    for op in graph.operators:
+        where = f"operator {op.index}, {op.kind}"
+        if not all(-1 <= t < count for t in op.inputs) or not all(0 <= t < count for t in op.outputs):
+            raise TFLiteError(f"{where}: tensors {op.inputs} to {op.outputs}, of {count}")
+        least = _INPUTS.get(op.kind, 1)
+        if len(op.inputs) < least or not op.outputs:
+            raise TFLiteError(f"{where}: {len(op.inputs)} inputs, {least} are needed, and {len(op.outputs)} outputs")
+        if op.kind in _STRIDED:
+            names = ("StrideH", "StrideW", *(("FilterHeight", "FilterWidth") if "POOL" in op.kind else ()))
+            if min(op.options.get(name, 0) for name in names) < 1 or "Padding" not in op.options:
+                raise TFLiteError(f"{where}: no strides or no window in its options")
+    used = {t for op in graph.operators for t in (*op.inputs, *op.outputs)}
+    for tensor in graph.tensors:
+        where = f"tensor {tensor.index} ({tensor.name})"
+        if tensor.index in used and min(tensor.shape, default=1) < 1:
+            raise TFLiteError(f"{where}: shape {tensor.shape}")
+        if not (np.isfinite(tensor.scales).all() and (tensor.scales > 0).all()):
+            raise TFLiteError(f"{where}: scales {tensor.scales.min():g} to {tensor.scales.max():g}")
+        if tensor.zero_points.size != tensor.scales.size:
+            raise TFLiteError(f"{where}: {tensor.scales.size} scales, {tensor.zero_points.size} zero points")
+        low, high = _ZERO_POINTS.get(tensor.dtype, (-(2**31), 2**31 - 1))
+        if not ((tensor.zero_points >= low) & (tensor.zero_points <= high)).all():
+            raise TFLiteError(f"{where}: a zero point beyond {low} to {high}")
 
 
 def _tensor(model: Any, tensor: Any, index: int) -> Tensor:
     quantization = tensor.Quantization()
     scales = _array(quantization.ScaleAsNumpy() if quantization else 0, np.float64)
     zero_points = _array(quantization.ZeroPointAsNumpy() if quantization else 0, np.int64)
+    if not zero_points.size:
+        zero_points = np.zeros(scales.shape, np.int64)
     shape = tuple(int(n) for n in _array(tensor.ShapeAsNumpy(), np.int64))
     dtype = _TYPES.get(tensor.Type())
     raw = _array(model.Buffers(tensor.Buffer()).DataAsNumpy(), np.uint8)
