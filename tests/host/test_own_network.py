@@ -139,6 +139,20 @@ def test_pictures_of_other_numbers() -> None:
     close(net, Kind.DEPTHWISE, Kind.CONV, Kind.CONV, Kind.ADD, *ENDS, norm=imagenet)
 
 
+class Counting(nn.Module):
+    """Keeps something from frame to frame."""
+
+    frames: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("frames", torch.zeros(1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.frames += 1
+        return x * self.frames
+
+
 @pytest.mark.parametrize(
     ("inner", "message"),
     [
@@ -197,6 +211,12 @@ def test_what_cannot_be_exported_is_named(inner: nn.Module, message: str) -> Non
             nn.Sequential(nn.Flatten(), nn.Linear(960, 3), nn.Softmax(1), nn.Linear(3, 2)),
             r"2 \(Softmax\).*only the last",
         ),
+        (
+            nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(3, 4, 3)),
+            r"the network writes to \w+ when it is run: make a new",
+        ),
+        (Counting(), r"the network writes to frames when it is run"),
+        (Of(lambda x: x if x.mean() > 0 else -x), r"can't be traced with a picture of 3x16x20: .*data-dependent"),
         (Of(lambda x: (x.mean((2, 3)), x)), r"gives 2 results \(3x1x1, 3x16x20\): of a detector say the anchors"),
         (Of(lambda x: x.norm(dim=1, keepdim=True)), r"linalg_vector_norm of 3x16x20: only a map divided by its own"),
         (Of(lambda x: torch.zeros(1, 3)), r"does not depend on the picture"),
@@ -276,6 +296,7 @@ print(model.selftest(), [round(p * 32768) for p in found])
     [
         ("net = 3", [], "net of .*mine.py is a int, not an nn.Module"),
         ("import torch.nn\nother = torch.nn.Linear(1, 1)", [], "has no 'net'; it has other"),
+        ("import sys\nsys.exit('no weights')", [], r"mine\.py, line 2: SystemExit: no weights"),
         ("import nothing_of_that_name", [], r"mine\.py, line 1: ModuleNotFoundError"),
         ("", ["--size", "12"], "HEIGHTxWIDTH"),
         ("from torch import nn\nnet = nn.Flatten()", [], "say the size of the network's input"),

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from . import files
 from .command import names as comma_names
 from .compile.fold import Normalization
 from .compile.network import Network
@@ -62,8 +63,9 @@ def module(given: Source) -> tuple[nn.Module, dict[str, Any]]:
             found = found()
     except InputError:
         raise
-    except Exception as error:  # whatever a script can do
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    except (Exception, SystemExit) as error:  # whatever a script can do
+        own_file = str(path.absolute())
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == own_file]
         where = f", line {lines[-1]}" if lines else ""
         raise InputError(f"{path}{where}: {type(error).__name__}: {error}") from error
     finally:
@@ -109,7 +111,7 @@ def read_labels(text: str | None) -> list[str] | None:
     """A file with a label a line, or labels with commas between them."""
     if text is None:
         return None
-    return Path(text).read_text().splitlines() if Path(text).is_file() else comma_names(text)
+    return files.read_lines(text) if Path(text).is_file() else comma_names(text)
 
 
 def boxes(names: dict[str, Any], net: nn.Module, options: Any) -> Boxes | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 import warnings
 from collections.abc import Collection, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.export.graph_signature import OutputKind
 
 from ... import rnnpool2d as _rnnpool2d  # registers rnnpool::pool
 from ...errors import InputError
@@ -110,15 +114,23 @@ def trace(module: nn.Module, shape: Shape, known: Collection[str]) -> torch.expo
     height, width, channels = shape
     module.eval()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of PyTorch about itself
-            return _trace(module, torch.zeros(1, channels, height, width), known)
+        # What PyTorch says about itself, and graphs that it prints when it can't go on.
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            logging.disable(logging.WARNING)
+            program = _trace(module, torch.zeros(1, channels, height, width), known)
     except Exception as error:  # of many kinds; what the network itself raises for a picture of this shape among them
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"the network can't be traced with a picture of {channels}x{height}x{width}: "
             f"{type(error).__name__}: {first}"
         ) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    written = [str(spec.target) for spec in program.graph_signature.output_specs if spec.kind != OutputKind.USER_OUTPUT]
+    if written:
+        raise InputError(f"the network writes to {', '.join(written)} when it is run: make a new tensor instead")
+    return program
 
 
 def _trace(module: nn.Module, example: Tensor, known: Collection[str]) -> torch.export.ExportedProgram:
