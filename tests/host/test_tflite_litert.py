@@ -145,6 +145,15 @@ def test_compare_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as caught:
         compare.main([*line[:-1], str(tmp_path / "none")])
     assert caught.value.code == 2 and "none is not a folder of pictures" in capsys.readouterr().err
+    face = Path(__file__).resolve().parents[2] / "models" / "face.rnnp"
+    person = face.with_name("person.rnnp")
+    for other, sentence in (
+        (face, "rnnpool-face-m4 is no classifier"),
+        (person, "has (360, 4) inputs and outputs, "),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            compare.main([str(model), str(other)])
+        assert caught.value.code == 2 and sentence in capsys.readouterr().err
     with pytest.raises(SystemExit) as caught:
         compare.main([str(model), str(model), *line[2:]])
     assert caught.value.code == 2 and "magic" in capsys.readouterr().err

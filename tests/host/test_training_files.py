@@ -27,6 +27,16 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["a.rnnp"]
 
 
+def test_lines_of_any_system(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_bytes("\ufeffcat\r\ndög\r\n".encode())
+    assert files.read_lines(path) == ["cat", "dög"]
+    path.write_bytes("dög".encode("latin-1"))
+    with pytest.raises(OSError, match="is no UTF-8 text") as caught:
+        files.read_lines(path)
+    assert caught.value.strerror == "is no UTF-8 text: invalid start byte at byte 1"
+
+
 def test_an_error_on_the_way_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(b"old")

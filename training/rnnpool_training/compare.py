@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .blob import Dense
 from .blob import read as read_blob
-from .command import command, program
+from .command import command, integer, program
 from .compile.tflite_file import TFLiteError, read
 from .engine import Engine
 from .errors import InputError
@@ -75,6 +76,12 @@ class LiteRT:
 def agreement(path: Path, blob: bytes, pixels: NDArray[np.uint8]) -> Agreement:
     """Both models on uint8 [n, h, w, c]. ValueError if shapes differ."""
     model, engine, other = read_blob(blob), Engine(blob), LiteRT(path)
+    if not isinstance(model.ops[-1], Dense):
+        raise ValueError(f"{model.name} is no classifier, which convert makes")
+    sizes = [(int(np.prod(other.input["shape"])), int(np.prod(other.last.shape)))]
+    sizes.append((int(np.prod(model.input_shape)), model.ops[-1].out_channels))
+    if sizes[0] != sizes[1]:
+        raise ValueError(f"{path} has {sizes[0]} inputs and outputs, {model.name} {sizes[1]}: it was not made of it")
     if pixels.shape[1:] != model.input_shape or pixels.dtype != np.uint8:
         raise ValueError(f"inputs must be uint8 [n, {model.input_shape}], given {pixels.dtype} {pixels.shape}")
     unit = 2.0 ** (12 - model.ops[-1].shift) * other.last.scale  # of int16, a step
@@ -98,8 +105,8 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("model", type=Path, help="the blob that was made of it")
     p.add_argument("--inputs", type=Path, help="a .npy file, uint8 [n, h, w, c]; without: random ones")
     p.add_argument("--data", type=Path, nargs="+", help="folders of pictures, instead: --count of them")
-    p.add_argument("--count", type=int, default=500, help="inputs (500)")
-    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--count", type=integer(1), default=500, help="inputs (500)")
+    p.add_argument("--seed", type=integer(0), default=1)
     options = p.parse_args(arguments)
     try:
         blob = options.model.read_bytes()

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     try:
         files.check_output(options.out, read=[options.model])
-        labels = options.labels.read_text().splitlines() if options.labels else None
+        labels = files.read_lines(options.labels) if options.labels else None
         name = options.name or options.model.stem.encode()[:31].decode(errors="ignore")
         model, removed = lower(read(options.model), name, labels), 0
         if not options.all_channels:

@@ -68,6 +68,14 @@ def write_text(path: str | Path, text: str) -> int:
     return write_bytes(path, text.encode())
 
 
+def read_lines(path: str | Path) -> list[str]:
+    """The lines of a text, with or without the mark that Windows puts before UTF-8. OSError, also for other bytes."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise OSError(22, f"is no UTF-8 text: {error.reason} at byte {error.start}", str(path)) from None
+
+
 def check_output(path: str | Path, suffix: str = "", read: Iterable[str | Path] = ()) -> Path:
     """The path, if a file can be written there; asked before the work whose result it is to hold.
 
