@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 FOLDERS = (HERE / "models", HERE.parent / "models")
 MAGIC = b"RNNP"
 ALIGNMENT = 16  # mp_module/SPEC.md
-BLOB_VERSION, OP_SIZE = 3, 64
+BLOB_VERSION, OP_SIZE = 4, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
 FEATURES = HERE / "engine" / "left_out.h"
 MATERIALIZE, SMOOTH, FINE, TFLITE = 1, 4, 8, 16  # flags of an operator
@@ -95,8 +95,8 @@ def _features_of(kind: str, record: bytes) -> set[str]:
     named = (("FINE", FINE), ("TFLITE", TFLITE), ("MATERIALIZE", MATERIALIZE))
     used = {name for name, flag in named if flags & flag}
     in_width, channels, _, out_width = struct.unpack_from("<4H", record, 14)
-    if kind in TILED and (out_width in (1, 2, 5) or (kind == "INVERTED_RESIDUAL" and in_width in (1, 2, 5))):
-        used.add("TILE2")
+    if kind in TILED and (out_width % 2 or (kind == "INVERTED_RESIDUAL" and in_width % 2)):
+        used.add("TILE1")
     if kind in TAPS and channels == 1 and fields[1] == 4:
         used.add("TAPS4")
     if kind in SHIFTED and shift:
@@ -118,7 +118,8 @@ def used_by(path: Path, kinds: list[str]) -> set[str]:
     try:
         version, task, channels, num_ops, ops_offset = struct.unpack_from("<4xH10xBB4xHI", blob)
         if blob[: len(MAGIC)] != MAGIC or version != BLOB_VERSION:
-            raise ModelError(f"model {path}: blob version {version}, {BLOB_VERSION} is needed")
+            remedy = ": export the model again" if version < BLOB_VERSION else ""
+            raise ModelError(f"model {path}: blob version {version}, {BLOB_VERSION} is needed{remedy}")
         used = {"RGB"} if channels == 3 else set()
         used |= {TASKS[task]} if task in TASKS else set()
         for at in range(ops_offset, ops_offset + OP_SIZE * num_ops, OP_SIZE):

@@ -85,8 +85,8 @@
 
 // ---- What makes some shapes faster: without it nothing is refused
 
-#ifndef RNNP_WITH_TILE2 // tiles of two pixels, for rows of 1, 2 or 5
-#define RNNP_WITH_TILE2 (1)
+#ifndef RNNP_WITH_TILE1 // one pixel at the end of a row of an odd number
+#define RNNP_WITH_TILE1 (1)
 #endif
 #ifndef RNNP_WITH_TAPS4 // convolutions of one channel by windows four columns wide
 #define RNNP_WITH_TAPS4 (1)

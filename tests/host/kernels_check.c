@@ -59,7 +59,8 @@ static void fill_requantize(rnnp_requantize_t *r, uint32_t channels) {
         residual[i] = between(-32767, 32767);
     }
     int32_t min = ONE_OF(-128, -128, between(-128, 0)), max = ONE_OF(127, 127, between(0, 127));
-    *r = (rnnp_requantize_t){ bias, multiplier, (int8_t)between(-128, 127), (int8_t)min, (int8_t)max, 0, false, NULL };
+    *r = (rnnp_requantize_t){ bias, multiplier, (int8_t)between(-128, 127), (int8_t)min, (int8_t)max, 0, false, false,
+        NULL };
 }
 
 // The ways that some layers have beside: with fine biases, or rounded twice.
@@ -98,13 +99,26 @@ static void put_weight(uint32_t at) {
     weight8[at] = (int8_t)(next() % 8 == 0 ? ONE_OF(-128, 127, 0) : (int32_t)next());
 }
 
-// Weights of a dense layer: zeros in the gaps.
+// Weights of a dense layer, -127..127: zeros in the gaps.
 static void fill_dense(uint32_t inputs, uint32_t outputs) {
     memset(weight8, 0, sizeof(weight8));
     for (uint32_t o = 0; o < outputs; o++) {
         for (uint32_t i = 0; i < inputs; i++) {
-            put_weight(rnnp_weight_index(inputs, o, i));
+            int8_t *at = weight8 + (rnnp_weight_at(weight8, inputs, o, i) - weight8);
+            int32_t weight = next() % 8 == 0 ? ONE_OF(-127, 127, 0) : between(-127, 127);
+            *at = (int8_t)(o % 2 != 0 ? weight - (at[-1] < 0) : weight);
+            if (o % 2 == 0) {
+                at[1] = (int8_t)-(weight < 0);
+            }
         }
+    }
+}
+
+// Sums that need more than 24 bits, for a layer that is rounded once and without a shift.
+static void fill_wide(rnnp_requantize_t *r, uint32_t channels) {
+    r->wide = true;
+    for (uint32_t i = 0; i < channels; i++) {
+        bias[i] = next() % 4 != 0 ? between(-1000000000, 1000000000) : bias[i];
     }
 }
 
@@ -126,14 +140,23 @@ static void check_pointwise(void) {
     p.in_channels = (uint16_t)ONE_OF(32, 64, 4 * between(1, 20), between(1, 40));
     p.out_channels = (uint16_t)ONE_OF(2 * between(1, 20), between(1, 20));
     uint32_t pixels = (uint32_t)between(1, 10);
-    bool skip = next() % 2 != 0;
+    bool skip = next() % 2 != 0, wide = next() % 8 == 0,
+         many = wide && next() % 2 != 0; // more inputs than are summed at once
+    if (many) {
+        p.in_channels = (uint16_t)between(490, 1050);
+        p.out_channels = (uint16_t)between(1, 8);
+        pixels = (uint32_t)between(1, 5);
+    }
     p.stride = (uint8_t)between(1, 2);
-    p.in_pitch = (uint16_t)(next() % 2 != 0 ? pitch_of((pixels + 3) * p.stride) : 0);
+    p.in_pitch = (uint16_t)(!many && next() % 2 != 0 ? pitch_of((pixels + 3) * p.stride) : 0);
     p.out_pitch = (uint16_t)(!skip && next() % 2 != 0 ? pitch_of(pixels) : 0);
     fill8(in8[0], VALUES);
     fill8(skip8, pixels * p.out_channels);
     fill_dense(p.in_channels, p.out_channels);
     fill_requantize(&p.requantize, p.out_channels);
+    if (wide) {
+        fill_wide(&p.requantize, p.out_channels);
+    }
     fill_tile();
     p.residual = skip ? residual : NULL;
     start_case();
@@ -271,6 +294,9 @@ static void check_conv(bool head) {
     }
     bool once = !c.requantize.fine && c.requantize.exponent == NULL;
     c.requantize.shift = (uint8_t)(head || !once || next() % 2 != 0 ? 0 : between(1, 5)); // of sums below 2^25
+    if (once && c.requantize.shift == 0 && next() % 8 == 0) {
+        fill_wide(&c.requantize, c.out_channels);
+    }
     fill_tile();
     start_case();
     if (head) {

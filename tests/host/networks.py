@@ -378,7 +378,7 @@ class Builder:
         expanded = requantize(acc, expand_multiplier, exp_zero_point, exp_min, exp_max)
 
         strides, pads = (stride, stride), same(3, 3)
-        filters = self._weights(3, 3, mid)
+        filters = self._weights(3, 3, mid, least=-128)
         filter_bias = self._bias(
             filters, (0, 1), filtered(expanded, filters, np.zeros(mid, np.int32), strides, pads, exp_zero_point)
         )
@@ -491,7 +491,7 @@ class Builder:
     ) -> int:
         """A convolution of each channel by itself."""
         x, zero_point = self._input(source)
-        weight = self._weights(*kernel, x.shape[2])
+        weight = self._weights(*kernel, x.shape[2], least=-128)
         none = np.zeros(x.shape[2], np.int32)
         bias = self._bias(weight, (0, 1), filtered(x, weight, none, stride, padding, zero_point), shift)
         acc = filtered(x, weight, bias, stride, padding, zero_point)
@@ -613,9 +613,10 @@ class Builder:
     def _input(self, source: int) -> tuple[NDArray[Any], int]:
         return self.maps[source], self.zero_point if source == 0 else self.ops[source - 1].out_zero_point
 
-    def _weights(self, *shape: int) -> NDArray[np.int8]:
+    def _weights(self, *shape: int, least: int = -127) -> NDArray[np.int8]:
+        # least: -128 where a layer is not dense.
         if self.wild:
-            return self.rng.integers(-128, 128, shape).astype(np.int8)
+            return self.rng.integers(least, 128, shape).astype(np.int8)
         return np.clip(self.rng.normal(0, 40, shape), -127, 127).astype(np.int8)
 
     def _bias(
@@ -801,7 +802,7 @@ def _random_operator(net: Builder, source: int, beside: Sequence[int]) -> int:
         stride = 1 if residual else int(rng.choice([1, 2]))
         out = channels if residual else int(rng.integers(1, 20))
         mid = int(rng.integers(1, 24))
-        kept = 2 * int(rng.integers(0, mid // 2 + 1))
+        kept = 4 * int(rng.integers(0, mid // 4 + 1))
         return net.block(source, out, mid, stride, residual, mid - kept if rng.random() < 0.5 else 0)
     largest = 12 if rng.random() < 0.2 else 6
     return net.rnnpool(

@@ -150,10 +150,13 @@ def test_the_gap_behind_an_odd_number_of_outputs_is_0() -> None:
     (index,) = [i for i, op in enumerate(model.ops) if op.kind == blob.Kind.DETECT_HEAD and len(op.anchors) == 1]
     outputs, kernel, _, channels = model.ops[index].weight.shape
     assert outputs % 2 == 1
-    inputs = layout.align(kernel * kernel * channels)  # in pairs of outputs, blocks of 16 inputs
-    gap = vectors._array_offset(bytes(data), index, "weight") + (outputs // 2 * inputs + 3) * 2 + 1
-    assert data[gap] == 0 and data[gap - 1] != 0
-    data[gap] = 1
+    assert outputs == 5
+    inputs = layout.align(kernel * kernel * channels)  # in fours of outputs, blocks of 16 inputs
+    gap = vectors._array_offset(bytes(data), index, "weight") + 4 * inputs + 8 + 2 + 1  # input 3 of output 5
+    assert (
+        data[gap] == data[gap - 1] // 128 * 255 and data[gap - 1] != 0
+    )  # the upper byte is 1 less if the lower is negative
+    data[gap] = (data[gap] + 1) & 255
     broken = seal(data)
     with pytest.raises(EngineError, match=f"format error: operator {index}: weight: expected 0, given 1"):
         Engine(broken)

@@ -141,7 +141,7 @@ def test_head(
 @example(2, 9, 8, 110, (2, False), False)
 def test_recomputed_channels(seed: int, height: int, width: int, mid: int, form: tuple[int, bool], wild: bool) -> None:
     stride, residual = form
-    for kept in (mid // 4 * 2, 0):
+    for kept in (mid // 8 * 4, 0):
         net = networks.Builder(np.random.default_rng(seed), height, width, 1, wild)
         block = net.block(net.conv(0, 3, 3, 1), 3, mid, stride, residual, mid - kept)
         model = check(net, net.block(block, 4, mid, recompute=mid - kept))  # which wants older rows of the first

@@ -83,7 +83,14 @@ def base() -> Model:
 def vectors() -> list[Vector]:
     """All of them: the same at each call."""
     blob = write(base())
-    found = [*_valid(), *(m.apply(blob) for m in mutations(blob)), *_truncated(blob), *_built(), *_other_vectors()]
+    found = [
+        *_valid(),
+        *(m.apply(blob) for m in mutations(blob)),
+        *_truncated(blob),
+        *_built(),
+        *_wide(),
+        *_other_vectors(),
+    ]
     names = [v.name for v in found]
     assert len(set(names)) == len(names), "names of vectors must differ"
     return found
@@ -96,7 +103,8 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
     yield _header("version", 0, Status.UNSUPPORTED)
     yield _header("version", 1, Status.UNSUPPORTED)
     yield _header("version", 2, Status.UNSUPPORTED)
-    yield _header("version", 4, Status.UNSUPPORTED)
+    yield _header("version", 3, Status.UNSUPPORTED)
+    yield _header("version", 5, Status.UNSUPPORTED)
     yield _header("header_size", 64)
     yield _header("total_size", total + 16, Status.TRUNCATED)
     yield _header("total_size", 0xFFFFFFF0, Status.TRUNCATED)
@@ -194,7 +202,7 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
             "reserved_block": (1,),
             "in_zero_point": (1,),
             "mid_channels": (0, 11, 2049),
-            "recompute": (1, 13),
+            "recompute": (1, 2, 13),
             "exp_min": (127,),
             "dw_min": (127,),
             "shift": (1,),
@@ -334,9 +342,18 @@ def _parameter_mutations(blob: bytes) -> Iterator[Mutation]:
         data = np.array([-32768, -32768], "<i2").tobytes()
         yield Mutation(f"operator {POOL}: {name} overflows", offset, data, Status.FORMAT, POOL)
     for op, name, input_ in ((CONV, "weight", 27), (HEAD, "weight", 72), (BLOCK, "project_weight", 12)):
-        # Inputs are stored in whole blocks of 16, those of two outputs side by side.
-        offset = _array_offset(blob, op, name) + 2 * input_
-        yield Mutation(f"operator {op}: {name} in a gap", offset, b"\1", Status.FORMAT, op)
+        # Inputs are stored in whole blocks of 16, a pair of them of four outputs in 8 bytes.
+        first = _array_offset(blob, op, name)
+        yield Mutation(
+            f"operator {op}: {name} in a gap", first + input_ // 2 * 8 + input_ % 2 * 2, b"\1", Status.FORMAT, op
+        )
+        # Of the first output -128, of the second -128 and 128.
+        for value, data in ((-128, b"\x80\xff"), (-128, b"\0\x80"), (128, b"\xff\x7f")):
+            yield Mutation(f"operator {op}: {name} {value} as {data.hex()}", first, data, Status.FORMAT, op)
+    offset = (
+        _array_offset(blob, HEAD, "weight") + 2 * 80 * 4 + 4
+    )  # of the last two of three times four outputs: they are 10
+    yield Mutation(f"operator {HEAD}: a weight of no output", offset, b"\1", Status.FORMAT, HEAD)
     offset = _array_offset(blob, BLOCK, "depthwise_weight") + 7
     yield Mutation(f"operator {BLOCK}: depthwise_weight in a gap", offset, b"\xff", Status.FORMAT, BLOCK)
     yield array(HEAD, "anchors", 0, "<u2", "is 0")
@@ -629,6 +646,34 @@ def _limits() -> Iterator[tuple[str, Model, Status, int]]:
         pool.w1[1, :258] = 32767
         pool.w1[1, 257] = INT32_MAX // 255 - 257 * 32767 + past
         yield f"w1 sum {where}", model, status, 1 if past else -1
+
+
+def _wide() -> Iterator[Vector]:
+    # Dense layers with sums of 2^23, where the flag WIDE begins, and of one less.
+    for op, weight, bias in (
+        (CONV, "weight", "bias"),
+        (BLOCK, "expand_weight", "expand_bias"),
+        (RESIDUAL_BLOCK, "project_weight", "project_bias"),
+        (HEAD, "weight", "bias"),
+    ):
+        for past in (False, True):
+            model = base()
+            layer = model.ops[op]
+            rest = int(np.abs(getattr(layer, weight)[-1].astype(np.int64)).sum()) * 128
+            if weight == "project_weight":
+                rest += abs(int(layer.residual[-1])) * 128  # type: ignore[attr-defined]
+            getattr(layer, bias)[-1] = rest - (1 << 23) + (1 - past)
+            blob = pack(model)
+            flags = _field(blob, layout.OPERATOR, _operator_offset(op), "flags")
+            assert flags & layout.FLAG_WIDE == (layout.FLAG_WIDE if past else 0)
+            name, status = f"operator {op}: {weight}", Status.FORMAT if past else Status.OK
+            yield Vector(f"{name}, sum {'of 2^23' if past else 'below 2^23'}", blob, Status.OK)
+            yield Mutation(
+                f"{name}, {'without' if past else 'needless'} WIDE",
+                *_operator_bytes(op, "flags", flags ^ layout.FLAG_WIDE),
+                status,
+                op if past else -1,
+            ).apply(blob)
 
 
 def _wide_pool() -> Model:

@@ -34,13 +34,13 @@
 //   rnnp_get r, k                and rnnp_put k, r: from and to a core register
 //   rnnp_get2 r, q, k, l         and rnnp_put2 k, l, r, q: two at once, where k is even and l = k + 1
 #if defined(__ARM_FP)
-#define RNNP_WORDS                                                                            \
-    ".macro rnnp_enter n\n.if \\n > 16\nvpush {s16-s31}\n.set rnnp_size, 64\n.endif\n.endm\n" \
-    ".macro rnnp_leave n\n.if \\n > 16\nvpop {s16-s31}\n.endif\n.endm\n"                      \
-    ".macro rnnp_take from, first, last\nvldmia \\from!, {s\\first-s\\last}\n.endm\n"         \
-    ".macro rnnp_get to, k\nvmov \\to, s\\k\n.endm\n"                                         \
-    ".macro rnnp_put k, from\nvmov s\\k, \\from\n.endm\n"                                     \
-    ".macro rnnp_get2 to, and, k, l\nvmov \\to, \\and, s\\k, s\\l\n.endm\n"                   \
+#define RNNP_WORDS                                                                                               \
+    ".macro rnnp_enter n\n.set rnnp_size, 0\n.if \\n > 16\nvpush {s16-s31}\n.set rnnp_size, 64\n.endif\n.endm\n" \
+    ".macro rnnp_leave n\n.if \\n > 16\nvpop {s16-s31}\n.endif\n.endm\n"                                         \
+    ".macro rnnp_take from, first, last\nvldmia \\from!, {s\\first-s\\last}\n.endm\n"                            \
+    ".macro rnnp_get to, k\nvmov \\to, s\\k\n.endm\n"                                                            \
+    ".macro rnnp_put k, from\nvmov s\\k, \\from\n.endm\n"                                                        \
+    ".macro rnnp_get2 to, and, k, l\nvmov \\to, \\and, s\\k, s\\l\n.endm\n"                                      \
     ".macro rnnp_put2 k, l, from, and\nvmov s\\k, s\\l, \\from, \\and\n.endm\n"
 #else
 #define RNNP_WORDS                                                                               \
@@ -116,7 +116,7 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
     return values;
 }
 
-// ---- Dense layers: RNNP_TILE pixels (or three, or two) x all outputs ----
+// ---- Dense layers: RNNP_TILE pixels, or those that are left, x all outputs ----
 //
 // The pixels are widened to int16 once for all outputs. The words of a widened tile hold inputs 2 i and 2 i + 1: for each i
 // those of the four pixels. Behind the last input, up to a whole block of weights, may be anything: the weights are 0.
@@ -124,49 +124,44 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
 // All inputs of four pixels, run after run.
 //   in      [runs][RNNP_TILE]: where a run's inputs are, `count` (at least one) side by side, less `offset` bytes; no
 //           alignment is needed and nothing else is read
-typedef void rnnp_widen_t(const int8_t *const *in, uint32_t runs, uint32_t count, uint32_t *x, uint32_t offset);
-rnnp_widen_t rnnp_armv7em_widen;
-
-// The same, times 256: what fine biases are added to.
-rnnp_widen_t rnnp_armv7em_widen_fine;
+void rnnp_armv7em_widen(const int8_t *const *in, uint32_t runs, uint32_t count, uint32_t *x, uint32_t offset);
 
 #define RNNP_TILE_PLAIN (0) // no residual
-#define RNNP_TILE_RAW (1) // accumulators, int32 [outputs rounded up to 2][RNNP_TILE]
+#define RNNP_TILE_RAW (1) // accumulators, int32 [outputs rounded up to 4][RNNP_TILE]; with a pixel_step of RNNP_TILE
 #define RNNP_TILE_TWICE (2) // rounded twice, exponents of -22..-1
 #define RNNP_TILE_FINE (3) // fine biases
 
-// Arguments of the inner loop, loaded into s0 .. s13 and r1 in this order. Its blocks are of 8 pairs of inputs, as weights
-// are stored. It is entered in the middle of one to leave out the pairs of zeros at the end of the last: each puts the start
-// of x and weights a pair before the first one, where nothing is read.
+// Arguments of the inner loop, loaded into s0 .. s12 and core registers in this order. Its blocks are of 8 pairs of inputs, as
+// weights are stored. It is entered in the middle of one to leave out the pairs of zeros at the end of the last: each puts
+// the start of x and weights a pair before the first one, where nothing is read.
 typedef struct {
-    uintptr_t x, x_last; // s0, s1: a word before the start of the widened tile, and of its end
+    uintptr_t x, x_last; // s0, s1: a pair before the start of the widened tile, and of its end
     const int32_t *bias; // s2
     const int32_t *multiplier; // s3
     uintptr_t residual; // s4: where the weights are, or one of RNNP_TILE_...
-    const int8_t *skip; // s5: of a residual; or exponents
-    void *out; // s6
-    uint32_t pixel_step, channel_step; // s7, s8: of out and skip
-    uintptr_t weight_end; // s9: a word before the end, less the pairs left out
-    int32_t
-        zero_point; // s10; with fine biases as many fraction bits, and a half; rounded twice: and a half, twice that
-    uint32_t entry; // s11: where the loop is entered, found by the first tile; 0 before
-    // s12, s13: from the first pixel's values to those of the others, or of the last that there is.
-    uint32_t third, fourth;
+    const int8_t *exponent; // s5
+    const int8_t *skip; // s6: of a residual, whose outputs are side by side
+    void *out; // s7
+    uint32_t pixel_step, channel_step; // s8, s9: of out; pixel_step of skip, too
+    uintptr_t weight_end; // s10: a pair before the end, less the pairs left out
+    int32_t zero_point; // s11; rounded twice: twice that, and 1
+    int32_t zero_point_256; // s12: with 8 fraction bits, and a half
     const int8_t *weight; // the first
-    uint32_t before; // bytes of a word, and of those of the pairs left out, 0..7 (not loaded, as what follows)
-    uint32_t pair; // bytes of the weights of two outputs
-    uint32_t pixels; // of the tile: RNNP_TILE, or 3 or 2: those of x behind them are not looked at
+    uint32_t before; // bytes of the pairs left out, 0..7, and of one more
+    uint32_t pixels; // 1 .. RNNP_TILE: those of x behind them may be anything
+    uint32_t entry2,
+        entry1; // bytes of code of the pairs left out, with two pixels and one (not loaded, as what follows)
+    uint32_t four; // bytes of the weights of four outputs
+    uint32_t inputs;
+    bool wide; // sums need more than the 24 bits that the inner loop has for them, or a shift
+    const rnnp_requantize_t *requantize;
 } rnnp_tile_t;
 
 // Fills in what is the same for all tiles of a row, less the weight.
 void rnnp_armv7em_tile_init(rnnp_tile_t *tile, const rnnp_requantize_t *requantize, uint32_t inputs, void *x);
 
-// All outputs of the tile at tile->out. A pixel_step of 0 writes the first of its pixels alone.
+// All outputs of the tile at tile->out.
 void rnnp_armv7em_tile(rnnp_tile_t *tile, uint32_t outputs);
-
-// Sets how many of the last `left` pixels of a row, which are all or what these tiles left, to do at once: four, then three
-// at the end of the row, or three and two of five, so that no pixel is done twice. One alone is a tile with a pixel_step of 0.
-void rnnp_armv7em_tile_fit(rnnp_tile_t *tile, uint32_t left);
 
 // Whether a layer's outputs are to be clamped to less than int8.
 static inline bool rnnp_armv7em_clamps(const rnnp_requantize_t *requantize) {

@@ -22,24 +22,6 @@ static void finish(const int32_t *acc, const int32_t *multiplier, uint32_t count
     }
 }
 
-// The same of the first pixels of a tile of a convolution with a shift, or rounded twice, from its output `first` on.
-//   step  from a pixel of out to the next one
-static void finish8(const int32_t *acc, const rnnp_requantize_t *requantize, uint32_t first, uint32_t count,
-    uint32_t pixels, uint32_t step, int8_t *out) {
-    const rnnp_requantize_t r = *requantize; // a copy: out might be part of it for all that the compiler knows
-    const int8_t *exponent = rnnp_exponents(&r);
-    int32_t min = r.min - r.zero_point, max = r.max - r.zero_point;
-    for (uint32_t o = first; o < first + count; o++, acc += RNNP_TILE, out++) {
-        // With an exponent of 0 and no other shift than that one it is rounded once.
-        rnnp_twice_t twice = rnnp_twice(r.multiplier[o], exponent != NULL ? exponent[o] : 0);
-        twice.left = exponent != NULL ? twice.left : rnnp_shift(&r);
-        int8_t *to = out;
-        for (const int32_t *a = acc, *end = acc + pixels; a < end; a++, to += step) {
-            *to = (int8_t)(rnnp_clamp(rnnp_round_twice(&twice, *a), min, max) + r.zero_point);
-        }
-    }
-}
-
 // Where a pixel of padding is: behind the tile.
 static int8_t *padding(const rnnp_conv_t *conv) {
     uint32_t inputs = (uint32_t)conv->kernel_h * conv->kernel_w * conv->in_channels;
@@ -50,10 +32,6 @@ static int8_t *padding(const rnnp_conv_t *conv) {
 static const int8_t **addresses(const rnnp_conv_t *conv, uint32_t runs, const int8_t **few, uint32_t offset) {
     void *many = padding(conv) + rnnp_align(conv->in_channels, 4) + offset;
     return runs > RNNP_CONV_RUNS ? many : few;
-}
-
-static rnnp_widen_t *widen_of(const rnnp_conv_t *conv) {
-    return rnnp_fine(&conv->requantize) ? rnnp_armv7em_widen_fine : rnnp_armv7em_widen;
 }
 
 // Four inputs of a pixel of a tile.
@@ -69,8 +47,7 @@ static inline void put_four(uint32_t *x, uint32_t word) {
 static void gather_four(
     const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns, uint32_t pixels) {
     const int8_t *const *end = rows + conv->kernel_h;
-    uint32_t pads = (uint8_t)conv->pad * 0x01010101u, fine = rnnp_fine(&conv->requantize) ? RNNP_FINE_BITS : 0;
-    uint32_t mask = fine != 0 ? 0xff00ff00u : UINT32_MAX, last = conv->in_width - FOUR;
+    uint32_t pads = (uint8_t)conv->pad * 0x01010101u, last = conv->in_width - FOUR;
     for (uint32_t p = 0; p < pixels; p++, left += columns) {
         // Bits by which the word of the nearest columns inside is shifted, to make room for padding before or behind it.
         int32_t before = 8 * (int32_t)(0 - left), behind = 8 * (int32_t)(left - last);
@@ -85,9 +62,7 @@ static void gather_four(
                     word = word >> behind | pads << (32 - behind);
                 }
             }
-            uint32_t even = rnnp_sxtb16(word) << fine & mask, odd = rnnp_sxtb16_ror8(word) << fine & mask;
-            x[0] = rnnp_pkhbt16(even, odd);
-            x[RNNP_TILE] = rnnp_pkhtb16(even, odd);
+            put_four(x, word);
         }
     }
 }
@@ -107,7 +82,7 @@ static void gather_edge(const rnnp_conv_t *conv, const int8_t *const *rows, uint
             *to = inside && *row != NULL ? *row + offset : outside;
         }
     }
-    widen_of(conv)(in, taps, channels, conv->tile, 0);
+    rnnp_armv7em_widen(in, taps, channels, conv->tile, 0);
 }
 
 // The same of windows of 3x3 with three channels, all of whose columns and rows are inside.
@@ -216,14 +191,14 @@ __attribute__((noinline)) static void gather_windows(
 
 #define CHUNK (16) // outputs of a head at a time
 
-// Whether there are exponents, and the inner loop can do with them.
+// Whether the inner loop can do with these exponents.
 static bool are_usual(const int8_t *exponent, uint32_t count) {
-    for (uint32_t o = 0; exponent != NULL && o < count; o++) {
+    for (uint32_t o = 0; o < count; o++) {
         if (exponent[o] < -22 || exponent[o] > -1) {
             return false;
         }
     }
-    return exponent != NULL;
+    return true;
 }
 
 // Output pixels begin .. end - 1, at least two of them unless the row has one, of a convolution or, if out8 is NULL,
@@ -235,7 +210,7 @@ static void any_conv(
     uint32_t run = conv->kernel_w * channels, inputs = k * run;
     uint32_t columns = conv->out_width == 1 ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
     bool four = RNNP_WITH_TAPS4 && channels == 1 && conv->kernel_w == FOUR && conv->in_width >= FOUR;
-    bool three = k == 3 && conv->kernel_w == 3 && !rnnp_fine(r), nine = RNNP_WITH_RGB && three && channels == 3;
+    bool three = k == 3 && conv->kernel_w == 3, nine = RNNP_WITH_RGB && three && channels == 3;
     bool windows = three && columns == 1 && channels % 4 == 0;
     if (windows) {
         memset(padding(conv), conv->pad, channels);
@@ -246,15 +221,19 @@ static void any_conv(
     for (uint32_t i = 0; rows_inside && i < k * RNNP_TILE; i++) {
         in[i] = rows[i / RNNP_TILE] + i % RNNP_TILE * columns * channels;
     }
-    bool in_tile = out8 != NULL && rnnp_shift(r) == 0 && rnnp_exponents(r) == NULL; // int8 comes of the inner loop
-    bool twice = out8 != NULL && are_usual(rnnp_exponents(r), outputs); // as does this
     int32_t acc[CHUNK * RNNP_TILE];
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
     tile.weight = conv->weight;
     tile.pixel_step = outputs;
+    if (out8 != NULL && rnnp_exponents(r) != NULL) {
+        tile.residual = RNNP_TILE_TWICE;
+        tile.zero_point = 2 * r->zero_point + 1;
+        tile.exponent = r->exponent;
+        tile.wide |= !are_usual(r->exponent, outputs);
+    }
     for (uint32_t ox = begin; ox < end; ox += tile.pixels) {
-        rnnp_armv7em_tile_fit(&tile, end - ox);
+        tile.pixels = rnnp_min_u32(RNNP_TILE, end - ox);
         uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
         uint32_t width = conv->kernel_w + (tile.pixels - 1) * columns; // of what the tile looks at
         for (uint32_t p = tile.pixels; p < RNNP_TILE && rows_inside; p++) { // from here on there are no more
@@ -270,40 +249,29 @@ static void any_conv(
         } else if (inside && nine) {
             gather_nine(in, conv->tile, left * channels);
         } else if (inside) {
-            widen_of(conv)(in, k, run, conv->tile, left * channels);
+            rnnp_armv7em_widen(in, k, run, conv->tile, left * channels);
         } else {
             gather_edge(conv, rows, left, columns);
         }
-        if (in_tile || twice) {
+        if (out8 != NULL) {
             tile.out = out8 + ox * outputs;
-            if (twice) {
-                tile.residual = RNNP_TILE_TWICE;
-                tile.zero_point = 2 * r->zero_point + 1;
-                tile.skip = r->exponent;
-                tile.weight = conv->weight;
-                tile.bias = r->bias;
-            }
             rnnp_armv7em_tile(&tile, outputs);
             continue;
         }
         tile.residual = RNNP_TILE_RAW;
+        tile.pixel_step = RNNP_TILE;
         tile.out = acc;
         for (uint32_t first = 0; first < outputs; first += CHUNK) {
             uint32_t count = rnnp_min_u32(CHUNK, outputs - first);
-            tile.weight = conv->weight + rnnp_weight_index(inputs, first, 0);
+            tile.weight = conv->weight + rnnp_weight_index(inputs, first);
             tile.bias = r->bias + first;
             rnnp_armv7em_tile(&tile, count);
-            uint32_t pixels = tile.pixel_step == 0 ? 1 : tile.pixels, at = ox * outputs + first;
-            if (out8 != NULL) {
-                finish8(acc, r, first, count, pixels, outputs, out8 + at);
-                continue;
-            }
-            for (uint32_t p = 0; p < pixels; p++, at += outputs) {
-                finish(acc + p, r->multiplier + first, count, out16 + at);
+            for (uint32_t p = 0; p < tile.pixels; p++) {
+                finish(acc + p, r->multiplier + first, count, out16 + (ox + p) * outputs + first);
             }
         }
     }
-    if (in_tile || twice) {
+    if (out8 != NULL) {
         rnnp_armv7em_clamp(r, out8 + begin * outputs, (end - begin) * outputs);
     }
 }
@@ -404,10 +372,9 @@ static uint32_t first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, i
     uint32_t edge[3][2], count = conv->in_width / 4 * 2;
     first_t arguments = { .zero_point = conv->requantize.zero_point };
     for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
-        const int8_t *weight = conv->weight + rnnp_weight_index(9, o, 0); // two apart
         taps_t *channel = &arguments.channels[o];
         for (uint32_t t = 0; t < 10; t++) {
-            channel->taps[t] = weight[2 * order[t]];
+            channel->taps[t] = (int16_t)rnnp_weight(conv->weight, 9, o, order[t]);
         }
         channel->bias = conv->requantize.bias[o];
         channel->multiplier = conv->requantize.multiplier[o];

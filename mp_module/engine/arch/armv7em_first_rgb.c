@@ -154,17 +154,18 @@ __attribute__((naked, noinline)) static void pixels(__attribute__((unused)) rgb_
 
 // Of `outputs` outputs from `first` on.
 static void pack(const rnnp_conv_t *conv, uint32_t first, uint32_t outputs, outputs_t *to) {
-    static const uint8_t order[TAPS] = { 1, 3, 2, 4, 5, 7, 6, 8, 10, 12, 11, 13, 14, 16, 15, 17, 19, 21, 20, 22, 23, 25,
-        24, 26, 0, 9, 18, 27 };
+#define AT(tap) ((tap) / 2 * 8 + (tap) % 2 * 2) // bytes from the first tap (record.h)
+    static const uint8_t order[TAPS] = { AT(1), AT(3), AT(2), AT(4), AT(5), AT(7), AT(6), AT(8), AT(10), AT(12), AT(11),
+        AT(13), AT(14), AT(16), AT(15), AT(17), AT(19), AT(21), AT(20), AT(22), AT(23), AT(25), AT(24), AT(26), AT(0),
+        AT(9), AT(18), AT(27) };
     for (uint32_t o = 0; o < outputs; o += 2) {
         outputs_t *four = to + o / 4;
-        const int8_t *weight = conv->weight + rnnp_weight_index(TAPS - 1, first + o, 0); // of two outputs side by side
+        const int8_t *weight = rnnp_weight_at(conv->weight, TAPS - 1, first + o, 0); // of two outputs
         uint32_t *pair = &four->pairs[0][o % 4];
         for (const uint8_t *tap = order; tap < order + TAPS; tap += 2, pair += 4) {
-            const uint8_t *low = (const uint8_t *)weight + 2 * tap[0], *high = (const uint8_t *)weight + 2 * tap[1];
-            uint32_t word = rnnp_load16(low) | rnnp_load16(high) << 16;
+            uint32_t word = rnnp_load16(weight + tap[0]) | rnnp_load16(weight + tap[1]) << 16;
             pair[0] = rnnp_sxtb16(word);
-            pair[1] = rnnp_sxtb16_ror8(word);
+            pair[1] = rnnp_sxtb16_ror8((uint32_t)__sadd16((int16x2_t)word, 0x00800080));
         }
         for (uint32_t i = 0; i < 2; i++) {
             four->bias[o % 4 + i] = conv->requantize.bias[first + o + i];

@@ -53,7 +53,7 @@ void rnnp_kernel_pointwise(
     uint32_t step = tile.pixel_step, in_step = pixels == 1 ? 0 : channels;
     const int8_t *pixel[RNNP_TILE] = { in, in + in_step, in + 2 * in_step, in + 3 * in_step };
     for (uint32_t x = 0; x < pixels; x += tile.pixels) {
-        rnnp_armv7em_tile_fit(&tile, pixels - x);
+        tile.pixels = rnnp_min_u32(RNNP_TILE, pixels - x);
         for (uint32_t p = tile.pixels; p < RNNP_TILE; p++) {
             pixel[p] = pixel[0]; // not looked at
         }

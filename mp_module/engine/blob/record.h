@@ -34,6 +34,7 @@
 #define RNNP_FLAG_SMOOTH (4)
 #define RNNP_FLAG_FINE (8)
 #define RNNP_FLAG_TFLITE (16)
+#define RNNP_FLAG_WIDE (32) // dense layers: sums need more than 24 bits
 
 // The header and a record of the operator table, in place: fields of a checked blob are read where they are. Offsets are
 // SPEC.md's: all fields are aligned and the machine is little-endian (numeric.h).
@@ -70,12 +71,25 @@ typedef struct {
 typedef char
     rnnp_record_sizes_check_t[sizeof(rnnp_header_t) == RNNP_HEADER_SIZE && sizeof(rnnp_op_t) == RNNP_OP_SIZE ? 1 : -1];
 
-// Weights of a dense layer (convolution, expansion, projection): [ceil(outputs / 2)][inputs rounded up to
-// RNNP_WEIGHT_BLOCK][2], zeros in the gaps.
+// Weights of a dense layer (convolution, expansion, projection): int16 [ceil(outputs / 4)][inputs rounded up to
+// RNNP_WEIGHT_BLOCK, / 2][2][2], zeros in the gaps. Each is of two outputs, 256 times that of the second plus the first's;
+// four outputs have two of them for an input, which stand behind those of both inputs of a pair.
 #define RNNP_WEIGHT_BLOCK (16)
 
-static inline uint32_t rnnp_weight_index(uint32_t inputs, uint32_t output, uint32_t input) {
-    return (output / 2 * rnnp_align(inputs, RNNP_WEIGHT_BLOCK) + input) * 2 + output % 2;
+// Bytes from the first output's weights to those of one that is a multiple of 4.
+static inline uint32_t rnnp_weight_index(uint32_t inputs, uint32_t output) {
+    return output * rnnp_align(inputs, RNNP_WEIGHT_BLOCK);
+}
+
+// Where the upper byte, of an odd output, or the lower one is.
+static inline const int8_t *rnnp_weight_at(const int8_t *weight, uint32_t inputs, uint32_t output, uint32_t input) {
+    return weight + rnnp_weight_index(inputs, output & ~3u) + input / 2 * 8 + (output & 2) * 2 + input % 2 * 2 +
+        output % 2;
+}
+
+static inline int32_t rnnp_weight(const int8_t *weight, uint32_t inputs, uint32_t output, uint32_t input) {
+    const int8_t *at = rnnp_weight_at(weight, inputs, output, input);
+    return output % 2 != 0 ? *at + (at[-1] < 0) : *at;
 }
 
 // Bytes of a channel's weights of a depthwise 3x3: [3][4], the last of each 4 is 0.

@@ -27,6 +27,7 @@ typedef struct {
     int8_t min, max;
     uint8_t shift; // of the accumulator, to the left; 0 but in convolutions that are rounded once
     bool fine; // biases have RNNP_FINE_BITS fraction bits
+    bool wide; // of dense layers: sums need more than 24 bits (flag WIDE)
     const int8_t *exponent; // of the multipliers, which are rounded twice; else NULL
 } rnnp_requantize_t;
 

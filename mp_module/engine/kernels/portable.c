@@ -86,36 +86,45 @@ static inline uint32_t pixel_of(uint32_t p, uint32_t count) {
 typedef struct {
     const uint32_t *x, *end; // inputs: a multiple of four (or eight), which the gaps in the weights allow
     uint32_t lift; // what the sum of all lower, or upper, halves is too large by
-    uint32_t next_pair; // bytes of the weights of two outputs
+    uint32_t next_four; // bytes of the weights of four outputs
 } dense_t;
 
 static dense_t get_dense(uint32_t inputs, const void *tile) {
     uint32_t whole = rnnp_align(inputs, RNNP_SSE2 ? 8 : 4);
     return (
-        dense_t){ tile, (const uint32_t *)tile + 2 * whole, whole / 2 * (LIFT >> 16), rnnp_weight_index(inputs, 2, 0) };
+        dense_t){ tile, (const uint32_t *)tile + 2 * whole, whole / 2 * (LIFT >> 16), rnnp_weight_index(inputs, 4) };
 }
 
 #if RNNP_SSE2
 
 static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, int32_t bias, int32_t *acc) {
-    const int8_t *from = weight - o % 2; // the weights of both outputs of a pair
-    __m128i sum = _mm_set1_epi32(bias);
-    for (const uint32_t *x = d->x; x < d->end; x += 16, from += 16) {
-        __m128i both = rnnp_load8(from), one = o % 2 != 0 ? both : _mm_slli_epi16(both, 8);
-        sum = rnnp_four_pairs(sum, _mm_srai_epi16(one, 8), x);
+    __m128i sum = _mm_set1_epi32(bias), half = _mm_set1_epi16(128);
+    const int8_t *from = weight + o / 2 % 2 * 4;
+    for (const uint32_t *x = d->x; x < d->end; x += 16, from += 32) {
+        __m128i low = _mm_unpacklo_epi32(rnnp_load8(from), rnnp_load8(from + 8));
+        __m128i high = _mm_unpacklo_epi32(rnnp_load8(from + 16), rnnp_load8(from + 24));
+        __m128i both = _mm_unpacklo_epi64(low, high);
+        both = o % 2 != 0 ? _mm_add_epi16(both, half) : _mm_slli_epi16(both, 8);
+        sum = rnnp_four_pairs(sum, _mm_srai_epi16(both, 8), x);
     }
     _mm_storeu_si128((__m128i *)acc, sum);
 }
 
 #else
 
-// The weights of an output, which stand two apart, times four pixels.
-static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, int32_t bias, int32_t *acc) {
-    (void)o;
+// Weight i, in the order of record.h, of an output that is odd, or even.
+static inline uint32_t weight_of(const int8_t *weight, uint32_t i, bool odd) {
+    int16_t both;
+    memcpy(&both, weight + i / 2 * 8 + i % 2 * 2, sizeof(both));
+    return (uint32_t)(odd ? (both + 128) >> 8 : (int8_t)both);
+}
+
+// The weights of an output times four pixels.
+static inline void multiply_with(const dense_t *d, const int8_t *weight, bool odd, int32_t bias, int32_t *acc) {
     uint32_t all01 = 0, all23 = 0, high01 = 0, high23 = 0, lift = LIFT;
     __asm__("" : "+r"(lift)); // in a register, to which a multiplication adds
-    for (const uint32_t *x = d->x, *end = d->end; x != end; x += 8, weight += 8) {
-        uint32_t v = (uint32_t)weight[0], w = (uint32_t)weight[2], sum = lift + x[0] * v;
+    for (const uint32_t *x = d->x, *end = d->end; x != end; x += 8, weight += 16) {
+        uint32_t v = weight_of(weight, 0, odd), w = weight_of(weight, 1, odd), sum = lift + x[0] * v;
         sum += x[2] * w;
         all01 += sum;
         high01 += sum >> 16;
@@ -123,8 +132,8 @@ static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, 
         sum += x[3] * w;
         all23 += sum;
         high23 += sum >> 16;
-        v = (uint32_t)weight[4];
-        w = (uint32_t)weight[6];
+        v = weight_of(weight, 2, odd);
+        w = weight_of(weight, 3, odd);
         sum = lift + x[4] * v;
         sum += x[6] * w;
         all01 += sum;
@@ -140,6 +149,16 @@ static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, 
     acc[3] = bias + (int32_t)(high23 - d->lift);
 }
 
+// Those of output o of the four that `weight` is of.
+static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, int32_t bias, int32_t *acc) {
+    weight += o / 2 % 2 * 4;
+    if (o % 2 != 0) {
+        multiply_with(d, weight, true, bias, acc);
+    } else {
+        multiply_with(d, weight, false, bias, acc);
+    }
+}
+
 #endif
 
 // All outputs of a tile.
@@ -150,7 +169,7 @@ static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_r
     const int32_t *residual, const int8_t *skip, const uint32_t *at, uint32_t channel, int8_t *out) {
     const output_t output = get_output(r);
     const int32_t *bias = r->bias, *multiplier = r->multiplier;
-    uint32_t at1 = at[1], at2 = at[2], at3 = at[3], odd = dense->next_pair - 1;
+    uint32_t at1 = at[1], at2 = at[2], at3 = at[3];
     bool once = rnnp_once(r);
     for (uint32_t o = 0; o < outputs; o++) {
         int32_t acc[RNNP_TILE], m = *multiplier++, b = *bias++;
@@ -174,7 +193,7 @@ static void all_outputs(const dense_t *dense, const int8_t *weight, const rnnp_r
             }
         }
         out += channel;
-        weight += o % 2 != 0 ? odd : 1;
+        weight += o % 4 == 3 ? dense->next_four : 0;
     }
 }
 
@@ -232,7 +251,7 @@ void rnnp_kernel_head_c(const rnnp_conv_t *conv, const int8_t *const *rows, int1
                 int64_t y = ((int64_t)acc[p] * multiplier + (1 << 23)) >> 24;
                 out[p * outputs + o] = (int16_t)(y < INT16_MIN ? INT16_MIN : y > INT16_MAX ? INT16_MAX : y);
             }
-            weight += o % 2 != 0 ? dense.next_pair - 1 : 1;
+            weight += o % 4 == 3 ? dense.next_four : 0;
         }
     }
 }

@@ -23,7 +23,7 @@ void rnnp_conv_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 }
 
 bool rnnp_conv_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays) {
-    return rnnp_check_dense(check, "weight", arrays, op->out_channels, inputs(op), NULL, &(rnnp_rounding_t){ 0 });
+    return rnnp_check_dense(check, op, "weight", arrays, op->out_channels, inputs(op), NULL, &(rnnp_rounding_t){ 0 });
 }
 
 uint64_t rnnp_conv_macs(const rnnp_op_t *op) {
@@ -60,6 +60,7 @@ void rnnp_conv_row(const rnnp_step_t *s, bool head) {
             .max = op->act_max,
             .shift = op->shift,
             .fine = rnnp_is_fine(op),
+            .wide = rnnp_is_wide(op),
             .exponent = rnnp_as_tflite(op) ? rnnp_parameters(s, RNNP_EXPONENT) : NULL,
         },
         .tile = rnnp_scratch(s),
@@ -91,7 +92,7 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const v
     const rnnp_rounding_t rounding = rnnp_rounding(op, arrays[RNNP_EXPONENT]);
     return (rounding.exponent == NULL ||
                rnnp_check_exponents(c, rounding.exponent, op->out_channels, RNNP_MAX_EXPONENT)) &&
-        rnnp_check_dense(c, "weight", arrays, op->out_channels, inputs(op), NULL, &rounding);
+        rnnp_check_dense(c, op, "weight", arrays, op->out_channels, inputs(op), NULL, &rounding);
 }
 
 static void step(const rnnp_step_t *s) {
@@ -99,7 +100,7 @@ static void step(const rnnp_step_t *s) {
 }
 
 const rnnp_operator_t rnnp_conv = {
-    .flags = RNNP_FLAG_FINE | RNNP_FLAG_TFLITE,
+    .flags = RNNP_FLAG_FINE | RNNP_FLAG_TFLITE | RNNP_FLAG_WIDE,
     .max_shift = RNNP_MAX_SHIFT,
     .fields_size = sizeof(rnnp_window_t),
     .check = check,

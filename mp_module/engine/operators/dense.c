@@ -16,7 +16,7 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     uint32_t inputs = rnnp_window_taps(op) * op->in_channels; // the shift is that of the result
-    return rnnp_check_dense(c, "weight", arrays, op->out_channels, inputs, NULL, &(rnnp_rounding_t){ 0 });
+    return rnnp_check_dense(c, op, "weight", arrays, op->out_channels, inputs, NULL, &(rnnp_rounding_t){ 0 });
 }
 
 static void step(const rnnp_step_t *s) {
@@ -25,6 +25,7 @@ static void step(const rnnp_step_t *s) {
 
 const rnnp_operator_t rnnp_dense = {
     .task = RNNP_TASK_CLASSIFICATION,
+    .flags = RNNP_FLAG_WIDE,
     .max_shift = MAX_SHIFT,
     .fixed_zero_point = true,
     .unclamped = true,

@@ -137,6 +137,7 @@ static const rnnp_field_t fields[] = {
 
 const rnnp_operator_t rnnp_detect_head = {
     .task = RNNP_TASK_DETECTION,
+    .flags = RNNP_FLAG_WIDE,
     .fixed_zero_point = true,
     .unclamped = true,
     .fields = fields,

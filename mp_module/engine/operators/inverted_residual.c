@@ -69,7 +69,7 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     uint32_t mid = get(op)->mid, again = get(op)->recompute;
     return (RNNP_WITH_RECOMPUTE || again == 0 || rnnp_left_out(c, "RECOMPUTE")) &&
         rnnp_check_range(c, "recompute", (int32_t)again, 0, (int32_t)mid) &&
-        (again == 0 || (mid - again) % 2 == 0 || rnnp_bad(c, "recompute", again - 1, again)) &&
+        (again == 0 || (mid - again) % 4 == 0 || rnnp_bad(c, "recompute", again - 1, again)) &&
         rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
         rnnp_check_range(c, "dw_min", get(op)->dw_min, -128, get(op)->dw_max) &&
         (!has_residual(op) ||
@@ -93,10 +93,10 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     uint32_t in = op->in_channels, mid = get(op)->mid, out = op->out_channels;
     const rnnp_rounding_t once = { 0 };
-    return rnnp_check_dense(c, "expand_weight", arrays + EXPAND_WEIGHT, mid, in, NULL, &once) &&
+    return rnnp_check_dense(c, op, "expand_weight", arrays + EXPAND_WEIGHT, mid, in, NULL, &once) &&
         rnnp_check_depthwise(c, "depthwise_weight", arrays + DEPTHWISE_WEIGHT, mid) &&
-        rnnp_check_dense(
-            c, "project_weight", arrays + PROJECT_WEIGHT, out, mid, has_residual(op) ? arrays[RESIDUAL] : NULL, &once);
+        rnnp_check_dense(c, op, "project_weight", arrays + PROJECT_WEIGHT, out, mid,
+            has_residual(op) ? arrays[RESIDUAL] : NULL, &once);
 }
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
@@ -132,7 +132,7 @@ static uint32_t filtered_bytes(const rnnp_op_t *op) {
     return own ? rnnp_align(row_pitch(op) * get(op)->mid, RNNP_ALIGNMENT) : 0;
 }
 
-#define GROUP (32) // channels of a fresh row at a time: even, for the weights are stored in pairs
+#define GROUP (32) // channels of a fresh row at a time: a multiple of 4, for so the weights are stored
 
 static uint32_t group_bytes(const rnnp_op_t *op) {
     return rnnp_align(row_pitch(op) * rnnp_min_u32(GROUP, get(op)->mid), RNNP_ALIGNMENT);
@@ -166,13 +166,13 @@ static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t co
         const int32_t *bias = rnnp_parameters(s, EXPAND_BIAS);
         const int32_t *multiplier = rnnp_parameters(s, EXPAND_MULTIPLIER);
         const rnnp_pointwise_t expansion = {
-            .weight = weight + rnnp_weight_index(op->in_channels, first, 0),
+            .weight = weight + rnnp_weight_index(op->in_channels, first),
             .in_channels = op->in_channels,
             .out_channels = (uint16_t)count,
             .out_pitch = (uint16_t)pitch,
             .stride = 1,
             .requantize = { bias + first, multiplier + first, get(op)->exp_zero_point, get(op)->exp_min,
-                get(op)->exp_max, 0, false, NULL },
+                get(op)->exp_max, 0, false, rnnp_is_wide(op), NULL },
             .tile = tile(s),
         };
         rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, 0, y), NULL, op->in_width, row + 1);
@@ -195,7 +195,7 @@ static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t 
         .pitch = (uint16_t)row_pitch(op),
         .stride = get(op)->stride,
         .requantize = { bias + first, multiplier + first, get(op)->dw_zero_point, get(op)->dw_min, get(op)->dw_max, 0,
-            false, NULL },
+            false, false, NULL },
     };
     rnnp_kernel_depthwise(&depthwise, rows, op->out_width);
 }
@@ -211,7 +211,7 @@ static void project(const rnnp_step_t *s, const int8_t *filtered) {
         .in_pitch = (uint16_t)row_pitch(op),
         .stride = get(op)->stride,
         .requantize = { rnnp_parameters(s, PROJECT_BIAS), rnnp_parameters(s, PROJECT_MULTIPLIER), op->out_zero_point,
-            op->act_min, op->act_max, 0, false, NULL },
+            op->act_min, op->act_max, 0, false, rnnp_is_wide(op), NULL },
         .tile = tile(s),
     };
     const int8_t *skip = has_residual(op) ? rnnp_input_row(s, 0, s->node->rows_made) : NULL;
@@ -283,7 +283,7 @@ static const rnnp_field_t fields[] = {
 };
 
 const rnnp_operator_t rnnp_inverted_residual = {
-    .flags = RNNP_FLAG_RESIDUAL,
+    .flags = RNNP_FLAG_RESIDUAL | RNNP_FLAG_WIDE,
     .fields = fields,
     .num_fields = RNNP_FIELDS(fields),
     .fields_size = sizeof(fields_t),

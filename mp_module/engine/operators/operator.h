@@ -107,8 +107,8 @@ bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint64_t weight
 // Weights of a layer as SPEC.md lays them out, and the sums of docs/arithmetic.md, section 2.
 //   arrays  weights, biases, multipliers
 //   residual  weights of a second input; NULL: none
-bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
-    uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding);
+bool rnnp_check_dense(const rnnp_check_t *check, const rnnp_op_t *op, const char *what, const void *const *arrays,
+    uint32_t outputs, uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding);
 
 // The same for a depthwise 3x3.
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels);
@@ -116,6 +116,11 @@ bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const voi
 // Whether it rounds as TensorFlow Lite's reference kernels do.
 static inline bool rnnp_as_tflite(const rnnp_op_t *op) {
     return RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0;
+}
+
+// Whether sums of its dense layers may need more than 24 bits.
+static inline bool rnnp_is_wide(const rnnp_op_t *op) {
+    return (op->flags & RNNP_FLAG_WIDE) != 0;
 }
 
 // Whether its biases have fraction bits.

@@ -69,7 +69,7 @@ void rnnp_layout_add(rnnp_layout_t *layout, uint32_t size) {
 }
 
 void rnnp_layout_add_dense(rnnp_layout_t *layout, uint32_t outputs, uint32_t inputs) {
-    rnnp_layout_add(layout, rnnp_weight_index(inputs, rnnp_align(outputs, 2), 0));
+    rnnp_layout_add(layout, rnnp_weight_index(inputs, rnnp_align(outputs, 4)));
     rnnp_layout_add(layout, 4 * outputs);
     rnnp_layout_add(layout, 4 * outputs);
 }
@@ -84,20 +84,18 @@ bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t 
 // The weights of a dense layer or of a depthwise convolution, as SPEC.md lays them out.
 typedef struct {
     const int8_t *weight;
-    bool depthwise;
+    bool depthwise, wide;
     uint32_t inputs, outputs;
 } weights_t;
 
-// Where weight i of an output is.
-static uint32_t weight_at(const weights_t *w, uint32_t o, uint32_t i) {
-    return w->depthwise ? o * RNNP_DEPTHWISE_RECORD + i / 3 * 4 + i % 3 : rnnp_weight_index(w->inputs, o, i);
-}
+#define NARROW (1u << 23) // what sums of dense layers are below without the flag WIDE
 
 // Sum of the magnitudes of an output's weights.
 static uint64_t sum_weights(const weights_t *w, uint32_t o) {
     uint64_t sum = 0;
     for (uint32_t i = 0; i < w->inputs; i++) {
-        sum += rnnp_magnitude(w->weight[weight_at(w, o, i)]);
+        sum += rnnp_magnitude(w->depthwise ? w->weight[o * RNNP_DEPTHWISE_RECORD + i / 3 * 4 + i % 3]
+                                           : rnnp_weight(w->weight, w->inputs, o, i));
     }
     return sum;
 }
@@ -119,20 +117,32 @@ static bool check_gap(
     return true;
 }
 
-static bool check_gaps(const rnnp_check_t *c, const char *what, const weights_t *w) {
-    if (w->depthwise) {
-        return check_gap(c, what, w->weight, 3 * w->outputs, 4, 0xff000000);
-    }
+// Gaps of a dense layer, and weights of -127..127.
+static bool check_weights(const rnnp_check_t *c, const char *what, const weights_t *w) {
     uint32_t inputs = w->inputs, row = rnnp_align(inputs, RNNP_WEIGHT_BLOCK), outputs = w->outputs;
-    for (uint32_t o = 0; o < outputs && inputs < row; o += 2) {
-        const int8_t *gap = w->weight + rnnp_weight_index(inputs, o, rnnp_align(inputs, 2));
-        if (!check_gap(c, what, gap, (row - inputs) / 2, 4, UINT32_MAX) ||
-            (inputs % 2 != 0 && !check_gap(c, what, gap - 4, 1, 4, 0xffff0000))) {
+    uint32_t all = rnnp_align(outputs, 4), found = 0;
+    for (uint32_t o = 0; o < all && inputs < row; o += 4) {
+        const int8_t *gap = rnnp_weight_at(w->weight, inputs, o, rnnp_align(inputs, 2));
+        if (!check_gap(c, what, gap, row - rnnp_align(inputs, 2), 4, UINT32_MAX) ||
+            (inputs % 2 != 0 && !check_gap(c, what, gap - 8, 2, 4, 0xffff0000))) {
             return false;
         }
     }
-    return outputs % 2 == 0 ||
-        check_gap(c, what, w->weight + rnnp_weight_index(inputs, outputs - 1, 0), row / 2, 4, 0xff00ff00);
+    for (uint32_t o = outputs; o < all; o++) {
+        for (uint32_t i = 0; i < inputs; i++) {
+            int32_t weight = rnnp_weight(w->weight, inputs, o, i);
+            if (weight != 0) {
+                return rnnp_bad(c, what, 0, (uint32_t)weight);
+            }
+        }
+    }
+    // With 128 added an int16 has the second weight in its upper byte, and the first one's, plus 128, in the lower one.
+    const uint32_t *words = (const void *)w->weight;
+    for (const uint32_t *end = words + rnnp_weight_index(inputs, all) / 4; words < end; words++) {
+        uint32_t bytes = ((*words & 0x7fff7fff) + 0x00800080) ^ (~*words & 0x80008000); // 0: a weight of -128 or 128
+        found |= (bytes - 0x01010101) & ~bytes;
+    }
+    return (found & 0x80808080) == 0 || rnnp_bad(c, what, 127, 128);
 }
 
 rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent) {
@@ -174,6 +184,7 @@ bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint64_t weight
 // The sums of docs/arithmetic.md, section 2. Weights are added up only where the largest that there could be would not fit.
 static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t *w, const int32_t *bias,
     const int32_t *multiplier, const int32_t *residual, const rnnp_rounding_t *rounding) {
+    bool narrow = !w->depthwise && !w->wide && !rounding->fine;
     uint64_t most = rnnp_multiply(w->inputs, 128 * 128) << (rounding->fine ? RNNP_FINE_BITS : 0);
     for (uint32_t o = 0; o < w->outputs; o++) {
         uint32_t other = rnnp_magnitude(bias[o]); // what is not of weights
@@ -186,23 +197,28 @@ static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t 
             }
             other += rnnp_magnitude(residual[o]) * 128; // below 2^31 + 2^22
         }
-        if (most + other <= (uint32_t)INT32_MAX >> left_of(rounding, o)) {
+        uint32_t room = (uint32_t)INT32_MAX >> left_of(rounding, o);
+        if (most + other <= (narrow ? rnnp_min_u32(NARROW - 1, room) : room)) {
             continue;
         }
-        if (!rnnp_check_sum(c, what, sum_weights(w, o), other, rounding, o)) {
+        uint64_t weights = sum_weights(w, o);
+        if (!rnnp_check_sum(c, what, weights, other, rounding, o)) {
             return false;
         }
+        if (narrow && weights * 128 + other >= NARROW) {
+            return rnnp_bad(c, what, NARROW - 1, (uint32_t)(weights * 128) + other);
+        }
     }
-    return check_gaps(c, what, w);
+    return w->depthwise ? check_gap(c, what, w->weight, 3 * w->outputs, 4, 0xff000000) : check_weights(c, what, w);
 }
 
-bool rnnp_check_dense(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t outputs,
-    uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding) {
-    weights_t weights = { arrays[0], false, inputs, outputs };
+bool rnnp_check_dense(const rnnp_check_t *check, const rnnp_op_t *op, const char *what, const void *const *arrays,
+    uint32_t outputs, uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding) {
+    weights_t weights = { arrays[0], false, rnnp_is_wide(op), inputs, outputs };
     return check_sums(check, what, &weights, arrays[1], arrays[2], residual, rounding);
 }
 
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels) {
-    weights_t weights = { arrays[0], true, 9, channels };
+    weights_t weights = { arrays[0], true, false, 9, channels };
     return check_sums(check, what, &weights, arrays[1], arrays[2], NULL, &(rnnp_rounding_t){ 0 });
 }

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAGIC = b"RNNP"
-VERSION = 3
+VERSION = 4
 ALIGNMENT = 16
 HEADER_SIZE = 128
 OP_SIZE = 64
@@ -16,6 +16,7 @@ FLAG_RESIDUAL = 2
 FLAG_SMOOTH = 4
 FLAG_FINE = 8
 FLAG_TFLITE = 16
+FLAG_WIDE = 32
 
 MAX_SIDE = 2048  # height and width of an input or a map
 MAX_CHANNELS = 2048
@@ -101,20 +102,21 @@ def align(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _is_dense(array: ArrayLayout) -> bool:
+def is_dense(array: ArrayLayout) -> bool:
+    """Whether it is the weights of a convolution, an expansion or a projection."""
     return array[0] in ("weight", "expand_weight", "project_weight")
 
 
 def stored_shape(array: ArrayLayout) -> tuple[int, ...]:
     """Shape of an array in the blob.
 
-    Weights of convolutions [out, ...]: [ceil(out / 2), inputs rounded up to WEIGHT_BLOCK, 2], outputs in pairs.
+    Weights of convolutions [out, ...]: [ceil(out / 4), inputs rounded up to WEIGHT_BLOCK, 4], outputs in fours.
     Depthwise weights [3, 3, mid]: [mid, 3, 4]. Others as they are.
     """
     name, _, shape = array
-    if _is_dense(array):
+    if is_dense(array):
         inputs = int(np.prod(shape[1:]))
-        return -(-shape[0] // 2), -(-inputs // WEIGHT_BLOCK) * WEIGHT_BLOCK, 2
+        return -(-shape[0] // 4), -(-inputs // WEIGHT_BLOCK) * WEIGHT_BLOCK, 4
     return (shape[2], 3, 4) if name == "depthwise_weight" else shape
 
 
@@ -122,11 +124,13 @@ def pack(array: ArrayLayout, values: NDArray[Any]) -> bytes:
     """The bytes of an array whose shape and dtype are right; gaps are 0."""
     name, dtype, shape = array
     stored = np.zeros(stored_shape(array), dtype)
-    if _is_dense(array):
-        rows = values.reshape(shape[0], -1)
-        for o in range(shape[0]):
-            stored[o // 2, : rows.shape[1], o % 2] = rows[o]
-    elif name == "depthwise_weight":
+    if is_dense(array):
+        fours, inputs, _ = stored.shape
+        rows = np.zeros((4 * fours, inputs), np.int16)
+        rows[: shape[0], : values[0].size] = values.reshape(shape[0], -1)
+        both = 256 * rows[1::2] + rows[::2]  # of two outputs
+        return both.reshape(fours, 2, inputs // 2, 2).transpose(0, 2, 1, 3).astype("<i2").tobytes()
+    if name == "depthwise_weight":
         stored[:, :, :3] = values.transpose(2, 0, 1)
     else:
         stored[:] = values
@@ -141,11 +145,17 @@ def unpack(array: ArrayLayout, data: bytes, offset: int) -> tuple[NDArray[Any], 
     name, dtype, shape = array
     stored = np.frombuffer(data, dtype, array_size(array) // np.dtype(dtype).itemsize, offset)
     stored = stored.reshape(stored_shape(array))
-    if _is_dense(array):
-        inputs = int(np.prod(shape[1:]))
-        rows = stored.transpose(0, 2, 1).reshape(-1, stored.shape[1])
-        values = rows[: shape[0], :inputs].reshape(shape)
-    elif name == "depthwise_weight":
+    if is_dense(array):
+        fours, inputs, _ = stored.shape
+        both = stored.view("<i2").reshape(fours, inputs // 2, 2, 2).transpose(0, 2, 1, 3).reshape(2 * fours, inputs)
+        rows = np.empty((4 * fours, inputs), np.int16)
+        rows[::2] = both.astype(np.int8)
+        rows[1::2] = (both.astype(np.int32) + 128) >> 8
+        values = rows[: shape[0], : int(np.prod(shape[1:]))].reshape(shape)
+        if np.abs(values).max() <= 127:  # else for check_convolution
+            values = values.astype(np.int8)
+        return np.ascontiguousarray(values), bool(np.count_nonzero(rows) == np.count_nonzero(values))
+    if name == "depthwise_weight":
         values = stored[:, :, :3].transpose(1, 2, 0)
     else:
         values = stored

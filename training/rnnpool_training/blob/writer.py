@@ -48,6 +48,8 @@ def pack(model: Model) -> bytes:
             raise BlobError(Status.FORMAT, "input", f"0..{i}", op.reads, i)
         shapes.append(_fill_operator(operators[i], model, i, [shapes[tensor] for tensor in op.reads]))
         section = _section(operators[i], op, i)
+        if op.wide():
+            operators[i]["flags"] |= layout.FLAG_WIDE
         _put(operators[i], "params_offset", offset, i)
         _put(operators[i], "params_size", len(section), i)
         sections.append(section + bytes(layout.align(len(section)) - len(section)))
@@ -144,5 +146,7 @@ def _section(record: Any, op: Operator, index: int) -> bytes:
             raise BlobError(Status.FORMAT, f"{name} (shape)", shape, array.shape, index)
         if array.dtype != np.dtype(dtype):
             raise BlobError(Status.FORMAT, f"{name} (dtype)", np.dtype(dtype), array.dtype, index)
+        if layout.is_dense(entry) and (array == -128).any():  # which has no room
+            raise BlobError(Status.FORMAT, name, "-127..127", -128, index)
         section += bytes(layout.align(len(section)) - len(section)) + layout.pack(entry, array)
     return section

@@ -18,6 +18,7 @@ Int16 = NDArray[np.int16]
 UInt16 = NDArray[np.uint16]
 Int32 = NDArray[np.int32]
 Shape = tuple[int, int, int]  # height, width, channels
+NARROW = 1 << 23  # what sums of dense layers are below without the flag WIDE
 Record = dict[str, Any]  # shared and own fields of an operator, as plain numbers
 Arrays = dict[str, NDArray[Any]]
 
@@ -68,6 +69,10 @@ class Operator:
     def own_flags(self) -> int:
         """Its flags beside MATERIALIZE."""
         return 0
+
+    def wide(self) -> bool:
+        """Whether sums of its dense layers need the flag WIDE: asked when its arrays are known to be right."""
+        return False
 
     @classmethod
     def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
@@ -158,6 +163,14 @@ def magnitudes(values: NDArray[Any]) -> NDArray[np.int64]:
     return np.abs(values.astype(np.int64))
 
 
+def is_wide(weight: Int8, bias: Int32, residual: Int32 | None = None) -> bool:
+    """Whether sums of a dense layer need the flag WIDE."""
+    sums = magnitudes(weight).reshape(len(weight), -1).sum(1) * 128 + magnitudes(bias)
+    if residual is not None:
+        sums += magnitudes(residual) * 128
+    return bool(sums.max() >= NARROW)
+
+
 def check_convolution(
     arrays: Arrays,
     prefix: str,
@@ -166,14 +179,24 @@ def check_convolution(
     shift: int = 0,
     residual: Int32 | None = None,
     fine: bool = False,
+    wide: bool | None = None,
 ) -> None:
-    """Multipliers, and the overflow rule of section 2. axes: of the weights, all but the outputs'."""
+    """Multipliers, and the overflow rule of section 2.
+
+    axes: of the weights, all but the outputs'. wide: of dense layers, whether there is the flag WIDE.
+    """
     check_multipliers(f"{prefix}multiplier", arrays[f"{prefix}multiplier"], index)
     check_exponents(arrays, index)
+    weight, bias = arrays[f"{prefix}weight"], arrays[f"{prefix}bias"]
     unit = 128 << layout.FINE_BITS if fine else 128
-    sums = magnitudes(arrays[f"{prefix}weight"]).sum(axes) * unit + magnitudes(arrays[f"{prefix}bias"])
+    sums = magnitudes(weight).sum(axes) * unit + magnitudes(bias)
     if residual is not None:
         sums += magnitudes(residual) * 128
+    if wide is not None:
+        if (magnitudes(weight) > 127).any():
+            fail(f"{prefix}weight", "-127..127", int(weight.flat[magnitudes(weight).argmax()]), index)
+        if not wide and not fine and sums.max() >= NARROW:
+            fail(f"{prefix}weight", f"largest sum below {NARROW}, or the flag WIDE", int(sums.max()), index)
     if "exponent" in arrays:
         sums = sums << 1 + np.maximum(arrays["exponent"].astype(np.int64), 0)
     check_sums(f"{prefix}weight", sums << shift, index)

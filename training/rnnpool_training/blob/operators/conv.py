@@ -18,6 +18,7 @@ from .base import (
     dense_arrays,
     exponent_arrays,
     fail,
+    is_wide,
     rounding_flags,
 )
 from .window import WINDOW, Windowed, check_window
@@ -27,6 +28,7 @@ from .window import WINDOW, Windowed, check_window
 class Convolution(Windowed):
     """What convolutions to int8 and detection heads have in common."""
 
+    flags: ClassVar[int] = layout.FLAG_WIDE
     own: ClassVar[tuple[Own, ...]] = WINDOW
 
     weight: Int8  # [out, kh, kw, in]
@@ -47,6 +49,10 @@ class Convolution(Windowed):
         """Shape of the output for an input of `shape`."""
         return *self.out_size(shape), self.out_channels
 
+    def wide(self) -> bool:
+        """Whether sums need the flag WIDE."""
+        return is_wide(self.weight, self.bias)
+
     @classmethod
     def arrays(cls, r: Record) -> list[layout.ArrayLayout]:
         """Weights, biases, multipliers."""
@@ -64,7 +70,8 @@ class Convolution(Windowed):
     @classmethod
     def check_arrays(cls, r: Record, arrays: Arrays, index: int) -> None:
         """The overflow rule."""
-        check_convolution(arrays, "", (1, 2, 3), index, r["shift"], fine=bool(r["flags"] & layout.FLAG_FINE))
+        fine, wide = bool(r["flags"] & layout.FLAG_FINE), bool(r["flags"] & layout.FLAG_WIDE)
+        check_convolution(arrays, "", (1, 2, 3), index, r["shift"], fine=fine, wide=wide)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -72,7 +79,7 @@ class Conv(Convolution):
     """Convolution, padded with the input's zero point (docs/arithmetic.md, section 2)."""
 
     kind: ClassVar[Kind] = Kind.CONV
-    flags: ClassVar[int] = layout.FLAG_FINE | layout.FLAG_TFLITE
+    flags: ClassVar[int] = layout.FLAG_FINE | layout.FLAG_TFLITE | layout.FLAG_WIDE
     max_shift: ClassVar[int] = layout.MAX_SHIFT
 
     fine: bool = False  # biases have 8 fraction bits
@@ -83,6 +90,10 @@ class Conv(Convolution):
     def own_flags(self) -> int:
         """How it rounds."""
         return rounding_flags(self.fine, self.exponent is not None)
+
+    def wide(self) -> bool:
+        """Of fine biases they are not."""
+        return not self.fine and super().wide()
 
     @classmethod
     def attributes(cls, r: Record) -> dict[str, Any]:

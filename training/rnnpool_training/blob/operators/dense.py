@@ -17,6 +17,7 @@ from .base import (
     check_equal,
     check_range,
     dense_arrays,
+    is_wide,
 )
 from .conv import Convolution
 from .window import WINDOW
@@ -33,6 +34,7 @@ class Dense(Operator):
 
     kind: ClassVar[Kind] = Kind.DENSE
     result: ClassVar[Task | None] = Task.CLASSIFICATION
+    flags: ClassVar[int] = layout.FLAG_WIDE
     max_shift: ClassVar[int] = layout.MAX_DENSE_SHIFT  # of the logits: they have 12 fraction bits less the shift
     fixed_zero_point: ClassVar[bool] = True
     unclamped: ClassVar[bool] = True
@@ -58,6 +60,10 @@ class Dense(Operator):
             (f"pad_{side}" for side in ("top", "left", "bottom", "right")), 0
         )
 
+    def wide(self) -> bool:
+        """Whether sums need the flag WIDE."""
+        return is_wide(self.weight, self.bias)
+
     @classmethod
     def attributes(cls, r: Record) -> dict[str, Any]:
         """None."""
@@ -80,4 +86,5 @@ class Dense(Operator):
     @classmethod
     def check_arrays(cls, r: Record, arrays: Arrays, index: int) -> None:
         """The overflow rule."""
-        check_convolution(arrays, "", tuple(range(1, arrays["weight"].ndim)), index)
+        axes = tuple(range(1, arrays["weight"].ndim))
+        check_convolution(arrays, "", axes, index, wide=bool(r["flags"] & layout.FLAG_WIDE))

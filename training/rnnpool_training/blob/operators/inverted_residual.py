@@ -18,6 +18,7 @@ from .base import (
     check_output,
     dense_arrays,
     fail,
+    is_wide,
     magnitudes,
 )
 
@@ -27,7 +28,7 @@ class InvertedResidual(Operator):
     """1x1 expansion, depthwise 3x3, 1x1 projection; with `residual` the input is added (section 2)."""
 
     kind: ClassVar[Kind] = Kind.INVERTED_RESIDUAL
-    flags: ClassVar[int] = layout.FLAG_RESIDUAL
+    flags: ClassVar[int] = layout.FLAG_RESIDUAL | layout.FLAG_WIDE
     own = (
         Own("stride", "u1", 1, 2),
         Own("reserved_block", "u1", 0, 0),
@@ -78,6 +79,11 @@ class InvertedResidual(Operator):
         """Whether it has a residual."""
         return layout.FLAG_RESIDUAL if self.residual is not None else 0
 
+    def wide(self) -> bool:
+        """Whether sums of the expansion or the projection need the flag WIDE."""
+        expansion = is_wide(self.expand_weight, self.expand_bias)
+        return expansion or is_wide(self.project_weight, self.project_bias, self.residual)
+
     @classmethod
     def attributes(cls, r: Record) -> dict[str, int]:
         """All but what follows from the arrays."""
@@ -105,17 +111,18 @@ class InvertedResidual(Operator):
         if r["flags"] & layout.FLAG_RESIDUAL:
             check_equal(r, index, stride=1, out_channels=r["in_channels"])
         mid, again = r["mid_channels"], r["recompute"]
-        if again > mid or (again and (mid - again) % 2):
-            fail("recompute", f"0, or 1..{mid} that leave an even number", again, index)
+        if again > mid or (again and (mid - again) % 4):
+            fail("recompute", f"0, or 1..{mid} that leave a multiple of 4", again, index)
         height, width = ((r[f"in_{axis}"] - 1) // r["stride"] + 1 for axis in ("height", "width"))
         check_output(r, height, width, index)
 
     @classmethod
     def check_arrays(cls, r: Record, arrays: Arrays, index: int) -> None:
         """The overflow rule for all three."""
-        check_convolution(arrays, "expand_", (1,), index)
+        wide = bool(r["flags"] & layout.FLAG_WIDE)
+        check_convolution(arrays, "expand_", (1,), index, wide=wide)
         check_convolution(arrays, "depthwise_", (0, 1), index)
         residual = arrays.get("residual")
         if residual is not None and (magnitudes(residual) > 32767).any():
             fail("residual", "-32767..32767", int(residual[magnitudes(residual).argmax()]), index)
-        check_convolution(arrays, "project_", (1,), index, residual=residual)
+        check_convolution(arrays, "project_", (1,), index, residual=residual, wide=wide)
