@@ -7,8 +7,11 @@ import fcntl
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
+import threading
+import tty
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,6 +120,31 @@ def test_a_silent_board(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     monkeypatch.setattr(repl, "ENTER_SECONDS", 0.2)
     monkeypatch.setattr(ports, "READ_TIMEOUT", 0.2)
     said = fail(capsys, "info", "--port", os.ttyname(theirs))
+    assert "does not answer: it runs no MicroPython, or hangs; press its reset button" in said
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize("text", [b"temperature 21\r\n" * 20, bytes(range(256))])
+def test_a_board_that_never_stops_talking(
+    text: bytes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    monkeypatch.setattr(repl, "ENTER_SECONDS", 0.2)
+    monkeypatch.setattr(ports, "READ_TIMEOUT", 0.2)
+    done = threading.Event()
+
+    def talk() -> None:
+        while not done.wait(0.005):
+            if select.select([], [ours], [], 0)[1]:
+                os.write(ours, text)
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    said = fail(capsys, "info", "--port", os.ttyname(theirs))
+    done.set()
+    thread.join()
     assert "does not answer: it runs no MicroPython, or hangs; press its reset button" in said
     os.close(ours)
     os.close(theirs)

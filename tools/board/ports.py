@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import grp
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import serial
@@ -114,10 +116,33 @@ def explain(port: str, error: BaseException) -> Problem:
     return Problem(f"{port} can't be used: {text}")
 
 
+class Transport(SerialTransport):
+    """mpremote's, but that its limit of a whole wait holds for a board, too, that never stops talking."""
+
+    def read_until(  # as mpremote calls it
+        self,
+        min_num_bytes: int,
+        ending: bytes,
+        timeout: float | None = 10,
+        data_consumer: Callable[[bytes], object] | None = None,
+        timeout_overall: float | None = None,
+    ) -> bytes:
+        """What comes until `ending`; timeout_overall: seconds for all of it."""
+        if timeout_overall is None:
+            return bytes(super().read_until(min_num_bytes, ending, timeout, data_consumer))
+        end, data = time.monotonic() + timeout_overall, b""
+        while not data.endswith(ending) and time.monotonic() < end:
+            if self.is_pty or self.serial.in_waiting:
+                data += self.serial.read(1)
+            else:
+                time.sleep(0.01)
+        return data
+
+
 def open_transport(port: str, baudrate: int = BAUDRATE) -> SerialTransport:
     """Opens a port for mpremote's transport, whose `.serial` is pyserial's object. Raises Problem."""
     try:
-        transport = SerialTransport(port, baudrate=baudrate, timeout=READ_TIMEOUT)
+        transport = Transport(port, baudrate=baudrate, timeout=READ_TIMEOUT)
     except (TransportError, serial.SerialException, OSError, ValueError) as error:
         # mpremote does not say why.
         try:
