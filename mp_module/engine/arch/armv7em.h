@@ -72,6 +72,9 @@ static inline void rnnp_store(void *at, uint32_t word) {
     memcpy(at, &word, sizeof(word));
 }
 
+// Bytes from an output's first weight to that of input i, as record.h has them.
+#define RNNP_AT(i) ((i) / 2 * 8 + (i) % 2 * 2)
+
 // Bytes 0 and 2, or 1 and 3, as two int16.
 static inline uint32_t rnnp_sxtb16(uint32_t word) {
     return (uint32_t)__sxtb16(word);
@@ -149,8 +152,8 @@ typedef struct {
     const int8_t *weight; // the first
     uint32_t before; // bytes of the pairs left out, 0..7, and of one more
     uint32_t pixels; // 1 .. RNNP_TILE: those of x behind them may be anything
-    uint32_t entry2,
-        entry1; // bytes of code of the pairs left out, with two pixels and one (not loaded, as what follows)
+    uint32_t entry2, entry1; // bytes of code of the pairs left out, with two pixels and one
+    uint32_t few; // whether there are but two outputs (not loaded, as what follows)
     uint32_t four; // bytes of the weights of four outputs
     uint32_t inputs;
     bool wide; // sums need more than the 24 bits that the inner loop has for them, or a shift

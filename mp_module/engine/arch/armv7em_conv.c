@@ -368,13 +368,17 @@ __attribute__((naked, noinline)) static void first(__attribute__((unused)) const
 // The first pixels, an even number of them: as many as have all their columns, or lack but the one left of the row.
 static uint32_t first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out) {
     // Columns 0 and 2 of each row; column 1 of rows 0 and 1, and of row 2; the tenth is 0, as it is in the blob.
-    static const uint8_t order[10] = { 0, 2, 3, 5, 6, 8, 1, 4, 7, 9 };
+    static const uint8_t order[10] = { RNNP_AT(0), RNNP_AT(2), RNNP_AT(3), RNNP_AT(5), RNNP_AT(6), RNNP_AT(8),
+        RNNP_AT(1), RNNP_AT(4), RNNP_AT(7), RNNP_AT(9) };
     uint32_t edge[3][2], count = conv->in_width / 4 * 2;
     first_t arguments = { .zero_point = conv->requantize.zero_point };
     for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
         taps_t *channel = &arguments.channels[o];
-        for (uint32_t t = 0; t < 10; t++) {
-            channel->taps[t] = (int16_t)rnnp_weight(conv->weight, 9, o, order[t]);
+        const int8_t *weight = rnnp_weight_at(conv->weight, 9, o, 0);
+        for (uint32_t t = 0; t < 10 && o % 2 == 0; t++) {
+            int32_t both = *(const int16_t *)(const void *)(weight + order[t]);
+            channel[0].taps[t] = (int8_t)both;
+            channel[1].taps[t] = (int16_t)((both + 128) >> 8);
         }
         channel->bias = conv->requantize.bias[o];
         channel->multiplier = conv->requantize.multiplier[o];

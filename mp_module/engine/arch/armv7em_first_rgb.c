@@ -154,10 +154,10 @@ __attribute__((naked, noinline)) static void pixels(__attribute__((unused)) rgb_
 
 // Of `outputs` outputs from `first` on.
 static void pack(const rnnp_conv_t *conv, uint32_t first, uint32_t outputs, outputs_t *to) {
-#define AT(tap) ((tap) / 2 * 8 + (tap) % 2 * 2) // bytes from the first tap (record.h)
-    static const uint8_t order[TAPS] = { AT(1), AT(3), AT(2), AT(4), AT(5), AT(7), AT(6), AT(8), AT(10), AT(12), AT(11),
-        AT(13), AT(14), AT(16), AT(15), AT(17), AT(19), AT(21), AT(20), AT(22), AT(23), AT(25), AT(24), AT(26), AT(0),
-        AT(9), AT(18), AT(27) };
+    static const uint8_t order[TAPS] = { RNNP_AT(1), RNNP_AT(3), RNNP_AT(2), RNNP_AT(4), RNNP_AT(5), RNNP_AT(7),
+        RNNP_AT(6), RNNP_AT(8), RNNP_AT(10), RNNP_AT(12), RNNP_AT(11), RNNP_AT(13), RNNP_AT(14), RNNP_AT(16),
+        RNNP_AT(15), RNNP_AT(17), RNNP_AT(19), RNNP_AT(21), RNNP_AT(20), RNNP_AT(22), RNNP_AT(23), RNNP_AT(25),
+        RNNP_AT(24), RNNP_AT(26), RNNP_AT(0), RNNP_AT(9), RNNP_AT(18), RNNP_AT(27) };
     for (uint32_t o = 0; o < outputs; o += 2) {
         outputs_t *four = to + o / 4;
         const int8_t *weight = rnnp_weight_at(conv->weight, TAPS - 1, first + o, 0); // of two outputs

@@ -84,9 +84,12 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "rnnp_take r0, 0, 12\n"
                                 // The next two pixels, or the last one.
                                 "9:\n"
-                                "ldmia r0, {r1-r5}\n" // weight, before, pixels, entries
+                                "ldmia r0, {r1-r6}\n" // weight, before, pixels, entries, few
                                 "sub r1, r1, r2\n"
                                 "adr.w r2, 20f + 1\n" // 1: Thumb
+                                "cmp r6, #0\n"
+                                "it ne\n"
+                                "adrne.w r2, 40f + 1\n"
                                 "subs r3, #2\n"
                                 "str r3, [r0, #8]\n"
                                 "bhs 1f\n"
@@ -115,15 +118,19 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "mov lr, r12\n"
                                 "bx r6\n"
                                 // A block of 16 inputs, two at a time.
-                                ".macro rnnp_block pixels\n"
+                                ".macro rnnp_block pixels, outputs=4\n"
                                 ".irp pair, 0, 1, 2, 3, 4, 5, 6, 7\n"
                                 ".if \\pair == 7\n"
                                 "ldr.w r4, [r1, #64]!\n"
+                                ".if \\outputs == 4\n"
                                 "ldr r5, [r1, #4]\n"
+                                ".endif\n"
                                 "ldr.w r6, [r0, #128]!\n"
                                 ".else\n"
                                 "ldr r4, [r1, #8 * \\pair + 8]\n"
+                                ".if \\outputs == 4\n"
                                 "ldr r5, [r1, #8 * \\pair + 12]\n"
+                                ".endif\n"
                                 ".if \\pixels == 1\n"
                                 "ldr.w r6, [r0, #16 * \\pair + 16]\n"
                                 ".else\n"
@@ -137,17 +144,23 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "ldr r7, [r0, #16 * \\pair + 20]\n"
                                 ".endif\n"
                                 "smlad r9, r4, r7, r9\n"
-                                "smlad lr, r5, r7, lr\n"
                                 ".endif\n"
                                 "smlad r8, r4, r6, r8\n"
-                                "smlad r12, r5, r6, r12\n"
                                 "sxtb16 r4, r4\n"
-                                "sxtb16 r5, r5\n"
                                 "smlad r2, r4, r6, r2\n"
-                                "smlad r3, r5, r6, r3\n"
                                 ".if \\pixels == 2\n"
                                 "smlad r10, r4, r7, r10\n"
+                                ".endif\n"
+                                ".if \\outputs == 4\n"
+                                "smlad r12, r5, r6, r12\n"
+                                ".if \\pixels == 2\n"
+                                "smlad lr, r5, r7, lr\n"
+                                ".endif\n"
+                                "sxtb16 r5, r5\n"
+                                "smlad r3, r5, r6, r3\n"
+                                ".if \\pixels == 2\n"
                                 "smlad r11, r5, r7, r11\n"
+                                ".endif\n"
                                 ".endif\n"
                                 ".endr\n"
                                 "rnnp_get r4, 1\n"
@@ -332,12 +345,15 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
 #endif
                                 ".purgem rnnp_fine\n"
 #if RNNP_WITH_TILE1
-                                ".p2align 2\n"
                                 "30:\n"
                                 "rnnp_block 1\n"
                                 "bne.w 30b\n"
                                 "b.w 2b\n"
 #endif
+                                "40:\n"
+                                "rnnp_block 2, 2\n"
+                                "bne.w 40b\n"
+                                "b.w 2b\n"
                                 ".purgem rnnp_block\n" RNNP_PURGE_WORDS);
 }
 
@@ -419,11 +435,22 @@ __attribute__((noinline)) static void any_outputs(const rnnp_tile_t *t, uint32_t
 
 void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t outputs) {
     uint32_t fours = t->wide ? 0 : (outputs + (t->residual == RNNP_TILE_RAW ? 3 : 0)) / 4;
+    bool few = t->residual == RNNP_TILE_RAW && (outputs - 1) % 4 < 2; // of the last four there are one or two
     uint32_t pixels = t->pixels;
-    if (fours != 0) {
-        t->weight_end = (uintptr_t)(t->weight + fours * t->four) - t->before;
+    if (fours > few) {
+        t->weight_end = (uintptr_t)(t->weight + (fours - few) * t->four) - t->before;
         tile(t);
         t->pixels = pixels;
+    }
+    if (fours != 0 && few) {
+        rnnp_tile_t last = *t;
+        last.few = true;
+        last.weight += (fours - 1) * t->four;
+        last.weight_end = (uintptr_t)(last.weight + t->four) - t->before;
+        last.bias += (fours - 1) * 4;
+        last.out = (int32_t *)last.out + (fours - 1) * 4 * RNNP_TILE;
+        last.entry2 = last.entry2 / 48 * 26;
+        tile(&last);
     }
     if (4 * fours < outputs) {
         any_outputs(t, 4 * fours, outputs);

@@ -114,9 +114,8 @@ static inline void multiply(const dense_t *d, const int8_t *weight, uint32_t o, 
 
 // Weight i, in the order of record.h, of an output that is odd, or even.
 static inline uint32_t weight_of(const int8_t *weight, uint32_t i, bool odd) {
-    int16_t both;
-    memcpy(&both, weight + i / 2 * 8 + i % 2 * 2, sizeof(both));
-    return (uint32_t)(odd ? (both + 128) >> 8 : (int8_t)both);
+    const int8_t *at = weight + i / 2 * 8 + i % 2 * 2;
+    return (uint32_t)(odd ? (*(const int16_t *)(const void *)at + 128) >> 8 : *at);
 }
 
 // The weights of an output times four pixels.
