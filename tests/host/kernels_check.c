@@ -338,6 +338,10 @@ static void fill_cell(rnnp_cell_t *c, uint32_t most) {
     fill16(bh, c->hidden, ONE_OF(32767, 2000));
     fill_matrix(w16, c->hidden, c->inputs, most);
     fill_matrix(u16, c->hidden, c->hidden, 32768);
+    bool small = next() % 2 != 0; // the first row of each two: half as large
+    for (uint32_t i = 0; small && i < (uint32_t)c->hidden * c->hidden; i++) {
+        u16[i] = (int16_t)(i / c->hidden % 2 == 0 ? u16[i] / 2 : u16[i]);
+    }
     uint32_t words = RNNP_CELL_WORDS(c->inputs, c->hidden);
     packed[words] = 0x5A5A5A5A;
     rnnp_kernel_cell_pack(c);
@@ -369,17 +373,17 @@ static void forget_lanes(uint32_t tiles, uint32_t elements, uint32_t count, uint
 
 static void check_cell_input8(void) {
     rnnp_cell_t c;
-    uint32_t shift = (uint32_t)ONE_OF(0, 8), count = (uint32_t)between(1, RNNP_LANES);
-    fill_cell(&c, shift == 0 ? 255 : 32768);
+    uint32_t count = (uint32_t)between(1, RNNP_LANES);
+    fill_cell(&c, 255);
     uint32_t step = c.inputs * (uint32_t)between(1, 3), pitch = RNNP_LANES + (uint32_t)between(0, 3);
-    int8_t zero_point = (int8_t)(shift == 0 ? between(-128, 127) : 0);
+    int8_t zero_point = (int8_t)between(-128, 127);
     uint32_t tiles = (uint32_t)between(1, 3), pairs = (c.hidden + 1u) / 2u;
     const int8_t *x[3] = { in8[0], in8[1] + 4, in8[0] + 8 };
     fill8(in8[0], step * RNNP_LANES + 8);
     fill8(in8[1], step * RNNP_LANES + 8);
     start_case();
-    rnnp_kernel_cell_input8(&c, x, tiles, step, count, zero_point, shift, (int16_t *)fast, pairs * pitch * 2, pitch);
-    rnnp_kernel_cell_input8_c(&c, x, tiles, step, count, zero_point, shift, (int16_t *)plain, pairs * pitch * 2, pitch);
+    rnnp_kernel_cell_input8(&c, x, tiles, step, count, zero_point, (int16_t *)fast, pairs * pitch * 2, pitch);
+    rnnp_kernel_cell_input8_c(&c, x, tiles, step, count, zero_point, (int16_t *)plain, pairs * pitch * 2, pitch);
     forget_lanes(tiles, c.hidden, count, pitch);
     end_case("cell_input8", c.inputs, c.hidden, count);
 }
@@ -392,6 +396,14 @@ static void check_cell_store(void) {
     rnnp_kernel_cell_store(vectors, elements, count, (int8_t *)fast, step);
     rnnp_kernel_cell_store_c(vectors, elements, count, (int8_t *)plain, step);
     end_case("cell_store", elements, count, step);
+    start_case();
+    memcpy(fast, vectors, RNNP_TILE_VALUES(elements) * sizeof(*vectors));
+    rnnp_kernel_cell_round((int16_t *)fast, RNNP_TILE_VALUES(elements));
+    for (uint32_t i = 0; i < RNNP_TILE_VALUES(elements); i++) {
+        int16_t value = (int16_t)(rnnp_sat8((vectors[i] + 128) >> 8) * 256);
+        memcpy(plain + 2 * i, &value, sizeof(value));
+    }
+    end_case("cell_round", elements, count, step);
 }
 
 static void check_cell_input(void) {

@@ -431,7 +431,6 @@ class Builder:
         pad_bottom: int = 0,
         pad_right: int = 0,
         smooth: bool = False,
-        keep: int = 0,
     ) -> int:
         """RNNPool whose pre-activations spread over the sloping part of the non-linearities."""
         rng = self.rng
@@ -476,7 +475,6 @@ class Builder:
                 smooth=smooth,
                 pad_bottom=pad_bottom,
                 pad_right=pad_right,
-                keep=keep,
             )
         )
 
@@ -815,7 +813,6 @@ def _random_operator(net: Builder, source: int, beside: Sequence[int]) -> int:
         pad_bottom=int(rng.choice([0, 0, 1, 2, 8])),
         pad_right=int(rng.choice([0, 0, 1, 2, 8])),
         smooth=rng.random() < 0.5,
-        keep=int(rng.random() < 0.3),
     )
 
 

@@ -110,7 +110,7 @@ QUOTED = {
     "this is TFLite data, not an .rnnp model": "rnnpool.Model(b'TFL3' * 10)",
     "no model 'nothing' in this firmware, and no nothing.rnnp in /rom, /lib or /flash/lib": "rnnpool.Model('nothing')",
     "no file 'nothing.rnnp'": "rnnpool.Model('nothing.rnnp')",
-    "needs 65320 bytes, arena has 1000": "rnnpool.Model('face', arena=bytearray(1000))",
+    "needs 64968 bytes, arena has 1000": "rnnpool.Model('face', arena=bytearray(1000))",
 }
 
 

@@ -95,7 +95,7 @@ def test_face_network_fits() -> None:
     model = networks.face_m4(1)
     model.max_candidates = 128
     engine = Engine(write(model))
-    assert engine.arena_size() <= 66_500  # the goal of design.md was 81,920
+    assert engine.arena_size() <= 68_000  # the goal of design.md was 81,920
     assert engine.arena_size() == sum(r.size for r in engine.regions())
     rings = {(r.what, r.op): r.size for r in engine.regions()}
     assert rings["output", 0] == 8 * 160 * 4  # the rows of a patch

@@ -175,18 +175,19 @@ def test_inverted_residual(
     st.integers(1, 32),
     st.tuples(st.integers(1, 12), st.integers(1, 12)),
     st.tuples(st.integers(0, 8), st.integers(0, 8)),
-    st.tuples(FLAGS, FLAGS, FLAGS),
+    st.tuples(FLAGS, FLAGS),
 )
-@example(1, (1, 1), (0, 0), 1, (1, 1), (0, 0), (False, False, False))
-@example(2, (8, 8), (0, 0), 4, (16, 16), (1, 1), (False, False, False))  # one patch
-@example(3, (2, 3), (20, 20), 7, (4, 4), (0, 0), (False, True, False))  # rows and columns between patches
-@example(4, (32, 1), (3, 9), 32, (64, 64), (8, 8), (True, False, False))
-@example(5, (5, 6), (0, 13), 1, (3, 5), (8, 0), (True, True, False))
-# The states of one row of patches: rows that patches share none, one, some; three of them in progress.
-@example(6, (6, 6), (18, 15), 6, (16, 16), (1, 1), (False, False, True))
-@example(7, (6, 6), (19, 15), 5, (16, 16), (0, 0), (False, False, True))
-@example(8, (6, 6), (18, 15), 4, (16, 16), (1, 0), (False, False, True))
-@example(9, (7, 5), (18, 11), 3, (9, 4), (0, 2), (True, False, True))
+@example(1, (1, 1), (0, 0), 1, (1, 1), (0, 0), (False, False))
+@example(2, (8, 8), (0, 0), 4, (16, 16), (1, 1), (False, False))  # one patch
+@example(3, (2, 3), (20, 20), 7, (4, 4), (0, 0), (False, True))  # rows and columns between patches
+@example(4, (32, 1), (3, 9), 32, (64, 64), (8, 8), (True, False))
+@example(5, (5, 6), (0, 13), 1, (3, 5), (8, 0), (True, True))
+# All rows of a patch at once: rows that patches share none, one, some; three of them in progress; more at once.
+@example(6, (6, 6), (18, 15), 6, (16, 16), (1, 1), (False, False))
+@example(7, (6, 6), (19, 15), 5, (16, 16), (0, 0), (False, False))
+@example(8, (6, 6), (18, 15), 4, (16, 16), (1, 0), (False, False))
+@example(9, (7, 5), (18, 11), 3, (9, 4), (0, 2), (True, False))
+@example(10, (12, 9), (24, 40), 2, (4, 6), (0, 0), (False, False))
 def test_rnnpool(
     seed: int,
     patch: tuple[int, int],
@@ -194,15 +195,13 @@ def test_rnnpool(
     stride: int,
     hidden: tuple[int, int],
     pads: tuple[int, int],
-    flags: tuple[bool, bool, bool],
+    flags: tuple[bool, bool],
 ) -> None:
-    smooth, wild, keep = flags
+    smooth, wild = flags
     rng = np.random.default_rng(seed)
     net = networks.Builder(rng, patch[0] + extra[0], patch[1] + extra[1], 1, wild)
     stem = net.conv(0, int(rng.integers(1, 6)), 1, 1)
-    pool = net.rnnpool(
-        stem, *patch, stride, *hidden, pad_bottom=pads[0], pad_right=pads[1], smooth=smooth, keep=int(keep)
-    )
+    pool = net.rnnpool(stem, *patch, stride, *hidden, pad_bottom=pads[0], pad_right=pads[1], smooth=smooth)
     # A consumer of three rows, so that the ring holds some of the replicated ones.
     check(net, net.conv(pool, 3, 3, 1))
 

@@ -93,24 +93,6 @@ def test_extra_multiply_adds_are_those_of_the_rows_that_are_made_again() -> None
     assert Planner(net.classifier("two", 2)).costs == {1: 10 * 5 * 3, 2: 2 * 5 * 2}
 
 
-def test_states_are_kept_where_that_saves_more_than_it_costs() -> None:
-    # Sweeps over rings of 5 rows above the last, 6 times, or over one row more than the newest, 5 times: 26 columns, 64
-    # multiply-adds each.
-    net = networks.Builder(np.random.default_rng(1), 26, 26, 1)
-    pool = net.rnnpool(net.conv(0, 4, 1, 1), 6, 6, 4, 16, 16)
-    model = net.classifier("pool", 2)
-    plans = Planner(model)
-    assert [(other.keep, other.saved) for other in plans.others] == [((pool - 1,), (6 * 5 - 5) * 26 * 64)]
-    free = plans.best()
-    assert free.keep == () and plans.within(free.arena) == free
-    found = plans.within(1 << 30)
-    assert found.keep == (pool - 1,) and found.extra == -plans.others[0].saved and found.arena > free.arena
-    engine = Engine(write(planner.plan(model, ram=found.arena)))
-    assert engine.arena_size() == found.arena and engine.golden_check()
-    assert planner.plan(model).ops[pool - 1].keep == 0
-    assert not Planner(load(MODELS / "person.rnnp")).others  # all states are kept as it is
-
-
 def test_faces_in_48_kb() -> None:
     plans = Planner(load(MODELS / "face.rnnp"))
     found = plans.within(49152)

@@ -190,7 +190,7 @@ def _operator_mutations(blob: bytes) -> Iterator[Mutation]:
             "act_max": (126,),
             "pad_bottom": (0, 9),
             "pad_right": (1, 9),
-            "keep": (2, 255),
+            "reserved_pool": (1, 255),
             "hidden": (0, 5, 81),
             "shift": (1,),
             **{f"shift_{n}": (25, 255) for n in ("w1", "u1", "w2", "u2")},

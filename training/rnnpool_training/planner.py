@@ -5,9 +5,8 @@ A ring of a few rows is small, but a deep network has many of them, all alive at
 change nothing but the arena; the results stay the same, bit for bit.
 
 Where that is still too much, an inverted residual need not keep its expanded rows: it can expand channels again for
-each output row (`recompute`), which takes time. The other way round, an RNNPool that sweeps columns over a ring of
-input rows can keep the states of one row of patches instead (`keep`), which saves time. For a number of bytes (`--ram`)
-the plan with the fewest additional multiply-adds is looked for.
+each output row (`recompute`), which takes time. For a number of bytes (`--ram`) the plan with the fewest additional
+multiply-adds is looked for.
 
 All sizes are the engine's own, from its plan of the arena (needs a C compiler).
 """
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from . import files
-from .blob import InvertedResidual, Model, RNNPool, layout, load, save
+from .blob import InvertedResidual, Model, layout, load, save
 from .blob.writer import pack, seal
 from .command import command, integer, program
 from .engine import Engine, Region
@@ -42,7 +41,6 @@ CURVE = 16  # points of a curve, about
 FIELD = sum(np.dtype(own.dtype).itemsize for own in InvertedResidual.own[:-1])  # where `recompute`, the last one, lies
 assert InvertedResidual.own[-1].name == "recompute"
 EXPANDED = "expanded"  # the engine's name for those rows
-POOL = "row summaries"  # and for what an RNNPool keeps
 
 FrameSize = tuple[int, int, Format]  # width, height, format
 
@@ -50,15 +48,13 @@ FrameSize = tuple[int, int, Format]  # width, height, format
 class Plan(NamedTuple):
     """Operators whose maps are kept whole, in order, and the bytes of arena that come of it.
 
-    recompute: channels that operators expand again; keep: operators that keep states; extra: the multiply-adds that
-    both add to an image, below 0 if they save some.
+    recompute: channels that operators expand again; extra: the multiply-adds that this adds to an image.
     """
 
     cuts: tuple[int, ...]
     arena: int
     recompute: Mapping[int, int] = NONE
     extra: int = 0
-    keep: tuple[int, ...] = ()
 
 
 def spine(model: Model) -> list[int]:
@@ -95,26 +91,13 @@ def segment_sizes(regions: list[Region]) -> list[int]:
 class Planner:
     """Plans a model's arena for frames of one size; None: of the model's own."""
 
-    def __init__(self, model: Model, frame: FrameSize | None = None, keep: tuple[int, ...] = ()) -> None:
+    def __init__(self, model: Model, frame: FrameSize | None = None) -> None:
         self.spine = spine(model)
         self.frame = frame
-        self.keep = keep
-        self.blob = pack(with_plan(model, (), keep=keep))
+        self.blob = pack(with_plan(model, ()))
         self.blocks = {i: op for i, op in enumerate(model.ops) if isinstance(op, InvertedResidual)}
         self.costs = {i: _extra(op, model.in_shape(i)) for i, op in self.blocks.items()}  # of a channel
         self.macs = sum(op.macs for op in Engine(seal(self.blob)).ops())
-        pools = ((i, op) for i, op in enumerate(model.ops) if isinstance(op, RNNPool))
-        self.saved = sum(_saved(op, model.in_shape(i)) for i, op in pools if i in keep)
-        # The same with states kept.
-        self.others = () if keep else tuple(Planner(model, frame, some) for some in self._choices(model))
-
-    def _choices(self, model: Model) -> list[tuple[int, ...]]:
-        # RNNPools where it makes a difference if states are kept: each alone, then all.
-        pools = tuple(i for i, op in enumerate(model.ops) if isinstance(op, RNNPool))
-        kept = Engine(seal(pack(with_plan(model, (), keep=pools)))).regions(self.frame)
-        sizes = {r.op: r.size for r in self.engine(()).regions(self.frame) if r.what == POOL}
-        pools = tuple(r.op for r in kept if r.what == POOL and r.size != sizes[r.op])
-        return list(dict.fromkeys([*((i,) for i in pools), pools])) if pools else []
 
     def engine(self, cuts: tuple[int, ...], recompute: Mapping[int, int] = NONE) -> Engine:
         """The model in the engine, cut there, with so many channels of operators expanded again."""
@@ -168,25 +151,17 @@ class Planner:
         which is the best order but for the rows and scratch memory that the first recomputed channel brings along.
         InputError, with the smallest arena that was found, if there is none.
         """
-        found = [plans._within(ram) for plans in (self, *self.others)]
-        best = min(filter(None, found), key=lambda one: (one.extra, len(one.cuts)), default=None)
-        if best is None:
+        best = self.best()
+        if best.arena <= ram:
+            return best
+        found = self._find(ram)
+        if found is None:
             raise InputError(
                 f"{ram:,} bytes of arena are too few: the smallest plan that was found has {self.smallest():,}"
             )
-        return best
-
-    def _within(self, ram: int) -> Plan | None:
-        # The same with the states that are kept now.
-        best = self.best()
-        if best.arena <= ram:
-            return best._replace(extra=-self.saved, keep=self.keep)
-        found = self._find(ram)
-        if found is None:
-            return None
         cuts, recompute = found
-        extra = sum(self.costs[op] * channels for op, channels in recompute.items()) - self.saved
-        return Plan(cuts, self.arena(cuts, recompute), recompute, extra, self.keep)
+        extra = sum(self.costs[op] * channels for op, channels in recompute.items())
+        return Plan(cuts, self.arena(cuts, recompute), recompute, extra)
 
     def smallest(self) -> int:
         """Bytes of the smallest arena that within() finds a plan for."""
@@ -198,8 +173,8 @@ class Planner:
         return high
 
     def curve(self) -> list[Plan]:
-        """Plans from the smallest arena of those with the fewest multiply-adds to the smallest of all."""
-        plans = [self.within(max(planner.best().arena for planner in (self, *self.others)))]
+        """Plans from the smallest arena that takes no time to the smallest of all."""
+        plans = [self.best()]
         least = self.smallest()
         for ram in np.linspace(plans[0].arena, least, CURVE)[1:]:
             found = self.within(max(int(ram), least))
@@ -274,19 +249,8 @@ def _extra(op: InvertedResidual, shape: tuple[int, int, int]) -> int:
     return (sum(map(len, around)) - height) * width * channels
 
 
-def _saved(op: RNNPool, shape: tuple[int, int, int]) -> int:
-    # Multiply-adds that an RNNPool saves by keeping the states of one row of patches: W1 times the rows above a patch's
-    # last, but for those that are swept over once more, all but one of the rows that two rows of patches share.
-    rows = (shape[0] - op.patch_height) // op.stride + 1
-    columns = (shape[1] - op.patch_width) // op.stride * min(op.stride, op.patch_width) + op.patch_width
-    again = max(op.patch_height - op.stride - 1, 0) * (rows - 1)
-    return (rows * (op.patch_height - 1) - again) * columns * int(op.w1.size)
-
-
-def with_plan(
-    model: Model, cuts: tuple[int, ...], recompute: Mapping[int, int] = NONE, keep: tuple[int, ...] = ()
-) -> Model:
-    """The model with these of its maps and states kept and these channels recomputed, and no others.
+def with_plan(model: Model, cuts: tuple[int, ...], recompute: Mapping[int, int] = NONE) -> Model:
+    """The model with these of its maps kept and these channels recomputed, and no others.
 
     The operators' arrays are shared with the old one.
     """
@@ -294,8 +258,6 @@ def with_plan(
     for i, op in enumerate(ops):
         if isinstance(op, InvertedResidual):
             ops[i] = replace(op, recompute=recompute.get(i, 0))
-        elif isinstance(op, RNNPool):
-            ops[i] = replace(op, keep=int(i in keep))
     return replace(model, ops=ops)
 
 
@@ -306,7 +268,7 @@ def plan(model: Model, frame: FrameSize | None = None, ram: int | None = None) -
     """
     planner = Planner(model, frame)
     found = planner.best() if ram is None else planner.within(ram)
-    return with_plan(model, found.cuts, found.recompute, found.keep)
+    return with_plan(model, found.cuts, found.recompute)
 
 
 def draw_curve(axes: Axes, plans: list[Plan], macs: int) -> None:
@@ -346,17 +308,16 @@ def main(arguments: list[str] | None = None) -> None:
         print("", *(_said(found, planner.macs) for found in plans), sep="\n")
         _draw(options.curve, plans, planner.macs)
     if options.out:
-        save(with_plan(model, best.cuts, best.recompute, best.keep), options.out)
+        save(with_plan(model, best.cuts, best.recompute), options.out)
 
 
 def _said(found: Plan, macs: int) -> str:
     again = ", ".join(f"{channels} of {op}" for op, channels in sorted(found.recompute.items()))
     said = f"{found.arena:9,} bytes"
     said += f", whole: {' '.join(map(str, found.cuts))}" if found.cuts else ""
-    said += f", states kept: {' '.join(map(str, found.keep))}" if found.keep else ""
     said += f", expanded again: {again}" if again else ""
     if found.extra:
-        said += f": {100 * abs(found.extra) / macs:.1f} % {'more' if found.extra > 0 else 'fewer'} multiply-adds"
+        said += f": {100 * found.extra / macs:.1f} % more multiply-adds"
     return said
 
 

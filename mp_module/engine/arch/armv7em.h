@@ -23,7 +23,7 @@
 #define RNNP_SMALL_C _Pragma("clang attribute push(__attribute__((minsize)), apply_to = function)")
 #define RNNP_SMALL_C_END _Pragma("clang attribute pop")
 #else
-#define RNNP_SMALL_C _Pragma("GCC optimize(\"Os\")")
+#define RNNP_SMALL_C _Pragma("GCC optimize(\"Os\", \"no-tree-loop-optimize\", \"no-move-loop-invariants\")")
 #define RNNP_SMALL_C_END
 #endif
 

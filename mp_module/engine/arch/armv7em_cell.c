@@ -98,13 +98,12 @@ __attribute__((naked, noinline, used)) static void rows(
         "rnnp_four 0, 16, 17, 18, 19, 20, 21, 22, 23\n"
         "rnnp_four 0, 24, 25, 26, 27, 28, 29, 30, 31\n"
         "bvc.w 4f\n"
-        ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+        ".irp sum, 8, 9, 10, 11\n"
         "qadd r\\sum, r\\sum, r\\sum\n"
         ".endr\n"
         "4:\n"
-#if RNNP_WITH_ANY_CELL
         "bmi 20f\n"
-#endif
+        "5:\n"
         "pkhtb r4, r8, r4, asr #16\n"
         "pkhtb r5, r9, r5, asr #16\n"
         "pkhtb r6, r10, r6, asr #16\n"
@@ -160,11 +159,20 @@ __attribute__((naked, noinline, used)) static void rows(
         "rnnp_restore\n"
         "add sp, #SAVED + KEPT + 16\n"
         "pop {r4-r11, pc}\n"
+        "20:\n"
 #if RNNP_WITH_ANY_CELL
         // By way of here, since linkers of native .mpy files know no conditional branches between functions.
-        "20:\n"
+        "bvc 21f\n"
+#endif
+        ".irp sum, 4, 5, 6, 7\n"
+        "qadd r\\sum, r\\sum, r\\sum\n"
+        ".endr\n"
+        "b 5b\n"
+#if RNNP_WITH_ANY_CELL
+        "21:\n"
         "b.w rnnp_armv7em_unusual\n"
         "13:\n"
+        "bvs.w 17b\n"
         "ldr r0, [sp, #ROW]\n"
         "cbnz r0, 14f\n"
         "b 17b\n"
@@ -242,13 +250,29 @@ static bool fast_sweep(const rnnp_cell_t *cell) {
 #define WORD(at) ((at) & 0xFFFFu)
 #define FLAGS(at) ((at) & 0xF0000000u) // 0: in plain C
 
+// Whether no sum of 16 products of the first row of each pair, twice, can saturate, nor any weight.
+static bool are_small(const int16_t *row) {
+    uint32_t large = 0;
+    for (const int16_t *end = row + 256; row < end; row += 16) {
+        uint32_t sum = 0;
+        for (uint32_t i = 0; i < 16; i++, row++) {
+            uint32_t magnitude = (uint32_t)(*row < 0 ? -*row : *row);
+            sum += magnitude + (magnitude >> 14 << 15);
+        }
+        large |= sum >> 15;
+    }
+    return large == 0;
+}
+
 // Words of each two rows of a matrix, two by two, then those of the rows' biases, if they have any.
-static uint32_t *pack(
-    const int16_t *row, uint32_t rows, uint32_t columns, const int16_t *bz, const int16_t *bh, uint32_t *to) {
+//   twice  all bits: the first row of each two times 2; or 0
+static uint32_t *pack(const int16_t *row, uint32_t rows, uint32_t columns, const int16_t *bz, const int16_t *bh,
+    uint32_t twice, uint32_t *to) {
     for (uint32_t i = 0; i < rows; i += 2, row += columns) {
         for (const int16_t *end = row + columns; row < end; row += 4) {
-            *to++ = rnnp_load(row);
-            *to++ = rnnp_load(row + 2);
+            uint32_t a = rnnp_load(row), b = rnnp_load(row + 2);
+            *to++ = (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)(a & twice));
+            *to++ = (uint32_t)__sadd16((int16x2_t)b, (int16x2_t)(b & twice));
             *to++ = rnnp_load(row + columns);
             *to++ = rnnp_load(row + columns + 2);
         }
@@ -263,19 +287,16 @@ static uint32_t *pack(
 void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
     uint32_t *to = cell->packed + 1, hidden = cell->hidden;
     if (fast_input(cell) && (is_packed(cell->inputs) || cell->inputs == 4)) {
-        to = pack(cell->w, hidden, cell->inputs, NULL, NULL, to);
+        to = pack(cell->w, hidden, cell->inputs, NULL, NULL, 0, to);
     }
     *cell->packed = (uint32_t)(to - cell->packed);
     if (fast_sweep(cell)) {
         bool unusual = RNNP_WITH_ANY_CELL &&
             (cell->smooth || cell->zeta != 32768 || cell->shift_u < (hidden == 16 ? 15 : 16) || !is_packed(hidden));
-        pack(cell->u, hidden, is_packed(hidden) ? hidden : 0, cell->bz, cell->bh, to);
-        *cell->packed |= (hidden == 16         ? FLAG_16
-                                 : hidden == 8 ? FLAG_8
-                                               : 0) |
-            (unusual                     ? FLAG_UNUSUAL
-                    : cell->shift_u < 16 ? FLAG_SUMS
-                                         : 0);
+        uint32_t flags = unusual ? FLAG_UNUSUAL : cell->shift_u == 16 ? 0 : FLAG_SUMS;
+        flags |= flags == FLAG_SUMS && !are_small(cell->u) ? FLAG_UNUSUAL : 0;
+        pack(cell->u, hidden, is_packed(hidden) ? hidden : 0, cell->bz, cell->bh, flags == FLAG_SUMS ? ~0u : 0, to);
+        *cell->packed |= flags | (hidden == 16 ? FLAG_16 : hidden == 8 ? FLAG_8 : 0);
     }
 }
 
@@ -330,7 +351,7 @@ void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, u
     uint32_t head = *cell->packed, flags = FLAGS(head), bytes = cell->hidden * RNNP_LANES * (uint32_t)sizeof(*h);
     if (RNNP_WITH_ANY_CELL && flags == 0) {
         rnnp_kernel_cell_sweep_c(cell, wx, steps, pitch, count, h, tiles, resume);
-    } else if (RNNP_WITH_ANY_CELL && flags & FLAG_UNUSUAL) {
+    } else if (RNNP_WITH_ANY_CELL && (flags & (FLAG_UNUSUAL | FLAG_SUMS)) == FLAG_UNUSUAL) {
         unusual_sweep(cell, wx, steps, pitch * 4, h, tiles, resume);
     } else {
         rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags | (resume ? FLAG_RESUME : 0),

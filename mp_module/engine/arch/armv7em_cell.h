@@ -11,8 +11,9 @@
 // In the condition flags throughout, so that a test takes one cycle; no instruction in between may set flags.
 //   Z  8 elements
 //   C  16 elements
-//   V  of 16: the sums must be doubled, for their upper halves are what is wanted (shift 15)
-//   N  other doublings, or zeta and nu are not 1 and 0, or non-linearities by table, or sums in parts; V is not set then
+//   V  of 16: the sums must be doubled, for their upper halves are what is wanted (shift 15). With N those of both rows of a
+//      pair; else those of the second, as the first one's weights are doubled and no sum of theirs can saturate
+//   N  without V: other doublings, or zeta and nu are not 1 and 0, or non-linearities by table, or sums in parts
 #define FLAG_UNUSUAL (1u << 31)
 #define FLAG_8 (1u << 30)
 #define FLAG_16 (1u << 29)

@@ -154,10 +154,10 @@ __attribute__((noinline)) static void many_inputs(const rnnp_cell_t *cell, widen
 }
 
 void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, uint32_t tiles, uint32_t step,
-    uint32_t count, int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t next, uint32_t pitch) {
-    uint32_t inputs = cell->inputs, left = SHIFT + shift - cell->shift_w, last = (count - 1) * step;
+    uint32_t count, int8_t zero_point, int16_t *wx, uint32_t next, uint32_t pitch) {
+    uint32_t inputs = cell->inputs, left = SHIFT - cell->shift_w, last = (count - 1) * step;
     if (RNNP_WITH_ANY_CELL && (inputs % 4 != 0 || inputs > RNNP_MAX_HIDDEN)) {
-        rnnp_kernel_cell_input8_c(cell, x, tiles, step, count, zero_point, shift, wx, next, pitch);
+        rnnp_kernel_cell_input8_c(cell, x, tiles, step, count, zero_point, wx, next, pitch);
         return;
     }
     // Inputs times 2^left are below 2^15, sums below 4 * 2^15 * 255 * 2^6 < 2^31.
@@ -167,7 +167,7 @@ void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, ui
     arguments.second = rnnp_min_u32(step, last);
     arguments.third = rnnp_min_u32(2 * step, last);
     arguments.fourth = last;
-    arguments.left = four ? left : shift;
+    arguments.left = four ? left : 0;
     arguments.zero_points = ((uint32_t)(zero_point + 128) << arguments.left) * 0x10001u;
     arguments.packed = cell->packed + 1;
     arguments.end = cell->packed + 1 + 2 * cell->hidden;
@@ -215,6 +215,21 @@ void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t cou
             : "r"(elements), "r"(last), "r"(0x00800080)
             : "cc", "memory");
     }
+}
+
+void rnnp_kernel_cell_round(int16_t *tile, uint32_t values) {
+    __asm__ volatile("1:\n"
+                     "ldmia %0, {r3-r6}\n"
+                     ".irp word, r3, r4, r5, r6\n"
+                     "qadd16 \\word, \\word, %2\n"
+                     "and \\word, \\word, #0xFF00FF00\n"
+                     ".endr\n"
+                     "stmia %0!, {r3-r6}\n"
+                     "cmp %0, %1\n"
+                     "bne 1b\n"
+        : "+&r"(tile)
+        : "r"(tile + values), "r"(0x00800080)
+        : "r3", "r4", "r5", "r6", "cc", "memory");
 }
 
 RNNP_SMALL_C_END

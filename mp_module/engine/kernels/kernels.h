@@ -192,12 +192,11 @@ void rnnp_kernel_cell_table(uint32_t *table);
 //   wx     of lane 0, as above; must not overlap the tile
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch);
 
-// The same for tiles of int8 vectors, v = (x - zero_point) << shift, which fits int16.
+// The same for tiles of int8 vectors, v = x - zero_point.
 //   x      of lane 0 of each tile; the next lane's is `step` bytes further
-//   zero_point  0 if the shift is not 0
 //   next   from the products of a tile to those of the next one, in values
 void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, uint32_t tiles, uint32_t step,
-    uint32_t count, int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t next, uint32_t pitch);
+    uint32_t count, int8_t zero_point, int16_t *wx, uint32_t next, uint32_t pitch);
 
 // Steps of the cell: of one tile, a sweep; or one of each of some tiles.
 //   wx      for each step the products W v of lane 0 on
@@ -211,6 +210,10 @@ void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, u
 // Last states as int8: sat8((h + 128) >> 8).
 //   out  of lane 0; the next lane's is `step` bytes further
 void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t count, int8_t *out, uint32_t step);
+
+// States as what is left of them as int8, 256 sat8((h + 128) >> 8), in their place.
+//   values  of the tile
+void rnnp_kernel_cell_round(int16_t *tile, uint32_t values);
 
 // The twins in plain C of the kernels that arch/ has, for shapes that those are not made for; without arch/ they are the
 // kernels themselves.

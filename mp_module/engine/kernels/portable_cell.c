@@ -10,7 +10,7 @@
 #include <string.h>
 
 #if RNNP_ARMV7EM && defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("Os") // for shapes only that arch/ is not made for
+#pragma GCC optimize("Os", "no-tree-loop-optimize") // for shapes only that arch/ is not made for
 #elif defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-schedule-insns") // few values are to be alive at a time
 #endif
@@ -83,6 +83,14 @@ void rnnp_kernel_cell_store_c(const int16_t *tile, uint32_t elements, uint32_t c
     }
 }
 
+#if !RNNP_ARMV7EM
+void rnnp_kernel_cell_round(int16_t *tile, uint32_t values) {
+    for (uint32_t i = 0; i < values; i++) {
+        tile[i] = (int16_t)(rnnp_sat8((tile[i] + 128) >> 8) * 256);
+    }
+}
+#endif
+
 // From element i of a map to the next one: that of the same pair, or the next pair.
 static inline uint32_t next_element(uint32_t i, uint32_t pitch) {
     return i % 2 != 0 ? 2 * pitch - 1 : 1;
@@ -90,8 +98,8 @@ static inline uint32_t next_element(uint32_t i, uint32_t pitch) {
 
 #if RNNP_SSE2
 
-// Products of a tile, times 2^left.
-static void put_products(const rnnp_cell_t *cell, const int16_t *tile, uint32_t left, int16_t *wx, uint32_t pitch) {
+// Products of a tile.
+static void put_products(const rnnp_cell_t *cell, const int16_t *tile, int16_t *wx, uint32_t pitch) {
     uint32_t hidden = cell->hidden, columns = cell->inputs;
     const int16_t *weight = cell->w;
     for (uint32_t i = 0; i < hidden; i += 2, wx += 2 * pitch, weight += 2 * columns) {
@@ -99,8 +107,6 @@ static void put_products(const rnnp_cell_t *cell, const int16_t *tile, uint32_t 
         if (i + 1 < hidden) {
             second = rnnp_times_tile(weight + columns, tile, columns);
         }
-        first = _mm_slli_epi32(first, (int)left);
-        second = _mm_slli_epi32(second, (int)left);
         _mm_storeu_si128((__m128i *)wx, rnnp_pack_pairs(first, second, cell->shift_w));
     }
 }
@@ -114,13 +120,13 @@ static inline tile_t *tile_at(tile_t *tile, uint32_t i, uint32_t lane) {
 void rnnp_kernel_cell_input_c(
     const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
     (void)count;
-    put_products(cell, tile, 0, wx, pitch);
+    put_products(cell, tile, wx, pitch);
 }
 
 #else
 
-// Products of widened vectors, times 2^left.
-static void put_products(const rnnp_cell_t *cell, const int32_t *wide, uint32_t left, int16_t *wx, uint32_t pitch) {
+// Products of widened vectors.
+static void put_products(const rnnp_cell_t *cell, const int32_t *wide, int16_t *wx, uint32_t pitch) {
     uint32_t hidden = cell->hidden, columns = cell->inputs, right = cell->shift_w;
     const int16_t *weight = cell->w;
     for (uint32_t i = 0; i < hidden; i++, weight += columns) {
@@ -128,7 +134,7 @@ static void put_products(const rnnp_cell_t *cell, const int32_t *wide, uint32_t 
         multiply(weight, wide, columns, sums);
         UNROLL
         for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
-            wx[2 * lane] = rnnp_sat16((int32_t)((uint32_t)sums[lane] << left) >> right);
+            wx[2 * lane] = rnnp_sat16(sums[lane] >> right);
         }
         wx += next_element(i, pitch);
     }
@@ -145,31 +151,30 @@ void rnnp_kernel_cell_input_c(
     int32_t wide[MAX_WIDE * RNNP_LANES];
     (void)count;
     widen(tile, cell->inputs, wide);
-    put_products(cell, wide, 0, wx, pitch);
+    put_products(cell, wide, wx, pitch);
 }
 
 #endif
 
 // One lane, of more inputs than are widened.
-static void many_inputs(
-    const rnnp_cell_t *cell, const int8_t *x, int32_t zero_point, uint32_t left, int16_t *wx, uint32_t pitch) {
+static void many_inputs(const rnnp_cell_t *cell, const int8_t *x, int32_t zero_point, int16_t *wx, uint32_t pitch) {
     const int16_t *weight = cell->w;
     for (uint32_t i = 0; i < cell->hidden; i++) {
         int32_t sum = 0;
         for (uint32_t k = 0; k < cell->inputs; k++) {
             sum += *weight++ * (x[k] - zero_point);
         }
-        *wx = rnnp_sat16((int32_t)((uint32_t)sum << left) >> cell->shift_w);
+        *wx = rnnp_sat16(sum >> cell->shift_w);
         wx += next_element(i, pitch);
     }
 }
 
 static void input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
-    uint32_t shift, int16_t *wx, uint32_t pitch) {
+    int16_t *wx, uint32_t pitch) {
     tile_t tile[MAX_WIDE * RNNP_LANES];
     for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
         if (cell->inputs > MAX_WIDE) {
-            many_inputs(cell, x, zero_point, shift, wx + 2 * lane, pitch);
+            many_inputs(cell, x, zero_point, wx + 2 * lane, pitch);
         } else {
             for (uint32_t i = 0; i < cell->inputs; i++) {
                 *tile_at(tile, i, lane) = (tile_t)(x[i] - zero_point);
@@ -178,14 +183,14 @@ static void input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint
         x += lane + 1 < count ? step : 0; // behind the last lane the last one again
     }
     if (cell->inputs <= MAX_WIDE) {
-        put_products(cell, tile, shift, wx, pitch);
+        put_products(cell, tile, wx, pitch);
     }
 }
 
 void rnnp_kernel_cell_input8_c(const rnnp_cell_t *cell, const int8_t *const *x, uint32_t tiles, uint32_t step,
-    uint32_t count, int8_t zero_point, uint32_t shift, int16_t *wx, uint32_t next, uint32_t pitch) {
+    uint32_t count, int8_t zero_point, int16_t *wx, uint32_t next, uint32_t pitch) {
     for (uint32_t i = 0; i < tiles; i++, wx += next) {
-        input8(cell, x[i], step, count, zero_point, shift, wx, pitch);
+        input8(cell, x[i], step, count, zero_point, wx, pitch);
     }
 }
 

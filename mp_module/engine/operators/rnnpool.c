@@ -3,30 +3,35 @@
 // RNNPOOL (Saha et al., NeurIPS 2020, Algorithm 1), streaming, with the sweeps of overlapping patches shared.
 //
 // The summary of a patch's row depends on that row's pixels only, so all patches above and below that have the same
-// columns share it; likewise for columns. An input row is swept at once for every window of columns. Columns are swept
-// in one of two ways, whichever needs less memory: step by step, as rows come, where the states of sweeps in progress are
-// not more than the rows that would have to be kept; or else, from a ring of input rows, when a row of patches is complete,
-// left to right, each for all patches that share it. Between them is a third, which the blob may ask for: step by step, but
-// for one row of patches at a time. When it is complete, the next one's steps so far are made up for from a ring of the
-// rows that both have.
+// columns share it; likewise for columns. There are two ways, of which the one is taken that needs less memory:
+//
+//   - step by step: an input row is swept as it comes for every window of columns, and columns go a step further
+//   - at once, when a row of patches is complete: from a ring of input rows, some columns at a time, so that W1 x is computed
+//     once for both sweeps
+//
+// Of the rows' summaries W2 times them is kept: at once of the rows that the next row of patches shares.
 //
 // Sequences are swept RNNP_LANES at a time (kernels.h), side by side: patch j and its neighbours, and so columns that are
 // a stride apart. A map of products therefore has one *phase* for each column within a stride, and in it one lane for
 // each stride: column (u * stride + b) is lane u of phase b. Patch j begins at lane j of phase 0. Lanes of strides that
 // patches yet to come share, the `overlap`, are carried over to the next group.
 //
-//   states   of the columns' sweeps in progress, if they are kept: [rows of patches][group][phase] tiles
-//   ring     summary of each row and window of columns, [kernel][patch columns][h1] int8; row y in slot y % kernel
+//   states   of the columns' sweeps in progress, step by step: [rows of patches][group][phase] tiles; then
+//   ring     W2 times the row summaries, [kernel][group] tiles, those of row y in slot y % kernel; at once of the rows that the
+//            next row of patches shares
 //   scratch  packed cells; the table of smooth non-linearities; tile: last states
 //            columns: W2 times the column summaries of RNNP_LANES patches, [phases]...
-//            pixels: W1 x of the pixels of a row, [phases]...
-//            rows: W1 x of RNNP_LANES columns in the rows before that are swept at once, then W2 times the row
-//            summaries of RNNP_LANES patches, [kernel]...
+//            pixels: W1 x of the pixels of a row, [phases]...; at once of each row of a patch, [kernel][phases]...
+//            rows: at once W2 times the summaries of the other rows of RNNP_LANES patches
 #include <string.h>
 
 #include "../kernels/kernels.h"
 #include "../numeric.h"
 #include "operator.h"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-loop-optimize", "no-move-loop-invariants") // loops of few turns that have many invariants
+#endif
 
 enum { W1, U1, BZ1, BH1, W2, U2, BZ2, BH2 }; // its arrays, in their order
 
@@ -38,29 +43,30 @@ typedef struct {
 
 typedef struct {
     const rnnp_step_t *step;
-    rnnp_cell_t rnn1, rnn2;
     uint32_t patch_height, patch_width, stride;
     uint32_t patch_columns;
     uint32_t phases, overlap, pitch;
-    uint32_t tile1; // values of a tile of states of RNN1
-    int8_t *ring;
-    int16_t *states;
-    uint32_t kept, state_row; // rows of patches whose states are kept, and values of one; both 0 if none is
-    uint32_t swept; // rows that columns are swept over at once, to the last one, when a row of patches is complete
+    uint32_t tile1, tile2; // values of a tile of states of RNN1, of RNN2
+    uint32_t ring_row; // values of a row in the ring
+    uint32_t at_once; // 0 or 1
+    uint32_t shared; // rows that a patch has in common with the next
+    uint32_t depth, state_row; // step by step: rows of patches in progress, and values of one's states
     map_t pixels, columns; // products with W1, with W2
-    int16_t *tile, *rows;
-    const int8_t *input[RNNP_MAX_PATCH]; // a column of those rows, but of the last
-    uint32_t column;
+    uint32_t row_values; // of a row of pixels
+    int16_t *states, *ring, *tile, *rows;
+    rnnp_cell_t rnn1, rnn2;
+    uint32_t column; // at once: where `input` is
+    const int8_t *input[RNNP_MAX_PATCH]; // the row, or a column of the rows of a patch
 } pool_t;
 
 typedef struct {
     uint8_t kernel, kernel_w; // patch
     uint8_t stride;
     uint8_t pad_bottom, pad_right; // copies of the last row and column
-    uint8_t keep; // 1: states of the columns of one row of patches, if not those of all are kept
+    uint8_t reserved;
     uint16_t hidden; // of RNN1
-    uint8_t shift_w1, shift_u1, shift_w2, shift_u2;
-    uint16_t zeta1, nu1, zeta2, nu2; // Q15
+    uint8_t shift[4]; // of W1, U1, W2, U2
+    uint16_t update[4]; // Q15: zeta and nu of RNN1, of RNN2
 } fields_t;
 
 static const fields_t *get(const rnnp_op_t *op) {
@@ -98,47 +104,74 @@ static uint32_t depth(const rnnp_op_t *op) {
     return (get(op)->kernel - 1u) / get(op)->stride + 1;
 }
 
-// Those of them whose columns' states are kept: all, if that is no more than the input rows; or one, if that is asked for.
-static uint32_t kept_rows(const rnnp_op_t *op) {
-    uint32_t states = depth(op) * RNNP_TILE_VALUES(get(op)->hidden) / RNNP_LANES * (uint32_t)sizeof(int16_t);
-    return states <= (get(op)->kernel - 1u) * op->in_channels ? depth(op) : get(op)->keep;
+// Rows that a patch has in common with the next.
+static uint32_t shared_rows(const rnnp_op_t *op) {
+    return get(op)->kernel - rnnp_min_u32(get(op)->kernel, get(op)->stride);
 }
 
-// Rows of a patch that columns are swept over at once: all, or those that the next patch has as well, or none.
-static uint32_t swept_rows(const rnnp_op_t *op) {
-    uint32_t kept = kept_rows(op);
-    return kept == 0 ? get(op)->kernel : kept < depth(op) ? get(op)->kernel - get(op)->stride : 0;
+static uint32_t groups(const rnnp_op_t *op) {
+    return (patch_columns(op) + overlap(op) + RNNP_LANES - 1) / RNNP_LANES;
 }
 
 // Values of the states of a row of patches.
 static uint32_t state_row(const rnnp_op_t *op) {
-    uint32_t groups = (patch_columns(op) + overlap(op) + RNNP_LANES - 1) / RNNP_LANES;
-    return kept_rows(op) != 0 ? groups * phases(op) * RNNP_TILE_VALUES(get(op)->hidden) : 0;
+    return groups(op) * phases(op) * RNNP_TILE_VALUES(get(op)->hidden);
 }
 
-// Values of a map of products; kernels read up to `overlap` lanes more than there are.
+// Values of a map of products of this hidden size.
 static uint32_t map_values(const rnnp_op_t *op, uint32_t hidden) {
-    return (phases(op) * pairs(hidden) * (RNNP_LANES + overlap(op)) + overlap(op)) * 2;
+    return phases(op) * pairs(hidden) * (RNNP_LANES + overlap(op)) * 2;
 }
 
-// Values of the products of the rows of a patch: with W1 of a phase in all swept rows but the last, or with W2.
-static uint32_t row_values(const rnnp_op_t *op) {
-    uint32_t swept = rnnp_max_u32(swept_rows(op), 1),
-             pixels = (swept - 1) * pairs(get(op)->hidden) * (RNNP_LANES + overlap(op));
-    return rnnp_max_u32(2 * pixels, get(op)->kernel * RNNP_TILE_VALUES(hidden2(op)));
+// Values of the ring: of so many rows, in those groups at which patches end.
+static uint32_t ring_values(const rnnp_op_t *op, uint32_t rows) {
+    return rows * (groups(op) - overlap(op) / RNNP_LANES) * RNNP_TILE_VALUES(hidden2(op));
+}
+
+static uint32_t values_by_step(const rnnp_op_t *op) {
+    return depth(op) * state_row(op) + ring_values(op, get(op)->kernel);
+}
+
+static uint32_t values_at_once(const rnnp_op_t *op) {
+    return ring_values(op, shared_rows(op));
+}
+
+// Whether that needs less memory, with input rows and scratch memory that the other way does not need.
+static bool at_once(const rnnp_op_t *op) {
+    uint32_t bytes = map_values(op, get(op)->hidden) * (uint32_t)sizeof(int16_t) +
+        (uint32_t)op->in_width * op->in_channels;
+    return values_at_once(op) + (get(op)->kernel - 1u) * bytes / 2 < values_by_step(op);
 }
 
 static uint32_t work(const rnnp_op_t *op) {
-    return kept_rows(op) * state_row(op) * (uint32_t)sizeof(int16_t) +
-        get(op)->kernel * patch_columns(op) * get(op)->hidden;
+    return (at_once(op) ? values_at_once(op) : values_by_step(op)) * (uint32_t)sizeof(int16_t);
+}
+
+// Where things begin in scratch memory, and where the last of them ends, in bytes.
+typedef struct {
+    uint32_t rnn2, table, tile, columns, pixels, rows, end;
+} places_t;
+
+__attribute__((noinline)) static uint32_t cell_bytes(uint32_t inputs, uint32_t hidden) {
+    return RNNP_CELL_WORDS(inputs, hidden) * (uint32_t)sizeof(uint32_t);
+}
+
+static void find_places(const rnnp_op_t *op, places_t *at) {
+    uint32_t h1 = get(op)->hidden, h2 = hidden2(op), rows = at_once(op) ? get(op)->kernel : 1;
+    at->rnn2 = cell_bytes(op->in_channels, h1);
+    at->table = at->rnn2 + cell_bytes(h1, h2);
+    at->tile = at->table + (RNNP_WITH_ANY_CELL && op->flags & RNNP_FLAG_SMOOTH ? 4 * RNNP_CELL_TABLE_WORDS : 0);
+    at->columns = at->tile + 2 * RNNP_TILE_VALUES(rnnp_max_u32(h1, h2));
+    at->pixels = at->columns + 2 * map_values(op, h2);
+    at->rows = at->pixels + 2 * map_values(op, h1) * rows;
+    at->end = at->rows + 4 * overlap(op); // kernels read so many lanes behind a map
+    at->end += at_once(op) ? 2 * RNNP_TILE_VALUES(h2) * (rows - shared_rows(op)) : 0;
 }
 
 static uint32_t scratch(const rnnp_op_t *op) {
-    uint32_t in = op->in_channels, h1 = get(op)->hidden, h2 = hidden2(op);
-    uint32_t values = RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)) + map_values(op, h2) + map_values(op, h1) + row_values(op);
-    uint32_t table = RNNP_WITH_ANY_CELL && op->flags & RNNP_FLAG_SMOOTH ? RNNP_CELL_TABLE_WORDS : 0;
-    return values * (uint32_t)sizeof(int16_t) +
-        (RNNP_CELL_WORDS(in, h1) + RNNP_CELL_WORDS(h1, h2) + table) * (uint32_t)sizeof(uint32_t);
+    places_t at;
+    find_places(op, &at);
+    return at.end;
 }
 
 static uint32_t out_size(const rnnp_op_t *op, uint32_t size, uint32_t patch, uint32_t pad) {
@@ -153,9 +186,9 @@ static bool is_usual(uint32_t hidden, uint32_t shift_u, uint32_t zeta, uint32_t 
 static bool has_usual_cells(const rnnp_op_t *op) {
     const fields_t *f = get(op);
     uint32_t in = op->in_channels;
-    return (op->flags & RNNP_FLAG_SMOOTH) == 0 && is_usual(f->hidden, f->shift_u1, f->zeta1, f->nu1) &&
-        is_usual(hidden2(op), f->shift_u2, f->zeta2, f->nu2) &&
-        (in == 8 || in == 16 || (in == 4 && f->shift_w1 >= 6 && f->shift_w1 <= 12));
+    return (op->flags & RNNP_FLAG_SMOOTH) == 0 && is_usual(f->hidden, f->shift[1], f->update[0], f->update[1]) &&
+        is_usual(hidden2(op), f->shift[3], f->update[2], f->update[3]) &&
+        (in == 8 || in == 16 || (in == 4 && f->shift[0] >= 6 && f->shift[0] <= 12));
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
@@ -180,26 +213,25 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     }
 }
 
-static bool check_matrix(const rnnp_check_t *c, const char *what, const int16_t *rows, uint32_t outputs,
-    uint32_t inputs, uint32_t largest_input) {
-    for (uint32_t o = 0; o < outputs; o++) {
-        uint32_t weights = 0; // at most 2^25
-        for (uint32_t i = 0; i < inputs; i++) {
-            weights += rnnp_magnitude(*rows++);
+static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
+    static const char *const names[] = { "w1", "u1", "w2", "u2" };
+    static const uint8_t at[] = { W1, U1, W2, U2 };
+    uint32_t hidden[2] = { get(op)->hidden, hidden2(op) }, inputs = op->in_channels;
+    for (uint32_t i = 0; i < 4; i++) {
+        const int16_t *row = arrays[at[i]];
+        for (const int16_t *end = row + hidden[i / 2] * inputs; row < end;) {
+            uint32_t weights = 0; // at most 2^25
+            for (uint32_t k = 0; k < inputs; k++) {
+                weights += rnnp_magnitude(*row++);
+            }
+            uint64_t sum = (uint64_t)weights * (i == 0 ? 255 : 32768);
+            if (sum > INT32_MAX) {
+                return rnnp_bad(c, names[i], INT32_MAX, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+            }
         }
-        uint64_t sum = (uint64_t)weights * largest_input;
-        if (sum > INT32_MAX) {
-            return rnnp_bad(c, what, INT32_MAX, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
-        }
+        inputs = hidden[i / 2]; // of U1 and W2 those of RNN1
     }
     return true;
-}
-
-static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
-    uint32_t h1 = get(op)->hidden, h2 = hidden2(op);
-    return check_matrix(c, "w1", arrays[W1], h1, op->in_channels, 255) &&
-        check_matrix(c, "u1", arrays[U1], h1, h1, 32768) && check_matrix(c, "w2", arrays[W2], h2, h1, 32768) &&
-        check_matrix(c, "u2", arrays[U2], h2, h2, 32768);
 }
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
@@ -207,10 +239,7 @@ static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timi
              used = (patch_rows(op) - 1) * get(op)->stride + get(op)->kernel; // rows of some patch
     bool replicate = made >= patch_rows(op);
     timing->need = (uint16_t)rnnp_min_u32(steps + 1, used);
-    // Columns are swept over rows before the newest; those of the next patch once more, if there is one.
-    uint32_t swept = swept_rows(op), oldest = first + get(op)->kernel - swept;
-    bool sweeps = swept != 0 && (swept == get(op)->kernel || made + 1 < patch_rows(op));
-    timing->oldest = (uint16_t)(sweeps ? rnnp_min_u32(steps, oldest) : steps);
+    timing->oldest = (uint16_t)(at_once(op) ? rnnp_min_u32(steps, first) : steps);
     timing->makes = replicate || steps + 1 == first + get(op)->kernel;
 }
 
@@ -228,35 +257,36 @@ static uint64_t macs(const rnnp_op_t *op) {
     return products + sweeps1 + summaries + sweeps2;
 }
 
-// Fills in a cell whose arrays are numbered from `array` on. Returns what is behind its packed copy.
-__attribute__((noinline)) static uint32_t *get_cell(
-    const rnnp_step_t *s, rnnp_cell_t *cell, uint32_t array, uint32_t inputs, uint32_t hidden, uint32_t *packed) {
+// Fills in a cell whose arrays are numbered from `array` on, but its memory.
+__attribute__((noinline)) static void get_cell(
+    const rnnp_step_t *s, rnnp_cell_t *cell, uint32_t array, uint32_t inputs, uint32_t hidden) {
     const rnnp_op_t *op = s->op;
-    bool first = array == W1;
+    const uint8_t *shift = get(op)->shift + array / 2;
+    const uint16_t *update = get(op)->update + array / 2;
     cell->w = rnnp_parameters(s, array);
     cell->u = rnnp_parameters(s, array + 1);
     cell->bz = rnnp_parameters(s, array + 2);
     cell->bh = rnnp_parameters(s, array + 3);
     cell->inputs = (uint16_t)inputs;
     cell->hidden = (uint16_t)hidden;
-    cell->shift_w = first ? get(op)->shift_w1 : get(op)->shift_w2;
-    cell->shift_u = first ? get(op)->shift_u1 : get(op)->shift_u2;
-    cell->zeta = first ? get(op)->zeta1 : get(op)->zeta2;
-    cell->nu = first ? get(op)->nu1 : get(op)->nu2;
+    cell->shift_w = shift[0];
+    cell->shift_u = shift[1];
+    cell->zeta = update[0];
+    cell->nu = update[1];
     cell->smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
-    cell->packed = packed;
-    return packed + RNNP_CELL_WORDS(inputs, hidden);
 }
 
 static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     const rnnp_op_t *op = s->op;
     uint32_t h1 = get(op)->hidden, h2 = hidden2(op);
-    uint32_t *packed = get_cell(s, &pool->rnn1, W1, op->in_channels, h1, rnnp_scratch(s));
-    packed = get_cell(s, &pool->rnn2, W2, h1, h2, packed);
-    if (RNNP_WITH_ANY_CELL && pool->rnn1.smooth) {
-        pool->rnn1.table = pool->rnn2.table = packed;
-        packed += RNNP_CELL_TABLE_WORDS;
-    }
+    uint8_t *memory = rnnp_scratch(s);
+    places_t at;
+    find_places(op, &at);
+    get_cell(s, &pool->rnn1, W1, op->in_channels, h1);
+    get_cell(s, &pool->rnn2, W2, h1, h2);
+    pool->rnn1.packed = (void *)memory;
+    pool->rnn2.packed = (void *)(memory + at.rnn2);
+    pool->rnn1.table = pool->rnn2.table = (void *)(memory + at.table);
     pool->step = s;
     pool->patch_height = get(op)->kernel;
     pool->patch_width = get(op)->kernel_w;
@@ -266,35 +296,39 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     pool->overlap = overlap(op);
     pool->pitch = RNNP_LANES + overlap(op);
     pool->tile1 = RNNP_TILE_VALUES(h1);
-    pool->states = rnnp_work(s);
+    pool->tile2 = RNNP_TILE_VALUES(h2);
+    pool->ring_row = ring_values(op, 1);
+    pool->shared = shared_rows(op);
+    pool->states = pool->ring = rnnp_work(s);
     pool->state_row = state_row(op);
-    pool->kept = kept_rows(op);
-    pool->ring = (int8_t *)(pool->states + pool->kept * pool->state_row);
-    pool->tile = (int16_t *)packed;
-    pool->columns = (map_t){ pool->tile + RNNP_TILE_VALUES(rnnp_max_u32(h1, h2)), pairs(h2) * 2 * pool->pitch };
-    pool->pixels = (map_t){ pool->columns.values + map_values(op, h2), pairs(h1) * 2 * pool->pitch };
-    pool->rows = pool->pixels.values + map_values(op, h1);
+    pool->depth = at_once(op) ? 0 : depth(op);
+    pool->at_once = at_once(op);
+    pool->ring += pool->depth * pool->state_row;
+    pool->row_values = map_values(op, h1);
+    pool->tile = (void *)(memory + at.tile);
+    pool->columns = (map_t){ (void *)(memory + at.columns), pairs(h2) * 2 * pool->pitch };
+    pool->pixels = (map_t){ (void *)(memory + at.pixels), pairs(h1) * 2 * pool->pitch };
+    pool->rows = (void *)(memory + at.rows);
 }
 
 static int16_t *map_at(const map_t *map, uint32_t phase, uint32_t lane) {
     return map->values + phase * map->phase + 2 * lane;
 }
 
-// Makes the lanes of strides that the next group shares its first ones.
-static void carry_over(const pool_t *p, const map_t *map) {
-    uint32_t pitch = p->pitch;
-    uint32_t *row = (uint32_t *)map->values, *end = (uint32_t *)map_at(map, p->phases, 0);
+// Makes the lanes of strides that the next group shares its first ones, in `pairs` of elements.
+static void carry_over(const pool_t *p, int16_t *values, uint32_t pairs) {
+    enum { PITCH = RNNP_LANES + 1 };
+    uint32_t *row = (uint32_t *)values, *end = row + p->pitch * pairs;
+    for (uint32_t left = p->overlap == 1 ? pairs / 4 : 0; left > 0;
+        left--, row += 4 * PITCH) { // the usual: loads side by side
+        uint32_t *from = row + RNNP_LANES, a = from[0], b = from[PITCH], c = from[2 * PITCH], d = from[3 * PITCH];
+        row[0] = a;
+        row[PITCH] = b;
+        row[2 * PITCH] = c;
+        row[3 * PITCH] = d;
+    }
     for (uint32_t lane = 0; lane < p->overlap; lane++) {
-        uint32_t *to = row + lane;
-        while (end - to > (int32_t)(3 * pitch)) { // four at a time; less than 0 behind the last
-            uint32_t *second = to + pitch, *third = second + pitch, *fourth = third + pitch;
-            *to = to[RNNP_LANES];
-            *second = second[RNNP_LANES];
-            *third = third[RNNP_LANES];
-            *fourth = fourth[RNNP_LANES];
-            to = fourth + pitch;
-        }
-        for (; to < end; to += pitch) {
+        for (uint32_t *to = row + lane; to < end; to += p->pitch) {
             *to = to[RNNP_LANES];
         }
     }
@@ -332,60 +366,34 @@ static void get_columns(const pool_t *p, const map_t *map, uint32_t lane, const 
 }
 
 // W1 times pixels: for each of `tiles`, `lanes` of them from where it begins, a stride apart.
-static void take_pixels(const pool_t *p, const int8_t *const *pixels, uint32_t tiles, uint32_t lanes, int16_t *wx) {
+//   next  from the products of a tile to those of the next one, in values
+static void take_pixels(
+    const pool_t *p, const int8_t *const *pixels, uint32_t tiles, uint32_t lanes, int16_t *wx, uint32_t next) {
     const rnnp_op_t *op = p->step->op;
-    rnnp_kernel_cell_input8(&p->rnn1, pixels, tiles, p->stride * op->in_channels, lanes, op->in_zero_point, 0, wx,
-        p->pixels.phase, p->pitch);
+    rnnp_kernel_cell_input8(
+        &p->rnn1, pixels, tiles, p->stride * op->in_channels, lanes, op->in_zero_point, wx, next, p->pitch);
 }
 
-// The kept states of the columns of RNNP_LANES strides from u on, in patches of row `patch_row`: a tile a phase.
+// The states of the columns of RNNP_LANES strides from u on, in patches of row `patch_row`: a tile a phase.
 static int16_t *states_at(const pool_t *p, uint32_t patch_row, uint32_t u) {
-    return p->states + patch_row % p->kept * p->state_row + u / RNNP_LANES * p->phases * p->tile1;
+    return p->states + patch_row % p->depth * p->state_row + u / RNNP_LANES * p->phases * p->tile1;
 }
 
-// Sweeps the columns of RNNP_LANES strides from u on that have this phase over the rows that are swept at once. The products
-// of the last one are in `pixels`.
-static void sweep_columns(pool_t *p, uint32_t u, uint32_t phase, int16_t *states) {
+// W2 times the summaries of the columns of RNNP_LANES strides from u on that have this phase.
+static void take_columns(const pool_t *p, uint32_t u, uint32_t phase) {
     const int16_t *wx[RNNP_MAX_PATCH];
-    uint32_t lanes = lanes_of(p, u, phase), last = p->swept - 1, column = u * p->stride + phase;
-    for (uint32_t i = 0; i < last; i++) {
-        p->input[i] += (column - p->column) * p->rnn1.inputs;
-        wx[i] = p->rows + i * p->pixels.phase;
-    }
-    p->column = column;
-    if (last != 0) {
-        take_pixels(p, p->input, last, lanes, p->rows);
-    }
-    wx[last] = map_at(&p->pixels, phase, p->overlap);
-    rnnp_kernel_cell_sweep(&p->rnn1, wx, p->swept, p->pitch, lanes, states, false, false);
-}
-
-// W2 times the summaries of the columns of RNNP_LANES strides from u on that have this phase, from the states or the
-// input ring.
-static void take_columns(pool_t *p, uint32_t u, uint32_t phase) {
+    uint32_t lanes = lanes_of(p, u, phase);
     int16_t *summaries = p->tile;
-    if (p->kept != 0) {
-        summaries = states_at(p, p->step->node->rows_made, u) + phase * p->tile1;
+    if (p->at_once) {
+        wx[0] = map_at(&p->pixels, phase, p->overlap);
+        for (uint32_t i = 1; i < p->patch_height; i++) {
+            wx[i] = wx[i - 1] + p->row_values;
+        }
+        rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_height, p->pitch, lanes, summaries, false, false);
     } else {
-        sweep_columns(p, u, phase, summaries);
+        summaries = states_at(p, p->step->node->rows_made, u) + phase * p->tile1;
     }
-    rnnp_kernel_cell_input(
-        &p->rnn2, summaries, lanes_of(p, u, phase), map_at(&p->columns, phase, p->overlap), p->pitch);
-    if (p->kept != 0 && p->swept != 0) {
-        sweep_columns(p, u, phase, summaries); // of the next row of patches, whose states are kept from now on
-    }
-}
-
-// W2 times the row summaries of patches, from top to bottom; y is their last row.
-static void get_rows(const pool_t *p, uint32_t y, const patches_t *patches, const int16_t **wx) {
-    uint32_t h1 = p->rnn1.hidden;
-    uint32_t next = RNNP_TILE_VALUES(p->rnn2.hidden);
-    const int8_t *summaries[RNNP_MAX_PATCH];
-    for (uint32_t i = 0; i < p->patch_height; i++) {
-        summaries[i] = p->ring + ((y + 1 + i) % p->patch_height * p->patch_columns + patches->first) * h1;
-        wx[i] = p->rows + i * next;
-    }
-    rnnp_kernel_cell_input8(&p->rnn2, summaries, p->patch_height, h1, patches->count, 0, 8, p->rows, next, RNNP_LANES);
+    rnnp_kernel_cell_input(&p->rnn2, summaries, lanes, map_at(&p->columns, phase, p->overlap), p->pitch);
 }
 
 // Sweeps RNN2 over products, forwards and backwards, and writes the last states as int8.
@@ -397,71 +405,115 @@ static void pool_summaries(
     for (uint32_t direction = 0; direction < 2; direction++, out += h2) {
         rnnp_kernel_cell_sweep(&p->rnn2, wx, steps, pitch, count, p->tile, false, false);
         rnnp_kernel_cell_store(p->tile, h2, count, out, 4 * h2);
-        for (uint32_t t = 0; t < steps / 2; t++) {
-            const int16_t *swapped = wx[t];
-            wx[t] = wx[steps - 1 - t];
-            wx[steps - 1 - t] = swapped;
+        for (const int16_t **first = wx, **last = wx + steps - 1; first < last; first++, last--) {
+            const int16_t *swapped = *first;
+            *first = *last;
+            *last = swapped;
         }
     }
 }
 
-// Takes input row y: its summaries, for each window of columns, and, if states are kept, the columns' step.
+// W1 times the pixels of RNNP_LANES strides of a row from u on. Fills in where each phase's are; returns how many have some.
+static uint32_t take_strides(const pool_t *p, uint32_t u, const int16_t **wx) {
+    const int8_t *pixels[RNNP_MAX_PATCH];
+    int16_t *products = map_at(&p->pixels, 0, p->overlap);
+    const int8_t *row = p->input[0] + u * p->stride * p->rnn1.inputs;
+    for (uint32_t i = 0; i < p->phases; i++) {
+        pixels[i] = row + i * p->rnn1.inputs;
+        wx[i] = products + i * p->pixels.phase;
+    }
+    // The first phases may have a lane more than the others.
+    uint32_t used = 0, end = p->patch_width - p->overlap * p->stride, last = lanes_of(p, u, p->phases - 1);
+    for (uint32_t lanes; used < p->phases && (lanes = lanes_of(p, u, used)) > 0; used = end) {
+        end = lanes == last ? p->phases : end;
+        take_pixels(p, pixels + used, end - used, lanes, products + used * p->pixels.phase, p->pixels.phase);
+    }
+    return used;
+}
+
+// Sweeps row i of those in `pixels` for each of these patches, and takes W2 times the summaries.
+static void sweep_row(const pool_t *p, uint32_t i, const patches_t *patches, int16_t *products) {
+    const int16_t *wx[RNNP_MAX_PATCH];
+    const map_t map = { p->pixels.values + i * p->row_values, p->pixels.phase };
+    get_columns(p, &map, patches->lane, wx);
+    rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_width, p->pitch, patches->count, p->tile, false, false);
+    rnnp_kernel_cell_round(p->tile, p->tile1);
+    rnnp_kernel_cell_input(&p->rnn2, p->tile, patches->count, products, RNNP_LANES);
+}
+
+// W2 times the summaries of row i of the patches that end in row y: where they are, or are to be. `ring`: the group's first tile.
+static int16_t *products_of(const pool_t *p, int16_t *ring, uint32_t y, uint32_t i) {
+    if (!p->at_once) {
+        return ring + (y + 1 + i) % p->patch_height * p->ring_row;
+    }
+    return i < p->shared ? ring + i * p->tile2 : p->rows + (i - p->shared) * p->tile2;
+}
+
+// W1 times the pixels of RNNP_LANES strides of all rows of a patch from u on. Returns how many phases have some.
+static uint32_t take_rows(pool_t *p, uint32_t u) {
+    uint32_t used = 0;
+    for (uint32_t lanes; used < p->phases && (lanes = lanes_of(p, u, used)) > 0; used++) {
+        uint32_t column = u * p->stride + used;
+        for (uint32_t i = 0; i < p->patch_height; i++) {
+            p->input[i] += (column - p->column) * p->rnn1.inputs;
+        }
+        p->column = column;
+        take_pixels(p, p->input, p->patch_height, lanes, map_at(&p->pixels, used, p->overlap), p->row_values);
+    }
+    return used;
+}
+
+// Takes input row y: sweeps it for each window of columns, and the columns a step; or, at once, all rows of a patch.
 //   out  where the row of patches goes whose last input row this is; else NULL
 static void take_row(pool_t *p, uint32_t y, int8_t *out) {
-    uint32_t h1 = p->rnn1.hidden, h2 = p->rnn2.hidden, made = p->step->node->rows_made;
-    uint32_t rows = patch_rows(p->step->op), end = rnnp_min_u32(rnnp_min_u32(y / p->stride + 1, made + p->kept), rows);
-    int8_t *summaries = p->ring + y % p->patch_height * p->patch_columns * h1;
-    const int8_t *row = rnnp_input_row(p->step, 0, y);
+    uint32_t h2 = p->rnn2.hidden, made = p->step->node->rows_made, height = p->patch_height;
+    uint32_t rows = patch_rows(p->step->op), end = rnnp_min_u32(rnnp_min_u32(y / p->stride + 1, made + p->depth), rows);
+    uint32_t count = p->at_once ? height : 1; // rows to take now, of which the first may be known
+    uint32_t known = p->at_once && made != 0 ? p->shared : height - count;
+    int16_t *ring = p->ring; // the group's first tile
     rnnp_kernel_cell_pack(&p->rnn1);
+    rnnp_kernel_cell_pack(&p->rnn2);
     if (RNNP_WITH_ANY_CELL && p->rnn1.smooth) {
         rnnp_kernel_cell_table(p->rnn1.table);
     }
-    if (out != NULL) {
-        rnnp_kernel_cell_pack(&p->rnn2);
-        p->column = 0;
-        p->swept = p->kept == 0 || made + 1 < rows ? swept_rows(p->step->op) : 0;
-        for (uint32_t i = 1; i < p->swept; i++) {
-            p->input[i - 1] = rnnp_input_row(p->step, 0, y - p->swept + i);
-        }
+    p->column = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        p->input[i] = rnnp_input_row(p->step, 0, y + 1 - count + i);
     }
     for (uint32_t u = 0; u < p->patch_columns + p->overlap; u += RNNP_LANES) {
         const int16_t *wx[RNNP_MAX_PATCH];
-        uint32_t used = 0; // phases
-        carry_over(p, &p->pixels);
-        for (uint32_t lanes; used < p->phases && (lanes = lanes_of(p, u, used)) > 0;) {
-            const int8_t *pixels[RNNP_MAX_PATCH];
-            uint32_t tiles = 0; // phases with as many lanes
-            do {
-                pixels[tiles] = row + (u * p->stride + used + tiles) * p->rnn1.inputs;
-                wx[used + tiles] = map_at(&p->pixels, used + tiles, p->overlap);
-                tiles++;
-            } while (used + tiles < p->phases && lanes_of(p, u, used + tiles) == lanes);
-            take_pixels(p, pixels, tiles, lanes, map_at(&p->pixels, used, p->overlap));
-            used += tiles;
-        }
+        patches_t patches = patches_of(p, u);
+        carry_over(p, p->pixels.values, count * p->phases * pairs(p->rnn1.hidden));
+        uint32_t used = p->at_once ? take_rows(p, u) : take_strides(p, u, wx); // phases
         for (uint32_t i = made; i < end; i++) {
-            int16_t *states = states_at(p, i, u);
-            rnnp_kernel_cell_sweep(&p->rnn1, wx, used, p->pitch, lanes_of(p, u, 0), states, true, y > i * p->stride);
+            rnnp_kernel_cell_sweep(
+                &p->rnn1, wx, used, p->pitch, lanes_of(p, u, 0), states_at(p, i, u), true, y > i * p->stride);
+        }
+        for (uint32_t i = known; patches.count > 0 && i < height; i++) {
+            sweep_row(p, i + count - height, &patches, products_of(p, ring, y, i));
         }
         if (out != NULL) {
-            carry_over(p, &p->columns);
+            carry_over(p, p->columns.values, p->phases * pairs(h2));
             for (uint32_t b = 0; b < used; b++) {
                 take_columns(p, u, b);
             }
         }
-        patches_t patches = patches_of(p, u);
-        if (patches.count > 0) {
-            get_columns(p, &p->pixels, patches.lane, wx);
-            rnnp_kernel_cell_sweep(&p->rnn1, wx, p->patch_width, p->pitch, patches.count, p->tile, false, false);
-            rnnp_kernel_cell_store(p->tile, h1, patches.count, summaries + patches.first * h1, h1);
-            if (out != NULL) {
-                int8_t *first = out + patches.first * 4 * h2;
-                get_rows(p, y, &patches, wx);
-                pool_summaries(p, wx, p->patch_height, RNNP_LANES, patches.count, first);
-                get_columns(p, &p->columns, patches.lane, wx);
-                pool_summaries(p, wx, p->patch_width, p->pitch, patches.count, first + 2 * h2);
-            }
+        if (patches.count == 0) {
+            continue;
         }
+        if (out != NULL) {
+            int8_t *first = out + patches.first * 4 * h2;
+            for (uint32_t i = 0; i < height; i++) {
+                wx[i] = products_of(p, ring, y, i);
+            }
+            pool_summaries(p, wx, height, RNNP_LANES, patches.count, first);
+            for (uint32_t i = 0; p->at_once && i < p->shared; i++) {
+                memcpy(ring + i * p->tile2, wx[i + height - p->shared], p->tile2 * sizeof(*ring));
+            }
+            get_columns(p, &p->columns, patches.lane, wx);
+            pool_summaries(p, wx, p->patch_width, p->pitch, patches.count, first + 2 * h2);
+        }
+        ring += p->at_once ? p->shared * p->tile2 : p->tile2;
     }
 }
 
@@ -483,7 +535,7 @@ static void step(const rnnp_step_t *s) {
     }
     pool_t pool;
     get_pool(s, &pool);
-    if (node->steps % pool.stride < pool.patch_height) { // else it lies between patches
+    if (pool.at_once ? out != NULL : node->steps % pool.stride < pool.patch_height) { // else it lies between patches
         take_row(&pool, node->steps, out);
     }
     if (out != NULL) {
@@ -501,16 +553,16 @@ static const rnnp_field_t fields[] = {
     { "stride", AT(stride), 0, 1, RNNP_MAX_PATCH },
     { "pad_bottom", AT(pad_bottom), 0, 0, 8 },
     { "pad_right", AT(pad_right), 0, 0, 8 },
-    { "keep", AT(keep), 0, 0, 1 },
+    { "reserved", AT(reserved), 0, 0, 0 },
     { "hidden size", AT(hidden), 1, 1, RNNP_MAX_HIDDEN },
-    { "shift_w1", AT(shift_w1), 0, 0, 24 },
-    { "shift_u1", AT(shift_u1), 0, 0, 24 },
-    { "shift_w2", AT(shift_w2), 0, 0, 24 },
-    { "shift_u2", AT(shift_u2), 0, 0, 24 },
-    { "zeta1", AT(zeta1), 1, 0, 32768 },
-    { "nu1", AT(nu1), 1, 0, 32767 },
-    { "zeta2", AT(zeta2), 1, 0, 32768 },
-    { "nu2", AT(nu2), 1, 0, 32767 },
+    { "shift_w1", AT(shift[0]), 0, 0, 24 },
+    { "shift_u1", AT(shift[1]), 0, 0, 24 },
+    { "shift_w2", AT(shift[2]), 0, 0, 24 },
+    { "shift_u2", AT(shift[3]), 0, 0, 24 },
+    { "zeta1", AT(update[0]), 1, 0, 32768 },
+    { "nu1", AT(update[1]), 1, 0, 32767 },
+    { "zeta2", AT(update[2]), 1, 0, 32768 },
+    { "nu2", AT(update[3]), 1, 0, 32767 },
 };
 
 const rnnp_operator_t rnnp_rnnpool = {

@@ -23,6 +23,7 @@ from .finetune import finetune
 from .fold import Normalization, fold
 from .from_torch import Translated, trace, translate
 from .graph import Filter, Graph, Shape
+from .hidden_order import order_hidden_units
 from .lower import lower
 from .results import Boxes, Check, Result
 from .results.base import Values
@@ -144,7 +145,10 @@ def build(
         raise RuntimeError("results differ without the channels that have no use")
     if removed:
         notes.append(f"{removed} channels that are constant or have no use are left out; the results are the same")
-    model = plan(smaller if removed else whole, ram=network.ram)
+    ordered = order_hidden_units(smaller)
+    if not golden_check(ordered):
+        raise RuntimeError("results differ with the hidden units of RNNPools in another order")
+    model = plan(ordered, ram=network.ram)
     data = write(model)
     engine = Engine(data)
     outputs = run_engine(engine, model, held)

@@ -24,7 +24,7 @@ class RNNPool(Operator):
         Own("stride", "u1", 1, layout.MAX_PATCH),
         Own("pad_bottom", "u1", 0, 8),
         Own("pad_right", "u1", 0, 8),
-        Own("keep", "u1", 0, 1),
+        Own("reserved_pool", "u1", 0, 0),
         Own("hidden", "<u2", 1, layout.MAX_HIDDEN),
         *_SHIFTS,
         Own("zeta1", "<u2", 0, 32768),
@@ -55,7 +55,6 @@ class RNNPool(Operator):
     smooth: bool = False  # sigmoid and tanh by table; else hard
     pad_bottom: int = 0  # copies of the last row
     pad_right: int = 0  # copies of the last column
-    keep: int = 0  # 1: states of the columns of one row of patches are kept; changes no result
 
     @property
     def out_channels(self) -> int:
@@ -70,7 +69,7 @@ class RNNPool(Operator):
 
     def own_fields(self) -> dict[str, int]:
         """All but the arrays."""
-        derived = {"hidden": len(self.w1)}
+        derived = {"reserved_pool": 0, "hidden": len(self.w1)}
         return derived | {f.name: int(getattr(self, f.name)) for f in self.own if f.name not in derived}
 
     def own_flags(self) -> int:
@@ -80,7 +79,7 @@ class RNNPool(Operator):
     @classmethod
     def attributes(cls, r: Record) -> dict[str, Any]:
         """All but what follows from the arrays."""
-        found = {f.name: r[f.name] for f in cls.own if f.name != "hidden"}
+        found = {f.name: r[f.name] for f in cls.own if f.name not in ("reserved_pool", "hidden")}
         return found | {"smooth": bool(r["flags"] & layout.FLAG_SMOOTH)}
 
     @classmethod
