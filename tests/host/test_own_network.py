@@ -303,6 +303,7 @@ print(model.selftest(), [round(p * 32768) for p in found])
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8"], "give --mean and --std"),
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8", "--mean", "a", "--std", "1"], "mean must be"),
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8", "--mean", "0", "--std", "0"], "std must be"),
+        ("", ["--labels", "cat,cat"], "label 2 of cat,cat is 'cat' again"),
     ],
 )
 def test_mistakes_get_a_sentence(
@@ -314,6 +315,17 @@ def test_mistakes_get_a_sentence(
     assert caught.value.code == 2
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "x.rnnp").exists()
+
+
+def test_one_picture_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))")
+    (tmp_path / "data").mkdir()
+    Image.new("RGB", (9, 9)).save(tmp_path / "data" / "a.png")
+    (tmp_path / "data" / "b.png").write_bytes(b"x")
+    line = [f"{tmp_path / 'mine.py'}:net", "--data", str(tmp_path / "data"), "-o", str(tmp_path / "x.rnnp")]
+    with pytest.raises(SystemExit):
+        command.main([*line, "--size", "8x8", "--mean", "0", "--std", "1"])
+    assert re.search(r"a single picture \(.*b\.png can't be read .*\): ranges are chosen", capsys.readouterr().err)
 
 
 def test_the_table_of_operations_is_current() -> None:

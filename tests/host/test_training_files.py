@@ -1,7 +1,9 @@
 """Files are written whole or not at all, a run has its folder to itself, and mistakes get one sentence."""
 
+import argparse
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rnnpool_training import files
-from rnnpool_training.command import command, integer, real
+from rnnpool_training.command import command, integer, labels, real
 from rnnpool_training.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +37,22 @@ def test_lines_of_any_system(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="is no UTF-8 text") as caught:
         files.read_lines(path)
     assert caught.value.strerror == "is no UTF-8 text: invalid start byte at byte 1"
+
+
+def test_labels_are_a_file_or_a_list_and_all_differ(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("cat\ndog\n")
+    assert labels(str(path)) == labels("cat, dog") == ["cat", "dog"]
+    for text, sentence in (
+        ("cat,dog,cat", "label 3 of cat,dog,cat is 'cat' again: each has a name of its own"),
+        (str(tmp_path / "no.txt"), "no.txt: No such file or directory"),
+        (str(tmp_path), f"{tmp_path}: Is a directory"),
+    ):
+        with pytest.raises(argparse.ArgumentTypeError, match=re.escape(sentence)):
+            labels(text)
+    path.write_text("cat\n\ndog\n")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"label 2 of .* is empty"):
+        labels(str(path))
 
 
 def test_an_error_on_the_way_keeps_the_old_file(tmp_path: Path) -> None:

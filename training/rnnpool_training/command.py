@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .blob import BlobError
 from .errors import InputError
+from .files import read_lines
 
 MISTAKE, INTERRUPTED = 2, 130  # exit statuses: argparse's own, and 128 + SIGINT
 
@@ -89,6 +90,20 @@ def real(low: float, high: float = math.inf, *, above: bool = False) -> Callable
         return value
 
     return convert
+
+
+def labels(text: str) -> list[str]:
+    """A type for argparse: a file with a label a line, or labels with commas between them. No two are alike."""
+    is_path = "," not in text and ("/" in text or bool(Path(text).suffix) or Path(text).exists())
+    try:
+        found = read_lines(text) if is_path or Path(text).is_file() else names(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(sentence(error)) from None
+    for i, label in enumerate(found):
+        if not label.strip() or label in found[:i]:
+            what = f"is {label!r} again" if label.strip() else "is empty"
+            raise argparse.ArgumentTypeError(f"label {i + 1} of {text} {what}: each has a name of its own")
+    return found
 
 
 def names(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from . import deploy, files, own_network
-from .command import command, integer, names, program, real
+from .command import command, integer, labels, names, program, real
 from .compile.fold import Normalization
 from .compile.network import Exported, Network, export
 from .compile.results import BACKGROUND, KINDS
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     own.add_argument("--gray", action="store_true", help="its input has one channel, not three")
     own.add_argument("--mean", metavar="M[,M,M]", help="its input is (pixel / 255 - mean) / std: one number,")
     own.add_argument("--std", metavar="S[,S,S]", help="or one a channel")
-    own.add_argument("--labels", help="a file with a label a line, or labels with commas between them")
+    own.add_argument("--labels", type=labels, help="a file with a label a line, or labels with commas between them")
     own.add_argument("--result", choices=KINDS, help="what it gives (seen, where it can be): logits of classes, "
                      "numbers (regression), a map, boxes")  # fmt: skip
     detectors = p.add_argument_group("detectors")
@@ -93,6 +93,9 @@ def run(
     if folders is None:
         raise InputError("ranges are chosen on pictures: --data FOLDER, of such as the network will see")
     data = gather(folders, network.shape, count + CHECK, seed)
+    if len(data.pixels) < 2:
+        unread = f" ({data.unread[0]})" if data.unread else ""
+        raise InputError(f"a single picture{unread}: ranges are chosen on some, and compared on others")
     count = max(len(data.pixels) - CHECK, min(count, len(data.pixels) // 2))
     chosen, held = data.pixels[:count], data.pixels[count:]
     classes = class_folders(folders, data.answers)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
-from . import deploy, export, files, own_network, zoo
+from . import deploy, export, files, zoo
 from .classifier import save_classifier
-from .command import command, integer, program, real
+from .command import command, integer, labels, program, real
 from .edgeml import faces, headers, wakeword, weights
 from .errors import InputError
 from .zoo import deployed, saved
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("sources", nargs="+", type=Path, help="a PyTorch checkpoint; or rnn1.h rnn2.h")
     p.add_argument("-o", "--out", type=Path, required=True, help="net.pt, net.rnnp; of headers pool.pt")
     p.add_argument("--size", type=integer(64, 1024), default=224, help="side of the pictures in pixels (%(default)s)")
-    p.add_argument("--labels", help="a file with a label a line, or labels with commas between them")
+    p.add_argument("--labels", type=labels, help="a file with a label a line, or labels with commas between them")
     p.add_argument("--name", default="", help="name in the blob")
     p.add_argument("--data", type=Path, help="for a blob: a folder of pictures such as the network will see")
     p.add_argument("--pictures", type=integer(1, 100000), default=256, help="that ranges are chosen on (%(default)s)")
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
             f"{options.sources[0]} is none of EdgeML's networks: Visual_Wakeword's have a features_init.0.weight, "
             "Face_Detection's a L2Norm3_3.weight"
         )
-    model = wakeword.read(found, options.size, own_network.read_labels(options.labels))
+    model = wakeword.read(found, options.size, options.labels)
     if options.out.suffix == ".rnnp":
         network = deploy.network_of(model, options.name)
         export.run(network, options.out, [options.data], options.pictures, options.threshold)

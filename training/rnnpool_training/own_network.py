@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import files
 from .command import names as comma_names
 from .compile.fold import Normalization
 from .compile.network import Network
@@ -107,13 +106,6 @@ def normalization(names: dict[str, Any], mean: str | None, std: str | None) -> N
     return Normalization(*values)
 
 
-def read_labels(text: str | None) -> list[str] | None:
-    """A file with a label a line, or labels with commas between them."""
-    if text is None:
-        return None
-    return files.read_lines(text) if Path(text).is_file() else comma_names(text)
-
-
 def boxes(names: dict[str, Any], net: nn.Module, options: Any) -> Boxes | None:
     """What a detector's results are, from the command line, the file, or attributes of the network; None if nothing
     says so. InputError asks for what is missing."""
@@ -154,4 +146,4 @@ def load(given: Source, options: Any) -> Network:
         needed = f"not of --result {kind}" if kind else "give --anchors, too"
         raise InputError(f"{', '.join(said)}: of detectors, {needed}")
     name = options.name or given.path.stem.encode()[:31].decode(errors="ignore")
-    return Network(net, shape, norm, name, read_labels(options.labels), kind, found)
+    return Network(net, shape, norm, name, options.labels, kind, found)
