@@ -31,7 +31,7 @@ ALIGNMENT = 16  # mp_module/SPEC.md
 BLOB_VERSION, OP_SIZE = 4, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
 FEATURES = HERE / "engine" / "left_out.h"
-MATERIALIZE, SMOOTH, FINE, TFLITE = 1, 4, 8, 16  # flags of an operator
+MATERIALIZE, SMOOTH, FINE, TFLITE, WIDE = 1, 4, 8, 16, 32  # flags of an operator
 TASKS = {3: "LAYER", 4: "MAP"}
 TILED = ("CONV", "INVERTED_RESIDUAL", "DETECT_HEAD", "DENSE")  # kinds whose pixels are taken by fours, threes and twos
 TAPS = ("CONV", "DETECT_HEAD", "DENSE")  # kinds with windows that have a kernel of their own
@@ -99,6 +99,11 @@ def _features_of(kind: str, record: bytes) -> set[str]:
         used.add("TILE1")
     if kind in TAPS and channels == 1 and fields[1] == 4:
         used.add("TAPS4")
+    outputs = struct.unpack_from("<H", record, 22) if kind in ("CONV", "INVERTED_RESIDUAL") else ()
+    if kind == "INVERTED_RESIDUAL":
+        outputs += struct.unpack_from("<H", fields, 2)
+    if flags & WIDE or any(count % 4 for count in outputs):
+        used.add("ANY_DENSE")
     if kind in SHIFTED and shift:
         used.add("SHIFT")
     if kind == "INVERTED_RESIDUAL" and fields[10:12] != bytes(2):

@@ -61,6 +61,9 @@
 #ifndef RNNP_WITH_SHIFT // factors of 1/2 and more: a shift of CONV, DEPTHWISE, ADD, MUL
 #define RNNP_WITH_SHIFT (1)
 #endif
+#ifndef RNNP_WITH_ANY_DENSE // dense layers with the flag WIDE, or, but for results, outputs that are no multiple of four
+#define RNNP_WITH_ANY_DENSE (1)
+#endif
 #ifndef RNNP_WITH_ANY_CELL // RNNPOOL beside what operators/rnnpool.c calls a usual cell
 #define RNNP_WITH_ANY_CELL (1)
 #endif

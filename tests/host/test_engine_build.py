@@ -71,7 +71,7 @@ def left_out(*models: str, names: str = "auto") -> subprocess.CompletedProcess[s
 
 
 # Beside kinds of operator; what only makes some shapes faster, and is never missed.
-FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_CELL", "RECOMPUTE", "RGB", "MATERIALIZE", "MAP", "LAYER"]
+FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_DENSE", "ANY_CELL", "RECOMPUTE", "RGB", "MATERIALIZE", "MAP", "LAYER"]
 FASTER = ["TILE1", "TAPS4"]
 
 

@@ -155,16 +155,20 @@ typedef struct {
     uint32_t entry2, entry1; // bytes of code of the pairs left out, with two pixels and one
     uint32_t few; // whether there are but two outputs (not loaded, as what follows)
     uint32_t four; // bytes of the weights of four outputs
+    uint32_t fours, outputs; // how often the inner loop makes four; of how many
     uint32_t inputs;
     bool wide; // sums need more than the 24 bits that the inner loop has for them, or a shift
     const rnnp_requantize_t *requantize;
 } rnnp_tile_t;
 
-// Fills in what is the same for all tiles of a row, less the weight.
+// Fills in what is the same for all tiles of a row, less the outputs.
 void rnnp_armv7em_tile_init(rnnp_tile_t *tile, const rnnp_requantize_t *requantize, uint32_t inputs, void *x);
 
-// All outputs of the tile at tile->out.
-void rnnp_armv7em_tile(rnnp_tile_t *tile, uint32_t outputs);
+// Sets which outputs are to be made, when all else is said but where.
+void rnnp_armv7em_tile_outputs(rnnp_tile_t *tile, const int8_t *weight, uint32_t outputs);
+
+// Makes them at tile->out.
+void rnnp_armv7em_tile(rnnp_tile_t *tile);
 
 // Whether a layer's outputs are to be clamped to less than int8.
 static inline bool rnnp_armv7em_clamps(const rnnp_requantize_t *requantize) {

@@ -224,7 +224,6 @@ static void any_conv(
     int32_t acc[CHUNK * RNNP_TILE];
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
-    tile.weight = conv->weight;
     tile.pixel_step = outputs;
     if (out8 != NULL && rnnp_exponents(r) != NULL) {
         tile.residual = RNNP_TILE_TWICE;
@@ -232,6 +231,12 @@ static void any_conv(
         tile.exponent = r->exponent;
         tile.wide |= !are_usual(r->exponent, outputs);
     }
+    if (out8 == NULL) {
+        tile.residual = RNNP_TILE_RAW;
+        tile.pixel_step = RNNP_TILE;
+        tile.out = acc;
+    }
+    rnnp_armv7em_tile_outputs(&tile, conv->weight, outputs);
     for (uint32_t ox = begin; ox < end; ox += tile.pixels) {
         tile.pixels = rnnp_min_u32(RNNP_TILE, end - ox);
         uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
@@ -255,17 +260,14 @@ static void any_conv(
         }
         if (out8 != NULL) {
             tile.out = out8 + ox * outputs;
-            rnnp_armv7em_tile(&tile, outputs);
+            rnnp_armv7em_tile(&tile);
             continue;
         }
-        tile.residual = RNNP_TILE_RAW;
-        tile.pixel_step = RNNP_TILE;
-        tile.out = acc;
         for (uint32_t first = 0; first < outputs; first += CHUNK) {
             uint32_t count = rnnp_min_u32(CHUNK, outputs - first);
-            tile.weight = conv->weight + rnnp_weight_index(inputs, first);
             tile.bias = r->bias + first;
-            rnnp_armv7em_tile(&tile, count);
+            rnnp_armv7em_tile_outputs(&tile, conv->weight + rnnp_weight_index(inputs, first), count);
+            rnnp_armv7em_tile(&tile);
             for (uint32_t p = 0; p < tile.pixels; p++) {
                 finish(acc + p, r->multiplier + first, count, out16 + (ox + p) * outputs + first);
             }

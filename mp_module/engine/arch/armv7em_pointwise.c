@@ -43,13 +43,13 @@ void rnnp_kernel_pointwise(
     uint32_t channels = p->in_channels, outputs = p->out_channels;
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, &p->requantize, channels, p->tile);
-    tile.weight = p->weight;
     tile.residual = (uintptr_t)p->residual;
     tile.pixel_step = outputs;
     if (p->out_pitch != 0) {
         tile.pixel_step = 1;
         tile.channel_step = p->out_pitch;
     }
+    rnnp_armv7em_tile_outputs(&tile, p->weight, outputs);
     uint32_t step = tile.pixel_step, in_step = pixels == 1 ? 0 : channels;
     const int8_t *pixel[RNNP_TILE] = { in, in + in_step, in + 2 * in_step, in + 3 * in_step };
     for (uint32_t x = 0; x < pixels; x += tile.pixels) {
@@ -66,7 +66,7 @@ void rnnp_kernel_pointwise(
         }
         tile.skip = skip + x * outputs;
         tile.out = out + x * step;
-        rnnp_armv7em_tile(&tile, outputs);
+        rnnp_armv7em_tile(&tile);
     }
     for (uint32_t o = 0; o < outputs && rnnp_armv7em_clamps(&p->requantize); o++) {
         bool planar = p->out_pitch != 0; // else all at once

@@ -357,6 +357,9 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 ".purgem rnnp_block\n" RNNP_PURGE_WORDS);
 }
 
+// Whether there is code for outputs beside the inner loop's.
+#define ANY_OUTPUTS (RNNP_WITH_ANY_DENSE || RNNP_WITH_SHIFT || RNNP_WITH_TFLITE)
+
 void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize, uint32_t inputs, void *x) {
     uint32_t left_out = (rnnp_align(inputs, RNNP_WEIGHT_BLOCK) - inputs) / 2; // pairs
     uintptr_t before = (uintptr_t)x - (left_out + 1) * RNNP_TILE * sizeof(uint32_t);
@@ -374,10 +377,12 @@ void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize,
         .entry1 = 32 * left_out,
         .four = rnnp_weight_index(inputs, 4),
         .inputs = inputs,
-        .wide = !rnnp_fine(requantize) && (requantize->wide || rnnp_shift(requantize) != 0),
+        .wide = ANY_OUTPUTS && !rnnp_fine(requantize) && (requantize->wide || rnnp_shift(requantize) != 0),
         .requantize = requantize,
     };
 }
+
+#if ANY_OUTPUTS
 
 #define PART (496) // inputs whose sums are below 2^23
 
@@ -407,12 +412,12 @@ static void sum_parts(const rnnp_tile_t *t, const int8_t *weight, int32_t (*sums
     }
 }
 
-// Outputs from `first` on, slowly: of any size and rounding, or fewer than four.
-__attribute__((noinline)) static void any_outputs(const rnnp_tile_t *t, uint32_t first, uint32_t outputs) {
+// Outputs behind t->fours, slowly: of any size and rounding, or fewer than four.
+static void any_outputs(const rnnp_tile_t *t) {
     const rnnp_requantize_t *r = t->requantize;
     const int32_t *residual = (const int32_t *)t->residual;
     int32_t sums[4][RNNP_TILE];
-    for (uint32_t o = first; o < outputs; o++) {
+    for (uint32_t o = 4 * t->fours; o < t->outputs; o++) {
         if (o % 4 == 0) {
             sum_parts(t, t->weight + o / 4 * t->four, sums);
         }
@@ -433,27 +438,47 @@ __attribute__((noinline)) static void any_outputs(const rnnp_tile_t *t, uint32_t
     }
 }
 
-void rnnp_armv7em_tile(rnnp_tile_t *t, uint32_t outputs) {
-    uint32_t fours = t->wide ? 0 : (outputs + (t->residual == RNNP_TILE_RAW ? 3 : 0)) / 4;
-    bool few = t->residual == RNNP_TILE_RAW && (outputs - 1) % 4 < 2; // of the last four there are one or two
+#endif
+
+// One or two outputs behind t->fours.
+static void few_outputs(const rnnp_tile_t *t) {
+    rnnp_tile_t last = *t;
+    last.few = true;
+    last.weight += t->fours * t->four;
+    last.weight_end += t->four;
+    last.bias += 4 * t->fours;
+    last.out = (int32_t *)last.out + 4 * t->fours * RNNP_TILE;
+    last.entry2 = last.entry2 / 48 * 26;
+    tile(&last);
+}
+
+// Outputs behind t->fours.
+__attribute__((noinline)) static void other_outputs(const rnnp_tile_t *t) {
+#if ANY_OUTPUTS
+    if (t->residual != RNNP_TILE_RAW || t->wide) {
+        any_outputs(t);
+        return;
+    }
+#endif
+    few_outputs(t);
+}
+
+void rnnp_armv7em_tile_outputs(rnnp_tile_t *t, const int8_t *weight, uint32_t outputs) {
+    t->weight = weight;
+    t->outputs = outputs;
+    // Three accumulators of four are as fast as all.
+    t->fours = ANY_OUTPUTS && t->wide ? 0 : (outputs + (t->residual == RNNP_TILE_RAW)) / 4;
+    t->weight_end = (uintptr_t)(weight + t->fours * t->four) - t->before;
+}
+
+void rnnp_armv7em_tile(rnnp_tile_t *t) {
     uint32_t pixels = t->pixels;
-    if (fours > few) {
-        t->weight_end = (uintptr_t)(t->weight + (fours - few) * t->four) - t->before;
+    if (t->fours != 0) {
         tile(t);
         t->pixels = pixels;
     }
-    if (fours != 0 && few) {
-        rnnp_tile_t last = *t;
-        last.few = true;
-        last.weight += (fours - 1) * t->four;
-        last.weight_end = (uintptr_t)(last.weight + t->four) - t->before;
-        last.bias += (fours - 1) * 4;
-        last.out = (int32_t *)last.out + (fours - 1) * 4 * RNNP_TILE;
-        last.entry2 = last.entry2 / 48 * 26;
-        tile(&last);
-    }
-    if (4 * fours < outputs) {
-        any_outputs(t, 4 * fours, outputs);
+    if (4 * t->fours < t->outputs) {
+        other_outputs(t);
     }
 }
 

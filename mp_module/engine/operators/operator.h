@@ -120,7 +120,7 @@ static inline bool rnnp_as_tflite(const rnnp_op_t *op) {
 
 // Whether sums of its dense layers may need more than 24 bits.
 static inline bool rnnp_is_wide(const rnnp_op_t *op) {
-    return (op->flags & RNNP_FLAG_WIDE) != 0;
+    return RNNP_WITH_ANY_DENSE && (op->flags & RNNP_FLAG_WIDE) != 0;
 }
 
 // Whether its biases have fraction bits.

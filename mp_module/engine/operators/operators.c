@@ -215,6 +215,10 @@ static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t 
 bool rnnp_check_dense(const rnnp_check_t *check, const rnnp_op_t *op, const char *what, const void *const *arrays,
     uint32_t outputs, uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding) {
     weights_t weights = { arrays[0], false, rnnp_is_wide(op), inputs, outputs };
+    bool fours = outputs % 4 == 0 || rnnp_operator(op)->task != 0;
+    if (!RNNP_WITH_ANY_DENSE && (!fours || (op->flags & RNNP_FLAG_WIDE) != 0)) {
+        return rnnp_left_out(check, "ANY_DENSE");
+    }
     return check_sums(check, what, &weights, arrays[1], arrays[2], residual, rounding);
 }
 
