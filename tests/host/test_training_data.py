@@ -258,6 +258,29 @@ def test_bad_yolo(text: str, words: str, tmp_path: Path) -> None:
         load(yolo(tmp_path, text))
 
 
+def test_yolo_files_beside_it(tmp_path: Path) -> None:
+    """Hidden files are none, .TXT is a text, line 3 of classes.txt is class 2, and two pictures share no labels."""
+    folder = yolo(tmp_path)
+    (folder / "labels/a.txt").rename(folder / "labels/a.TXT")
+    for name in ("images/._a.png", "images/.trash/c.png", "labels/._a.txt", "labels/.trash/c.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"\x00\x05")
+    (folder / "data.yaml").unlink()
+    (folder / "labels/b.txt").write_text("2 0.5 0.5 0.5 0.5\n")
+    (folder / "classes.txt").write_bytes(b"\xef\xbb\xbfhead\r\nface\r\n\r\n\r\n")
+    with pytest.raises(InputError, match="class 2, but there are names of 2 classes only"):
+        load(folder)
+    (folder / "classes.txt").write_text("head\n\nhand\n\n")
+    with pytest.raises(InputError, match="class 1, but there are names of 2 classes only"):
+        load(folder)
+    (folder / "classes.txt").write_text("head\nface\nhand\n\n")
+    assert [len(sample.boxes) for sample in load(folder, classes=["face"])] == [1, 0]
+    assert [len(sample.boxes) for sample in load(folder, classes=["hand"])] == [0, 1]
+    picture(folder / "images/a.jpg")
+    with pytest.raises(InputError, match=r"a\.jpg and a\.png would share the labels a\.txt"):
+        load(folder)
+
+
 def test_yolo_labels_without_a_picture(tmp_path: Path) -> None:
     (yolo(tmp_path) / "labels" / "c.txt").write_text("")
     with pytest.raises(InputError, match=r"c.txt is of no picture"):
@@ -291,6 +314,10 @@ def test_voc_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a.xml is no XML: .*line 1"):
         load(tmp_path)
     path.write_text(text)
+    picture(tmp_path / "JPEGImages" / "a.jpg")
+    with pytest.raises(InputError, match=r"a.xml: which of a.jpg and a.png it is of can't be known"):
+        load(tmp_path)
+    (tmp_path / "JPEGImages" / "a.jpg").unlink()
     (tmp_path / "JPEGImages" / "a.png").unlink()
     with pytest.raises(InputError, match=r"a.xml: no picture a\.\*"):
         load(tmp_path)
@@ -305,6 +332,9 @@ def test_voc_files(tmp_path: Path) -> None:
         (lambda v: v["annotations"][1].update(bbox=[0, 0, 100, 20]), r"images\[0\]: box .* ends 20.0 pixels outside"),
         (lambda v: v["images"].append(v["images"][0]), r"images\[1\]: the id 7 is already"),
         (lambda v: v["images"][0].update(file_name="b.png"), r"its first picture, b.png, is in none of"),
+        (lambda v: v["images"].append(v["images"][0] | {"id": 8}), r"images\[1\]: a.png is already in images\[0\]"),
+        (lambda v: v["categories"][0].update(id=[1]), r"categories\[0\]: id must be a number, is \[1\]"),
+        (lambda v: v["annotations"][0].update(image_id={}), r"annotations\[0\]: image_id must be a number, is {}"),
         (lambda v: v.update(images={}), r"must be an object with a list images"),
     ],
 )

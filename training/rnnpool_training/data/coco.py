@@ -50,6 +50,9 @@ def contents(path: Path) -> dict[str, list[dict[str, Any]]]:
             missing = [k for k in keys if not isinstance(item, dict) or k not in item]
             if missing:
                 raise InputError(f"{path}, {part}[{i}]: no {missing[0]} in {shown(item)}")
+            for key in keys:
+                if key.endswith("id") and not isinstance(item[key], int | float | str):
+                    raise InputError(f"{path}, {part}[{i}]: {key} must be a number, is {shown(item[key])}")
     return values
 
 
@@ -61,6 +64,7 @@ def read(path: Path, images: Path | None = None, crowds: bool = False) -> dict[i
     values = contents(path)
     names = {c["id"]: str(c["name"]) for c in values["categories"]}
     found: dict[int, Record] = {}
+    files: dict[str, str] = {}
     folder = images or _pictures(path, values["images"])
     for i, image in enumerate(values["images"]):
         where = f"{path}, images[{i}]"
@@ -76,6 +80,8 @@ def read(path: Path, images: Path | None = None, crowds: bool = False) -> dict[i
         if image["id"] in found:
             raise InputError(f"{where}: the id {image['id']} is already that of {found[image['id']].name}")
         name = image["file_name"]
+        if (before := files.setdefault(name, where)) is not where:
+            raise InputError(f"{where}: {name} is already in{before.rpartition(',')[2]}")
         none = np.zeros((0, 4), np.float32)
         found[image["id"]] = Record(name, folder / name, where, none, size=(int(size[0]), int(size[1])))
     drawn: dict[Any, list[Any]] = {}

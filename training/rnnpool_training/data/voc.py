@@ -54,17 +54,22 @@ def read(folder: Path) -> list[Record]:
 
 
 def _records(folder: Path, files: list[Path]) -> list[Record]:
-    pictures: dict[str, Path] = {}
+    pictures: dict[str, list[Path]] = {}
     for place in (folder / "JPEGImages", folder / "images", folder):
         if place.is_dir():
             for path in sorted(place.iterdir()):
-                if path.suffix.lower() in SUFFIXES:
-                    pictures.setdefault(path.stem, path)
+                if path.suffix.lower() in SUFFIXES and (
+                    path.stem not in pictures or pictures[path.stem][0].parent == place
+                ):
+                    pictures.setdefault(path.stem, []).append(path)
     found = []
     for path in files:
         if path.stem not in pictures:
             raise InputError(f"{path}: no picture {path.stem}.* in JPEGImages/, in images/ or beside it")
-        found.append(_record(folder, path, pictures[path.stem]))
+        if len(pictures[path.stem]) > 1:
+            both = " and ".join(p.name for p in pictures[path.stem])
+            raise InputError(f"{path}: which of {both} it is of can't be known: rename one of them")
+        found.append(_record(folder, path, pictures[path.stem][0]))
     return found
 
 

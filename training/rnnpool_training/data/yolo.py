@@ -38,15 +38,18 @@ def read(folder: Path) -> list[Record]:
     found = folders(folder)
     assert found, "told apart before"
     images, labels = found
-    pictures = sorted(p for p in images.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    pictures = _below(images, SUFFIXES)
     parts = sorted({p.relative_to(images).parts[0] for p in pictures if len(p.relative_to(images).parts) > 1})
     if parts and not any(p.parent == images for p in pictures) and len(parts) > 1:
         raise InputError(f"{folder} holds the parts {', '.join(parts)}: give one, such as {images / parts[0]}")
-    texts = {p.relative_to(labels).with_suffix(""): p for p in labels.rglob("*.txt") if p.name not in NAMES}
+    texts = {p.relative_to(labels).with_suffix(""): p for p in _below(labels, (".txt",)) if p.name not in NAMES}
     names = class_names(folder, labels)
     records = []
+    stems: dict[Path, Path] = {}
     for picture in pictures:
         name = picture.relative_to(images)
+        if (other := stems.setdefault(name.with_suffix(""), picture)) is not picture:
+            raise InputError(f"{other} and {picture.name} would share the labels {name.stem}.txt: rename one of them")
         text = texts.pop(name.with_suffix(""), None)
         boxes, classes = _boxes(text, names) if text else ([], [])
         records.append(
@@ -59,6 +62,15 @@ def read(folder: Path) -> list[Record]:
         first = min(texts.values())
         raise InputError(f"{first} is of no picture in {images} ({len(texts)} label files have no picture)")
     return records
+
+
+def _below(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    # Files of these kinds, in order; macOS leaves hidden ones beside each.
+    return sorted(
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in suffixes and not any(part.startswith(".") for part in p.relative_to(folder).parts)
+    )
 
 
 def _boxes(path: Path, names: dict[int, str]) -> tuple[list[list[float]], list[str]]:
@@ -90,7 +102,8 @@ def class_names(folder: Path, labels: Path) -> dict[int, str]:
     for place in (labels, folder):
         for path in (place / name for name in NAMES):
             if path.is_file():
-                return {i: line.strip() for i, (line, _) in enumerate(lines(path))}
+                found = {i: line.strip() for i, (line, _) in enumerate(lines(path, blank=True))}
+                return {i: name for i, name in found.items() if name}
     return {}
 
 
