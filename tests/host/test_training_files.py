@@ -1,6 +1,8 @@
 """Files are written whole or not at all, a run has its folder to itself, and mistakes get one sentence."""
 
 import argparse
+import io
+import json
 import multiprocessing
 import os
 import re
@@ -167,6 +169,22 @@ def test_mistakes_get_a_sentence(
     assert stop.value.code == status
     said = capsys.readouterr().err
     assert said.startswith(words) and "Traceback" not in said
+
+
+def test_names_that_an_output_cannot_hold_get_escapes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Letters that the terminal has not, bytes of names that are not UTF-8: no traceback after the work."""
+
+    @command
+    def main(_: list[str] | None = None) -> None:
+        print("ä \udcff")
+
+    screen = io.TextIOWrapper(io.BytesIO(), "ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", screen)
+    main()
+    screen.seek(0)
+    assert screen.read() == "\\xe4 \\udcff\n"
+    files.write_text(tmp_path / "x", '"ä \udcff"')
+    assert json.loads((tmp_path / "x").read_bytes()) == "ä \udcff"
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ from .command import command, integer, program, real
 from .deploy import export
 from .engine import Engine
 from .engine import build as build_engine
-from .errors import InputError
+from .errors import InputError, printable
 from .few_shot import Chooser
 from .few_shot.maps import Tail
 from .pictures import Folders, Picture, load_folders, split
@@ -53,11 +53,10 @@ def check_labels(folder: Path, labels: Sequence[str]) -> None:
     """InputError if a blob can't hold these labels."""
     if len(labels) > layout.MAX_LABELS:
         raise InputError(f"{folder} has {len(labels)} classes, a blob holds up to {layout.MAX_LABELS}")
-    try:
-        size = sum(len(label.encode()) + 1 for label in labels)
-    except UnicodeEncodeError:
-        bad = next(label for label in labels if not label.isprintable())
-        raise InputError(f"{folder}: the folder name {bad!r} is not UTF-8, labels must be") from None
+    for label in labels:
+        if label != printable(label):
+            raise InputError(f"{folder}: the folder name {label!r} is not UTF-8 or has control characters: no label")
+    size = sum(len(label.encode()) + 1 for label in labels)
     if size > layout.MAX_LABELS_SIZE:
         raise InputError(f"{folder}: labels of {size} bytes in all, a blob holds up to {layout.MAX_LABELS_SIZE}")
 
@@ -65,7 +64,7 @@ def check_labels(folder: Path, labels: Sequence[str]) -> None:
 def name_of(options: argparse.Namespace) -> str:
     """The blob's name: --name, or as much of FOLDER's as it holds; InputError if it can't hold what was said."""
     if not options.name:
-        own = options.folder.resolve().name.encode(errors="replace")[: layout.NAME_SIZE - 1]
+        own = printable(options.folder.resolve().name).encode()[: layout.NAME_SIZE - 1]
         return str(own.decode(errors="ignore")) or "classifier"
     size = len(options.name.encode(errors="surrogateescape"))
     if size >= layout.NAME_SIZE or not options.name.isprintable():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import math
 import sys
 from collections.abc import Callable
@@ -20,11 +21,14 @@ def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
     """Decorates the entry point of a command line: one sentence on stderr, and an exit status that is not 0.
 
     For what a user can get wrong (InputError, BlobError) and what a computer can refuse (OSError, MemoryError), and for
-    Ctrl-C. All else is a fault of ours and keeps its traceback.
+    Ctrl-C. All else is a fault of ours and keeps its traceback. What the terminal or a file can't take of a name is
+    written with escapes.
     """
 
     @functools.wraps(main)
     def run(arguments: list[str] | None = None) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             main(arguments)
         except (InputError, BlobError, OSError) as error:

@@ -1,5 +1,14 @@
 """What a user did that can't be done, as one sentence."""
 
+import unicodedata
+
+ESCAPED = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, halves of surrogate pairs, ends of lines
+
 
 class InputError(ValueError):
     """Something that the user named can't be used; the text is one sentence that says what and why."""
+
+
+def printable(name: str) -> str:
+    r"""A file's name as text of one line: what ends lines, and bytes that are not UTF-8, become escapes such as \n."""
+    return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in ESCAPED else c for c in name)

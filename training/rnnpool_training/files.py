@@ -64,8 +64,8 @@ def write_bytes(path: str | Path, data: bytes) -> int:
 
 
 def write_text(path: str | Path, text: str) -> int:
-    """As write_bytes, of UTF-8."""
-    return write_bytes(path, text.encode())
+    """As write_bytes, of UTF-8, with an escape for what is none (of a file's name)."""
+    return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def read_lines(path: str | Path) -> list[str]:

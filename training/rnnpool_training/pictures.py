@@ -17,7 +17,7 @@ from tqdm import tqdm
 from . import streaming
 from .data import jsonl
 from .data.load import choose, placed
-from .errors import InputError
+from .errors import InputError, printable
 from .images import BROKEN, SUFFIXES, read
 from .reference.formats import Format
 from .reference.frame import model_input
@@ -98,7 +98,9 @@ def load_unlabelled(folder: str | Path, channels: int, limit: int = 0) -> list[P
             tqdm.write(f"{path} is left out: {error}", file=sys.stderr)
     if not good:
         raise InputError(f"{folder} holds no picture ({' '.join(SUFFIXES)})")
-    return [Picture(str(path.relative_to(folder)), partial(read, path, channels, UNLABELLED_SIDE), -1) for path in good]
+    return [
+        Picture(printable(str(p.relative_to(folder))), partial(read, p, channels, UNLABELLED_SIDE), -1) for p in good
+    ]
 
 
 class Folders(NamedTuple):
@@ -135,7 +137,7 @@ def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memor
     memory = memory or Memory(streaming.DEFAULT)
     files = [(path, label) for label, name in enumerate(names) for path in _files(folder / name)]
     for path, label in files:
-        name = str(path.relative_to(folder))
+        name = printable(str(path.relative_to(folder)))
         if path.suffix.lower() not in SUFFIXES:
             skipped.append((name, f"no picture of a kind that is read ({' '.join(SUFFIXES)})"))
             continue
@@ -147,7 +149,7 @@ def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memor
         pictures.append(Picture(name, stored, label))
     for label, name in enumerate(names):
         if not any(picture.label == label for picture in pictures):
-            why = [f"{file} {reason}" for file, reason in skipped if Path(file).parts[0] == name]
+            why = [f"{file} {reason}" for file, reason in skipped if Path(file).parts[0] == printable(name)]
             said = f"; {len(why)} files can't be read: {'; '.join(why[:3])}" if why else f" ({', '.join(SUFFIXES)})"
             raise InputError(f"{folder / name} holds no picture{said}")
     return Folders(pictures, names, skipped)
