@@ -1,7 +1,9 @@
 """The one command: its words, its help, what it says when something is wrong; and `rnnpool detect`."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -135,6 +137,25 @@ def test_a_broken_picture_does_not_stop_the_others(tmp_path: Path) -> None:
     *each, last = done.stderr.splitlines()
     assert len(each) == 3 and all("can't be read as an image" in line for line in each)
     assert last == f"detect: 3 of 5 pictures could not be read: {given[0]}, {given[2]}, {given[4]}"
+
+
+def test_interrupts_while_it_is_imported_end_it_silently(tmp_path: Path) -> None:
+    """There is nothing to lose yet; afterwards Ctrl-C is the module's."""
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import os, signal\n"
+        "if os.environ.get('PRESS'): os.kill(os.getpid(), signal.SIGINT)\n"
+        "def main(arguments): assert signal.getsignal(signal.SIGINT) is signal.default_int_handler; return 5\n"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from rnnpool_training import cli\n"
+        "sys.exit(cli.run_module('slow', cli.Command('', '', 'slow'), []))"
+    )
+    for press, status in (("", 5), ("1", -signal.SIGINT)):
+        environment = {**os.environ, "PRESS": press}
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (status, "")
 
 
 def test_a_missing_package_is_named() -> None:

@@ -1,6 +1,7 @@
 """Classifiers from few pictures: probe, tuning, choice and report, and what `classify` refuses or warns of."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -115,6 +116,31 @@ def test_a_full_disk_at_the_end_keeps_the_model(tmp_path: Path, capsys: pytest.C
     assert blob.load(kept).labels == ["bar", "disc"] and not (tmp_path / "m.rnnp").exists()
 
 
+def test_pictures_of_val_that_are_trained_on_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And weights of an earlier run in the folder are not those of one that is interrupted before it has some."""
+    write_shapes(tmp_path / "x", {"bar": 3, "disc": 3})
+    write_shapes(tmp_path / "y", {"bar": 1, "disc": 1})
+    (tmp_path / "m.run").mkdir()
+    kept = tmp_path / "m.run/float.pt"
+    kept.touch()
+    os.utime(kept, (1e9, 1e9))
+
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(classify, "few_shot", stopped)
+    shutil.copy(tmp_path / "x/disc/2.png", tmp_path / "y/disc/again.png")
+    arguments = [str(tmp_path / "x"), "-o", str(tmp_path / "m.rnnp"), "--val", str(tmp_path / "y"), "--size", "64"]
+    with pytest.raises(SystemExit) as stop:
+        classify.main(arguments)
+    said = capsys.readouterr()
+    # The first bar is drawn by the same random numbers in both.
+    assert f"2 of the 3 pictures in {tmp_path / 'y'} are trained on, too, such as bar/0.png: what is" in said.out
+    assert stop.value.code == 130 and said.err == "classify: stopped\n"
+
+
 def test_warnings(tmp_path: Path) -> None:
     """Few pictures, uneven classes, copies, pictures in two classes."""
     write_shapes(tmp_path / "x", {"bar": 30, "disc": 4})
@@ -126,6 +152,23 @@ def test_warnings(tmp_path: Path) -> None:
                                       "in two classes, such as bar/1.png = disc/wrong.png", "disc has 5 pictures",
                                       "bar has 30 pictures, disc 5"), strict=True):  # fmt: skip
         assert expected in note
+
+
+def test_odd_names_of_files_are_shown_on_one_line(tmp_path: Path) -> None:
+    """Line feeds and bytes that are not UTF-8 become escapes: neither terminal, report nor sheet stumbles over them."""
+    write_shapes(tmp_path / "x", {"bar": 2, "disc": 2})
+    shutil.copy(tmp_path / "x/bar/0.png", tmp_path / "x/bar/b\nb \udcff.png")
+    (tmp_path / "x/disc/\udcfe.heic").touch()
+    found = classify.load_folders(tmp_path / "x", 3)
+    odd = "bar/b\\nb \\udcff.png"
+    assert [p.name for p in found.pictures][2] == odd and found.skipped[0][0] == "disc/\\udcfe.heic"
+    probabilities = np.tile([0.1, 0.9], (len(found.pictures), 1))
+    truth = np.array([p.label for p in found.pictures])
+    assert mistakes_picture(Measured(probabilities, truth, found.labels), found.pictures, tmp_path / "m.png") == 3
+    _, notes = classify.without_copies(found)
+    assert f"such as bar/0.png = {odd}" in "".join(notes).encode().decode()
+    with pytest.raises(ValueError, match="is not UTF-8 or has control characters"):
+        classify.check_labels(tmp_path, ["b\nb", "c"])
 
 
 def test_labels_that_a_blob_cannot_hold(tmp_path: Path) -> None:

@@ -68,6 +68,16 @@ def test_an_error_on_the_way_keeps_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.png"]
 
 
+def test_what_a_full_disk_has_no_room_for_is_named(tmp_path: Path) -> None:
+    for there in (None, "temporary"):
+        with pytest.raises(OSError, match=r"No space left on device: '.*/a\.png'"), \
+                files.replacing(tmp_path / "a.png") as temporary:  # fmt: skip
+            raise OSError(28, "No space left on device", there and str(temporary))
+    with pytest.raises(OSError, match="other"), files.replacing(tmp_path / "a.png"):
+        raise OSError(2, "is not there", "other")
+    assert not os.listdir(tmp_path)
+
+
 def test_links_and_devices(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "a")

@@ -73,15 +73,20 @@ def name_of(options: argparse.Namespace) -> str:
     return str(options.name)
 
 
+def fingerprint(picture: Picture) -> str:
+    """The same for pictures of the same pixels."""
+    pixels = picture.pixels
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
 def without_copies(found: Folders) -> tuple[list[Picture], list[str]]:
     """The pictures, each once in its class, and warnings: copies, files left out, few or uneven pictures."""
-    seen: dict[bytes, Picture] = {}
+    seen: dict[str, Picture] = {}
     kept: list[Picture] = []
     copies: list[tuple[str, str]] = []
     twins: list[tuple[str, str]] = []
     for picture in found.pictures:
-        pixels = picture.pixels
-        other = seen.setdefault(hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest(), picture)
+        other = seen.setdefault(fingerprint(picture), picture)
         if other is picture or other.label != picture.label:
             kept.append(picture)
         if other is not picture:
@@ -212,6 +217,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         val, others, skipped = load_folders(options.val, channels, MOST)
         if others != labels:
             raise InputError(f"{options.val} has the classes {others}, {options.folder} {labels}")
+        trained = {fingerprint(p) for p in pictures}
+        known = [p.name for p in val if fingerprint(p) in trained]
+        if known:
+            say(f"warning: {len(known)} of the {len(val)} pictures in {options.val} are trained on, too, such as "
+                f"{known[0]}: what is measured on them is too good")  # fmt: skip
         if skipped:
             say(f"{len(skipped)} files in {options.val} are left out, the first: {': '.join(skipped[0])}")
     counts = np.bincount([p.label for p in pictures], minlength=len(labels))
@@ -310,11 +320,13 @@ def beside(out: Path) -> Path:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = parser().parse_args(arguments)
+    begun = time.time()
     try:
         result = run(options)
     except KeyboardInterrupt:
         kept = (options.run or beside(options.out)) / "float.pt"
-        raise KeyboardInterrupt(f"stopped; float weights so far: {kept}" if kept.exists() else "stopped") from None
+        own = kept.exists() and kept.stat().st_mtime >= begun  # not those of an earlier run
+        raise KeyboardInterrupt(f"stopped; float weights so far: {kept}" if own else "stopped") from None
     print(json.dumps(result))
 
 

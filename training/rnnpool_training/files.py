@@ -37,6 +37,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(21, "is a folder", str(path))
         temporary.replace(target)
+    except OSError as error:  # a full disk names no file, or the temporary one
+        named = error.strerror and error.filename in (None, name)
+        raise OSError(error.errno, error.strerror, str(path)) if named else error from None
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
