@@ -22,9 +22,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rnnpool_training.classifier import Classifier, configure, load_classifier, warm_start
+from rnnpool_training.command import command
+from rnnpool_training.data.lines import lines as text_lines
+from rnnpool_training.errors import InputError
 from rnnpool_training.few_shot import Chooser
 from rnnpool_training.few_shot.maps import Maps, Policy, make_maps
 from rnnpool_training.few_shot.tune import logits_of
+from rnnpool_training.files import check_output, make_folder, replacing
 
 from .few_shot_tasks import TASKS, Task
 
@@ -62,7 +66,8 @@ class TaskMaps:
             self.found[key] = make_maps(self.model, self.start, self.pictures, policy, 1)
             if self.path:
                 maps = {name: (m.maps, m.features, m.logits) for name, m in self.found.items()}
-                torch.save({"names": list(self.place), "maps": maps}, self.path)
+                with replacing(self.path) as temporary:
+                    torch.save({"names": list(self.place), "maps": maps}, temporary)
         return self.found[key].of(np.array([self.place[name] for name in names]))
 
 
@@ -97,6 +102,17 @@ def cell(task: Task, maps: TaskMaps, count: int, seed: int, options: argparse.Na
     return result
 
 
+def cells(path: Path) -> list[dict[str, Any]]:
+    """Those of a file. InputError for a line that is none."""
+    found = []
+    for line, where in text_lines(path):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise InputError(f"{where}: no JSON: {error}") from None
+    return found
+
+
 def table(lines: list[dict[str, Any]]) -> str:
     """Means over the seeds, with their range."""
     rows = ["| task | pictures a class | seeds | input | tested on | start | linear probe | after | range | chosen |",
@@ -119,6 +135,7 @@ def table(lines: list[dict[str, Any]]) -> str:
     return "\n".join(rows)
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m tools.few_shot", description=__doc__.split("\n")[0])
@@ -134,7 +151,10 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--test", type=int, default=240, help="most pictures to test on (person: all that are left)")
     options = p.parse_args(arguments)
     torch.set_num_threads(1)
-    lines = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.exists() else []
+    check_output(options.out)
+    if options.cache:
+        make_folder(options.cache)
+    lines = cells(options.out) if options.out.exists() else []
     done = {(r["task"], r["count"], r["seed"], r["size"]) for r in lines}
     for name in options.tasks:
         wanted = [(n, s) for s in options.seeds for n in options.counts if (name, n, s, options.size) not in done]

@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,10 @@ from rnnpool_training.classifier_views import ClassifierViews  # noqa: E402
 from rnnpool_training.classify_report import Measured, mistakes_picture, seconds_a_frame, what_next, wilson  # noqa: E402
 from rnnpool_training.few_shot import Chooser, chooser  # noqa: E402
 from rnnpool_training.few_shot.maps import Maps, Policy, Tail  # noqa: E402
-from rnnpool_training.few_shot.probe import STRENGTHS, fit_probes, known  # noqa: E402
+from rnnpool_training.few_shot.probe import STRENGTHS, Linear, fit_probes, known  # noqa: E402
 from rnnpool_training.few_shot.scores import better, clearly, folds, score  # noqa: E402
 from rnnpool_training.pictures import Picture  # noqa: E402
+from tools import few_shot as tool  # noqa: E402
 
 START = Path(__file__).resolve().parents[2] / "models" / "person.pt"
 
@@ -203,6 +205,35 @@ def test_the_start_knows_its_own_classes_in_any_order() -> None:
     # What is only related to its answers (an offset it does not have) isn't what it knows.
     far = (start(features)[:, 1] - start(features)[:, 0] > 6).long().numpy()
     assert known(start, features, far, 2) is None
+
+
+def test_the_head_of_the_start_counts_as_some_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it knows the classes, its logits and the probe's, each by its temperature, are added with their weights."""
+    monkeypatch.setattr(chooser, "REPEATS", (1, 600))
+    start, features, truth = task(90)
+    model = SimpleNamespace(config=SimpleNamespace(labels=["a", "b"]))
+    pictures = [Picture(str(i), np.zeros((1, 1, 3), np.uint8), int(label)) for i, label in enumerate(truth)]
+    maps = maps_of(features[:, None])
+    choice = Chooser(model, start, pictures, threads=1, maps=lambda _: maps)
+    made: dict[str, Any] = {}
+
+    def outcome(name: str, head: Linear, probe: Linear, found: Any, logits: Any, candidates: Any) -> Any:
+        made[name] = head, found, logits
+        candidates.append(name)
+        return SimpleNamespace(chosen=name, tail=None, candidates=candidates)
+
+    choice._outcome = outcome
+    assert choice.run().chosen == chooser.START
+    (probe, probe_score, probe_logits), (mix, _, logits) = made["linear probe"], made[chooser.START]
+    own = known(start, features, truth, 2)
+    part = 30 / 120
+    temperatures = score(own(features), truth).temperature, probe_score.temperature
+
+    def expected(first: Any, second: Any) -> Any:
+        return part * first / temperatures[0] + (1 - part) * second / temperatures[1]
+
+    assert np.allclose(mix(features), expected(own(features), probe(features)))
+    assert np.allclose(logits, expected(own(features), probe_logits))
 
 
 def test_the_start_stands_unless_it_is_clearly_beaten() -> None:
@@ -400,3 +431,36 @@ def test_the_sheet_of_mistakes(tmp_path: Path) -> None:
     assert mistakes_picture(measured, pictures, tmp_path / "m.png") == 2
     with Image.open(tmp_path / "m.png") as sheet:
         assert sheet.convert("RGB").getpixel((80, 50)) == (80, 80, 80)  # the most certain one is the first
+
+
+def test_the_table_is_made_from_cells_that_are_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """tools.few_shot makes the folder of its cache, keeps maps and cells, and makes neither again."""
+    monkeypatch.setattr(tool, "TASKS", {"side": lambda _: tool.Task("side", ("left", "right"), sides(12))})
+    cache, out = tmp_path / "a/maps", tmp_path / "cells.jsonl"
+    arguments = [
+        str(tmp_path),
+        "--out",
+        str(out),
+        "--cache",
+        str(cache),
+        "--size",
+        "64",
+        "--counts",
+        "4",
+        "--seeds",
+        "1",
+    ]
+    tool.main([*arguments, "--test", "4"])
+    said, cells = capsys.readouterr().out, out.read_text()
+    cell = json.loads(cells)
+    assert (cell["task"], cell["count"], cell["test"], cell["chosen"]) == ("side", 4, 4, "linear probe")
+    assert f"| side | 4 | 1 | 64 | 4 | - | {cell['probe']:.3f} | **{cell['after']:.3f}** |" in said
+    monkeypatch.setattr(tool, "make_maps", None)  # not called again
+    tool.main([*arguments, "--test", "4"])
+    assert out.read_text() == cells and [p.name for p in cache.iterdir()] == ["side-64.pt"]
+    out.write_text('{"task": "si')
+    with pytest.raises(SystemExit) as stop:
+        tool.main(arguments)
+    assert stop.value.code == 2 and f"{out}, line 1: no JSON" in capsys.readouterr().err

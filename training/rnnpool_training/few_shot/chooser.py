@@ -20,7 +20,7 @@ from torch import nn
 from ..classifier import Classifier
 from ..pictures import Picture
 from .maps import POLICIES, Maps, Policy, Tail, joined, make_maps
-from .probe import STRENGTHS, Linear, fit_probes, known
+from .probe import STRENGTHS, Linear, fit_probes, known, mixed
 from .scores import Score, better, clearly, folds, score
 from .tune import Recipe, blended, cooled, logits_of, tune, with_head
 
@@ -28,13 +28,14 @@ FOLDS = 4
 REPEATS = (3, 600)  # of cross-validation of probes: at most, and not more than so many pictures in all
 PLENTY = 1000  # pictures from which on a single part of them is held back
 BLENDS = (0.25, 0.5, 0.75, 1.0)  # parts of the way from the probe to the tuned network
-# Standard errors by which the balanced accuracy must be higher to take the place of the probe, and of the start's head:
+# Standard errors by which the balanced accuracy must be higher to take the place of the probe, and of START:
 CLEAR, CLEARER = 1.5, 2.0
 MOST_STEPS, FEWEST_STEPS = 100, 20  # of each tuned network
-TUNED = 100  # pictures from which on tuning is tried, and where the start's own head is the best so far:
+TUNED = 100  # pictures from which on tuning is tried, and where the start's head has a part in the best so far:
 TUNED_START = 600
+WORTH = 30  # pictures that the start's own head counts as beside a probe of the user's
 
-START = "the start's own head"  # among the candidates
+START = "start's head and probe"  # among the candidates
 
 Rows = NDArray[np.int64]
 
@@ -162,7 +163,7 @@ class Chooser:
         return Recipe(steps=steps) if steps >= FEWEST_STEPS else None
 
     def run(self) -> Outcome:
-        """The start's head, a probe or a tuned network. The one of the outcome has learned from all pictures."""
+        """A probe, with the start's head where that applies, or a tuned network; it has learned from all pictures."""
         probed = self._probed(self.maps(None))
         candidates: list[dict[str, Any]] = []
         head = self._probe(probed, np.arange(len(self.pictures)))
@@ -171,11 +172,12 @@ class Chooser:
         features = probed.maps.features[torch.from_numpy(self.held), 0]
         own = known(self.start, features, self.truth, self.classes)
         if own:
-            logits = own(features)
-            found = score(logits, self.truth)
-            started = self._outcome(START, own, head, found, logits, candidates)
-            if not better(probed.score, found, CLEARER):
-                outcome, standing = started, found
+            cool = score(own(features), self.truth).temperature
+            part = WORTH / (WORTH + len(self.pictures))
+            weights = (part / cool, (1 - part) / probed.score.temperature)
+            logits = weights[0] * own(features) + weights[1] * probed.logits
+            standing = score(logits, self.truth)
+            outcome = self._outcome(START, mixed(own, head, weights), head, standing, logits[0], candidates)
         self.say(f"{outcome.chosen}: balanced accuracy {standing.balanced:.3f} in cross-validation")
         self.safe(outcome.tail)
         least = TUNED_START if outcome.chosen == START else TUNED

@@ -70,11 +70,17 @@ def fit_probes(
     return result
 
 
+def mixed(first: Linear, second: Linear, weights: tuple[float, float]) -> Linear:
+    """The layer whose logits are the weighted sum of those of two."""
+    a, b = weights
+    return Linear(a * first.weight + b * second.weight, a * first.bias + b * second.bias)
+
+
 def known(start: nn.Linear, features: Tensor, labels: NDArray[np.int64], classes: int) -> Linear | None:
     """The start's own head, its labels put in the order that suits the classes, where the classes are what it knows.
 
     features (N, F) of the pictures as they are. They are what it knows if its probabilities, untouched, say more of
-    the classes than chance does, by twice the standard error: confident mistakes cost it that. Nothing is fitted but
+    the classes than chance does, by the standard error: confident mistakes cost it that. Nothing is fitted but
     the order.
     """
     if start.out_features != classes or classes > MOST_ORDERS:
@@ -88,4 +94,4 @@ def known(start: nn.Linear, features: Tensor, labels: NDArray[np.int64], classes
     assert best is not None
     gain = math.log(classes) - best[1].loss
     error = float(gain.std(ddof=1)) / math.sqrt(len(gain))
-    return best[0] if gain.mean() > 2 * error else None
+    return best[0] if gain.mean() > error else None
