@@ -9,15 +9,18 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # small networks: threads only wait for each other
 
-from rnnpool_training import checkpoint, files, finetune, plots, train, train_classifier  # noqa: E402
+from rnnpool_training import blob, checkpoint, files, finetune, plots, train, train_classifier  # noqa: E402
+from rnnpool_training.deploy import export_quantized  # noqa: E402
 from rnnpool_training.detector import load_float, save_float  # noqa: E402
 from rnnpool_training.errors import InputError  # noqa: E402
 from rnnpool_training.generated import write_folder  # noqa: E402
@@ -291,3 +294,24 @@ def test_ctrl_c_on_the_command_line(data: Path, tmp_path: Path) -> None:
 def test_losses_are_plotted(whole: Path) -> None:
     plots.main([str(whole)])
     assert (whole / "losses.png").stat().st_size > 1000
+
+
+def test_small_rows_of_u_can_t_saturate(data: Path, tmp_path: Path) -> None:
+    """finetune --small-rows: half of the rows of U have magnitudes that sum up to less than 2^15 in the blob."""
+    config = replace(CONFIG, hidden1=16, hidden2=16)
+    model = Detector(config)
+    with torch.no_grad():
+        for cell in (model.pool.rnn1, model.pool.rnn2):
+            cell.U.copy_(torch.rand(16, 16) * 0.4 + 0.15)  # sums of some 5.6
+    save_float(tmp_path / "float.pt", config, model.state_dict())
+    for asked in (False, True):
+        out = tmp_path / str(asked)
+        finetune.run(finetune.parser().parse_args([
+            str(tmp_path / "float.pt"), "--data", str(data), "--out", str(out), "--steps", "2", "--batch", "4",
+            "--crop", "64", "--threads", "1", "--calibration", "4", *(["--small-rows"] if asked else []),
+        ]))  # fmt: skip
+        pool = export_quantized(str(out / "quantized.pt")).model.ops[1]
+        assert isinstance(pool, blob.RNNPool) and pool.shift_u1 == pool.shift_u2 == 15
+        for u in (pool.u1, pool.u2):
+            small = np.abs(u.astype(np.int64)).sum(1) < 1 << 15
+            assert small.sum() == (8 if asked else 0)
