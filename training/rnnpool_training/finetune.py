@@ -33,8 +33,8 @@ def write_quantized(path: Path, model: Network) -> None:
 class FineTuner(DetectorTrainer):
     """Fine-tuning, if asked for with half of the hidden units of each RNNPool kept such that the engine is fast.
 
-    Those are the ones with the least sums of magnitudes of U, which stay below 4: then a sum of U and Q15 states that is
-    stored with 13 fraction bits stays below 2^15 (compile/hidden_order.py).
+    Those are the ones with the least sums of magnitudes of U, which stay below 4: then a sum of U and Q15 states
+    that is stored with 13 fraction bits stays below 2^15 (compile/hidden_order.py).
     """
 
     MOST = 3.98  # rounded it is below 4, too
