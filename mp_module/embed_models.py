@@ -89,14 +89,32 @@ def _is_usual(hidden: int, shift_u: int, zeta: int, nu: int) -> bool:
     return (hidden, shift_u) in ((8, 16), (16, 15), (16, 16)) and (zeta, nu) == (32768, 0)
 
 
+def _needs_less_at_once(fields: bytes, in_width: int, channels: int, out_width: int, outputs: int) -> bool:
+    """Whether RNNPOOL takes all rows of a patch at once, as engine/operators/rnnpool.c has it."""
+    kernel, kernel_w, stride, _, pad_right = fields[:5]
+    (hidden,) = struct.unpack_from("<H", fields, 6)
+    lanes, phases, overlap = 4, min(stride, kernel_w), (kernel_w - 1) // stride
+    groups = (out_width - pad_right + overlap + lanes - 1) // lanes
+    row = (groups - overlap // lanes) * 2 * lanes * ((outputs // 4 + 1) // 2)  # of the ring, in values
+    states = groups * phases * 2 * lanes * ((hidden + 1) // 2)
+    by_step = ((kernel - 1) // stride + 1) * states + kernel * row
+    pixels = phases * ((hidden + 1) // 2) * (lanes + overlap) * 4 + in_width * channels  # bytes of a row
+    return (kernel - min(kernel, stride)) * row + (kernel - 1) * pixels // 2 < by_step
+
+
 def _features_of(kind: str, record: bytes) -> set[str]:
     """What an operator needs beside its kind, from its record in the blob (mp_module/SPEC.md)."""
     flags, shift, fields = record[1], record[3], record[36:]
     named = (("FINE", FINE), ("TFLITE", TFLITE), ("MATERIALIZE", MATERIALIZE))
     used = {name for name, flag in named if flags & flag}
-    in_width, channels, _, out_width = struct.unpack_from("<4H", record, 14)
+    in_width, channels, _, out_width, out_channels = struct.unpack_from("<5H", record, 14)
+    clamp = struct.unpack_from("<2b", record, 26)
     if kind in TILED and (out_width % 2 or (kind == "INVERTED_RESIDUAL" and in_width % 2)):
         used.add("TILE1")
+    if clamp != (-128, 127) or (kind == "INVERTED_RESIDUAL" and fields[6:10] != b"\x80\x7f\x80\x7f"):
+        used.add("CLAMP")
+    if kind == "DEPTHWISE" or (kind == "INVERTED_RESIDUAL" and fields[0] == 1 and in_width % 4 in (1, 2)):
+        used.add("COLUMNS2")
     if kind in TAPS and channels == 1 and fields[1] == 4:
         used.add("TAPS4")
     outputs = struct.unpack_from("<H", record, 22) if kind in ("CONV", "INVERTED_RESIDUAL") else ()
@@ -109,11 +127,12 @@ def _features_of(kind: str, record: bytes) -> set[str]:
     if kind == "INVERTED_RESIDUAL" and fields[10:12] != bytes(2):
         used.add("RECOMPUTE")
     if kind == "RNNPOOL":
-        inputs, outputs = struct.unpack_from("<H4xH", record, 16)
         hidden, shift_w1, shift_u1, _, shift_u2, *weights = struct.unpack_from("<H4B4H", fields, 6)
-        usual = _is_usual(hidden, shift_u1, *weights[:2]) and _is_usual(outputs // 4, shift_u2, *weights[2:])
-        if flags & SMOOTH or not usual or not (inputs in (8, 16) or (inputs == 4 and 6 <= shift_w1 <= 12)):
+        usual = _is_usual(hidden, shift_u1, *weights[:2]) and _is_usual(out_channels // 4, shift_u2, *weights[2:])
+        if flags & SMOOTH or not usual or not (channels in (8, 16) or (channels == 4 and 6 <= shift_w1 <= 12)):
             used.add("ANY_CELL")
+        if not _needs_less_at_once(fields, in_width, channels, out_width, out_channels):
+            used.add("BY_STEP")
     return used
 
 

@@ -67,6 +67,12 @@
 #ifndef RNNP_WITH_ANY_CELL // RNNPOOL beside what operators/rnnpool.c calls a usual cell
 #define RNNP_WITH_ANY_CELL (1)
 #endif
+#ifndef RNNP_WITH_BY_STEP // RNNPOOL that needs less memory step by step than at once (operators/rnnpool.c)
+#define RNNP_WITH_BY_STEP (1)
+#endif
+#ifndef RNNP_WITH_CLAMP // outputs that are clamped to less than int8
+#define RNNP_WITH_CLAMP (1)
+#endif
 #ifndef RNNP_WITH_RECOMPUTE // INVERTED_RESIDUAL with channels that are expanded again
 #define RNNP_WITH_RECOMPUTE (1)
 #endif
@@ -90,6 +96,9 @@
 
 #ifndef RNNP_WITH_TILE1 // one pixel at the end of a row of an odd number
 #define RNNP_WITH_TILE1 (1)
+#endif
+#ifndef RNNP_WITH_COLUMNS2 // one or two columns at the end of a row of a depthwise convolution
+#define RNNP_WITH_COLUMNS2 (1)
 #endif
 #ifndef RNNP_WITH_TAPS4 // convolutions of one channel by windows four columns wide
 #define RNNP_WITH_TAPS4 (1)

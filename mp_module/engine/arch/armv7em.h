@@ -152,8 +152,8 @@ typedef struct {
     const int8_t *weight; // the first
     uint32_t before; // bytes of the pairs left out, 0..7, and of one more
     uint32_t pixels; // 1 .. RNNP_TILE: those of x behind them may be anything
-    uint32_t entry2, entry1; // bytes of code of the pairs left out, with two pixels and one
-    uint32_t few; // whether there are but two outputs (not loaded, as what follows)
+    uint32_t entry2,
+        entry1; // bytes of code of the pairs left out, with two pixels and one (not loaded, as what follows)
     uint32_t four; // bytes of the weights of four outputs
     uint32_t fours, outputs; // how often the inner loop makes four; of how many
     uint32_t inputs;
@@ -172,7 +172,7 @@ void rnnp_armv7em_tile(rnnp_tile_t *tile);
 
 // Whether a layer's outputs are to be clamped to less than int8.
 static inline bool rnnp_armv7em_clamps(const rnnp_requantize_t *requantize) {
-    return requantize->min != INT8_MIN || requantize->max != INT8_MAX;
+    return RNNP_WITH_CLAMP && (requantize->min != INT8_MIN || requantize->max != INT8_MAX);
 }
 
 // The first pixels of a row of a convolution of 3x3, stride 2, one column of padding on the left, of three channels, none of
@@ -180,7 +180,13 @@ static inline bool rnnp_armv7em_clamps(const rnnp_requantize_t *requantize) {
 uint32_t rnnp_armv7em_first_rgb(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t *out);
 
 // Clamps `count` outputs of a layer, if that is wanted.
+#if RNNP_WITH_CLAMP
 void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count);
+#else
+static inline void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count) {
+    (void)requantize, (void)out, (void)count;
+}
+#endif
 
 #endif
 

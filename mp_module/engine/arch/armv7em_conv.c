@@ -103,92 +103,6 @@ static void gather_nine(const int8_t *const *in, uint32_t *x, uint32_t offset) {
 
 RNNP_SMALL_C
 
-// Widens windows of 3x3 that are a column apart: each of their six columns once, to all places where it is wanted.
-//   columns   [3][6]: addresses of a row's columns
-//   channels  a multiple of 4
-// Columns r0 - r5, x of the window's three columns, less a word, r6 - r8.
-__attribute__((naked, noinline)) static void widen_windows(__attribute__((unused)) const int8_t *const *columns,
-    __attribute__((unused)) uint32_t channels, __attribute__((unused)) uint32_t *x) {
-    __asm__ volatile("mov r12, #3\n" // rows left
-                     "mov r3, r0\n"
-                     "push {r2-r11, lr}\n" // r2 is the room for where the first column's x end
-                     "lsl r1, r1, #3\n"
-                     "sub r8, r2, #4\n"
-                     "push {r1, r12}\n"
-                     ".macro rnnp_words word\n"
-                     "sxtb16 r12, \\word, ror #8\n"
-                     "sxtb16 \\word, \\word\n"
-                     "pkhbt lr, \\word, r12, lsl #16\n"
-                     "pkhtb r12, r12, \\word, asr #16\n"
-                     ".endm\n"
-                     ".macro rnnp_put x, pixel\n"
-                     "str lr, [\\x, #4 + 4 * \\pixel]\n"
-                     ".if \\pixel == 3\n"
-                     "str r12, [\\x, #32]!\n"
-                     ".else\n"
-                     "str r12, [\\x, #20 + 4 * \\pixel]\n"
-                     ".endif\n"
-                     ".endm\n"
-                     "1:\n"
-                     "ldr r12, [sp, #12]\n"
-                     "ldr r9, [sp]\n"
-                     "mov r6, r8\n"
-                     "ldmia r12!, {r0-r5}\n"
-                     "add r7, r6, r9\n"
-                     "str r12, [sp, #12]\n"
-                     "add r8, r7, r9\n"
-                     "str r7, [sp, #8]\n"
-                     "2:\n"
-                     "ldr r9, [r0], #4\n"
-                     "ldr r10, [r1], #4\n"
-                     "ldr r11, [r2], #4\n"
-                     "rnnp_words r9\n"
-                     "rnnp_put r6, 0\n"
-                     "rnnp_words r10\n"
-                     "rnnp_put r6, 1\n"
-                     "rnnp_put r7, 0\n"
-                     "rnnp_words r11\n"
-                     "rnnp_put r6, 2\n"
-                     "rnnp_put r7, 1\n"
-                     "rnnp_put r8, 0\n"
-                     "ldr r9, [r3], #4\n"
-                     "ldr r10, [r4], #4\n"
-                     "ldr r11, [r5], #4\n"
-                     "rnnp_words r9\n"
-                     "rnnp_put r6, 3\n"
-                     "rnnp_put r7, 2\n"
-                     "rnnp_put r8, 1\n"
-                     "rnnp_words r10\n"
-                     "rnnp_put r7, 3\n"
-                     "rnnp_put r8, 2\n"
-                     "rnnp_words r11\n"
-                     "rnnp_put r8, 3\n"
-                     "ldr r9, [sp, #8]\n"
-                     "cmp r6, r9\n"
-                     "bne.w 2b\n"
-                     "ldr r9, [sp, #4]\n"
-                     "subs r9, r9, #1\n"
-                     "str r9, [sp, #4]\n"
-                     "bne.w 1b\n"
-                     "add sp, #16\n"
-                     "pop {r4-r11, pc}\n"
-                     ".purgem rnnp_words\n"
-                     ".purgem rnnp_put\n");
-}
-
-// The tile of the windows from column `left` on: some of it may be outside.
-__attribute__((noinline)) static void gather_windows(
-    const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left) {
-    const int8_t *columns[3 * (RNNP_TILE + 2)], **to = columns;
-    for (const int8_t *const *row = rows; row < rows + 3; row++) {
-        uint32_t width = *row != NULL ? conv->in_width : 0, offset = left * conv->in_channels;
-        for (uint32_t column = left; column != left + RNNP_TILE + 2; column++, offset += conv->in_channels) {
-            *to++ = column < width ? *row + offset : padding(conv);
-        }
-    }
-    widen_windows(columns, conv->in_channels, conv->tile);
-}
-
 #define CHUNK (16) // outputs of a head at a time
 
 // Whether the inner loop can do with these exponents.
@@ -210,11 +124,7 @@ static void any_conv(
     uint32_t run = conv->kernel_w * channels, inputs = k * run;
     uint32_t columns = conv->out_width == 1 ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
     bool four = RNNP_WITH_TAPS4 && channels == 1 && conv->kernel_w == FOUR && conv->in_width >= FOUR;
-    bool three = k == 3 && conv->kernel_w == 3, nine = RNNP_WITH_RGB && three && channels == 3;
-    bool windows = three && columns == 1 && channels % 4 == 0;
-    if (windows) {
-        memset(padding(conv), conv->pad, channels);
-    }
+    bool nine = RNNP_WITH_RGB && k == 3 && conv->kernel_w == 3 && channels == 3;
     bool rows_inside = rows[0] != NULL && rows[k - 1] != NULL; // then those between are, too
     const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE],
         **in = addresses(conv, k, few, 0); // of a tile that starts at column 0
@@ -249,8 +159,6 @@ static void any_conv(
         bool inside = rows_inside && left < conv->in_width && left + width <= conv->in_width;
         if (four) {
             gather_four(conv, rows, left, columns, tile.pixels);
-        } else if (windows) {
-            gather_windows(conv, rows, left);
         } else if (inside && nine) {
             gather_nine(in, conv->tile, left * channels);
         } else if (inside) {

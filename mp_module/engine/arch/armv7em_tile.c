@@ -84,12 +84,9 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "rnnp_take r0, 0, 12\n"
                                 // The next two pixels, or the last one.
                                 "9:\n"
-                                "ldmia r0, {r1-r6}\n" // weight, before, pixels, entries, few
+                                "ldmia r0, {r1-r5}\n" // weight, before, pixels, entries
                                 "sub r1, r1, r2\n"
                                 "adr.w r2, 20f + 1\n" // 1: Thumb
-                                "cmp r6, #0\n"
-                                "it ne\n"
-                                "adrne.w r2, 40f + 1\n"
                                 "subs r3, #2\n"
                                 "str r3, [r0, #8]\n"
                                 "bhs 1f\n"
@@ -118,19 +115,15 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "mov lr, r12\n"
                                 "bx r6\n"
                                 // A block of 16 inputs, two at a time.
-                                ".macro rnnp_block pixels, outputs=4\n"
+                                ".macro rnnp_block pixels\n"
                                 ".irp pair, 0, 1, 2, 3, 4, 5, 6, 7\n"
                                 ".if \\pair == 7\n"
                                 "ldr.w r4, [r1, #64]!\n"
-                                ".if \\outputs == 4\n"
                                 "ldr r5, [r1, #4]\n"
-                                ".endif\n"
                                 "ldr.w r6, [r0, #128]!\n"
                                 ".else\n"
                                 "ldr r4, [r1, #8 * \\pair + 8]\n"
-                                ".if \\outputs == 4\n"
                                 "ldr r5, [r1, #8 * \\pair + 12]\n"
-                                ".endif\n"
                                 ".if \\pixels == 1\n"
                                 "ldr.w r6, [r0, #16 * \\pair + 16]\n"
                                 ".else\n"
@@ -144,23 +137,17 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "ldr r7, [r0, #16 * \\pair + 20]\n"
                                 ".endif\n"
                                 "smlad r9, r4, r7, r9\n"
-                                ".endif\n"
-                                "smlad r8, r4, r6, r8\n"
-                                "sxtb16 r4, r4\n"
-                                "smlad r2, r4, r6, r2\n"
-                                ".if \\pixels == 2\n"
-                                "smlad r10, r4, r7, r10\n"
-                                ".endif\n"
-                                ".if \\outputs == 4\n"
-                                "smlad r12, r5, r6, r12\n"
-                                ".if \\pixels == 2\n"
                                 "smlad lr, r5, r7, lr\n"
                                 ".endif\n"
+                                "smlad r8, r4, r6, r8\n"
+                                "smlad r12, r5, r6, r12\n"
+                                "sxtb16 r4, r4\n"
                                 "sxtb16 r5, r5\n"
+                                "smlad r2, r4, r6, r2\n"
                                 "smlad r3, r5, r6, r3\n"
                                 ".if \\pixels == 2\n"
+                                "smlad r10, r4, r7, r10\n"
                                 "smlad r11, r5, r7, r11\n"
-                                ".endif\n"
                                 ".endif\n"
                                 ".endr\n"
                                 "rnnp_get r4, 1\n"
@@ -350,10 +337,6 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
                                 "bne.w 30b\n"
                                 "b.w 2b\n"
 #endif
-                                "40:\n"
-                                "rnnp_block 2, 2\n"
-                                "bne.w 40b\n"
-                                "b.w 2b\n"
                                 ".purgem rnnp_block\n" RNNP_PURGE_WORDS);
 }
 
@@ -413,7 +396,7 @@ static void sum_parts(const rnnp_tile_t *t, const int8_t *weight, int32_t (*sums
 }
 
 // Outputs behind t->fours, slowly: of any size and rounding, or fewer than four.
-static void any_outputs(const rnnp_tile_t *t) {
+__attribute__((noinline)) static void any_outputs(const rnnp_tile_t *t) {
     const rnnp_requantize_t *r = t->requantize;
     const int32_t *residual = (const int32_t *)t->residual;
     int32_t sums[4][RNNP_TILE];
@@ -440,48 +423,28 @@ static void any_outputs(const rnnp_tile_t *t) {
 
 #endif
 
-// One or two outputs behind t->fours.
-static void few_outputs(const rnnp_tile_t *t) {
-    rnnp_tile_t last = *t;
-    last.few = true;
-    last.weight += t->fours * t->four;
-    last.weight_end += t->four;
-    last.bias += 4 * t->fours;
-    last.out = (int32_t *)last.out + 4 * t->fours * RNNP_TILE;
-    last.entry2 = last.entry2 / 48 * 26;
-    tile(&last);
-}
-
-// Outputs behind t->fours.
-__attribute__((noinline)) static void other_outputs(const rnnp_tile_t *t) {
-#if ANY_OUTPUTS
-    if (t->residual != RNNP_TILE_RAW || t->wide) {
-        any_outputs(t);
-        return;
-    }
-#endif
-    few_outputs(t);
-}
-
 void rnnp_armv7em_tile_outputs(rnnp_tile_t *t, const int8_t *weight, uint32_t outputs) {
     t->weight = weight;
     t->outputs = outputs;
-    // Three accumulators of four are as fast as all.
-    t->fours = ANY_OUTPUTS && t->wide ? 0 : (outputs + (t->residual == RNNP_TILE_RAW)) / 4;
+    // Of accumulators all four, though fewer may be wanted: a loop of two would be some 350 bytes more.
+    t->fours = ANY_OUTPUTS && t->wide ? 0 : (outputs + (t->residual == RNNP_TILE_RAW ? 3 : 0)) / 4;
     t->weight_end = (uintptr_t)(weight + t->fours * t->four) - t->before;
 }
 
 void rnnp_armv7em_tile(rnnp_tile_t *t) {
     uint32_t pixels = t->pixels;
-    if (t->fours != 0) {
+    if (!ANY_OUTPUTS || t->fours != 0) {
         tile(t);
         t->pixels = pixels;
     }
+#if ANY_OUTPUTS
     if (4 * t->fours < t->outputs) {
-        other_outputs(t);
+        any_outputs(t);
     }
+#endif
 }
 
+#if RNNP_WITH_CLAMP
 void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32_t count) {
     if (!rnnp_armv7em_clamps(requantize)) {
         return;
@@ -494,6 +457,7 @@ void rnnp_armv7em_clamp(const rnnp_requantize_t *requantize, int8_t *out, uint32
         *out = (int8_t)rnnp_clamp(*out, requantize->min, requantize->max);
     }
 }
+#endif
 
 RNNP_SMALL_C_END
 

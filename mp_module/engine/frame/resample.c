@@ -165,18 +165,9 @@ static inline uint32_t end_sum(const end_t *e, uint32_t *sum, uint32_t value) {
     return mean;
 }
 
+// Of fewer rows than add_values: one at a time.
 static void end_values(const end_t *e, uint32_t *sums, uint8_t *values, uint32_t count) {
-    for (; count >= 4; count -= 4, values += 4, sums += 4) {
-        uint32_t word;
-        memcpy(&word, values, sizeof(word));
-        uint32_t means = end_sum(e, sums, word & 255);
-        means |= end_sum(e, sums + 1, word >> 8 & 255) << 8;
-        means |= end_sum(e, sums + 2, word >> 16 & 255) << 16;
-        means |= end_sum(e, sums + 3, word >> 24) << 24;
-        means ^= SIGN * 0x01010101u;
-        memcpy(values, &means, sizeof(means));
-    }
-    for (; count > 0; count--, values++, sums++) {
+    for (const uint8_t *end = values + count; values != end; values++, sums++) {
         *values = (uint8_t)(end_sum(e, sums, *values) ^ SIGN);
     }
 }
@@ -211,21 +202,14 @@ void rnnp_resample_mix_rows(const uint8_t *a, const uint8_t *b, uint32_t f, uint
 }
 
 void rnnp_flip_signs(const uint8_t *in, uint8_t *out, uint32_t count) {
-    const uint32_t signs = SIGN * 0x01010101u;
-    for (; count >= 16; count -= 16, in += 16, out += 16) {
-        uint32_t a, b, c, d; // not an array, which small code would copy by a function
+    for (; count >= 8; count -= 8, in += 8, out += 8) {
+        uint32_t a, b; // not an array, which small code would copy by a function
         memcpy(&a, in, 4);
         memcpy(&b, in + 4, 4);
-        memcpy(&c, in + 8, 4);
-        memcpy(&d, in + 12, 4);
-        a ^= signs;
-        b ^= signs;
-        c ^= signs;
-        d ^= signs;
+        a ^= SIGN * 0x01010101u;
+        b ^= SIGN * 0x01010101u;
         memcpy(out, &a, 4);
         memcpy(out + 4, &b, 4);
-        memcpy(out + 8, &c, 4);
-        memcpy(out + 12, &d, 4);
     }
     for (; count > 0; count--) {
         *out++ = *in++ ^ SIGN;

@@ -8,8 +8,11 @@
 
 #define NO_SEGMENT (0xff)
 
-// What the record's flags ask for is there (left_out.h).
+// What the record asks for is there (left_out.h).
 static bool check_features(const rnnp_check_t *c, const rnnp_op_t *op) {
+    if (!RNNP_WITH_CLAMP && (op->act_min != -128 || op->act_max != 127)) {
+        return rnnp_left_out(c, "CLAMP");
+    }
     if (!RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0) {
         return rnnp_left_out(c, "TFLITE");
     }
@@ -25,8 +28,9 @@ static bool check_fields(const rnnp_check_t *c, const rnnp_op_t *op, const rnnp_
     return ((op->flags & ~flags) == 0 || rnnp_bad(c, "flags", flags, op->flags)) &&
         rnnp_check_range(c, "shift", op->shift, 0, operator->max_shift) &&
         (!operator->fixed_zero_point || rnnp_check_equal(c, "out_zero_point", op->out_zero_point, 0)) &&
-        rnnp_check_range(c, "act_min", op->act_min, -128, operator->unclamped ? -128 : op->act_max) &&
-        rnnp_check_range(c, "act_max", op->act_max, operator->unclamped ? 127 : -128, 127) &&
+        (!RNNP_WITH_CLAMP || // else there are but these
+            (rnnp_check_range(c, "act_min", op->act_min, -128, operator->unclamped ? -128 : op->act_max) &&
+                rnnp_check_range(c, "act_max", op->act_max, operator->unclamped ? 127 : -128, 127))) &&
         rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_CHANNELS) &&
         rnnp_check_fields(c, op, operator->fields, operator->num_fields) &&
         rnnp_check_zeros(
@@ -36,15 +40,16 @@ static bool check_fields(const rnnp_check_t *c, const rnnp_op_t *op, const rnnp_
 // The inputs: earlier operators that have an output to read, the first one of the record's shape and zero point.
 static bool check_inputs(
     const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op, const rnnp_operator_t *operator) {
-    uint32_t least = rnnp_max_u32(operator->min_inputs, 1), most = rnnp_max_u32(operator->max_inputs, 1);
+    uint32_t least = RNNP_JOINS ? rnnp_max_u32(operator->min_inputs, 1) : 1;
+    uint32_t most = RNNP_JOINS ? rnnp_max_u32(operator->max_inputs, 1) : 1;
     if (!rnnp_check_range(c, "num_inputs", op->num_inputs, (int32_t)least, (int32_t)most) ||
         !rnnp_check_zeros(c, "inputs", op->inputs + op->num_inputs, RNNP_MAX_INPUTS - op->num_inputs)) {
         return false;
     }
-    if (c->op == 0 && op->num_inputs > 1) { // there is nothing else yet to read
+    if (RNNP_JOINS && c->op == 0 && op->num_inputs > 1) { // there is nothing else yet to read
         return rnnp_bad(c, "num_inputs", 1, op->num_inputs);
     }
-    for (uint32_t i = 0; i < op->num_inputs; i++) {
+    for (uint32_t i = 0; i < rnnp_num_inputs(op); i++) {
         // Only the first operator reads the frame; it can read nothing else.
         if (!rnnp_check_range(c, "input", op->inputs[i], c->op == 0 ? 0 : 1, c->op)) {
             return false;

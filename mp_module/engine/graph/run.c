@@ -7,6 +7,7 @@
 
 #include "../blob/crc32.h"
 #include "../left_out.h"
+#include "../numeric.h"
 #include "../frame/frame.h"
 #include "../results/results.h"
 #include "plan.h"
@@ -185,6 +186,17 @@ static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
     rnnp_plan_visit(plan, model, set_place, c);
 }
 
+// The plan of a run, if it fits the arena.
+RNNP_NOINLINE static bool get_plan(
+    rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t *frame, size_t arena_size, rnnp_error_t *error) {
+    rnnp_plan(plan, model, frame);
+    if (arena_size < plan->size) {
+        rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan->size, (uint32_t)arena_size);
+        return false;
+    }
+    return true;
+}
+
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
     size_t arena_size, uint16_t threshold_q15, rnnp_error_t *error) {
     rnnp_no_error(error);
@@ -204,9 +216,8 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
         return rnnp_fail(error, RNNP_ERROR_ALIGNMENT, -1, "arena", RNNP_ALIGNMENT, remainder);
     }
     rnnp_plan_t plan;
-    rnnp_plan(&plan, model, frame);
-    if (arena_size < plan.size) {
-        return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan.size, (uint32_t)arena_size);
+    if (!get_plan(&plan, model, frame, arena_size, error)) {
+        return error->status;
     }
     *run = (rnnp_run_t){ .model = model, .frame = *frame, .arena_size = (uint32_t)plan.size };
     rnnp_frame_size(frame, &run->width, &run->height);
@@ -235,9 +246,8 @@ rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, 
         return error->status;
     }
     rnnp_plan_t plan;
-    rnnp_plan(&plan, run->model, &frame);
-    if (arena_size < plan.size) {
-        return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan.size, (uint32_t)arena_size);
+    if (!get_plan(&plan, run->model, &frame, arena_size, error)) {
+        return error->status;
     }
     rnnp_context_t c = get_context(run, arena);
     rnnp_state_t before = *c.state;

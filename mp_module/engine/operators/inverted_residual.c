@@ -67,11 +67,17 @@ static uint32_t out_size(const rnnp_op_t *op, uint32_t size) {
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     uint32_t mid = get(op)->mid, again = get(op)->recompute;
+    if (!RNNP_WITH_CLAMP &&
+        (get(op)->exp_min != -128 || get(op)->exp_max != 127 || get(op)->dw_min != -128 || get(op)->dw_max != 127)) {
+        return rnnp_left_out(c, "CLAMP");
+    }
     return (RNNP_WITH_RECOMPUTE || again == 0 || rnnp_left_out(c, "RECOMPUTE")) &&
-        rnnp_check_range(c, "recompute", (int32_t)again, 0, (int32_t)mid) &&
-        (again == 0 || (mid - again) % 4 == 0 || rnnp_bad(c, "recompute", again - 1, again)) &&
-        rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
-        rnnp_check_range(c, "dw_min", get(op)->dw_min, -128, get(op)->dw_max) &&
+        (!RNNP_WITH_RECOMPUTE ||
+            (rnnp_check_range(c, "recompute", (int32_t)again, 0, (int32_t)mid) &&
+                (again == 0 || (mid - again) % 4 == 0 || rnnp_bad(c, "recompute", again - 1, again)))) &&
+        (!RNNP_WITH_CLAMP ||
+            (rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
+                rnnp_check_range(c, "dw_min", get(op)->dw_min, -128, get(op)->dw_max))) &&
         (!has_residual(op) ||
             (rnnp_check_equal(c, "stride", get(op)->stride, 1) &&
                 rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels))) &&

@@ -137,10 +137,14 @@ static uint32_t values_at_once(const rnnp_op_t *op) {
 }
 
 // Whether that needs less memory, with input rows and scratch memory that the other way does not need.
-static bool at_once(const rnnp_op_t *op) {
+static bool needs_less_at_once(const rnnp_op_t *op) {
     uint32_t bytes = map_values(op, get(op)->hidden) * (uint32_t)sizeof(int16_t) +
         (uint32_t)op->in_width * op->in_channels;
     return values_at_once(op) + (get(op)->kernel - 1u) * bytes / 2 < values_by_step(op);
+}
+
+static bool at_once(const rnnp_op_t *op) {
+    return !RNNP_WITH_BY_STEP || needs_less_at_once(op);
 }
 
 static uint32_t work(const rnnp_op_t *op) {
@@ -196,11 +200,12 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
         return rnnp_left_out(c, "ANY_CELL");
     }
     return (op->out_channels % 4 == 0 || rnnp_bad(c, "out_channels", 4, op->out_channels)) &&
-        rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN) &&
+        (!RNNP_WITH_ANY_CELL || rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN)) &&
         rnnp_check_range(c, "patch height", get(op)->kernel, 1, op->in_height) &&
         rnnp_check_range(c, "patch width", get(op)->kernel_w, 1, op->in_width) &&
         rnnp_check_output(c, op, out_size(op, op->in_height, get(op)->kernel, get(op)->pad_bottom),
-            out_size(op, op->in_width, get(op)->kernel_w, get(op)->pad_right));
+            out_size(op, op->in_width, get(op)->kernel_w, get(op)->pad_right)) &&
+        (RNNP_WITH_BY_STEP || needs_less_at_once(op) || rnnp_left_out(c, "BY_STEP"));
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
@@ -299,16 +304,23 @@ static void get_pool(const rnnp_step_t *s, pool_t *pool) {
     pool->tile2 = RNNP_TILE_VALUES(h2);
     pool->ring_row = ring_values(op, 1);
     pool->shared = shared_rows(op);
-    pool->states = pool->ring = rnnp_work(s);
-    pool->state_row = state_row(op);
-    pool->depth = at_once(op) ? 0 : depth(op);
+    pool->ring = rnnp_work(s);
     pool->at_once = at_once(op);
-    pool->ring += pool->depth * pool->state_row;
+    if (!pool->at_once) {
+        pool->states = pool->ring;
+        pool->state_row = state_row(op);
+        pool->depth = depth(op);
+        pool->ring += pool->depth * pool->state_row;
+    }
     pool->row_values = map_values(op, h1);
     pool->tile = (void *)(memory + at.tile);
     pool->columns = (map_t){ (void *)(memory + at.columns), pairs(h2) * 2 * pool->pitch };
     pool->pixels = (map_t){ (void *)(memory + at.pixels), pairs(h1) * 2 * pool->pitch };
     pool->rows = (void *)(memory + at.rows);
+}
+
+static bool pools_at_once(const pool_t *p) {
+    return !RNNP_WITH_BY_STEP || p->at_once;
 }
 
 static int16_t *map_at(const map_t *map, uint32_t phase, uint32_t lane) {
@@ -317,16 +329,7 @@ static int16_t *map_at(const map_t *map, uint32_t phase, uint32_t lane) {
 
 // Makes the lanes of strides that the next group shares its first ones, in `pairs` of elements.
 static void carry_over(const pool_t *p, int16_t *values, uint32_t pairs) {
-    enum { PITCH = RNNP_LANES + 1 };
     uint32_t *row = (uint32_t *)values, *end = row + p->pitch * pairs;
-    for (uint32_t left = p->overlap == 1 ? pairs / 4 : 0; left > 0;
-        left--, row += 4 * PITCH) { // the usual: loads side by side
-        uint32_t *from = row + RNNP_LANES, a = from[0], b = from[PITCH], c = from[2 * PITCH], d = from[3 * PITCH];
-        row[0] = a;
-        row[PITCH] = b;
-        row[2 * PITCH] = c;
-        row[3 * PITCH] = d;
-    }
     for (uint32_t lane = 0; lane < p->overlap; lane++) {
         for (uint32_t *to = row + lane; to < end; to += p->pitch) {
             *to = to[RNNP_LANES];
@@ -384,7 +387,7 @@ static void take_columns(const pool_t *p, uint32_t u, uint32_t phase) {
     const int16_t *wx[RNNP_MAX_PATCH];
     uint32_t lanes = lanes_of(p, u, phase);
     int16_t *summaries = p->tile;
-    if (p->at_once) {
+    if (pools_at_once(p)) {
         wx[0] = map_at(&p->pixels, phase, p->overlap);
         for (uint32_t i = 1; i < p->patch_height; i++) {
             wx[i] = wx[i - 1] + p->row_values;
@@ -443,7 +446,7 @@ static void sweep_row(const pool_t *p, uint32_t i, const patches_t *patches, int
 
 // W2 times the summaries of row i of the patches that end in row y: where they are, or are to be. `ring`: the group's first tile.
 static int16_t *products_of(const pool_t *p, int16_t *ring, uint32_t y, uint32_t i) {
-    if (!p->at_once) {
+    if (!pools_at_once(p)) {
         return ring + (y + 1 + i) % p->patch_height * p->ring_row;
     }
     return i < p->shared ? ring + i * p->tile2 : p->rows + (i - p->shared) * p->tile2;
@@ -467,9 +470,12 @@ static uint32_t take_rows(pool_t *p, uint32_t u) {
 //   out  where the row of patches goes whose last input row this is; else NULL
 static void take_row(pool_t *p, uint32_t y, int8_t *out) {
     uint32_t h2 = p->rnn2.hidden, made = p->step->node->rows_made, height = p->patch_height;
-    uint32_t rows = patch_rows(p->step->op), end = rnnp_min_u32(rnnp_min_u32(y / p->stride + 1, made + p->depth), rows);
-    uint32_t count = p->at_once ? height : 1; // rows to take now, of which the first may be known
-    uint32_t known = p->at_once && made != 0 ? p->shared : height - count;
+    uint32_t end = made; // of the rows of patches whose columns go a step further
+    if (!pools_at_once(p)) {
+        end = rnnp_min_u32(rnnp_min_u32(y / p->stride + 1, made + p->depth), patch_rows(p->step->op));
+    }
+    uint32_t count = pools_at_once(p) ? height : 1; // rows to take now, of which the first may be known
+    uint32_t known = pools_at_once(p) && made != 0 ? p->shared : height - count;
     int16_t *ring = p->ring; // the group's first tile
     rnnp_kernel_cell_pack(&p->rnn1);
     rnnp_kernel_cell_pack(&p->rnn2);
@@ -484,8 +490,8 @@ static void take_row(pool_t *p, uint32_t y, int8_t *out) {
         const int16_t *wx[RNNP_MAX_PATCH];
         patches_t patches = patches_of(p, u);
         carry_over(p, p->pixels.values, count * p->phases * pairs(p->rnn1.hidden));
-        uint32_t used = p->at_once ? take_rows(p, u) : take_strides(p, u, wx); // phases
-        for (uint32_t i = made; i < end; i++) {
+        uint32_t used = pools_at_once(p) ? take_rows(p, u) : take_strides(p, u, wx); // phases
+        for (uint32_t i = made; RNNP_WITH_BY_STEP && i < end; i++) {
             rnnp_kernel_cell_sweep(
                 &p->rnn1, wx, used, p->pitch, lanes_of(p, u, 0), states_at(p, i, u), true, y > i * p->stride);
         }
@@ -507,13 +513,13 @@ static void take_row(pool_t *p, uint32_t y, int8_t *out) {
                 wx[i] = products_of(p, ring, y, i);
             }
             pool_summaries(p, wx, height, RNNP_LANES, patches.count, first);
-            for (uint32_t i = 0; p->at_once && i < p->shared; i++) {
+            for (uint32_t i = 0; pools_at_once(p) && i < p->shared; i++) {
                 memcpy(ring + i * p->tile2, wx[i + height - p->shared], p->tile2 * sizeof(*ring));
             }
             get_columns(p, &p->columns, patches.lane, wx);
             pool_summaries(p, wx, p->patch_width, p->pitch, patches.count, first + 2 * h2);
         }
-        ring += p->at_once ? p->shared * p->tile2 : p->tile2;
+        ring += pools_at_once(p) ? p->shared * p->tile2 : p->tile2;
     }
 }
 
@@ -535,7 +541,8 @@ static void step(const rnnp_step_t *s) {
     }
     pool_t pool;
     get_pool(s, &pool);
-    if (pool.at_once ? out != NULL : node->steps % pool.stride < pool.patch_height) { // else it lies between patches
+    if (pools_at_once(&pool) ? out != NULL
+                             : node->steps % pool.stride < pool.patch_height) { // else it lies between patches
         take_row(&pool, node->steps, out);
     }
     if (out != NULL) {
