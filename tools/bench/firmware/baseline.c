@@ -39,7 +39,7 @@ static void sweep_cell(const rnnp_cell_t *cell, bool backwards, uint32_t steps) 
 static void product(const rnnp_step_t *s, uint32_t y, uint32_t x, uint32_t t) {
     uint32_t channels = s->op->in_channels;
     const int8_t *pixel = rnnp_input_row(s, 0, y) + x * channels;
-    rnnp_kernel_cell_input8(&patch.cell1, &pixel, 1, 0, 1, s->op->in_zero_point, 0, patch.products[t], 0, 1);
+    rnnp_kernel_cell_input8(&patch.cell1, &pixel, 1, 0, 1, s->op->in_zero_point, patch.products[t], 0, 1);
 }
 
 // Both directions of RNN2 over `count` summaries.
@@ -88,13 +88,8 @@ static void patch_step(const rnnp_step_t *s) {
              made = s->node->rows_made;
     int8_t *out = s->out;
     if (made < patch_rows(op)) {
-        bool smooth = (op->flags & RNNP_FLAG_SMOOTH) != 0;
-        patch.cell1 = (rnnp_cell_t){ rnnp_parameters(s, W1), rnnp_parameters(s, U1), rnnp_parameters(s, BZ1),
-            rnnp_parameters(s, BH1), op->in_channels, get(op)->hidden, get(op)->shift_w1, get(op)->shift_u1,
-            get(op)->zeta1, get(op)->nu1, smooth, NULL, NULL };
-        patch.cell2 = (rnnp_cell_t){ rnnp_parameters(s, W2), rnnp_parameters(s, U2), rnnp_parameters(s, BZ2),
-            rnnp_parameters(s, BH2), get(op)->hidden, (uint16_t)(channels / 4), get(op)->shift_w2, get(op)->shift_u2,
-            get(op)->zeta2, get(op)->nu2, smooth, NULL, NULL };
+        get_cell(s, &patch.cell1, W1, op->in_channels, get(op)->hidden);
+        get_cell(s, &patch.cell2, W2, get(op)->hidden, hidden2(op));
         for (uint32_t j = 0; j < columns; j++) {
             pool_patch(s, made * get(op)->stride, j * get(op)->stride, out + j * channels);
         }
