@@ -39,6 +39,16 @@ def test_same_results(tmp_path: Path, key: str) -> None:
         assert all(n > 0 for n in counted.instructions)
 
 
+@pytest.mark.parametrize(("key", "most"), [("m0plus", 500e6), ("m3", 300e6), ("rv32", 350e6)])
+def test_a_face_frame(tmp_path: Path, key: str, most: float) -> None:
+    """The shipped model: results, and no more instructions than were asked for of cores without DSP."""
+    core = cores.CORES[key]
+    if missing := cores.missing_tools(core):
+        pytest.skip(missing)
+    path = bench_compile.ROOT / "models" / "face.rnnp"
+    assert cores.count(core, path, image_of(path.read_bytes()), tmp_path).total <= most
+
+
 def test_instructions_are_counted_as_by_the_cycle_model(tmp_path: Path) -> None:
     """The same code, counted by QEMU's clock and by the basic blocks that ran."""
     core = cores.CORES["m3"]

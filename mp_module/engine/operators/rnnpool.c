@@ -29,7 +29,7 @@
 #include "../numeric.h"
 #include "operator.h"
 
-#if defined(__GNUC__) && !defined(__clang__)
+#if RNNP_ARMV7EM && defined(__GNUC__) && !defined(__clang__) // GCC 12's code for a Cortex-M0+ is wrong with it
 #pragma GCC optimize("no-tree-loop-optimize", "no-move-loop-invariants") // loops of few turns that have many invariants
 #endif
 
