@@ -74,7 +74,7 @@ def test_plain_c_on_an_armv6m_that_faults_on_unaligned_words(tmp_path: Path) -> 
         blob = write(make(5))
         path = tmp_path / "model.rnnp"
         path.write_bytes(blob)
-        elf, _ = network.build_program(path, image_of(blob), tmp_path, target=micro.target, tick=micro.tick, arena=6144)
+        elf, _ = network.build_program(path, image_of(blob), tmp_path, target=micro.target, tick=micro.tick, arena=6400)
         crc = int(re.search(r"^crc (\d+)$", cores.emulate(micro, elf), re.MULTILINE)[1])
         assert crc == Engine(blob).run(image_of(blob)).crc()
 
