@@ -44,7 +44,7 @@ NOT_RUN = {
     r"(\S*/)?rnnpool (board|stream)|mpremote|st-flash|.*\bdeploy$": "needs a board; tests/qemu plays one",
     r"make -C|make .*MPY_DIR=|make BOARD=|qemu-system-arm|\S*python -m tools.stm32": "builds or boots a firmware",
     r"make ": "a target of make: minutes, and CI runs those that test something",
-    r".*\.\./shared/|cp RUN|rnnpool export (CAL|FINE)|.*--unlabelled|.*part/labels|.*persons_more": "hours, on our data",
+    r".*\.\./shared/|cp RUN|rnnpool export (CAL|FINE)|.*--unlabelled|.*part/labels|.*persons_more": "hours, our data",
     r".*--teacher|.*MODEL\.rnnp|rnnpool train --data FACES": "needs other people's networks",
     r".*\.tflite": "needs a TFLite model; tests/host/test_tflite.py converts some",
     r".*import-edgeml|.*--model face\.pt": "needs a checkpoint of the paper's code; test_import_edgeml.py makes some",
