@@ -21,6 +21,12 @@
 #define RNNP_ARMV7EM (0)
 #endif
 
+#if defined(__thumb__) && !defined(__thumb2__) && defined(__GNUC__) && !defined(__clang__)
+// For Cortex-M0 and M0+ GCC 12 may free a small frame by a POP into argument registers, of which callers of the same file
+// do not know: they count on what such a function leaves alone, and pass on rubbish.
+#pragma GCC optimize("no-ipa-ra")
+#endif
+
 // Fails to compile where >> is not arithmetic.
 typedef char rnnp_arithmetic_shift_check_t[((-5) >> 1) == -3 ? 1 : -1];
 

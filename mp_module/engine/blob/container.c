@@ -5,7 +5,7 @@
 #include "crc32.h"
 #include "../left_out.h"
 
-#if defined(__ARM_ARCH_7EM__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-tree-loop-optimize", "no-move-loop-invariants") // loops over a few bytes
 #endif
 

@@ -9,7 +9,7 @@
 #include "../numeric.h"
 #include "conv.h"
 
-#if RNNP_ARMV7EM && defined(__GNUC__) && !defined(__clang__)
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-tree-loop-optimize", "no-move-loop-invariants") // a loop of few turns that has many invariants
 #endif
 

@@ -29,7 +29,7 @@
 #include "../numeric.h"
 #include "operator.h"
 
-#if RNNP_ARMV7EM && defined(__GNUC__) && !defined(__clang__) // GCC 12's code for a Cortex-M0+ is wrong with it
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-tree-loop-optimize", "no-move-loop-invariants") // loops of few turns that have many invariants
 #endif
 
