@@ -54,6 +54,11 @@ class Buffer(Protocol):
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+class Path(Protocol):
+    """A path that is no str, such as pathlib.Path: of CPython alone, and for this file only."""
+
+    def __fspath__(self) -> str: ...
+
 Box = tuple[int, int, int, int, float]
 """(x, y, width, height, score): frame pixels, within the frame, width and height at least 1; score 0..1.
 
@@ -66,7 +71,7 @@ def builtin_models() -> tuple[str, ...]:
     """Names of the models in the firmware, any of which Model() takes."""
 
 def required_ram(
-    source: str | Buffer,
+    source: str | Path | Buffer,
     *,
     width: int = 0,
     height: int = 0,
@@ -95,7 +100,12 @@ class Model:
     """
 
     def __init__(
-        self, source: str | Buffer, *, arena: bytearray | memoryview | None = None, width: int = 0, height: int = 0
+        self,
+        source: str | Path | Buffer,
+        *,
+        arena: bytearray | memoryview | None = None,
+        width: int = 0,
+        height: int = 0,
     ) -> None:
         """Makes a model. Nothing is allocated after this while frames need no more memory than those announced here.
 
@@ -435,7 +445,7 @@ class _Layer:
                 more = layer.feed(None, out)
     """
 
-    def __init__(self, source: str | Buffer, *, arena: bytearray | memoryview | None = None) -> None:
+    def __init__(self, source: str | Path | Buffer, *, arena: bytearray | memoryview | None = None) -> None:
         """Makes an operator of its blob. As Model(), and ValueError if the blob holds another kind of operator."""
 
     @property

@@ -114,6 +114,11 @@ void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *bu
 #define RNNPOOL_CHECK_SHAPE(pixels, height, planes)
 #endif
 
+// The path, a str, that an object other than a str stands for; MP_OBJ_NULL: it stands for none. Such objects are CPython's.
+#ifndef RNNPOOL_PATH_OF
+#define RNNPOOL_PATH_OF(object) MP_OBJ_NULL
+#endif
+
 // ---- kind.c
 
 // What these bytes seem to be, "JPEG" say, or NULL. `whole`: the bytes of the frame that they would be right as, or begin, so

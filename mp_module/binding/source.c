@@ -135,19 +135,20 @@ void rnnpool_raise_missing(mp_obj_t text) {
 
 void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
     *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL } };
-    mp_buffer_info_t buffer;
-    if (!mp_obj_is_str(from)) {
+    mp_obj_t path = mp_obj_is_str(from) ? from : RNNPOOL_PATH_OF(from);
+    if (path == MP_OBJ_NULL) {
+        mp_buffer_info_t buffer;
         rnnpool_memory_init(&source->memory, from);
         rnnpool_memory_look_up(&source->memory, &buffer, MP_BUFFER_READ);
         use_buffer(source, &buffer);
         return;
     }
-    if (is_name(from)) {
-        rnnpool_builtin_open(source, mp_obj_str_get_str(from));
+    if (is_name(path) && path == from) {
+        rnnpool_builtin_open(source, mp_obj_str_get_str(path));
         return;
     }
-    if (!rnnpool_source_open_file(source, from)) {
-        rnnpool_raise_missing(rnnpool_new_text("no file '%s'", mp_obj_str_get_str(from)));
+    if (!rnnpool_source_open_file(source, path)) {
+        rnnpool_raise_missing(rnnpool_new_text("no file '%s'", mp_obj_str_get_str(path)));
     }
 }
 

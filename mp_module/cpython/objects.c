@@ -187,8 +187,11 @@ mp_obj_t rnnpool_new_float_of_bits(uint32_t bits) {
 const char *mp_obj_str_get_data(mp_obj_t str, size_t *len) {
     Py_ssize_t bytes;
     const char *text = PyUnicode_AsUTF8AndSize(str, &bytes);
-    if (text == NULL) {
-        rnnpool_raise_pending();
+    if (text == NULL) { // a file's name that is no UTF-8, which Python has as halves of surrogate pairs
+        PyErr_Clear();
+        mp_obj_t name = rnnpool_own(PyUnicode_AsEncodedString(str, "utf-8", "surrogateescape"));
+        text = PyBytes_AS_STRING(name);
+        bytes = PyBytes_GET_SIZE(name);
     }
     *len = (size_t)bytes;
     return text;
@@ -253,6 +256,17 @@ void mp_get_buffer_raise(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flag
 }
 
 // ---- Files
+
+mp_obj_t rnnpool_path_of(mp_obj_t object) {
+    PyObject *path;
+    if (!PyObject_HasAttrString((PyObject *)Py_TYPE(object), "__fspath__")) {
+        return MP_OBJ_NULL;
+    }
+    if (!PyUnicode_FSDecoder(object, &path)) {
+        rnnpool_raise_pending();
+    }
+    return rnnpool_own(path);
+}
 
 mp_obj_t rnnpool_file_open(mp_obj_t path) {
     mp_obj_t module = rnnpool_own(PyImport_ImportModule("io"));

@@ -201,7 +201,7 @@ mp_obj_t rnnpool_own(mp_obj_t object);
 #define mp_obj_new_int_from_uint(value) rnnpool_own(PyLong_FromSize_t(value))
 #define mp_obj_new_int_from_ull(value) rnnpool_own(PyLong_FromUnsignedLongLong(value))
 #define mp_obj_new_bool(value) ((value) ? Py_True : Py_False)
-#define mp_obj_new_str(text, len) rnnpool_own(PyUnicode_FromStringAndSize(text, (Py_ssize_t)(len)))
+#define mp_obj_new_str(text, len) rnnpool_own(PyUnicode_DecodeUTF8(text, (Py_ssize_t)(len), "surrogateescape"))
 mp_obj_t mp_obj_new_tuple(size_t len, const mp_obj_t *items); // NULL: to be filled in place
 mp_obj_t mp_obj_new_list(size_t len, const mp_obj_t *items); // the same
 void mp_obj_list_append(mp_obj_t list, mp_obj_t item);
@@ -239,6 +239,10 @@ void mp_get_buffer_raise(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flag
 // width and height are exchanged, or channels come first. `planes`: those of colour may be behind the rows, half as many.
 void rnnpool_check_shape(mp_obj_t pixels, size_t height, bool planes);
 #define RNNPOOL_CHECK_SHAPE rnnpool_check_shape
+
+// That of a pathlib.Path, say.
+mp_obj_t rnnpool_path_of(mp_obj_t object);
+#define RNNPOOL_PATH_OF rnnpool_path_of
 
 // A block of it would be known to rnnpool_find_owner(), which knows none here: a memoryview keeps its bytearray as it is.
 typedef struct {

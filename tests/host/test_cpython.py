@@ -125,6 +125,32 @@ def as_picture(pixels: bytes) -> np.ndarray:
     return np.frombuffer(pixels, np.uint8).reshape(24, 32)
 
 
+class BytesPath:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __fspath__(self) -> bytes:
+        return os.fsencode(self.path)
+
+
+@pytest.mark.parametrize("name", ["tiny.rnnp", "face", os.fsdecode(b"\xff.rnnp")])
+def test_a_path_is_one_of_any_kind(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, frame = tiny()
+    (tmp_path / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)  # where `face`, as a Path, is the file, not the built-in model
+    for path in (tmp_path / name, Path(name), BytesPath(Path(name)), str(tmp_path / name)):
+        assert rnnpool.Model(path).detect(frame) == rnnpool.Model(data).detect(frame)
+        assert rnnpool.required_ram(path) == rnnpool.required_ram(data)
+    (tmp_path / name).unlink()
+    for path in (Path(name), f"./{name}"):
+        with pytest.raises(FileNotFoundError, match="no file"):
+            rnnpool.Model(path)
+    with pytest.raises(ValueError, match="null character"):
+        rnnpool.Model(Path("a\0b"))
+    with pytest.raises(TypeError, match="buffer"):
+        rnnpool.Model(5)
+
+
 @pytest.mark.parametrize("make", [bytes, bytearray, memoryview, lambda b: array("B", b), as_picture])
 def test_any_buffer_is_a_frame(make) -> None:
     data, frame = tiny()
@@ -166,7 +192,7 @@ def test_nothing_leaks_and_nothing_goes_too_early(tmp_path: Path) -> None:
 
     def work() -> None:
         arena = bytearray(20000)
-        for source in (data, bytearray(data), memoryview(bytearray(b"1" + data))[1:], path):
+        for source in (data, bytearray(data), memoryview(bytearray(b"1" + data))[1:], path, Path(path)):
             for memory in (None, arena):
                 model = rnnpool.Model(source, arena=memory, width=64, height=64)
                 model.begin(threshold=0)

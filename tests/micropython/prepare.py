@@ -215,9 +215,11 @@ def described_names() -> dict[str, list[str]]:
             module.add(node.name)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             module.add(node.target.id)
-        elif isinstance(node, ast.ClassDef) and node.name != "Buffer":  # a protocol, for the file itself
+        elif isinstance(node, ast.ClassDef):
             names = {item.name for item in node.body if isinstance(item, ast.FunctionDef)} - {"__init__"}
             bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+            if "Protocol" in bases:  # for the file itself
+                continue
             classes[node.name] = names.union(*(classes[base] for base in bases))
             if not node.name.startswith("_"):
                 module.add(node.name)
