@@ -117,6 +117,9 @@ def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
             ["detect", photo, "--model", "person", "--threshold", ".4"],
             "--threshold: of models that detect; person gives",
         ),
+        (["plan", "no.rnnp"], "plan: no.rnnp: No such file"),  # not `planner`, the module's name
+        (["show", "no.rnnp"], "show: no.rnnp: No such file"),
+        (["eval", "--model", photo, "--data", tmp_path / "none"], f"eval: {photo}"),
         (["convert", "no.tflite", "-o", tmp_path / "x.rnnp"], "convert: no.tflite: No such file"),
         (["detect", "x.png", "--threshold", "2"], "--threshold: must be 0 or more and at most 1, not 2"),
     ):
@@ -156,6 +159,32 @@ def test_interrupts_while_it_is_imported_end_it_silently(tmp_path: Path) -> None
         environment = {**os.environ, "PRESS": press}
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("module", ["classify", "paper.recipes", "smoke"])
+def test_so_they_do_in_modules(module: str, tmp_path: Path) -> None:
+    """python -m: Ctrl-C comes while PyTorch is imported, and later, when it is main's."""
+    (tmp_path / "torch.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-m", f"rnnpool_training.{module}", "--help"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'training'}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_libraries_leave_signals_alone(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "__init__.py").write_text("import rnnpool_training")
+    (tmp_path / "other" / "program.py").write_text(
+        "import signal; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "import rnnpool_training.command\n"
+        "@rnnpool_training.command.command\n"
+        "def main(arguments): signal.raise_signal(signal.SIGINT)\n"
+        "main()"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'training'}"}
+    command = [sys.executable, "-m", "other.program"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "program: interrupted\n")
 
 
 def test_a_missing_package_is_named() -> None:

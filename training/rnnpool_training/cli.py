@@ -6,12 +6,10 @@ Nothing is imported before it is used: `rnnpool --help` must not wait for PyTorc
 from __future__ import annotations
 
 import re
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from . import interrupts
 
 ROOT = Path(__file__).resolve().parents[2]  # of the repository, if this runs in one
 MISTAKE = 2  # argparse's exit status
@@ -120,29 +118,14 @@ def run_make(word: str, target: str, arguments: list[str]) -> int:
     return subprocess.call(["make", "--no-print-directory", "-C", str(ROOT), target, *named])
 
 
-@contextmanager
-def _ended_by_interrupts() -> Iterator[None]:
-    # Ctrl-C ends the program at once: there is nothing to lose yet, and PyTorch's import, which takes seconds, would
-    # answer it with a traceback or abort.
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def run_module(word: str, command: Command, arguments: list[str]) -> int:
     """The main() of a module, which may give a status or end the program itself."""
     import importlib
 
     try:
-        with _ended_by_interrupts():
-            module = importlib.import_module(
-                f"{command.where}.__main__" if command.where in PACKAGES else command.where
-            )
+        with interrupts.silent():
+            where = f"{command.where}.__main__" if command.where in PACKAGES else command.where
+            module = importlib.import_module(where)
     except ModuleNotFoundError as missing:
         package = (missing.name or "").split(".")[0]
         extra = EXTRAS.get(package)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from . import interrupts
 from .blob import BlobError
 from .errors import InputError
 from .files import read_lines
@@ -27,6 +28,7 @@ def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
 
     @functools.wraps(main)
     def run(arguments: list[str] | None = None) -> None:
+        interrupts.as_usual()
         if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -45,15 +47,20 @@ def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
 
 
 def _name(main: Callable[..., None]) -> str:
-    # The module's short name; run with -m it calls itself __main__.
+    # The word behind `rnnpool`; else the module's short name, which run with -m calls itself __main__.
+    if _by_cli():
+        return sys.argv[0].rpartition(" ")[2]
     spec = sys.modules[main.__module__].__spec__
     return (spec.name if spec else main.__module__).rsplit(".", 1)[-1]
 
 
+def _by_cli() -> bool:
+    return Path(sys.argv[0].rpartition(" ")[0]).name == "rnnpool"
+
+
 def program(module: str) -> str:
     """How a command line is called, for its usage: by the one command `rnnpool` (cli.py), or as a module."""
-    called = sys.argv[0].rpartition(" ")[0]
-    return sys.argv[0] if Path(called).name == "rnnpool" else f"python -m {module}"
+    return sys.argv[0] if _by_cli() else f"python -m {module}"
 
 
 def sentence(error: Exception) -> str:

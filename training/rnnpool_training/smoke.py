@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from . import evaluate, export, finetune, train
+from .command import command
 from .data import load
 from .generated import write_folder
 
@@ -40,6 +41,7 @@ def chain(folder: Path, steps: int = 180) -> dict[str, float]:
     return result
 
 
+@command
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     p = argparse.ArgumentParser(prog="python -m rnnpool_training.smoke", description=__doc__.split("\n")[0])
