@@ -97,7 +97,7 @@ def _needs_less_at_once(fields: bytes, in_width: int, channels: int, out_width: 
     groups = (out_width - pad_right + overlap + lanes - 1) // lanes
     row = (groups - overlap // lanes) * 2 * lanes * ((outputs // 4 + 1) // 2)  # of the ring, in values
     states = groups * phases * 2 * lanes * ((hidden + 1) // 2)
-    by_step = ((kernel - 1) // stride + 1) * states + kernel * row
+    by_step = ((kernel - 1) // stride + 1) * states + (kernel - 1) * row
     pixels = phases * ((hidden + 1) // 2) * (lanes + overlap) * 4 + in_width * channels  # bytes of a row
     return (kernel - min(kernel, stride)) * row + (kernel - 1) * pixels // 2 < by_step
 

@@ -9,7 +9,8 @@
 //   - at once, when a row of patches is complete: from a ring of input rows, some columns at a time, so that W1 x is computed
 //     once for both sweeps
 //
-// Of the rows' summaries W2 times them is kept: at once of the rows that the next row of patches shares.
+// Of the rows' summaries W2 times them is kept: at once of the rows that the next row of patches shares. The newest row's is in
+// scratch memory until the oldest row's, whose place it takes, has been used.
 //
 // Sequences are swept RNNP_LANES at a time (kernels.h), side by side: patch j and its neighbours, and so columns that are
 // a stride apart. A map of products therefore has one *phase* for each column within a stride, and in it one lane for
@@ -17,12 +18,12 @@
 // patches yet to come share, the `overlap`, are carried over to the next group.
 //
 //   states   of the columns' sweeps in progress, step by step: [rows of patches][group][phase] tiles; then
-//   ring     W2 times the row summaries, [kernel][group] tiles, those of row y in slot y % kernel; at once of the rows that the
-//            next row of patches shares
+//   ring     W2 times the row summaries, [kernel - 1][group] tiles, those of row y in slot y % (kernel - 1); at once of the rows
+//            that the next row of patches shares
 //   scratch  packed cells; the table of smooth non-linearities; tile: last states
 //            columns: W2 times the column summaries of RNNP_LANES patches, [phases]...
 //            pixels: W1 x of the pixels of a row, [phases]...; at once of each row of a patch, [kernel][phases]...
-//            rows: at once W2 times the summaries of the other rows of RNNP_LANES patches
+//            rows: W2 times the summaries of the newest row of RNNP_LANES patches; at once of all other rows
 #include <string.h>
 
 #include "../kernels/kernels.h"
@@ -129,7 +130,7 @@ static uint32_t ring_values(const rnnp_op_t *op, uint32_t rows) {
 }
 
 static uint32_t values_by_step(const rnnp_op_t *op) {
-    return depth(op) * state_row(op) + ring_values(op, get(op)->kernel);
+    return depth(op) * state_row(op) + ring_values(op, get(op)->kernel - 1u);
 }
 
 static uint32_t values_at_once(const rnnp_op_t *op) {
@@ -162,14 +163,14 @@ __attribute__((noinline)) static uint32_t cell_bytes(uint32_t inputs, uint32_t h
 
 static void find_places(const rnnp_op_t *op, places_t *at) {
     uint32_t h1 = get(op)->hidden, h2 = hidden2(op), rows = at_once(op) ? get(op)->kernel : 1;
+    uint32_t others = at_once(op) ? rows - shared_rows(op) : 1;
     at->rnn2 = cell_bytes(op->in_channels, h1);
     at->table = at->rnn2 + cell_bytes(h1, h2);
     at->tile = at->table + (RNNP_WITH_ANY_CELL && op->flags & RNNP_FLAG_SMOOTH ? 4 * RNNP_CELL_TABLE_WORDS : 0);
     at->columns = at->tile + 2 * RNNP_TILE_VALUES(rnnp_max_u32(h1, h2));
     at->pixels = at->columns + 2 * map_values(op, h2);
     at->rows = at->pixels + 2 * map_values(op, h1) * rows;
-    at->end = at->rows + 4 * overlap(op); // kernels read so many lanes behind a map
-    at->end += at_once(op) ? 2 * RNNP_TILE_VALUES(h2) * (rows - shared_rows(op)) : 0;
+    at->end = at->rows + 4 * overlap(op) + 2 * RNNP_TILE_VALUES(h2) * others; // kernels read so many lanes behind a map
 }
 
 static uint32_t scratch(const rnnp_op_t *op) {
@@ -447,9 +448,21 @@ static void sweep_row(const pool_t *p, uint32_t i, const patches_t *patches, int
 // W2 times the summaries of row i of the patches that end in row y: where they are, or are to be. `ring`: the group's first tile.
 static int16_t *products_of(const pool_t *p, int16_t *ring, uint32_t y, uint32_t i) {
     if (!pools_at_once(p)) {
-        return ring + (y + 1 + i) % p->patch_height * p->ring_row;
+        return i == p->patch_height - 1 ? p->rows : ring + (y + i) % (p->patch_height - 1) * p->ring_row;
     }
     return i < p->shared ? ring + i * p->tile2 : p->rows + (i - p->shared) * p->tile2;
+}
+
+// What of the patches that end in row y later ones need goes to the ring.
+static void keep_products(const pool_t *p, int16_t *ring, uint32_t y) {
+    uint32_t bytes = p->tile2 * (uint32_t)sizeof(*ring), height = p->patch_height;
+    if (!pools_at_once(p)) {
+        memcpy(products_of(p, ring, y, 0), p->rows, bytes);
+        return;
+    }
+    for (uint32_t i = 0; i < p->shared; i++) {
+        memcpy(ring + i * p->tile2, products_of(p, ring, y, i + height - p->shared), bytes);
+    }
 }
 
 // W1 times the pixels of RNNP_LANES strides of all rows of a patch from u on. Returns how many phases have some.
@@ -513,12 +526,10 @@ static void take_row(pool_t *p, uint32_t y, int8_t *out) {
                 wx[i] = products_of(p, ring, y, i);
             }
             pool_summaries(p, wx, height, RNNP_LANES, patches.count, first);
-            for (uint32_t i = 0; pools_at_once(p) && i < p->shared; i++) {
-                memcpy(ring + i * p->tile2, wx[i + height - p->shared], p->tile2 * sizeof(*ring));
-            }
             get_columns(p, &p->columns, patches.lane, wx);
             pool_summaries(p, wx, p->patch_width, p->pitch, patches.count, first + 2 * h2);
         }
+        keep_products(p, ring, y);
         ring += pools_at_once(p) ? p->shared * p->tile2 : p->tile2;
     }
 }
