@@ -89,6 +89,11 @@ def _is_usual(hidden: int, shift_u: int, zeta: int, nu: int) -> bool:
     return (hidden, shift_u) in ((8, 16), (16, 15), (16, 16)) and (zeta, nu) == (32768, 0)
 
 
+def _is_usual_shift(shift_w: int, inputs: int) -> bool:
+    """Of W, as engine/operators/rnnpool.c has it."""
+    return shift_w == 16 or (shift_w, inputs) == (15, 16)
+
+
 def _needs_less_at_once(fields: bytes, in_width: int, channels: int, out_width: int, outputs: int) -> bool:
     """Whether RNNPOOL takes all rows of a patch at once, as engine/operators/rnnpool.c has it."""
     kernel, kernel_w, stride, _, pad_right = fields[:5]
@@ -127,10 +132,13 @@ def _features_of(kind: str, record: bytes) -> set[str]:
     if kind == "INVERTED_RESIDUAL" and fields[10:12] != bytes(2):
         used.add("RECOMPUTE")
     if kind == "RNNPOOL":
-        hidden, shift_w1, shift_u1, _, shift_u2, *weights = struct.unpack_from("<H4B4H", fields, 6)
+        hidden, shift_w1, shift_u1, shift_w2, shift_u2, *weights = struct.unpack_from("<H4B4H", fields, 6)
         usual = _is_usual(hidden, shift_u1, *weights[:2]) and _is_usual(out_channels // 4, shift_u2, *weights[2:])
-        if flags & SMOOTH or not usual or not (channels in (8, 16) or (channels == 4 and 6 <= shift_w1 <= 12)):
+        four = channels == 4 and 6 <= shift_w1 <= 12
+        if flags & SMOOTH or not usual or not (channels in (8, 16) or four):
             used.add("ANY_CELL")
+        if not (four or _is_usual_shift(shift_w1, channels)) or not _is_usual_shift(shift_w2, hidden):
+            used.add("CELL_SHIFT")
         if not _needs_less_at_once(fields, in_width, channels, out_width, out_channels):
             used.add("BY_STEP")
     return used

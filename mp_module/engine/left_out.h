@@ -67,8 +67,8 @@
 #ifndef RNNP_WITH_ANY_CELL // RNNPOOL beside what operators/rnnpool.c calls a usual cell
 #define RNNP_WITH_ANY_CELL (1)
 #endif
-#ifndef RNNP_WITH_BY_STEP // RNNPOOL that needs less memory step by step than at once (operators/rnnpool.c)
-#define RNNP_WITH_BY_STEP (1)
+#ifndef RNNP_WITH_CELL_SHIFT // RNNPOOL with other shifts of W than operators/rnnpool.c calls usual
+#define RNNP_WITH_CELL_SHIFT (1)
 #endif
 #ifndef RNNP_WITH_CLAMP // outputs that are clamped to less than int8
 #define RNNP_WITH_CLAMP (1)
@@ -92,8 +92,11 @@
 #define RNNP_WITH_LAYER (1)
 #endif
 
-// ---- What makes some shapes faster: without it nothing is refused
+// ---- What saves some shapes time or memory: without it nothing is refused
 
+#ifndef RNNP_WITH_BY_STEP // RNNPOOL step by step, where that needs less memory than at once (operators/rnnpool.c)
+#define RNNP_WITH_BY_STEP (1)
+#endif
 #ifndef RNNP_WITH_TILE1 // one pixel at the end of a row of an odd number
 #define RNNP_WITH_TILE1 (1)
 #endif

@@ -40,27 +40,27 @@ RNNP_SMALL_C
 
 #define PURGE_FOUR ".purgem rnnp_lane\n.purgem rnnp_four\n"
 
-// Steps of the cell; or products, in parts. The arguments' places are part of the frame that it works on.
+// Steps of the cell; or products of a tile, a step. The arguments' places are part of the frame that it works on.
 //
 // For a pair of rows of the matrix at a time: r1 the packed matrix; r4-r7 and r8-r11 the sums of both rows in four lanes;
 // then r4-r7 both rows' pre-activations, r8-r11 W v of both; then r4-r7 g and at last h', r8-r11 z; r12 h.
-//   list       wx of each step
+//   list       wx of each step; the products
 //   steps      left
 //   pitch      bytes from the wx of a pair of rows to the next one's
 //   packed     the matrix
 //   tile       states
 //   flags      see above
-//   doublings  of the sums, with flag N
-//   end        of the states
-//   weights    bytes of a pair of rows in the packed copy, without biases; or the products' shift
+//   doublings  of the sums, with flag N; or the products' shift
+//   end        of the states; of the packed matrix, for products, which need nothing behind `row`
+//   row        with flag N; 0: sums are not made in parts
+//   weights    bytes of a pair of rows in the packed copy, without biases
 //   advance    bytes from the tile of a step to the next step's: 0, or, for a tile after the other, those of a tile
 //   ones       32764 in both halves; with flag N the following as well:
-//   row        0: sums are not made in parts
 //   zeta, nu   the latter in both halves
 //   table      where A of the functions by table is for 0; NULL: hard ones
 // Where sums are made in parts (rnnp_armv7em_sums), a pair of rows is a step, and
 //   list       the wx itself
-//   doublings  one more; 0 for products
+//   doublings  one more
 //   packed     where the biases are, less `weights`
 //   row, row_bytes   the matrix
 //   from, from_end   the states before the step, or what is to be multiplied
@@ -141,6 +141,33 @@ __attribute__((naked, noinline, used)) static void rows(
         "sub.w r0, r8, r12\n"
         "cbz r0, rnnp_stepped\n"
         "b 2b\n"
+        // With flag N.
+        "20:\n"
+        "bvc 21f\n"
+        ".irp sum, 4, 5, 6, 7\n"
+        "qadd r\\sum, r\\sum, r\\sum\n"
+        ".endr\n"
+        "bcc.w 5b\n"
+        // Products.
+        "22:\n"
+        "pkhtb r4, r8, r4, asr #16\n"
+        "pkhtb r5, r9, r5, asr #16\n"
+        "pkhtb r6, r10, r6, asr #16\n"
+        "pkhtb r7, r11, r7, asr #16\n"
+        "23:\n"
+        "ldr r3, [sp, #WX]\n"
+        "ldr r12, [sp, #PITCH]\n"
+        "ldr r0, [sp, #END]\n"
+        "stmia r3, {r4-r7}\n"
+        "add r3, r12\n"
+        "str r3, [sp, #WX]\n"
+#if RNNP_WITH_ANY_CELL
+        "ldr r2, [sp, #ROW]\n"
+        "cbnz r2, rnnp_stepped\n"
+#endif
+        "sub.w r0, r0, r1\n"
+        "cbz r0, 11f\n"
+        "b 2b\n"
         "rnnp_stepped:\n"
         ".global rnnp_armv7em_stepped\n.hidden rnnp_armv7em_stepped\nrnnp_armv7em_stepped:\n"
         "ldr r0, [sp, #STEPS]\n"
@@ -159,18 +186,33 @@ __attribute__((naked, noinline, used)) static void rows(
         "rnnp_restore\n"
         "add sp, #SAVED + KEPT + 16\n"
         "pop {r4-r11, pc}\n"
-        "20:\n"
+        "21:\n"
 #if RNNP_WITH_ANY_CELL
         // By way of here, since linkers of native .mpy files know no conditional branches between functions.
-        "bvc 21f\n"
-#endif
-        ".irp sum, 4, 5, 6, 7\n"
-        "qadd r\\sum, r\\sum, r\\sum\n"
-        ".endr\n"
-        "b 5b\n"
-#if RNNP_WITH_ANY_CELL
-        "21:\n"
+        "bcs 24f\n"
         "b.w rnnp_armv7em_unusual\n"
+        ".global rnnp_armv7em_products\n.hidden rnnp_armv7em_products\nrnnp_armv7em_products:\n"
+        "24:\n"
+#endif
+#if RNNP_WITH_CELL_SHIFT
+        "ldr r2, [sp, #SHIFT]\n"
+        "sub.w r0, r2, #16\n"
+        "cbnz r0, 25f\n"
+#endif
+        "b 22b\n"
+#if RNNP_WITH_CELL_SHIFT
+        "25:\n"
+        ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n"
+        "asr.w r\\sum, r\\sum, r2\n"
+        "ssat r\\sum, #16, r\\sum\n"
+        ".endr\n"
+        "pkhbt r4, r4, r8, lsl #16\n"
+        "pkhbt r5, r5, r9, lsl #16\n"
+        "pkhbt r6, r6, r10, lsl #16\n"
+        "pkhbt r7, r7, r11, lsl #16\n"
+        "b 23b\n"
+#endif
+#if RNNP_WITH_ANY_CELL
         "13:\n"
         "bvs.w 17b\n"
         "ldr r0, [sp, #ROW]\n"
@@ -180,53 +222,6 @@ __attribute__((naked, noinline, used)) static void rows(
         "b.w rnnp_armv7em_sums\n"
 #endif
         PURGE_FOUR PURGE_UPDATE PURGE_COPY);
-}
-
-// Products of a tile: the same frame, of which only these are used.
-//   list      where the products go
-//   pitch, packed, tile, flags (N is not looked at)
-//   end       of the packed matrix
-//   shift     of the products; that of 16 leaves the upper halves
-__attribute__((naked, noinline, used)) static void products(
-    UNUSED const void *list, UNUSED uint32_t steps, UNUSED uint32_t pitch, UNUSED const uint32_t *packed, ...) {
-    __asm__ volatile(OFFSETS FOUR_INPUTS "push {r0-r11, lr}\n"
-                                         "sub sp, #SAVED + KEPT\n"
-                                         "ldr r0, [sp, #FLAGS]\n"
-                                         "msr apsr_nzcvq, r0\n"
-                                         "rnnp_save\n"
-                                         "ldr r12, [sp, #TILE]\n"
-                                         "ldr r1, [sp, #PACKED]\n"
-                                         "rnnp_copy\n"
-                                         "2:\n"
-                                         "rnnp_four 1, 0, 1, 2, 3, 4, 5, 6, 7\n"
-                                         "rnnp_four 0, 8, 9, 10, 11, 12, 13, 14, 15\n"
-                                         "bcc.w 4f\n"
-                                         "rnnp_four 0, 16, 17, 18, 19, 20, 21, 22, 23\n"
-                                         "rnnp_four 0, 24, 25, 26, 27, 28, 29, 30, 31\n"
-                                         "4:\n"
-                                         "ldr r2, [sp, #SHIFT]\n"
-                                         "ldr r3, [sp, #LIST]\n"
-                                         "ldr r12, [sp, #PITCH]\n"
-                                         "ldr r0, [sp, #END]\n"
-                                         "sub.w r2, r2, #16\n"
-                                         "cbnz r2, 6f\n"
-                                         "pkhtb r4, r8, r4, asr #16\n"
-                                         "pkhtb r5, r9, r5, asr #16\n"
-                                         "pkhtb r6, r10, r6, asr #16\n"
-                                         "pkhtb r7, r11, r7, asr #16\n"
-                                         "5:\n"
-                                         "stmia r3, {r4-r7}\n"
-                                         "add r3, r3, r12\n"
-                                         "str r3, [sp, #LIST]\n"
-                                         "sub.w r0, r0, r1\n"
-                                         "cbz r0, 7f\n"
-                                         "b 2b\n"
-                                         "6:\n"
-                                         "add.w r2, r2, #16\n" SHIFTED "b 5b\n"
-                                         "7:\n"
-                                         "rnnp_restore\n"
-                                         "add sp, #SAVED + KEPT + 16\n"
-                                         "pop {r4-r11, pc}\n" PURGE_FOUR PURGE_COPY);
 }
 
 // Whether the packed copy holds a matrix of so many columns.
@@ -248,7 +243,8 @@ static bool fast_sweep(const rnnp_cell_t *cell) {
 
 // The packed copy: a word that tells where U is, and how the cell is swept; W; U and the biases.
 #define WORD(at) ((at) & 0xFFFFu)
-#define FLAGS(at) ((at) & 0xF0000000u) // 0: in plain C
+#define FLAGS(at) ((at) & 0xFFFF0000u) // 0: in plain C
+#define FLAG_FAST (1u << 16) // else
 
 // Whether no sum of 16 products of the first row of each pair, twice, can saturate, nor any weight.
 static bool are_small(const int16_t *row) {
@@ -294,18 +290,21 @@ void rnnp_kernel_cell_pack(const rnnp_cell_t *cell) {
         bool unusual = RNNP_WITH_ANY_CELL &&
             (cell->smooth || cell->zeta != 32768 || cell->shift_u < (hidden == 16 ? 15 : 16) || !is_packed(hidden));
         uint32_t flags = unusual ? FLAG_UNUSUAL : cell->shift_u == 16 ? 0 : FLAG_SUMS;
-        flags |= flags == FLAG_SUMS && !are_small(cell->u) ? FLAG_UNUSUAL : 0;
-        pack(cell->u, hidden, is_packed(hidden) ? hidden : 0, cell->bz, cell->bh, flags == FLAG_SUMS ? ~0u : 0, to);
-        *cell->packed |= flags | (hidden == 16 ? FLAG_16 : hidden == 8 ? FLAG_8 : 0);
+        flags |= FLAG_FAST | (flags == FLAG_SUMS && !are_small(cell->u) ? FLAG_UNUSUAL : 0);
+        pack(cell->u, hidden, is_packed(hidden) ? hidden : 0, cell->bz, cell->bh,
+            flags == (FLAG_SUMS | FLAG_FAST) ? ~0u : 0, to);
+        *cell->packed |= flags | (hidden == 16 ? 0 : FLAG_8);
     }
 }
+
+#define PRODUCTS (FLAG_PRODUCTS | FLAG_UNUSUAL | FLAG_RESUME)
 
 // Products of a matrix that is not packed.
 __attribute__((noinline)) static void input_in_parts(
     const rnnp_cell_t *cell, const int16_t *tile, int16_t *wx, uint32_t pitch) {
     uint32_t inputs = cell->inputs;
-    rows(wx, cell->hidden / 2u, pitch * 4, NULL, tile, FLAG_RESUME | FLAG_UNUSUAL, 0, NULL, cell->shift_w, 0, 0,
-        cell->w, 0, 0, NULL, inputs * 2, tile, tile + RNNP_LANES * inputs);
+    rows(wx, cell->hidden / 2u, pitch * 4, NULL, tile, PRODUCTS | FLAG_8, cell->shift_w, NULL, cell->w, 0, 0, 0, 0, 0,
+        NULL, inputs * 2, tile, tile + RNNP_LANES * inputs);
 }
 
 void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32_t count, int16_t *wx, uint32_t pitch) {
@@ -316,7 +315,8 @@ void rnnp_kernel_cell_input(const rnnp_cell_t *cell, const int16_t *tile, uint32
         input_in_parts(cell, tile, wx, pitch);
     } else {
         const uint32_t *packed = cell->packed + 1, *end = packed + cell->hidden / 2u * inputs;
-        products(wx, 1, pitch * 4, packed, tile, inputs == 16 ? FLAG_16 : 0, 0, end, cell->shift_w);
+        uint32_t flags = inputs == 8 ? FLAG_8 : cell->shift_w == 15 ? FLAG_SUMS : 0;
+        rows(&wx, 1, pitch * 4, packed, tile, PRODUCTS | flags, cell->shift_w, end, NULL);
     }
 }
 
@@ -335,13 +335,13 @@ __attribute__((noinline)) static void unusual_sweep(const rnnp_cell_t *cell, con
         } else {
             memset(h, 0, bytes);
         }
-        rows(*wx++, hidden / 2, pitch, packed, h, flags, doublings + 1, h + 2 * RNNP_LANES, weights, 16, ONES, cell->u,
+        rows(*wx++, hidden / 2, pitch, packed, h, flags, doublings + 1, h + 2 * RNNP_LANES, cell->u, weights, 16, ONES,
             cell->zeta, nu, table, hidden * 2, old, resume ? old + values : old);
         resume = resume || !tiles;
         h += advance / sizeof(*h);
     }
     if (steps > 0) {
-        rows(wx, steps, pitch, packed, h, flags, doublings, h + values, weights, advance, ONES, NULL, cell->zeta, nu,
+        rows(wx, steps, pitch, packed, h, flags, doublings, h + values, NULL, weights, advance, ONES, cell->zeta, nu,
             table);
     }
 }
@@ -355,7 +355,7 @@ void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, u
         unusual_sweep(cell, wx, steps, pitch * 4, h, tiles, resume);
     } else {
         rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags | (resume ? FLAG_RESUME : 0),
-            16u - cell->shift_u, (int8_t *)h + bytes, cell->hidden * 4u, tiles ? bytes : 0, ONES);
+            16u - cell->shift_u, (int8_t *)h + bytes, NULL, cell->hidden * 4u, tiles ? bytes : 0, ONES);
     }
 }
 

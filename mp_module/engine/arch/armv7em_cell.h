@@ -9,38 +9,39 @@
 #if RNNP_ARMV7EM
 
 // In the condition flags throughout, so that a test takes one cycle; no instruction in between may set flags.
-//   Z  8 elements
-//   C  16 elements
+//   Z  8 elements, else 16 where that matters
+//   C  with N: products W v
 //   V  of 16: the sums must be doubled, for their upper halves are what is wanted (shift 15). With N those of both rows of a
 //      pair; else those of the second, as the first one's weights are doubled and no sum of theirs can saturate
-//   N  without V: other doublings, or zeta and nu are not 1 and 0, or non-linearities by table, or sums in parts
+//   N  without V: products with another shift than 15, other doublings, or zeta and nu are not 1 and 0, or non-linearities by
+//      table, or sums in parts
 #define FLAG_UNUSUAL (1u << 31)
 #define FLAG_8 (1u << 30)
-#define FLAG_16 (1u << 29)
+#define FLAG_PRODUCTS (1u << 29)
 #define FLAG_SUMS (1u << 28)
 #define FLAG_RESUME (1u) // not one of the condition flags: there are states, or no steps
 
 // The copy of a tile: with FPU in its registers, of which the upper half is kept on the stack meanwhile; else on the stack.
 //   rnnp_lane_word  to r0
-//   rnnp_save, rnnp_restore, rnnp_copy  with C set for 16 elements; the tile from r12; change r2 - r11, but no flags
+//   rnnp_save, rnnp_restore, rnnp_copy  with Z set for 8 elements; the tile from r12; change r2 - r11, but no flags
 #if defined(__ARM_FP)
 #define COPY                                          \
     ".set KEPT, 64\n" /* bytes */                     \
     ".macro rnnp_lane_word k\nvmov r0, s\\k\n.endm\n" \
     ".macro rnnp_save\n"                              \
     "add r12, sp, #SAVED\n"                           \
-    "it cs\n"                                         \
-    "vstmiacs r12, {s16-s31}\n"                       \
+    "it ne\n"                                         \
+    "vstmiane r12, {s16-s31}\n"                       \
     ".endm\n"                                         \
     ".macro rnnp_restore\n"                           \
     "add r12, sp, #SAVED\n"                           \
-    "it cs\n"                                         \
-    "vldmiacs r12, {s16-s31}\n"                       \
+    "it ne\n"                                         \
+    "vldmiane r12, {s16-s31}\n"                       \
     ".endm\n"                                         \
     ".macro rnnp_copy\n"                              \
     "vldmia r12!, {s0-s15}\n"                         \
-    "it cs\n"                                         \
-    "vldmiacs r12, {s16-s31}\n"                       \
+    "it ne\n"                                         \
+    "vldmiane r12, {s16-s31}\n"                       \
     ".endm\n"
 #else
 #define COPY                                                           \
@@ -54,11 +55,11 @@
     "stmia r2!, {r4-r11}\n"                                            \
     "ldmia r12!, {r4-r11}\n"                                           \
     "stmia r2!, {r4-r11}\n"                                            \
-    "itttt cs\n"                                                       \
-    "ldmiacs r12!, {r4-r11}\n"                                         \
-    "stmiacs r2!, {r4-r11}\n"                                          \
-    "ldmiacs r12!, {r4-r11}\n"                                         \
-    "stmiacs r2!, {r4-r11}\n"                                          \
+    "itttt ne\n"                                                       \
+    "ldmiane r12!, {r4-r11}\n"                                         \
+    "stmiane r2!, {r4-r11}\n"                                          \
+    "ldmiane r12!, {r4-r11}\n"                                         \
+    "stmiane r2!, {r4-r11}\n"                                          \
     ".endm\n"
 #endif
 #define PURGE_COPY ".irp name, lane_word, save, restore, copy\n.purgem rnnp_\\name\n.endr\n"
@@ -77,12 +78,12 @@
          ".set TILE, LIST + 52\n"      \
          ".set FLAGS, LIST + 56\n"     \
          ".set DOUBLINGS, LIST + 60\n" \
+         ".set SHIFT, LIST + 60\n"     \
          ".set END, LIST + 64\n"       \
-         ".set WEIGHTS, LIST + 68\n"   \
-         ".set SHIFT, LIST + 68\n"     \
-         ".set ADVANCE, LIST + 72\n"   \
-         ".set ONES, LIST + 76\n"      \
-         ".set ROW, LIST + 80\n"       \
+         ".set ROW, LIST + 68\n"       \
+         ".set WEIGHTS, LIST + 72\n"   \
+         ".set ADVANCE, LIST + 76\n"   \
+         ".set ONES, LIST + 80\n"      \
          ".set ZETA, LIST + 84\n"      \
          ".set NU, LIST + 88\n"        \
          ".set TABLE, LIST + 92\n"     \
@@ -117,17 +118,6 @@
     "lsl.w \\z, \\z, #3\n"          \
     "pkhtb \\g, \\z, r2, asr #13\n" \
     ".endm\n"
-
-// Sums shifted by r2 to the right, saturated and packed to products in r4-r7.
-#define SHIFTED                            \
-    ".irp sum, 4, 5, 6, 7, 8, 9, 10, 11\n" \
-    "asr.w r\\sum, r\\sum, r2\n"           \
-    "ssat r\\sum, #16, r\\sum\n"           \
-    ".endr\n"                              \
-    "pkhbt r4, r4, r8, lsl #16\n"          \
-    "pkhbt r5, r5, r9, lsl #16\n"          \
-    "pkhbt r6, r6, r10, lsl #16\n"         \
-    "pkhbt r7, r7, r11, lsl #16\n"
 
 #define PURGE_UPDATE ".purgem rnnp_gates\n.purgem rnnp_update\n.purgem rnnp_begin\n"
 

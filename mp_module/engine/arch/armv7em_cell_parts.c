@@ -215,15 +215,12 @@ PART rnnp_armv7em_sums(void) {
                              "add r2, r1, #8\n"
                              "str r2, [sp, #PACKED]\n"
                              "msr apsr_nzcvq, r0\n"
+                             "bcs 3f\n"
                              "ldr r0, [sp, #DOUBLINGS]\n"
-                             "cbz r0, 3f\n"
                              "sub.w r0, r0, #1\n"
                              "b.w rnnp_armv7em_summed\n"
-                             // Products.
                              "3:\n"
-                             "ldr r2, [sp, #SHIFT]\n"
-                             "ldr r3, [sp, #WX]\n" SHIFTED "stmia r3, {r4-r7}\n"
-                             "b.w rnnp_armv7em_stepped\n" PURGE_COPY);
+                             "b.w rnnp_armv7em_products\n" PURGE_COPY);
 }
 
 #endif

@@ -188,25 +188,41 @@ static bool is_usual(uint32_t hidden, uint32_t shift_u, uint32_t zeta, uint32_t 
     return (shift_u == 16 ? hidden == 8 || hidden == 16 : shift_u == 15 && hidden == 16) && zeta == 32768 && nu == 0;
 }
 
+// Inputs that are multiplied as they are widened.
+static bool has_four_inputs(const rnnp_op_t *op) {
+    return op->in_channels == 4 && get(op)->shift[0] >= 6 && get(op)->shift[0] <= 12;
+}
+
 static bool has_usual_cells(const rnnp_op_t *op) {
     const fields_t *f = get(op);
     uint32_t in = op->in_channels;
     return (op->flags & RNNP_FLAG_SMOOTH) == 0 && is_usual(f->hidden, f->shift[1], f->update[0], f->update[1]) &&
-        is_usual(hidden2(op), f->shift[3], f->update[2], f->update[3]) &&
-        (in == 8 || in == 16 || (in == 4 && f->shift[0] >= 6 && f->shift[0] <= 12));
+        is_usual(hidden2(op), f->shift[3], f->update[2], f->update[3]) && (in == 8 || in == 16 || has_four_inputs(op));
+}
+
+static bool is_usual_shift(uint32_t shift_w, uint32_t inputs) {
+    return shift_w == 16 || (shift_w == 15 && inputs == 16);
+}
+
+static bool has_usual_shifts(const rnnp_op_t *op) {
+    const fields_t *f = get(op);
+    return (has_four_inputs(op) || is_usual_shift(f->shift[0], op->in_channels)) &&
+        is_usual_shift(f->shift[2], f->hidden);
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (!RNNP_WITH_ANY_CELL && !has_usual_cells(op)) {
         return rnnp_left_out(c, "ANY_CELL");
     }
+    if (!RNNP_WITH_CELL_SHIFT && !has_usual_shifts(op)) {
+        return rnnp_left_out(c, "CELL_SHIFT");
+    }
     return (op->out_channels % 4 == 0 || rnnp_bad(c, "out_channels", 4, op->out_channels)) &&
         (!RNNP_WITH_ANY_CELL || rnnp_check_range(c, "out_channels", op->out_channels, 4, 4 * RNNP_MAX_HIDDEN)) &&
         rnnp_check_range(c, "patch height", get(op)->kernel, 1, op->in_height) &&
         rnnp_check_range(c, "patch width", get(op)->kernel_w, 1, op->in_width) &&
         rnnp_check_output(c, op, out_size(op, op->in_height, get(op)->kernel, get(op)->pad_bottom),
-            out_size(op, op->in_width, get(op)->kernel_w, get(op)->pad_right)) &&
-        (RNNP_WITH_BY_STEP || needs_less_at_once(op) || rnnp_left_out(c, "BY_STEP"));
+            out_size(op, op->in_width, get(op)->kernel_w, get(op)->pad_right));
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
