@@ -90,11 +90,12 @@ def cell(task: Task, maps: TaskMaps, count: int, seed: int, options: argparse.Na
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
     after = measured(logits_of(outcome.tail, tested).argmax(1), truth)
     base = measured(outcome.probe(tested.features[:, 0]).argmax(1), truth)
+    held = chooser.labels[outcome.held]
     result = {
         "task": task.name, "count": count, "seed": seed, "size": options.size, "test": len(test), "cpu": round(cpu, 1),
         "wall": round(wall, 1), "chosen": outcome.chosen, "candidates": outcome.candidates,
         "probe": base[0], "probe_accuracy": base[1], "after": after[0], "accuracy": after[1],
-        "cross-validated": measured(outcome.logits.argmax(1), chooser.labels[outcome.held])[0],
+        "cross-validated": float(np.mean([measured(found.argmax(1), held)[0] for found in outcome.logits])),
     }  # fmt: skip
     if task.name == "person":
         own = measured(tested.logits[:, 0].argmax(1).numpy(), truth)

@@ -23,7 +23,7 @@ from rnnpool_training.command import command
 from rnnpool_training.describe import attributes, parameter_bytes, region_name, shape_text
 from rnnpool_training.engine import Engine, Region
 from rnnpool_training.errors import InputError
-from rnnpool_training.files import replacing
+from rnnpool_training.files import DRAWN, check_output, replacing, write_text
 from rnnpool_training.planner import Planner
 from rnnpool_training.reference import Format
 
@@ -202,7 +202,13 @@ def main(arguments: list[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     frame = (*args.frame, Format[args.format]) if args.frame else None
     blob = args.model.read_bytes()
+    read_too = [path for path in (args.model, args.bench) if path]
+    for path in filter(None, (args.picture, args.compare)):
+        check_output(path, DRAWN, read_too)
+    if args.html:
+        check_output(args.html, read=read_too)
     try:
+        page = model_page.document(blob, frame, args.bench) if args.html else ""
         print(describe(blob, frame))
         if args.picture:
             draw(blob, frame, args.picture)
@@ -210,7 +216,7 @@ def main(arguments: list[str] | None = None) -> None:
         if args.compare:
             print(f"\n{compare(blob, frame, args.compare)}\n\npicture: {args.compare}")
         if args.html:
-            model_page.write(blob, frame, args.html, args.bench)
+            write_text(args.html, page)
             print(f"\npage: {args.html}")
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{args.model}: {error}") from None

@@ -309,6 +309,10 @@ def test_the_probe_has_the_strength_of_the_lowest_loss() -> None:
                 held[i, repeat, fold == k] = probe(maps.features[torch.from_numpy(fold == k), 0])
     best = int(np.argmin([score(logits, choice.labels).loss.mean() for logits in held]))
     assert torch.allclose(outcome.probe.weight, probes[best].weight, atol=1e-6)
+    # What the report says of them is what the choice was made by: of all repetitions.
+    measured = Measured(outcome.logits, choice.labels[outcome.held], ["left", "right"])
+    assert len(outcome.logits) == len(choice.folds) == 3
+    assert round(measured.balanced()[0], 4) == outcome.candidates[-1]["balanced accuracy"]
     assert all(best == i or not torch.allclose(outcome.probe.weight, p.weight, atol=1e-6) for i, p in enumerate(probes))
 
 
@@ -378,7 +382,7 @@ def test_mirrors_are_left_out_where_they_mislead(monkeypatch: pytest.MonkeyPatch
     assert set(asked) == {"", "mirrored", "windows only"}
     rows = np.flatnonzero(choice.folds[0] != 0)
     assert torch.equal(seen[0].maps[:, 1:], asked["windows only"].of(rows).maps)
-    assert (outcome.logits.argmax(1) == [p.label for p in pictures]).mean() >= 0.9
+    assert (outcome.logits.argmax(2) == [p.label for p in pictures]).mean() >= 0.9
     assert outcome.chosen == "linear probe" and told[-1].startswith("stopped") and len(safe) == 1
 
 
@@ -405,6 +409,14 @@ def test_report() -> None:
     low, high = values["balanced interval"]
     assert low < 0.5 < high and always.text("held back").startswith("balanced accuracy 0.500")
     assert always.table()[-1].split() == ["right", "4", "0", "0.000"] and len(always.wrong()) == 4
+    never = 1 - always.probabilities
+    twice = Measured(np.stack([always.probabilities, never, never]), truth, ["up", "right"])
+    assert twice.confusion().tolist() == [[20, 40], [pytest.approx(4 / 3), pytest.approx(8 / 3)]]
+    values = twice.summary()
+    assert (values["images"], values["accuracy"], values["balanced accuracy"]) == (64, 0.3542, 0.5)
+    assert values["interval"] == pytest.approx(wilson(64 * 0.35417, 64), abs=1e-4)  # of 64 pictures, not of 192
+    assert values["confusion"][1] == [1.3, 2.7] and twice.table()[-1].split() == ["right", "1.3", "2.7", "0.667"]
+    assert len(twice.wrong()) == 60  # what two of three say
 
 
 def test_seconds_of_a_frame_are_those_of_the_person_model_by_multiply_adds() -> None:

@@ -328,6 +328,16 @@ def test_one_picture_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert re.search(r"a single picture \(.*b\.png can't be read .*\): ranges are chosen", capsys.readouterr().err)
 
 
+def test_labels_are_counted_before_ranges_are_chosen(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))")
+    line = [f"{tmp_path / 'mine.py'}:net", "--data", str(folder), "-o", str(tmp_path / "x.rnnp"), "--labels", "a,b,c"]
+    with pytest.raises(SystemExit):
+        command.main([*line, "--size", "8x8", "--mean", "0", "--std", "1"])
+    assert capsys.readouterr().err == "export: 3 labels, the network has 2 outputs\n"  # no bar of progress
+
+
 def test_the_table_of_operations_is_current() -> None:
     assert table() in (ROOT / "docs" / "own_network.md").read_text(), (
         "python -m rnnpool_training.compile.supported: put what it prints into docs/own_network.md"

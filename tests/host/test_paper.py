@@ -265,15 +265,16 @@ def test_resumed_is_the_same(tmp_path: Path) -> None:
     chosen = recipes.Recipe("mobilenetv2-rnnpool", "", 10, 2, 64, 15)
     results = []
     for stop in (False, True):
-        options = argparse.Namespace(out=tmp_path / f"run{stop}", seed=1, resume=False, init=None)
-        task = recipes.Classes(chosen, data, data, 0)
-        run = recipes.Run(chosen, options, task)
+        options = argparse.Namespace(
+            out=tmp_path / f"run{stop}", seed=1, resume=False, init=None, data=data, val=data, workers=0
+        )
+        run = recipes.Run(chosen, options, recipes.Classes)
         for epoch in range(2):
             loss = run.train()
             run.save(loss, 0.5)
             if stop and epoch == 0:
                 options.resume = True
-                run = recipes.Run(chosen, options, task)
+                run = recipes.Run(chosen, options, recipes.Classes)
         results.append(run.net.state_dict())
     for one, two in zip(*(r.values() for r in results), strict=True):
         assert torch.equal(one, two)

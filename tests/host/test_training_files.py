@@ -45,6 +45,8 @@ def test_labels_are_a_file_or_a_list_and_all_differ(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
     path.write_text("cat\ndog\n")
     assert labels(str(path)) == labels("cat, dog") == ["cat", "dog"]
+    many = [f"label number {i}" for i in range(200)]  # longer than any name of a file
+    assert labels(",".join(many)) == many
     for text, sentence in (
         ("cat,dog,cat", "label 3 of cat,dog,cat is 'cat' again: each has a name of its own"),
         (str(tmp_path / "no.txt"), "no.txt: No such file or directory"),
@@ -129,7 +131,7 @@ def test_outputs_are_checked_before_the_work(tmp_path: Path) -> None:
         pass
     assert caught.value.filename == str(tmp_path / "none" / "new.rnnp")  # not a temporary name
     with pytest.raises(OSError, match=r"must end in \.rnnp"):
-        files.check_output(tmp_path / "new.pt", ".rnnp")
+        files.check_output(tmp_path / "new.pt", [".rnnp"])
     with pytest.raises(NotADirectoryError, match="a file, not a folder"):
         files.make_folder(tmp_path / "file" / "run")
     assert sorted(os.listdir(tmp_path)) == ["file"]

@@ -15,7 +15,7 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from . import files
 from .blob import layout, write
 from .classifier import Classifier, configure, load_classifier, save_classifier, warm_start
 from .classify_report import Measured, confusion_picture, mistakes_picture, seconds_a_frame, what_next
-from .command import command, integer, program, real
+from .command import command, integer, model_name, name_of, program, real
 from .deploy import export
 from .engine import Engine
 from .engine import build as build_engine
@@ -33,7 +33,7 @@ from .few_shot import Chooser
 from .few_shot.maps import Tail
 from .pictures import Folders, Picture, load_folders, split
 from .train import side
-from .train_classifier import fit, probabilities
+from .train_classifier import fit, given, probabilities
 from .train_classifier import parser as train_parser
 
 PERSON = Path(__file__).resolve().parents[2] / "models" / "person.pt"  # in a checkout
@@ -59,18 +59,6 @@ def check_labels(folder: Path, labels: Sequence[str]) -> None:
     size = sum(len(label.encode()) + 1 for label in labels)
     if size > layout.MAX_LABELS_SIZE:
         raise InputError(f"{folder}: labels of {size} bytes in all, a blob holds up to {layout.MAX_LABELS_SIZE}")
-
-
-def name_of(options: argparse.Namespace) -> str:
-    """The blob's name: --name, or as much of FOLDER's as it holds; InputError if it can't hold what was said."""
-    if not options.name:
-        own = printable(options.folder.resolve().name).encode()[: layout.NAME_SIZE - 1]
-        return str(own.decode(errors="ignore")) or "classifier"
-    size = len(options.name.encode(errors="surrogateescape"))
-    if size >= layout.NAME_SIZE or not options.name.isprintable():
-        limit = layout.NAME_SIZE - 1
-        raise InputError(f"--name must be 1 to {limit} bytes of text, not {options.name!r} ({size} bytes)")
-    return str(options.name)
 
 
 def fingerprint(picture: Picture) -> str:
@@ -137,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
                    help="float classifier to start from, 'none' for random weights: takes thousands of pictures "
                    "(default: %(default)s)")  # fmt: skip
     p.add_argument("--run", type=Path, help="folder for the report and the float weights (default: OUT with .run)")
-    p.add_argument("--name", default="", help="name in the blob (default: that of FOLDER)")
+    p.add_argument("--name", type=model_name, help="name in the blob (default: that of FOLDER)")
     p.add_argument("--threads", type=integer(1), default=2)
     p.add_argument("--seed", type=integer(0), default=1)
     return p
@@ -148,12 +136,25 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def few_shot(options: argparse.Namespace, model: Classifier, pictures: list[Picture], folder: Path) -> dict[str, Any]:
-    """From the start's weights; the probabilities are those of cross-validation."""
+def started(options: argparse.Namespace) -> Classifier | None:
+    """The network of --init, whose input has --size pixels a side if nobody said another. InputError, OSError."""
+    if options.init == "none":
+        options.size = options.size or 160
+        return None
     source = load_classifier(options.init)
-    left = [name for name in warm_start(model, source) if not name.startswith("dense.")]
-    if left:
-        raise InputError(f"--init {options.init} is a network of another shape: {', '.join(left[:3])} do not fit")
+    options.size = options.size or source.config.height
+    if options.last_pool == "average":
+        same = Classifier(configure(options.size, options.gray, source.config.labels))
+        left = warm_start(same, source)
+        if left:
+            raise InputError(f"--init {options.init} is a network of another shape: {', '.join(left[:3])} do not fit")
+    return source
+
+
+def few_shot(options: argparse.Namespace, model: Classifier, source: Classifier, pictures: list[Picture],
+             folder: Path) -> dict[str, Any]:  # fmt: skip
+    """From the start's weights; the probabilities are those of cross-validation."""
+    warm_start(model, source)
     model.eval()
     begun = time.monotonic()
 
@@ -168,11 +169,12 @@ def few_shot(options: argparse.Namespace, model: Classifier, pictures: list[Pict
                       threads=options.threads, seed=options.seed, say=told, safe=keep)  # fmt: skip
     outcome = chooser.run()
     keep(outcome.tail)
-    scaled = np.exp(outcome.logits - outcome.logits.max(1, keepdims=True))
+    scaled = np.exp(outcome.logits - outcome.logits.max(2, keepdims=True))
     held = [chooser.pictures[i] for i in outcome.held]
-    return {"probabilities": scaled / scaled.sum(1, keepdims=True), "pictures": held, "chosen": outcome.chosen,
-            "candidates": outcome.candidates,
-            "how": f"cross-validation in {len(chooser.tried)} of {int(chooser.folds[0].max()) + 1} parts"}  # fmt: skip
+    how = f"cross-validation in {len(chooser.tried)} of {int(chooser.folds[0].max()) + 1} parts"
+    how += f", mean of {len(scaled)} repetitions" if len(scaled) > 1 else ""
+    return {"probabilities": scaled / scaled.sum(2, keepdims=True), "pictures": held, "chosen": outcome.chosen,
+            "candidates": outcome.candidates, "how": how}  # fmt: skip
 
 
 def from_nothing(options: argparse.Namespace, model: Classifier, pictures: list[Picture], val: list[Picture] | None,
@@ -187,7 +189,8 @@ def from_nothing(options: argparse.Namespace, model: Classifier, pictures: list[
                  "--val-minutes", "5", "--count-validation", "--log-every", "10"]  # fmt: skip
     for left in ("last.pt", "log.csv", "val.csv"):  # of another run
         (folder / left).unlink(missing_ok=True)
-    fit(train_parser().parse_args(arguments), model, train, held)
+    training = train_parser().parse_args(arguments)
+    fit(training, model, train, held, given(training))
     trained = load_classifier(folder / "float.pt")
     model.load_state_dict(trained.state_dict())
     model.eval()
@@ -201,9 +204,25 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     files.check_output(options.out)
     if options.out.exists() and not options.replace:
         raise InputError(f"-o {options.out} exists: name another file, or say --replace")
-    if options.size is None:
-        options.size = 160 if options.init == "none" else load_classifier(options.init).config.height
-    name = name_of(options)
+    source = started(options)
+    name = options.name or name_of(options.folder.resolve().name)
+    folder: Path = files.check_folder(options.run or beside(options.out))
+    data = read(options)
+    build_engine()  # now, not after the training, it is said if there is no compiler
+    with files.owned(folder):
+        return _train(options, name, source, data, folder)
+
+
+class Data(NamedTuple):
+    """What is learned from, and measured on if --val says it. found: what was in FOLDER."""
+
+    found: Folders
+    pictures: list[Picture]
+    val: list[Picture] | None
+
+
+def read(options: argparse.Namespace) -> Data:
+    """The pictures in FOLDER and in --val; says what is strange. InputError for what can't be used."""
     channels = 1 if options.gray else 3
     say(f"reading the pictures in {options.folder}")
     found = load_folders(options.folder, channels, MOST)
@@ -229,43 +248,39 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         raise InputError(f"a class needs two pictures or more, {labels[int(counts.argmin())]} has {counts.min()}")
     listed = ", ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
     say(f"{len(pictures)} pictures of {len(labels)} classes: {listed}")
-    build_engine()  # now, not after the training, it is said if there is no compiler
-    folder: Path = files.make_folder(options.run or beside(options.out))
-    with files.owned(folder):
-        return _train(options, name, pictures, val, found, folder)
+    return Data(found, pictures, val)
 
 
 def _train(
-    options: argparse.Namespace, name: str, pictures: list[Picture], val: list[Picture] | None, found: Folders,
-    folder: Path,
-) -> dict[str, Any]:  # fmt: skip
-    labels = found.labels
+    options: argparse.Namespace, name: str, source: Classifier | None, data: Data, folder: Path
+) -> dict[str, Any]:
+    (found, pictures, val), labels = data, data.found.labels
     model = Classifier(configure(options.size, options.gray, labels, options.last_pool))
-    if options.init == "none" or options.last_pool == "rnnpool":
+    if source is None or options.last_pool == "rnnpool":
         made = from_nothing(options, model, pictures, val, folder)
     else:
-        made = few_shot(options, model, pictures, folder)
+        made = few_shot(options, model, source, pictures, folder)
         if val:
             made.update(probabilities=probabilities(model, val, (options.size, options.size)), pictures=val,
                         how=f"the {len(val)} pictures in {options.val}")  # fmt: skip
     measured = Measured(made["probabilities"], np.array([p.label for p in made["pictures"]]), labels)
     say("quantizing, and choosing what stays in memory")
     try:
-        data = write(export(model, pictures, name, seed=options.seed))
+        blob = write(export(model, pictures, name, seed=options.seed))
     except ValueError as error:  # of weights that do not fit into integers
         raise InputError(f"{folder / 'float.pt'} can't be exported: {error}") from None
     kept = folder / f"{options.out.stem}.kept.rnnp"
-    files.write_bytes(kept, data)
+    files.write_bytes(kept, blob)
     try:
-        files.write_bytes(options.out, data)
+        files.write_bytes(options.out, blob)
     except OSError as error:
         raise InputError(f"{options.out} can't be written: {error.strerror}; the model is in {kept}") from None
     kept.unlink()
-    engine = Engine(data)
+    engine = Engine(blob)
     # Cross-validated predictions are of other networks: the engine is then compared on the pictures trained on.
     crossed = not val and made["chosen"] != "all layers"
     seconds = seconds_a_frame(sum(op.macs for op in engine.ops()))
-    result = {"blob": str(options.out), "bytes": len(data), "arena": engine.arena_size(), "labels": labels,
+    result = {"blob": str(options.out), "bytes": len(blob), "arena": engine.arena_size(), "labels": labels,
               "seconds": seconds and round(seconds, 4),
               "trained on": len(pictures) - (0 if val or crossed else len(made["pictures"])),
               "chosen": made["chosen"], "measured": made["how"], "float": measured.summary(),

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from .classification_metrics import area_under_curve
 from .engine import Engine
+from .files import replacing
 from .pictures import Picture
 
 ROOT = Path(__file__).resolve().parents[2]  # a checkout
@@ -25,7 +26,7 @@ COLUMNS = 6
 MOST_SHOWN = 60
 
 
-def wilson(right: int, count: int) -> tuple[float, float]:
+def wilson(right: float, count: float) -> tuple[float, float]:
     """The 95 % interval of a proportion (Wilson's score interval); (0, 1) of nothing."""
     if count == 0:
         return 0.0, 1.0
@@ -37,17 +38,36 @@ def wilson(right: int, count: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Measured:
-    """Predictions (N, labels) against the truth (N,), and what follows."""
+    """Predictions (N, labels) against the truth (N,), and what follows.
+
+    (R, N, labels) of R repetitions of a cross-validation: all figures are means of theirs.
+    """
 
     probabilities: NDArray[np.float64]
     truth: NDArray[np.int64]
     labels: list[str]
 
-    def confusion(self) -> NDArray[np.int64]:
-        """(labels, labels): how many pictures of each class (row) were taken for each (column)."""
-        result = np.zeros((len(self.labels), len(self.labels)), np.int64)
-        np.add.at(result, (self.truth, self.probabilities.argmax(1)), 1)
+    @property
+    def each(self) -> NDArray[np.float64]:
+        """(R, N, labels)."""
+        return self.probabilities.reshape(-1, *self.probabilities.shape[-2:])
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(N, labels): what the repetitions say of a picture together."""
+        result: NDArray[np.float64] = self.each.mean(0)
         return result
+
+    def confusion(self) -> NDArray[np.float64]:
+        """(labels, labels): how many pictures of each class (row) were taken for each (column)."""
+        result = np.zeros((len(self.labels), len(self.labels)))
+        for found in self.each:
+            np.add.at(result, (self.truth, found.argmax(1)), 1)
+        return result / len(self.each)
+
+    def counted(self, value: float) -> str:
+        """A number of the confusions."""
+        return f"{value:.0f}" if len(self.each) == 1 else f"{value:.1f}"
 
     def balanced(self) -> tuple[float, float, float]:
         """Mean of the classes' recalls, and its 95 % interval, from theirs (the square-and-add method)."""
@@ -56,7 +76,7 @@ class Measured:
         for label, row in enumerate(table):
             if row.sum():
                 recall = row[label] / row.sum()
-                bottom, top = wilson(int(row[label]), int(row.sum()))
+                bottom, top = wilson(row[label], row.sum())
                 low, high = low + (recall - bottom) ** 2, high + (top - recall) ** 2
                 mean, classes = mean + recall, classes + 1
         mean /= classes
@@ -65,7 +85,7 @@ class Measured:
     def summary(self) -> dict[str, Any]:
         """For JSON: images, balanced accuracy and accuracy with intervals, recall of each class, auc of two."""
         table = self.confusion()
-        right, count = int(np.trace(table)), int(table.sum())
+        right, count = float(np.trace(table)), len(self.truth)
         balanced, low, high = self.balanced()
         result: dict[str, Any] = {
             "images": count,
@@ -73,10 +93,11 @@ class Measured:
             "accuracy": round(right / count, 4), "interval": [round(v, 4) for v in wilson(right, count)],
             "recall": {name: round(float(row[i] / row.sum()), 4) if row.sum() else None
                        for i, (name, row) in enumerate(zip(self.labels, table, strict=True))},
-            "confusion": table.tolist(),
+            "confusion": [[float(self.counted(v)) for v in row] for row in table],
         }  # fmt: skip
         if len(self.labels) == 2 and table.sum(1).all():
-            result["auc"] = round(area_under_curve(self.probabilities[:, 1], self.truth), 4)
+            areas = [area_under_curve(found[:, 1], self.truth) for found in self.each]
+            result["auc"] = round(float(np.mean(areas)), 4)
         return result
 
     def text(self, how: str) -> str:
@@ -101,15 +122,15 @@ class Measured:
         lines = ["  ".join([f"{'is / taken for':<{first}}", *(f"{names[i]:>6}" for i in shown), "recall"])]
         for i, row in enumerate(table):
             recall = f"{row[i] / row.sum():.3f}" if row.sum() else "-"
-            cells = [f"{row[j]:>{max(6, len(names[j]))}}" for j in shown]
+            cells = [f"{self.counted(row[j]):>{max(6, len(names[j]))}}" for j in shown]
             lines.append("  ".join([f"{names[i]:<{first}}", *cells, f"{recall:>6}"]))
         return lines
 
     def wrong(self) -> list[int]:
-        """Pictures that it got wrong, the most certain mistakes first."""
-        found = self.probabilities.argmax(1)
+        """Pictures that it got wrong, by the mean of the repetitions, the most certain mistakes first."""
+        found = self.mean.argmax(1)
         rows = np.flatnonzero(found != self.truth)
-        return [int(i) for i in rows[np.argsort(-self.probabilities[rows, found[rows]], kind="stable")]]
+        return [int(i) for i in rows[np.argsort(-self.mean[rows, found[rows]], kind="stable")]]
 
 
 def confusion_picture(measured: Measured, path: Path) -> None:
@@ -132,10 +153,16 @@ def confusion_picture(measured: Measured, path: Path) -> None:
         for i in ticks:
             for j in ticks:
                 axes.text(
-                    j, i, str(table[i, j]), ha="center", va="center", color="white" if parts[i, j] > 0.5 else "black"
+                    j,
+                    i,
+                    measured.counted(table[i, j]),
+                    ha="center",
+                    va="center",
+                    color="white" if parts[i, j] > 0.5 else "black",
                 )
     figure.tight_layout()
-    figure.savefig(path, dpi=110)
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=110)
     plt.close(figure)
 
 
@@ -169,12 +196,13 @@ def mistakes_picture(measured: Measured, pictures: list[Picture], path: Path) ->
         pixels = pictures[index].pixels
         thumb = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
         sheet.paste(ImageOps.contain(thumb, (THUMB, THUMB)), (x, y))
-        found = int(measured.probabilities[index].argmax())
+        found = int(measured.mean[index].argmax())
         lines = (pictures[index].name, f"is {measured.labels[measured.truth[index]]}",
-                 f"taken for {measured.labels[found]} {measured.probabilities[index, found]:.2f}")  # fmt: skip
+                 f"taken for {measured.labels[found]} {measured.mean[index, found]:.2f}")  # fmt: skip
         for i, line in enumerate(lines):
             draw.text((x, y + THUMB + 1 + 14 * i), fitted(line), fill="black" if i < 2 else "firebrick", font=font)
-    sheet.save(path)
+    with replacing(path) as unfinished:
+        sheet.save(unfinished)
     return len(wrong)
 
 

@@ -54,7 +54,6 @@ def labelled(annotations: Path, images: Path, category: str, area: float) -> dic
 
 def convert(records: dict[int, Record], out: Path, source: str) -> None:
     """Write the data folder: pictures no longer than SIDE, boxes in their pixels."""
-    files.make_folder(out / "images")
     lines = []
     for number, r in tqdm(sorted(records.items()), unit="image", mininterval=5):
         pixels = read_picture(r.path, 3)
@@ -85,6 +84,9 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--category", default="person")
     p.add_argument("--area", type=real(0, 1), default=PERSON_AREA, help="least part of the picture that a box covers")
     options = p.parse_args(arguments)
+    made = files.make_folder(options.out / "images")
+    if options.images.is_dir() and made.samefile(options.images):
+        raise InputError(f"{options.out}: its folder images is the one that is read, whose pictures would be lost")
     records = labelled(options.annotations, options.images, options.category, options.area)
     if options.only_ids:
         wanted = read_ids(options.only_ids)

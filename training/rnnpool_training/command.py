@@ -6,13 +6,14 @@ import argparse
 import functools
 import io
 import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from . import interrupts
-from .blob import BlobError
-from .errors import InputError
+from .blob import BlobError, layout
+from .errors import InputError, printable
 from .files import read_lines
 
 MISTAKE, INTERRUPTED = 2, 130  # exit statuses: argparse's own, and 128 + SIGINT
@@ -105,16 +106,34 @@ def real(low: float, high: float = math.inf, *, above: bool = False) -> Callable
 
 def labels(text: str) -> list[str]:
     """A type for argparse: a file with a label a line, or labels with commas between them. No two are alike."""
-    is_path = "," not in text and ("/" in text or bool(Path(text).suffix) or Path(text).exists())
+    # os.path: a list of labels may be longer than any name of a file, at which Path raises.
+    is_path = "," not in text and ("/" in text or bool(Path(text).suffix) or os.path.exists(text))
     try:
-        found = read_lines(text) if is_path or Path(text).is_file() else names(text)
+        found = read_lines(text) if is_path or os.path.isfile(text) else names(text)
     except OSError as error:
         raise argparse.ArgumentTypeError(sentence(error)) from None
     for i, label in enumerate(found):
         if not label.strip() or label in found[:i]:
             what = f"is {label!r} again" if label.strip() else "is empty"
             raise argparse.ArgumentTypeError(f"label {i + 1} of {text} {what}: each has a name of its own")
+    size = sum(len(label.encode()) + 1 for label in found)
+    if len(found) > layout.MAX_LABELS or size > layout.MAX_LABELS_SIZE:
+        limits = f"{layout.MAX_LABELS}, of {layout.MAX_LABELS_SIZE:,} bytes"
+        raise argparse.ArgumentTypeError(f"{len(found)} labels of {size:,} bytes in all, a blob holds up to {limits}")
     return found
+
+
+def model_name(text: str) -> str:
+    """A type for argparse: the name of a model in its blob."""
+    size, most = len(text.encode(errors="surrogateescape")), layout.NAME_SIZE - 1
+    if not 1 <= size <= most or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"must be 1 to {most} bytes of text, not {text!r} ({size} bytes)")
+    return text
+
+
+def name_of(text: str) -> str:
+    """As much of a file's name as that of a model holds."""
+    return printable(text).encode()[: layout.NAME_SIZE - 1].decode(errors="ignore") or "model"
 
 
 def names(text: str) -> list[str]:

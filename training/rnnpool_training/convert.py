@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import files
 from .blob import write
-from .command import command, integer, labels, program
+from .command import command, integer, labels, model_name, name_of, program
 from .compile.from_tflite import lower
 from .compile.tflite_file import read
 from .compile.unused_channels import remove_unused_channels
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     p = argparse.ArgumentParser(prog=program("rnnpool_training.convert"), description=(__doc__ or "").split("\n")[0])
     p.add_argument("model", type=Path, help="a .tflite file, quantized to int8")
     p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
-    p.add_argument("--name", help="the model's name; without: the file's")
+    p.add_argument("--name", type=model_name, help="the model's name; without: the file's")
     p.add_argument("--labels", type=labels, help="a file with a label a line, or labels with commas between them; "
                    "without: class 0, class 1, ...")  # fmt: skip
     p.add_argument("--all-channels", action="store_true", help="keep those that are constant or have no use")
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     try:
         files.check_output(options.out, read=[options.model])
-        name = options.name or options.model.stem.encode()[:31].decode(errors="ignore")
+        name = options.name or name_of(options.model.stem)
         model, removed = lower(read(options.model), name, options.labels), 0
         if not options.all_channels:
             model, removed = remove_unused_channels(model)

@@ -77,11 +77,11 @@ def load(options: argparse.Namespace) -> Network:
     if kind == checkpoint.FLOAT_DETECTOR:
         if options.size is not None:
             raise InputError("--size is for classifiers: a detector's anchors are for one size")
-        return network_of(load_float(path), options.name, limits)
+        return network_of(load_float(path), options.name or "", limits)
     model = load_classifier(path)
     if options.size is not None:
         resize(model, options.size, options.data or [], options.seed)
-    return network_of(model, options.name)
+    return network_of(model, options.name or "")
 
 
 def quantized(path: str) -> bool:

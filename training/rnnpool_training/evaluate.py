@@ -21,7 +21,7 @@ from .blob import BlobError
 from .command import command, integer, names, program, real
 from .data import Sample, load, wider
 from .errors import InputError
-from .evaluate_classifier import evaluate_classifier, load_pictures, open_classifier
+from .evaluate_classifier import OpenClassifier, evaluate_classifier, load_pictures, open_classifier
 from .files import make_folder
 from .metrics import DetectorFunction, Evaluation, evaluate
 
@@ -103,16 +103,18 @@ def run(
     return result, {"backend": backend, **result.summary(default if threshold is None else threshold)}
 
 
-def run_classifier(path: Path, backend: str, data: str, limit: int) -> dict[str, Any] | None:
-    """The summary of a classifier; None if the file holds something else. InputError if model or data are unusable."""
+def as_classifier(path: Path, backend: str) -> OpenClassifier | None:
+    """open_classifier, with an InputError if the file can't be used."""
     try:
-        classifier = open_classifier(path, backend)
+        return open_classifier(path, backend)
     except (InputError, BlobError):
         raise
     except ValueError as error:
         raise InputError(f"{path}, backend {backend}: {error}") from error
-    if classifier is None:
-        return None
+
+
+def run_classifier(classifier: OpenClassifier, backend: str, data: str, limit: int) -> dict[str, Any]:
+    """The summary of a classifier. InputError if the data are unusable."""
     pictures = load_pictures(data, classifier.labels, classifier.channels, limit)
     return {"backend": backend, **evaluate_classifier(classifier, pictures)}
 
@@ -216,8 +218,8 @@ def main(arguments: list[str] | None = None) -> None:
     def show(values: dict[str, Any]) -> None:
         print(json.dumps(values, allow_nan=False) if options.json else table(values, options.model))
 
-    classified = run_classifier(options.model, options.backend, options.data, options.limit)
-    if classified is not None:
+    classifier = as_classifier(options.model, options.backend)
+    if classifier is not None:
         if any(
             (options.plots, options.threshold is not None, options.classes, options.predictions, options.wider_rule)
         ):
@@ -225,7 +227,7 @@ def main(arguments: list[str] | None = None) -> None:
                 f"{options.model} is a classifier: --plots, --threshold, --classes, --predictions and --wider-rule are "
                 "for detectors"
             )
-        show(classified)
+        show(run_classifier(classifier, options.backend, options.data, options.limit))
         return
     for folder in (options.plots, options.predictions):
         if folder:

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from . import deploy, files, own_network
-from .command import command, integer, labels, names, program, real
+from .command import command, integer, labels, model_name, names, program, real
 from .compile.fold import Normalization
 from .compile.network import Exported, Network, export
 from .compile.results import BACKGROUND, KINDS
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("source", help="FILE.py:NAME, a network of yours; or a checkpoint")
     p.add_argument("-o", "--out", type=Path, required=True, help="the blob to write")
     p.add_argument("--data", type=Path, nargs="+", help="folders of pictures such as the network will see")
-    p.add_argument("--name", default="", help="name in the blob (default: the network's)")
+    p.add_argument("--name", type=model_name, help="name in the blob (default: the network's)")
     p.add_argument("--threshold", type=real(0, 1), default=0.5, help="default score threshold of the blob")
     p.add_argument("--size", type=_size, metavar="HxW", help="height and width of the network's input")
     p.add_argument("--pictures", type=integer(1, 100000), default=deploy.CALIBRATION,
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> None:
         if options.finetune:
             raise InputError(f"{options.source} is quantized already: rnnpool finetune makes and tunes such a file")
         limits = (options.iou, options.max_candidates)
-        made = deploy.export_quantized(options.source, options.name, options.threshold, limits, options.ram)
+        made = deploy.export_quantized(options.source, options.name or "", options.threshold, limits, options.ram)
     else:
         made = run(replace(deploy.load(options), ram=options.ram), *chosen)
     files.write_bytes(options.out, made.data)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 LOCK = "run.lock"
+DRAWN = (".png", ".svg", ".pdf", ".jpg")  # what matplotlib draws to
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def read_lines(path: str | Path) -> list[str]:
         raise OSError(22, f"is no UTF-8 text: {error.reason} at byte {error.start}", str(path)) from None
 
 
-def check_output(path: str | Path, suffix: str = "", read: Iterable[str | Path] = ()) -> Path:
+def check_output(path: str | Path, suffixes: Sequence[str] = (), read: Iterable[str | Path] = ()) -> Path:
     """The path, if a file can be written there; asked before the work whose result it is to hold.
 
     `read`: files that the work reads, which must not be lost. OSError with a sentence: one of them, a folder, in a
@@ -88,8 +89,8 @@ def check_output(path: str | Path, suffix: str = "", read: Iterable[str | Path] 
     path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(21, "is a folder, not a file to write", str(path))
-    if suffix and path.suffix.lower() != suffix:
-        raise OSError(22, f"must end in {suffix}", str(path))
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise OSError(22, f"must end in {', '.join(suffixes)}", str(path))
     folder = path.resolve().parent
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "there is no such folder"
@@ -102,16 +103,22 @@ def check_output(path: str | Path, suffix: str = "", read: Iterable[str | Path] 
     return path
 
 
-def make_folder(path: str | Path) -> Path:
-    """The folder, made if need be, if files can be written into it. OSError with a sentence."""
+def check_folder(path: str | Path) -> Path:
+    """The path, if a folder that files can be written into is there or can be made. OSError with a sentence."""
     path = Path(path)
     above = path
     while not above.exists() and above != above.parent:
         above = above.parent
     if not above.is_dir():
         raise NotADirectoryError(20, "is a file, not a folder", str(above))
+    _try_writing(above)
+    return path
+
+
+def make_folder(path: str | Path) -> Path:
+    """The same folder, made if need be."""
+    path = check_folder(path)
     path.mkdir(parents=True, exist_ok=True)
-    _try_writing(path)
     return path
 
 

@@ -22,6 +22,7 @@ from .loss import Targets
 from .metrics import Evaluation, evaluate
 from .train import THRESHOLD, DetectorTrainer, Network, read_data
 from .train import parser as train_parser
+from .trainer import begun
 
 
 def write_quantized(path: Path, model: Network) -> None:
@@ -78,6 +79,7 @@ def run(options: argparse.Namespace) -> Evaluation | None:
             "--finetune STEPS, with --from-labels from the labels of its pictures as well"
         )
     with Group().owned(Path(options.out)):
+        begun(options)
         torch.set_num_threads(1)  # for the ranges, sums in one order: the same bits on every run
         torch.manual_seed(options.seed)
         source = load_float(options.checkpoint)

@@ -15,7 +15,7 @@ import torch
 
 from . import deploy, export, files, zoo
 from .classifier import save_classifier
-from .command import command, integer, labels, program, real
+from .command import command, integer, labels, model_name, program, real
 from .edgeml import faces, headers, wakeword, weights
 from .errors import InputError
 from .zoo import deployed, saved
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("-o", "--out", type=Path, required=True, help="net.pt, net.rnnp; of headers pool.pt")
     p.add_argument("--size", type=integer(64, 1024), default=224, help="side of the pictures in pixels (%(default)s)")
     p.add_argument("--labels", type=labels, help="a file with a label a line, or labels with commas between them")
-    p.add_argument("--name", default="", help="name in the blob")
+    p.add_argument("--name", type=model_name, help="name in the blob")
     p.add_argument("--data", type=Path, help="for a blob: a folder of pictures such as the network will see")
     p.add_argument("--pictures", type=integer(1, 100000), default=256, help="that ranges are chosen on (%(default)s)")
     p.add_argument("--threshold", type=real(0, 1), default=0.5, help="probability that counts as a yes")
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
     model = wakeword.read(found, options.size, options.labels)
     if options.out.suffix == ".rnnp":
-        network = deploy.network_of(model, options.name)
+        network = deploy.network_of(model, options.name or "")
         export.run(network, options.out, [options.data], options.pictures, options.threshold)
         return
     save_classifier(options.out, model)

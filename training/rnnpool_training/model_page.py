@@ -19,7 +19,6 @@ from .blob import Model, Task, read
 from .describe import attributes, parameter_bytes, region_name, shape_text
 from .engine import Engine, FrameSize, Region
 from .errors import InputError
-from .files import replacing
 from .reference import Format
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.json"
@@ -330,10 +329,3 @@ def document(blob: bytes, frame: FrameSize | None, bench: Path | None) -> str:
         '<meta name="viewport" content="width=device-width">'
         f"<title>{name}</title><style>{STYLE}</style></head><body><h1>{name}</h1>\n{body}\n</body></html>\n"
     )
-
-
-def write(blob: bytes, frame: FrameSize | None, path: Path, bench: Path | None) -> None:
-    """Writes the page. Errors: document()'s, OSError."""
-    page = document(blob, frame, bench)
-    with replacing(path) as unfinished:
-        unfinished.write_text(page)

@@ -46,8 +46,8 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--least", type=real(0, 1), default=0.3, help="the lowest score that is an alarm")
     p.add_argument("--out", type=Path, required=True, help="folder to write: labels.jsonl, and links to the pictures")
     options = p.parse_args(arguments)
-    if options.out.is_dir():  # its labels would be lost
-        files.check_output(options.out / "labels.jsonl", read=[folder / "labels.jsonl" for folder in options.data])
+    read = [folder / "labels.jsonl" for folder in options.data]  # which would be lost
+    files.check_output(files.make_folder(options.out) / "labels.jsonl", read=read)
     detect = open_detector(options.model)
     sees = teacher(options.teachers) if options.teachers else None
     names, scores = [], []
@@ -69,7 +69,6 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = hardest(scores, options.count, options.least)
     if not chosen:
         raise InputError(f"no alarm of {options.least:g} or more in {looked} pictures without a face")
-    files.make_folder(options.out)
     for number, folder in enumerate(options.data):
         link = options.out / f"pictures{number}"
         if not link.is_symlink():

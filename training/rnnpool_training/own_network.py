@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .command import name_of
 from .command import names as comma_names
 from .compile.fold import Normalization
 from .compile.network import Network
@@ -145,5 +146,5 @@ def load(given: Source, options: Any) -> Network:
     if said and found is None:
         needed = f"not of --result {kind}" if kind else "give --anchors, too"
         raise InputError(f"{', '.join(said)}: of detectors, {needed}")
-    name = options.name or given.path.stem.encode()[:31].decode(errors="ignore")
+    name = options.name or name_of(given.path.stem)
     return Network(net, shape, norm, name, options.labels, kind, found)

@@ -294,8 +294,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = p.parse_args(arguments)
     model = load(options.model)
-    for path in filter(None, (options.out, options.curve)):
-        files.check_output(path, read=[options.model])
+    for path, suffixes in ((options.out, ()), (options.curve, files.DRAWN)):
+        if path:
+            files.check_output(path, suffixes, read=[options.model])
     planner = Planner(model)
     rows = [("streaming", planner.streaming()), ("layer by layer", planner.layer_by_layer())]
     rows.append(("planned", best := planner.best()))

@@ -82,9 +82,9 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--teachers", type=Path, required=True, help=f"folder with {TEACHER} (OpenCV zoo)")
     p.add_argument("--out", type=Path, required=True, help="folder to write: labels.jsonl, and a link to the pictures")
     options = p.parse_args(arguments)
+    files.check_output(files.make_folder(options.out) / "labels.jsonl", read=[options.data / "labels.jsonl"])
     detect = teacher(options.teachers)
     samples = load(options.data)
-    files.make_folder(options.out)
     link = options.out / "pictures"
     if not link.is_symlink():
         link.symlink_to(options.data.resolve(), target_is_directory=True)

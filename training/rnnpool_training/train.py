@@ -23,7 +23,7 @@ from .loss import Targets, detection_loss
 from .metrics import Evaluation, evaluate
 from .network import NETWORKS, Detector, NetworkConfig
 from .streaming import Memory
-from .trainer import Trainer, add_options
+from .trainer import Trainer, add_options, begun
 from .warm_start import warm_start
 
 # Pictures of crowds hold the small faces, pictures without faces the false alarms: both are drawn more often.
@@ -169,6 +169,7 @@ def run(options: argparse.Namespace, config: NetworkConfig | None = None) -> Eva
     InputError, OSError: what the user named can't be used. KeyboardInterrupt: stopped, with a checkpoint.
     """
     with Group().owned(Path(options.out)):
+        begun(options)
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         model = Detector(config or NETWORKS[options.network])

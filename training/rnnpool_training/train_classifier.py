@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from .pictures import Picture, frame, load_sets, load_unlabelled
 from .streaming import Memory
 from .teacher import Teacher
 from .train import side
-from .trainer import Trainer, add_options
+from .trainer import Trainer, add_options, begun
 
 # Parts of the run, and the sizes (pixels) that its batches have: small ones first, where a view costs a third.
 SIZES = ((0.45, (96, 128, 160)), (0.75, (128, 160, 192)), (1.01, (160, 192, 224)))
@@ -189,8 +189,24 @@ def sides(text: str) -> str:
     return text
 
 
+class Given(NamedTuple):
+    """What a training starts with beside pictures. weights: a network's, or those of a run."""
+
+    teacher: Teacher | None
+    weights: Classifier | dict[str, Any] | None
+
+
+def given(options: argparse.Namespace) -> Given:
+    """What the command line names; read before the pictures, which can take minutes. InputError, OSError."""
+    weights: Classifier | dict[str, Any] | None = None
+    if options.init:
+        kind, state = checkpoint.load(options.init, checkpoint.FLOAT_CLASSIFIER, checkpoint.RUN)
+        weights = state["ema"] if kind == checkpoint.RUN else load_classifier(options.init)
+    return Given(Teacher(options.teacher, options.inner > 0) if options.teacher else None, weights)
+
+
 def fit(
-    options: argparse.Namespace, model: Classifier, train: list[Picture], val: list[Picture]
+    options: argparse.Namespace, model: Classifier, train: list[Picture], val: list[Picture], start: Given
 ) -> dict[str, Any] | None:
     """Train a model on pictures; the result is in options.out, the accuracy on `val` returned if options.val is set.
 
@@ -198,14 +214,12 @@ def fit(
     """
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    teacher = Teacher(options.teacher, options.inner > 0) if options.teacher else None
+    teacher = start.teacher
     supervised = Supervised(model, options.dropout, teacher.width if teacher else 0, options.frozen)
-    if options.init:
-        kind, state = checkpoint.load(options.init, checkpoint.FLOAT_CLASSIFIER, checkpoint.RUN)
-        if kind == checkpoint.RUN:
-            checkpoint.fill(options.init, supervised, state["ema"])
-        else:
-            warm_start(model, load_classifier(options.init))
+    if isinstance(start.weights, Classifier):
+        warm_start(model, start.weights)
+    elif start.weights is not None:
+        checkpoint.fill(options.init, supervised, start.weights)
     result: dict[str, Any] | None = ClassifierTrainer(options, supervised, train, val, teacher).run()
     return result
 
@@ -219,6 +233,8 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     if options.unlabelled and not options.teacher:
         raise InputError("--unlabelled needs a --teacher: pictures without labels have nothing else to learn from")
     with Group().owned(options.out):
+        begun(options)
+        start = given(options)
         torch.manual_seed(options.seed)
         channels = 1 if options.gray else 3
         memory = Memory(options.memory)
@@ -228,7 +244,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
         train = [picture for pictures in sets for picture in pictures]
         train += [p for folder in options.unlabelled for p in load_unlabelled(folder, channels, options.limit)]
         config = configure(options.size, options.gray, labels, options.last_pool, options.network)
-        return fit(options, Classifier(config), train, val)
+        return fit(options, Classifier(config), train, val, start)
 
 
 @command

@@ -64,6 +64,20 @@ def add_options(p: argparse.ArgumentParser, **defaults: Any) -> None:
     p.set_defaults(**defaults)
 
 
+def begun(options: argparse.Namespace) -> Path | None:
+    """The checkpoint of the run in options.out that is to go on; None if there is none yet.
+
+    InputError if nobody said --resume, or it is damaged: asked before the pictures are read, which can take minutes.
+    """
+    path = Path(options.out) / "last.pt"
+    if not path.exists():
+        return None
+    if not options.resume:
+        raise InputError(f"{options.out} holds a run already: go on with --resume, or give another --out")
+    checkpoint.load(path, checkpoint.RUN)
+    return path
+
+
 class Average:
     """Exponential moving average of a model's weights and buffers."""
 
@@ -161,13 +175,11 @@ class Trainer(Generic[Part]):
 
     def _restore(self) -> None:
         """Restore the last checkpoint with --resume, and say what is different from then."""
-        path = self.out / "last.pt"
-        if not path.exists():
+        path = begun(self.options)
+        if path is None:
             if self.options.resume:
-                tqdm.write(f"--resume: there is no {path}, the run starts from the beginning", file=sys.stderr)
+                tqdm.write(f"--resume: no last.pt in {self.out}, the run starts from the beginning", file=sys.stderr)
             return
-        if not self.options.resume:
-            raise InputError(f"{self.out} holds a run already: go on with --resume, or give another --out")
         _, state = checkpoint.load(path, checkpoint.RUN)
         before, now = json.loads(state.get("identity", "{}")), self._identity()
         if before and before["network"] != now["network"]:

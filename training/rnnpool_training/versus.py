@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from . import blob, peers
+from . import blob, files, peers
 from .anchors import iou_matrix
 from .classification_metrics import area_under_curve, calibration_error
 from .command import command, integer
@@ -230,7 +230,8 @@ def _finish(figure: Any, axes: Any, out: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.tight_layout()
-    figure.savefig(out)
+    with files.replacing(out) as unfinished:
+        figure.savefig(unfinished)
     plt.close(figure)
 
 
@@ -313,6 +314,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = parser().parse_args(arguments)
+    files.make_folder(options.out)
     kinds = {path: _is_detector(path) for path in options.models}
     if len(set(kinds.values())) != 1:
         raise InputError("detectors and classifiers can't be in one table: one kind a call")
@@ -323,7 +325,6 @@ def main(arguments: list[str] | None = None) -> None:
         for sentence in missing:
             print(sentence, file=sys.stderr)
     names = {path: path.stem if [p.stem for p in kinds].count(path.stem) == 1 else str(path) for path in kinds}
-    options.out.mkdir(parents=True, exist_ok=True)
     if detection:
         own = {names[path]: open_detector(path) for path in kinds}
         samples = load(options.data, options.limit)
@@ -342,7 +343,7 @@ def main(arguments: list[str] | None = None) -> None:
             half = f"the half --part {options.part} of " if options.part else ""
             raise InputError(f"{half}{options.data}: all {len(pictures)} pictures have the label {labels.pop()}")
         table = compare_persons({**classifiers, **others}, pictures, options.bootstrap, options.out)
-    (options.out / "table.md").write_text(table, encoding="utf-8")
+    files.write_text(options.out / "table.md", table)
     print(table, end="")
 
 

@@ -93,6 +93,7 @@ def export(
     learn from; None to have the network alone as teacher. InputError.
     """
     prepared = prepare(network, held)
+    _labels(network, prepared, classes)  # what does not fit is said now, not after the minutes that follow
     said = tqdm(batches(pictures), desc="choosing ranges", unit="batch", mininterval=5)
     ranges = calibrate(prepared.graph, said)
     if steps:

@@ -44,9 +44,9 @@ Rows = NDArray[np.int64]
 class Outcome:
     """The network that was chosen, and what is known of it.
 
-    probe: the linear probe of all pictures, whether it was chosen or not; logits (N, labels): of each picture in `held`
-    by networks that were made in the same way without it; candidates: name, balanced accuracy and loss of all that were
-    tried, in cross-validation; chosen: the name of the one taken.
+    probe: the linear probe of all pictures, whether it was chosen or not; logits (R, N, labels): of each picture in
+    `held` by networks that were made in the same way without it, in R repetitions; candidates: name, balanced accuracy
+    and loss of all that were tried, in cross-validation; chosen: the name of the one taken.
     """
 
     tail: Tail
@@ -167,7 +167,7 @@ class Chooser:
         probed = self._probed(self.maps(None))
         candidates: list[dict[str, Any]] = []
         head = self._probe(probed, np.arange(len(self.pictures)))
-        outcome = self._outcome("linear probe", head, head, probed.score, probed.logits[0], candidates)
+        outcome = self._outcome("linear probe", head, head, probed.score, probed.logits, candidates)
         standing = probed.score
         features = probed.maps.features[torch.from_numpy(self.held), 0]
         own = known(self.start, features, self.truth, self.classes)
@@ -177,7 +177,7 @@ class Chooser:
             weights = (part / cool, (1 - part) / probed.score.temperature)
             logits = weights[0] * own(features) + weights[1] * probed.logits
             standing = score(logits, self.truth)
-            outcome = self._outcome(START, mixed(own, head, weights), head, standing, logits[0], candidates)
+            outcome = self._outcome(START, mixed(own, head, weights), head, standing, logits, candidates)
         self.say(f"{outcome.chosen}: balanced accuracy {standing.balanced:.3f} in cross-validation")
         self.safe(outcome.tail)
         least = TUNED_START if outcome.chosen == START else TUNED
@@ -226,7 +226,7 @@ class Chooser:
             best = scores[taken]
             tuned = tune(probe, maps, self.labels, self.classes, recipe, self.seed + 100)
             chosen.tail = cooled(blended(probe, tuned, BLENDS[taken]), best.temperature)
-            chosen.logits, chosen.chosen = logits[taken] / best.temperature, names[taken]
+            chosen.logits, chosen.chosen = logits[None, taken] / best.temperature, names[taken]
         self.say(f"chosen: {chosen.chosen}, balanced accuracy {best.balanced:.3f} in cross-validation")
         return chosen
 

@@ -12,7 +12,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -206,8 +206,14 @@ class Faces:
 class Run:
     """One training in a folder: last.pt to go on, best.pt with the best weights so far, log.jsonl, a line an epoch."""
 
-    def __init__(self, recipe: Recipe, options: argparse.Namespace, task: Classes | Faces) -> None:
-        self.recipe, self.out, self.task = recipe, files.make_folder(options.out), task
+    def __init__(
+        self, recipe: Recipe, options: argparse.Namespace, task: Callable[[Recipe, Path, Path, int], Classes | Faces]
+    ) -> None:
+        self.recipe, self.out = recipe, files.make_folder(options.out)
+        last = self.out / "last.pt"
+        if last.exists() != options.resume:
+            raise InputError(f"{last} is {'there: go on with --resume' if last.exists() else 'not there to resume'}")
+        self.task = task(recipe, options.data, options.val, options.workers)  # minutes for many pictures
         torch.manual_seed(options.seed)
         self.arguments = {} if recipe.classes == 2 else {"classes": recipe.classes}
         self.net = zoo.build(recipe.network, **self.arguments)
@@ -215,9 +221,6 @@ class Run:
             self.net.parameters(), lr=recipe.rate, momentum=MOMENTUM, weight_decay=DECAY
         )  # fmt: skip
         self.epoch, self.best = 0, 0.0
-        last = self.out / "last.pt"
-        if last.exists() != options.resume:
-            raise InputError(f"{last} is {'there: go on with --resume' if last.exists() else 'not there to resume'}")
         if options.resume:
             self._restore(last)
         elif options.init:
@@ -319,14 +322,15 @@ def main(arguments: list[str] | None = None) -> None:
             f"{recipe.network} is a {network.kind} of {network.shape[0]} channels, {options.recipe} trains "
             f"{wanted.kind}s of {wanted.shape[0]}"
         )
-    task = (Classes if network.kind == "classifier" else Faces)(recipe, options.data, options.val, options.workers)
-    run = Run(recipe, options, task)
-    while run.epoch < recipe.epochs:
-        loss = run.train()
-        right = task.measure(run.network())
-        run.save(loss, right)
-        print(f"epoch {run.epoch} of {recipe.epochs}: loss {loss:.4f}, {task.measured} {right:.4f}", file=sys.stderr)
-    print(json.dumps({"recipe": options.recipe, **vars(recipe), f"best_{task.measured}": run.best}))
+    with files.owned(options.out):
+        run = Run(recipe, options, Classes if network.kind == "classifier" else Faces)
+        while run.epoch < recipe.epochs:
+            loss = run.train()
+            right = run.task.measure(run.network())
+            run.save(loss, right)
+            said = f"loss {loss:.4f}, {run.task.measured} {right:.4f}"
+            print(f"epoch {run.epoch} of {recipe.epochs}: {said}", file=sys.stderr)
+    print(json.dumps({"recipe": options.recipe, **vars(recipe), f"best_{run.task.measured}": run.best}))
 
 
 if __name__ == "__main__":
