@@ -130,6 +130,11 @@ def test_compare_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     file.graph.operators[-1].options["Beta"] = 1.0
     model, out = write_file(file.graph, tmp_path / "mine.tflite"), tmp_path / "mine.rnnp"
     convert.main([str(model), "-o", str(out)])
+    del file.graph.operators[-1].options["Beta"]  # 0 then, on which LiteRT aborts its process
+    with pytest.raises(SystemExit) as caught:
+        compare.main([str(write_file(file.graph, tmp_path / "other.tflite")), str(out)])
+    assert caught.value.code == 2
+    assert "other.tflite: LiteRT can't run it, it ends with SIGABRT" in capsys.readouterr().err
     rng = np.random.default_rng(1)
     (tmp_path / "pictures").mkdir()
     for i in range(5):

@@ -8,6 +8,9 @@ its reference kernels: the optimized ones round in another way. The blob runs in
 from __future__ import annotations
 
 import argparse
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +45,22 @@ def random_inputs(shape: tuple[int, int, int], count: int, seed: int) -> NDArray
     ramps = ramps + np.linspace(0, 1, shape[1])[None, None, :, None] * rng.uniform(-255, 255, (count, 1, 1, shape[2]))
     smooth = np.clip(128 + ramps + (noise - 128) * 0.1, 0, 255)
     return np.where(np.arange(count)[:, None, None, None] % 2, smooth, noise).astype(np.uint8)
+
+
+def try_litert(path: Path) -> None:
+    """Runs a file in LiteRT in a process of its own: it aborts on what it does not like. InputError then."""
+    import ai_edge_litert  # noqa: F401  # ModuleNotFoundError, as where it is used
+
+    trial = (
+        "import sys; from ai_edge_litert.interpreter import Interpreter, OpResolverType;"
+        "one = Interpreter(sys.argv[1], experimental_op_resolver_type=OpResolverType.BUILTIN_REF);"
+        "one.allocate_tensors(); one.invoke()"
+    )
+    done = subprocess.run([sys.executable, "-c", trial, str(path)], capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        name = signal.Signals(-done.returncode).name if done.returncode < 0 else f"status {done.returncode}"
+        said = [line for line in done.stderr.strip().splitlines() if not line.startswith(("INFO:", " "))]
+        raise InputError(f"{path}: LiteRT can't run it, it ends with {name}{f': {said[-1]}' if said else ''}")
 
 
 class LiteRT:
@@ -109,6 +128,8 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--seed", type=integer(0), default=1)
     options = p.parse_args(arguments)
     try:
+        read(options.tflite)  # what is no such file
+        try_litert(options.tflite)
         blob = options.model.read_bytes()
         shape = read_blob(blob).input_shape
         if options.data:
