@@ -2,14 +2,15 @@
 //
 // The MicroPython binding: one concept a file, declared here.
 //
-//   modrnnpool.c  the module: constants, functions          source.c   where a blob comes from
-//   model.c       the Model type                            arena.c    the memory that a run works in
-//   detect.c      its detect, classify, begin, feed, ...    frame.c    arguments that describe a frame
-//   run.c         one image through a model                 results.c  detections, probabilities as Python objects
-//   raw.c         its run: logits, maps
-//   builtin.c     models by name, detect_faces, ...         errors.c   engine errors as exceptions
-//   layer.c       single operators: Conv2D, RNNPool, ...       memory.c  whose memory it is, overlaps
-//   kind.c        files that are neither frame nor model      firmware.c  what a native .mpy does differently (port.h)
+//   modrnnpool.c  the module: constants, functions          open.c      what a script gives as a model: name, path, buffer
+//   functions.c   detect_faces, person_present              source.c    a blob's bytes
+//   model_type.c  the Model type                            model.c     a loaded model
+//   detect.c      its detect, classify, begin, feed, ...    arena.c     the memory that a run works in
+//   raw.c         its run: logits, maps                     frame.c     arguments that describe a frame
+//   layer.c       single operators: Conv2D, RNNPool, ...    kind.c      files that are neither frame nor model
+//   run.c         one image through a model                 memory.c    whose memory it is, overlaps
+//   results.c     detections, probabilities as objects      errors.c    engine errors as exceptions
+//   firmware.c    what a native .mpy does differently (port.h)
 //
 // What can fail raises a Python exception (TypeError, ValueError, OSError, MemoryError, RuntimeError) with the numbers in
 // it and leaves every object usable. Memory of scripts (blob, arena, frame) is looked up again whenever a script may have
@@ -137,23 +138,28 @@ typedef struct _rnnpool_source_t {
     bool writable; // a script can change the bytes under us
 } rnnpool_source_t;
 
-// `from` is a name (a str without slash and dot), a path, or an object with the buffer protocol. Raises OSError, TypeError,
+// An object with the buffer protocol. Raises TypeError, MemoryError, or ValueError if the bytes must be copied and are no
+// blob.
+void rnnpool_source_open_buffer(rnnpool_source_t *source, mp_obj_t from);
+
+// A file; returns false if it, or a file system for it, is not there. Raises OSError, MemoryError, or ValueError as above.
+bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path);
+
+// A blob in the firmware.
+void rnnpool_source_open_firmware(rnnpool_source_t *source, const uint8_t *data, size_t size);
+
+// Looks up the owner's buffer again. Returns true if it is where it was, with the length that it had; if not, *source
+// describes the new one. Raises like rnnpool_source_open_buffer().
+bool rnnpool_source_acquire(rnnpool_source_t *source);
+
+// ---- open.c
+
+// `from` is a name (a str without slash and dot: a model in the firmware, or else the file NAME.rnnp in /rom, or where mip
+// puts it, in /lib or (STM32) /flash/lib), a path, or an object with the buffer protocol. Raises OSError, TypeError,
 // MemoryError, or ValueError for a NUL byte in a str, or if the bytes must be copied and are no blob.
 void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from);
 
-// A file; returns false if it, or a file system for it, is not there. Raises OSError, MemoryError, or ValueError if the
-// bytes must be copied and are no blob.
-bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path);
-
-// Raises OSError (ENOENT) with a sentence.
-MP_NORETURN void rnnpool_raise_missing(mp_obj_t text);
-
-// A blob in the firmware.
-void rnnpool_source_open_builtin(rnnpool_source_t *source, const uint8_t *data, size_t size);
-
-// Looks up the owner's buffer again. Returns true if it is where it was, with the length that it had; if not, *source
-// describes the new one. Raises like rnnpool_source_open().
-bool rnnpool_source_acquire(rnnpool_source_t *source);
+MP_DECLARE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj);
 
 // ---- arena.c
 
@@ -192,6 +198,7 @@ typedef struct _rnnpool_model_obj_t {
     uint32_t state_offset, state_size; // of the run's state in the arena
     uint32_t image; // number of the last one that was begun
     uint32_t seal; // fingerprint of what must not change while an image is on its way (run.c)
+    int8_t layer; // kind of operator of a single layer (layer.c), or RNNPOOL_NO_LAYER
     bool valid; // false: the source failed its check; the next use checks it again
     bool gapless; // rows of the image on its way came without the gap behind them
     bool guessed; // nobody said in what format they are
@@ -199,14 +206,12 @@ typedef struct _rnnpool_model_obj_t {
     bool busy; // in the engine now, or in a callback called from there
 } rnnpool_model_obj_t;
 
-RNNPOOL_DECLARE_TYPE(rnnpool_model_type);
+#define RNNPOOL_NO_LAYER (-1)
 
-// Makes a Model from an opened source; `arena` is None or a buffer; width and height as for Model(), 0 the model's own.
-mp_obj_t rnnpool_model_new(
-    const mp_obj_type_t *type, const rnnpool_source_t *source, mp_obj_t arena, mp_int_t width, mp_int_t height);
-
-// Attributes that a layer has as well.
-void rnnpool_model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest);
+// Makes a Model (layer RNNPOOL_NO_LAYER) or a layer of that kind from an opened source; `arena` is None or a buffer; width and
+// height as for Model(), 0 the model's own. Raises ValueError if the source is of another kind.
+mp_obj_t rnnpool_model_new(const mp_obj_type_t *type, int layer, const rnnpool_source_t *source, mp_obj_t arena,
+    mp_int_t width, mp_int_t height);
 
 // (height, width, channels)
 mp_obj_t rnnpool_new_shape(uint32_t height, uint32_t width, uint32_t channels);
@@ -365,6 +370,13 @@ rnnpool_model_obj_t *rnnpool_model_run(
 
 mp_obj_t rnnpool_model_detect(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args);
 
+// ---- model_type.c
+
+RNNPOOL_DECLARE_TYPE(rnnpool_model_type);
+
+// Attributes that a layer has as well.
+void rnnpool_model_attr(mp_obj_t self_in, qstr attr, mp_obj_t *dest);
+
 // ---- layer.c
 
 RNNPOOL_DECLARE_TYPE(rnnpool_conv2d_type);
@@ -374,21 +386,12 @@ RNNPOOL_DECLARE_TYPE(rnnpool_average_pool_type);
 RNNPOOL_DECLARE_TYPE(rnnpool_dense_type);
 RNNPOOL_DECLARE_TYPE(rnnpool_head_type);
 
-// Raises ValueError if an object of `type` can't be made of this model: a layer of another kind, or Model of a layer.
-void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model);
-
-// ---- builtin.c
+// ---- functions.c
 
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_detect_faces_obj);
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_person_present_obj);
 
-MP_DECLARE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj);
-
-// The firmware's model of this name, or else the file NAME.rnnp in /rom, or where mip puts it, in /lib or (STM32) /flash/lib;
-// raises OSError if there is none.
-void rnnpool_builtin_open(rnnpool_source_t *source, const char *name);
-
-// Forgets the cached models (after a soft reset their memory is gone).
-void rnnpool_builtin_reset(void);
+// Forgets the models that they keep (after a soft reset their memory is gone).
+void rnnpool_functions_reset(void);
 
 #endif // RNNPOOL_BINDING_H

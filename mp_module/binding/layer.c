@@ -25,6 +25,14 @@ static const layer_kind_t kinds[] = {
     { RNNPOOL_TYPE(rnnpool_head_type), RNNP_DETECT_HEAD },
 };
 
+static rnnp_kind_t kind_of(const mp_obj_type_t *type) {
+    size_t i = 0;
+    while (kinds[i].type != type) {
+        i++;
+    }
+    return kinds[i].kind;
+}
+
 static rnnp_op_info_t get_info(const rnnpool_model_obj_t *self) {
     rnnp_op_info_t info;
     rnnp_model_op_info(&self->model, 0, &info);
@@ -42,28 +50,7 @@ static mp_obj_t layer_make_new(const mp_obj_type_t *type, size_t n_args, size_t 
     mp_arg_parse_all_kw_array(n_args, n_kw, args, MP_ARRAY_SIZE(allowed_args), allowed_args, vals);
     rnnpool_source_t source;
     rnnpool_source_open(&source, vals[ARG_source].u_obj);
-    return rnnpool_model_new(type, &source, vals[ARG_arena].u_obj, 0, 0);
-}
-
-void rnnpool_layer_check(const mp_obj_type_t *type, const rnnp_model_t *model) {
-    rnnp_op_info_t info;
-    rnnp_model_op_info(model, 0, &info);
-    bool wanted = false; // is the type one of a layer?
-    for (size_t i = 0; i < MP_ARRAY_SIZE(kinds); i++) {
-        if (type == kinds[i].type) {
-            wanted = true;
-            if (model->task == RNNP_TASK_LAYER && info.kind == kinds[i].kind) {
-                return;
-            }
-        }
-    }
-    if (wanted) {
-        mp_raise_msg_varg(
-            &mp_type_ValueError, MP_ERROR_TEXT("source is no %q layer (kind %d)"), type->name, (int)info.kind);
-    }
-    if (model->task == RNNP_TASK_LAYER) {
-        mp_raise_ValueError(MP_ERROR_TEXT("source is a single layer, no model"));
-    }
+    return rnnpool_model_new(type, kind_of(type), &source, vals[ARG_arena].u_obj, 0, 0);
 }
 
 // Whether the output's values are int16.

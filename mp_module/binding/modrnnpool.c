@@ -88,7 +88,7 @@ const mp_obj_module_t rnnpool_user_cmodule = {
 MP_REGISTER_MODULE(MP_QSTR_rnnpool, rnnpool_user_cmodule);
 
 static mp_obj_t rnnpool_init(void) {
-    rnnpool_builtin_reset();
+    rnnpool_functions_reset();
     mp_obj_t modules = MP_OBJ_FROM_PTR(&MP_STATE_VM(mp_loaded_modules_dict));
     mp_obj_dict_store(modules, MP_OBJ_NEW_QSTR(MP_QSTR_rnnpool), MP_OBJ_FROM_PTR(&rnnpool_user_cmodule));
     return mp_const_none;

@@ -35,7 +35,7 @@
     static const mp_rom_map_elem_t dict##_table[] = { __VA_ARGS__ }; \
     static MP_DEFINE_CONST_DICT(dict, dict##_table)
 
-// The models that the module keeps, known to the garbage collector (builtin.c).
+// The models that the module keeps, known to the garbage collector (functions.c).
 #define RNNPOOL_KEPT_MODELS (MP_STATE_VM(rnnpool_kept_models))
 
 #endif // RNNPOOL_PORT_H

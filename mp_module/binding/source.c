@@ -1,4 +1,6 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
+//
+// A blob's bytes: in a buffer, a file or the firmware. Which of them a script means is open.c's.
 
 #include <string.h>
 
@@ -82,16 +84,6 @@ static void use_buffer(rnnpool_source_t *source, const mp_buffer_info_t *buffer)
     source->writable = mp_get_buffer(source->memory.owner, &unused, MP_BUFFER_RW);
 }
 
-// Whether a str is the name of a model rather than a path.
-static bool is_name(mp_obj_t from) {
-    size_t len;
-    const char *text = mp_obj_str_get_data(from, &len);
-    if (memchr(text, 0, len) != NULL) {
-        mp_raise_ValueError(MP_ERROR_TEXT("model name or path with a NUL byte"));
-    }
-    return memchr(text, '/', len) == NULL && memchr(text, '.', len) == NULL;
-}
-
 typedef struct {
     rnnpool_source_t *source;
     mp_obj_t path;
@@ -119,6 +111,7 @@ static bool is_missing(mp_obj_t error) {
 }
 
 bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path) {
+    *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL } };
     opening_t opening = { source, path };
     mp_obj_t error = rnnpool_try(open_file, &opening);
     if (error != MP_OBJ_NULL && !is_missing(error)) {
@@ -127,32 +120,15 @@ bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path) {
     return error == MP_OBJ_NULL;
 }
 
-void rnnpool_raise_missing(mp_obj_t text) {
-    // "No such file" alone would not tell which.
-    mp_obj_t args[] = { MP_OBJ_NEW_SMALL_INT(MP_ENOENT), text };
-    nlr_raise(mp_obj_new_exception_args(&mp_type_OSError, MP_ARRAY_SIZE(args), args));
-}
-
-void rnnpool_source_open(rnnpool_source_t *source, mp_obj_t from) {
+void rnnpool_source_open_buffer(rnnpool_source_t *source, mp_obj_t from) {
     *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL } };
-    mp_obj_t path = mp_obj_is_str(from) ? from : RNNPOOL_PATH_OF(from);
-    if (path == MP_OBJ_NULL) {
-        mp_buffer_info_t buffer;
-        rnnpool_memory_init(&source->memory, from);
-        rnnpool_memory_look_up(&source->memory, &buffer, MP_BUFFER_READ);
-        use_buffer(source, &buffer);
-        return;
-    }
-    if (is_name(path) && path == from) {
-        rnnpool_builtin_open(source, mp_obj_str_get_str(path));
-        return;
-    }
-    if (!rnnpool_source_open_file(source, path)) {
-        rnnpool_raise_missing(rnnpool_new_text("no file '%s'", mp_obj_str_get_str(path)));
-    }
+    rnnpool_memory_init(&source->memory, from);
+    mp_buffer_info_t buffer;
+    rnnpool_memory_look_up(&source->memory, &buffer, MP_BUFFER_READ);
+    use_buffer(source, &buffer);
 }
 
-void rnnpool_source_open_builtin(rnnpool_source_t *source, const uint8_t *data, size_t size) {
+void rnnpool_source_open_firmware(rnnpool_source_t *source, const uint8_t *data, size_t size) {
     *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL }, .data = data, .size = size };
 }
 

@@ -1,64 +1,26 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
-// Models by name, of which some may be built into the firmware; detect_faces and person_present, whose models are made when
-// they are first used and kept.
-
-#include <string.h>
+// detect_faces and person_present, whose models are made when they are first used and kept.
 
 #include "binding/binding.h"
-#include "binding/builtin_models.h"
 
 enum { FACE, PERSON, NUM_KEPT };
 
 MP_REGISTER_ROOT_POINTER(mp_obj_t rnnpool_kept_models[2]); // NUM_KEPT; MP_OBJ_NULL: not made yet
 
-void rnnpool_builtin_reset(void) {
+void rnnpool_functions_reset(void) {
     for (size_t i = 0; i < NUM_KEPT; i++) {
         RNNPOOL_KEPT_MODELS[i] = MP_OBJ_NULL;
     }
 }
-
-static bool find_builtin(rnnpool_source_t *source, const char *name) {
-    for (uint32_t i = 0; i < rnnp_builtin_models_len; i++) {
-        if (strcmp(rnnp_builtin_models[i].name, name) == 0) {
-            rnnpool_source_open_builtin(source, rnnp_builtin_models[i].data, rnnp_builtin_models[i].size);
-            return true;
-        }
-    }
-    return false;
-}
-
-void rnnpool_builtin_open(rnnpool_source_t *source, const char *name) {
-    if (find_builtin(source, name)) {
-        return;
-    }
-    static const char *const folders[] = { "/rom/", "/lib/", "/flash/lib/" };
-    for (size_t i = 0; i < MP_ARRAY_SIZE(folders); i++) {
-        if (rnnpool_source_open_file(source, rnnpool_new_text("%s%s.rnnp", folders[i], name))) {
-            return;
-        }
-    }
-    rnnpool_raise_missing(
-        rnnpool_new_text("no model '%s' in this firmware, and no %s.rnnp in /rom, /lib or /flash/lib", name, name));
-}
-
-// builtin_models()
-static mp_obj_t builtin_models(void) {
-    mp_obj_t names = mp_obj_new_tuple(rnnp_builtin_models_len, NULL);
-    mp_obj_t *items = rnnpool_empty_items(names);
-    for (uint32_t i = 0; i < rnnp_builtin_models_len; i++) {
-        items[i] = mp_obj_new_str(rnnp_builtin_models[i].name, strlen(rnnp_builtin_models[i].name));
-    }
-    return names;
-}
-MP_DEFINE_CONST_FUN_OBJ_0(rnnpool_builtin_models_obj, builtin_models);
 
 static mp_obj_t get_model(size_t index) {
     mp_obj_t *slot = &RNNPOOL_KEPT_MODELS[index];
     if (*slot == MP_OBJ_NULL) {
         rnnpool_source_t source;
         rnnpool_source_open(&source, MP_OBJ_NEW_QSTR(index == FACE ? MP_QSTR_face : MP_QSTR_person));
-        *slot = rnnpool_model_new(RNNPOOL_TYPE(rnnpool_model_type), &source, rnnpool_arena_of_board(), 0, 0);
+        *slot = rnnpool_model_new(
+            RNNPOOL_TYPE(rnnpool_model_type), RNNPOOL_NO_LAYER, &source, rnnpool_arena_of_board(), 0, 0);
     }
     return *slot;
 }
