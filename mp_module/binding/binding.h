@@ -5,8 +5,8 @@
 //   modrnnpool.c  the module: constants, functions          open.c      what a script gives as a model: name, path, buffer
 //   functions.c   detect_faces, person_present              source.c    a blob's bytes
 //   model_type.c  the Model type                            model.c     a loaded model
-//   detect.c      its detect, classify, begin, feed, ...    arena.c     the memory that a run works in
-//   raw.c         its run: logits, maps                     frame.c     arguments that describe a frame
+//   detect.c      its detect, classify, run, begin, ...     arena.c     the memory that a run works in
+//   raw.c         logits, maps                              frame.c     arguments that describe a frame
 //   layer.c       single operators: Conv2D, RNNPool, ...    kind.c      files that are neither frame nor model
 //   run.c         one image through a model                 memory.c    whose memory it is, overlaps
 //   results.c     detections, probabilities as objects      errors.c    engine errors as exceptions
@@ -350,12 +350,11 @@ mp_obj_t rnnpool_raw(rnnpool_model_obj_t *self, const rnnpool_memory_t *out);
 // output_shape, output_zero_point, output_scale; false if the model has none of them.
 bool rnnpool_raw_attr(const rnnpool_model_obj_t *self, qstr attr, mp_obj_t *dest);
 
-MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_run_obj);
-
 // ---- detect.c
 
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_detect_obj);
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj);
+MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_run_obj);
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_begin_obj);
 MP_DECLARE_CONST_FUN_OBJ_2(rnnpool_model_feed_obj);
 MP_DECLARE_CONST_FUN_OBJ_KW(rnnpool_model_result_obj);

@@ -118,6 +118,14 @@ static mp_obj_t model_classify(size_t n_args, const mp_obj_t *args, mp_map_t *kw
 }
 MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_classify_obj, 1, model_classify);
 
+// run(frame, *, <frame>, out=None)
+static mp_obj_t model_run(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
+    rnnpool_memory_t out;
+    rnnpool_model_obj_t *self = rnnpool_model_run(n_args, args, kw_args, rnnpool_raw_out, &out);
+    return rnnpool_raw(self, &out);
+}
+MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_run_obj, 1, model_run);
+
 // begin(*, <frame>, scale=None, threshold=None)
 static mp_obj_t model_begin(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
     enum { ARG_of_frame, ARG_scale = ARG_of_frame + RNNPOOL_NUM_FRAME_ARGS, ARG_threshold };

@@ -91,11 +91,3 @@ bool rnnpool_raw_attr(const rnnpool_model_obj_t *self, qstr attr, mp_obj_t *dest
     }
     return true;
 }
-
-// run(frame, *, <frame>, out=None)
-static mp_obj_t model_run(size_t n_args, const mp_obj_t *args, mp_map_t *kw_args) {
-    rnnpool_memory_t out;
-    rnnpool_model_obj_t *self = rnnpool_model_run(n_args, args, kw_args, rnnpool_raw_out, &out);
-    return rnnpool_raw(self, &out);
-}
-MP_DEFINE_CONST_FUN_OBJ_KW(rnnpool_model_run_obj, 1, model_run);
