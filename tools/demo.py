@@ -20,6 +20,8 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from rnnpool_training.command import sentence
+from rnnpool_training.errors import printable
 from rnnpool_training.files import replacing
 from rnnpool_training.reference import Format
 from rnnpool_training.reference.frame import model_input
@@ -154,30 +156,33 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         path = arguments.image or Path(str(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
+        name = printable(path.name)  # of UTF-8, which MicroPython opens
         photo = load(path)
         frame = as_camera_frame(photo)
         arguments.output_dir.mkdir(parents=True, exist_ok=True)
-        frame_path = arguments.output_dir / f"{path.name}.ppm"  # with its suffix: a.jpg and a.png are two photos
+        frame_path = arguments.output_dir / f"{name}.ppm"  # with its suffix: a.jpg and a.png are two photos
         with replacing(frame_path) as unfinished:
             frame.save(unfinished)
         result = detect(arguments.micropython, frame_path)
         faces = in_photo(result["faces"], photo, frame)
-        output = arguments.output_dir / f"{path.name}-faces.png"
+        output = arguments.output_dir / f"{name}-faces.png"
         board = on_a_board()
-        found = f"{len(faces)} face{'' if len(faces) == 1 else 's'} in {path.name}"
+        found = f"{len(faces)} face{'' if len(faces) == 1 else 's'} in {name}"
         with replacing(output) as unfinished:
             sheet(photo, faces, seen(frame, MODEL), MODEL, [found, board]).save(unfinished)
     except (DemoError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
+        print(f"demo: {sentence(error)}", file=sys.stderr)
         return 1
-    print(f"Photo:  {path} ({photo.width}x{photo.height}, given as {frame.width}x{frame.height} RGB888)")
+    print(
+        f"Photo:  {printable(str(path))} ({photo.width}x{photo.height}, given as {frame.width}x{frame.height} RGB888)"
+    )
     print("\n".join(report(faces)))
     print(
         f"RAM:    {result['ram']:,} bytes of MicroPython's heap (beside the frame's {3 * frame.width * frame.height:,})"
     )
     print(f"Time:   {result['microseconds'] / 1000:.1f} ms on this computer")
     print(f"Board:  {board}")
-    print(f"Boxes:  {output}")
+    print(f"Boxes:  {printable(str(output))}")
     return 0
 
 

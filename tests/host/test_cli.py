@@ -100,6 +100,7 @@ def test_mistakes_get_a_sentence(tmp_path: Path) -> None:
         (["firmware", "--board", "X"], "rnnpool: firmware takes variables of make, as MODELS=face, not '--board'"),
         (["deploy", "NUCLEO_F439ZI", "PYBV11"], "rnnpool: deploy takes one BOARD, not 2: NUCLEO_F439ZI, PYBV11"),
         (["demo", "a.jpg", "b.jpg"], "rnnpool: demo takes one IMAGE, not 2: a.jpg, b.jpg"),
+        (["demo", "a\nb.jpg"], "rnnpool: demo goes through make, which takes no name with a line feed"),
         (["demo", tmp_path / "no=$x.jpg"], f"demo: there is no picture {tmp_path / 'no=$x.jpg'}\n"),
         (["detect", tmp_path / "no.jpg"], f"detect: {tmp_path / 'no.jpg'} can't be read as an image: it is not there"),
         (

@@ -1,5 +1,6 @@
 """tools/demo.py and examples/detect_image.py: a photo in, the boxes of the integer reference out."""
 
+import os
 import shlex
 import subprocess
 import sys
@@ -76,11 +77,16 @@ def test_the_picture_can_be_read_at_any_size(tmp_path: Path, size: tuple[int, in
 @needs_firmware
 def test_odd_names_of_photos(tmp_path: Path) -> None:
     photo = demo.matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
-    names = ["-x.jpg", "a$b c'd.jpg", "same.jpg", "same.png"]
+    names = ["-x.jpg", "a$b c'd.jpg", "same.jpg", "same.png", os.fsdecode(b"\xff.jpg")]
     for name in names:
         Image.open(photo).resize((128, 150)).save(tmp_path / name)
         made = subprocess.run(
-            ["make", "-n", "demo", f"IMAGE={name}"], cwd=ROOT, capture_output=True, text=True, check=True
+            ["make", "-n", "demo", f"IMAGE={name}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=True,
         )
         (line,) = [line for line in made.stdout.splitlines() if "tools/demo.py" in line]
         words = shlex.split(line)
@@ -92,7 +98,8 @@ def test_odd_names_of_photos(tmp_path: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, done.stderr
-    assert {path.name for path in (tmp_path / "out").glob("*-faces.png")} == {f"{name}-faces.png" for name in names}
+    made = {path.name for path in (tmp_path / "out").glob("*-faces.png")}
+    assert made == {f"{name}-faces.png" for name in (*names[:-1], r"\udcff.jpg")}  # MicroPython opens UTF-8
 
 
 def test_errors_are_one_sentence(tmp_path: Path) -> None:

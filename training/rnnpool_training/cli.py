@@ -113,6 +113,8 @@ def run_make(word: str, target: str, arguments: list[str]) -> int:
         return fail(f"{word} takes variables of make, as MODELS=face, not {plain[0]!r}")
     if len(plain) > 1:
         return fail(f"{word} takes one {variable}, not {len(plain)}: {', '.join(plain)}")
+    if any("\n" in given for given in arguments):
+        return fail(f"{word} goes through make, which takes no name with a line feed: rename it")
     for given in plain:
         named.append(f"{variable}={Path(given).resolve() if target == 'demo' else given}")
     return subprocess.call(["make", "--no-print-directory", "-C", str(ROOT), target, *named])
