@@ -3,6 +3,7 @@
 What the reference gives is compared with LiteRT; the engine with the reference, bit for bit, in a run of a whole model.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tflite_writer import write as write_file
 
 from rnnpool_training import compare, convert, reference
 from rnnpool_training.blob import Kind, Model
+from rnnpool_training.blob import load as read_model
 from rnnpool_training.blob import write as write_blob
 from rnnpool_training.compile.from_tflite import lower
 from rnnpool_training.compile.tflite_file import read
@@ -150,6 +152,19 @@ def test_compare_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as caught:
         compare.main([*line[:-1], str(tmp_path / "none")])
     assert caught.value.code == 2 and "none is not a folder of pictures" in capsys.readouterr().err
+    frames = rng.integers(0, 256, (2, *read_model(out).input_shape), np.uint8)
+    for name, content in (("good", frames), ("float", frames / 255), ("none", frames[:0]), ("other", frames[:, :1])):
+        np.save(tmp_path / f"{name}.npy", content)
+    np.savez(tmp_path / "several", frames)
+    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
+    (tmp_path / "empty.npy").touch()
+    for name in ("float", "none", "other", "several", "empty"):
+        with pytest.raises(SystemExit) as caught:
+            compare.main([*line[:2], "--inputs", str(tmp_path / f"{name}.npy")])
+        assert caught.value.code == 2
+        assert re.search(rf"{name}\.npy: .*a \.npy file of uint8 \[n, .*is needed", capsys.readouterr().err)
+    compare.main([*line[:2], "--inputs", str(tmp_path / "good.npy")])
+    assert capsys.readouterr().out.startswith("inputs          2\n")
     face = Path(__file__).resolve().parents[2] / "models" / "face.rnnp"
     person = face.with_name("person.rnnp")
     for other, sentence in (

@@ -14,6 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,20 @@ def random_inputs(shape: tuple[int, int, int], count: int, seed: int) -> NDArray
     ramps = ramps + np.linspace(0, 1, shape[1])[None, None, :, None] * rng.uniform(-255, 255, (count, 1, 1, shape[2]))
     smooth = np.clip(128 + ramps + (noise - 128) * 0.1, 0, 255)
     return np.where(np.arange(count)[:, None, None, None] % 2, smooth, noise).astype(np.uint8)
+
+
+def read_inputs(path: Path, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Those of a .npy file, uint8 [n, h, w, c]. InputError, OSError."""
+    try:
+        found = np.load(path)
+    except (ValueError, EOFError, BadZipFile):  # of other bytes
+        found = None
+    wanted = f"a .npy file of uint8 [n, {', '.join(map(str, shape))}], one or more, is needed"
+    if not isinstance(found, np.ndarray):
+        raise InputError(f"{path}: {wanted}")
+    if found.dtype != np.uint8 or found.ndim != 4 or found.shape[1:] != shape or not len(found):
+        raise InputError(f"{path}: {found.dtype} {list(found.shape)}: {wanted}")
+    return found
 
 
 def try_litert(path: Path) -> None:
@@ -129,15 +144,17 @@ def main(arguments: list[str] | None = None) -> None:
     options = p.parse_args(arguments)
     try:
         read(options.tflite)  # what is no such file
-        try_litert(options.tflite)
         blob = options.model.read_bytes()
         shape = read_blob(blob).input_shape
         if options.data:
             from .gather import gather  # which needs PyTorch
 
             pixels = gather(options.data, shape, options.count, options.seed).pixels
+        elif options.inputs:
+            pixels = read_inputs(options.inputs, shape)
         else:
-            pixels = np.load(options.inputs) if options.inputs else random_inputs(shape, options.count, options.seed)
+            pixels = random_inputs(shape, options.count, options.seed)
+        try_litert(options.tflite)
         found = agreement(options.tflite, blob, pixels)
     except ModuleNotFoundError as error:
         raise InputError(f"{error}: pip install tflite ai-edge-litert") from None
