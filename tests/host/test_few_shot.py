@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,14 @@ torch.set_num_threads(1)
 from rnnpool_training import blob, classify, classify_report, files  # noqa: E402
 from rnnpool_training.classifier import Classifier, configure, load_classifier, warm_start  # noqa: E402
 from rnnpool_training.classifier_views import ClassifierViews  # noqa: E402
-from rnnpool_training.classify_report import Measured, mistakes_picture, seconds_a_frame, what_next, wilson  # noqa: E402
+from rnnpool_training.classify_report import (  # noqa: E402
+    Measured,
+    confusion_picture,
+    mistakes_picture,
+    seconds_a_frame,
+    what_next,
+    wilson,
+)
 from rnnpool_training.few_shot import Chooser, chooser  # noqa: E402
 from rnnpool_training.few_shot.maps import Maps, Policy, Tail  # noqa: E402
 from rnnpool_training.few_shot.probe import STRENGTHS, Linear, fit_probes, known  # noqa: E402
@@ -150,10 +158,19 @@ def test_warnings(tmp_path: Path) -> None:
     shutil.copy(tmp_path / "x/bar/1.png", tmp_path / "x/disc/wrong.png")
     pictures, notes = classify.without_copies(classify.load_folders(tmp_path / "x", 3))
     assert len(pictures) == 35 and len(notes) == 4
-    for note, expected in zip(notes, ("1 pictures are there twice and are used once, such as bar/0.png = bar/copy.png",
-                                      "in two classes, such as bar/1.png = disc/wrong.png", "disc has 5 pictures",
+    for note, expected in zip(notes, ("1 picture is there twice and used once, such as bar/0.png = bar/copy.png",
+                                      "1 picture is in two classes, such as bar/1.png = disc/", "relied on: disc 5",
                                       "bar has 30 pictures, disc 5"), strict=True):  # fmt: skip
         assert expected in note
+
+
+def test_many_small_classes_are_one_warning(tmp_path: Path) -> None:
+    write_shapes(tmp_path / "x", {f"bar{i:02}": 1 for i in range(30)})
+    _, notes = classify.without_copies(classify.load_folders(tmp_path / "x", 3))
+    (note,) = notes
+    assert note.endswith(
+        "relied on: bar00 1, bar01 1, bar02 1, bar03 1, bar04 1, bar05 1, bar06 1, bar07 1 and 22 more"
+    )
 
 
 def test_odd_names_of_files_are_shown_on_one_line(tmp_path: Path) -> None:
@@ -439,6 +456,10 @@ def test_the_sheet_of_mistakes(tmp_path: Path) -> None:
     truth = np.array([0, 1, 1])
     measured = Measured(np.array([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]]), truth, ["a", "b"])
     assert measured.wrong() == [2, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of letters that the font lacks
+        confusion_picture(Measured(measured.probabilities, truth, ["日", "本"]), tmp_path / "c.png")
+    assert Image.open(tmp_path / "c.png").width > 100
     pictures = [Picture(f"ö/{i}.png", np.full((20, 30, 1), 40 * i, np.uint8), int(truth[i])) for i in range(3)]
     assert mistakes_picture(measured, pictures, tmp_path / "m.png") == 2
     with Image.open(tmp_path / "m.png") as sheet:

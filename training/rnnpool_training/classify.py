@@ -67,6 +67,11 @@ def fingerprint(picture: Picture) -> str:
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
+def counted(number: int, what: str) -> str:
+    """1 picture is, 2 pictures are."""
+    return f"{number} {what} is" if number == 1 else f"{number} {what}s are"
+
+
 def without_copies(found: Folders) -> tuple[list[Picture], list[str]]:
     """The pictures, each once in its class, and warnings: copies, files left out, few or uneven pictures."""
     seen: dict[str, Picture] = {}
@@ -81,20 +86,22 @@ def without_copies(found: Folders) -> tuple[list[Picture], list[str]]:
             (copies if other.label == picture.label else twins).append((other.name, picture.name))
     notes = []
     if found.skipped:
-        notes.append(f"{len(found.skipped)} files are left out:")
+        notes.append(f"{counted(len(found.skipped), 'file')} left out:")
         notes += [f"  {name}: {reason}" for name, reason in found.skipped[:20]]
         notes += [f"  and {len(found.skipped) - 20} more"] if len(found.skipped) > 20 else []
         if any(name.lower().endswith((".heic", ".heif")) for name, _ in found.skipped):
             notes.append("  HEIC files of phones: export or convert them as JPEG")
     if copies:
-        notes.append(f"{len(copies)} pictures are there twice and are used once, such as {' = '.join(copies[0])}")
+        notes.append(f"{counted(len(copies), 'picture')} there twice and used once, such as {' = '.join(copies[0])}")
     if twins:
-        notes.append(f"warning: {len(twins)} pictures are in two classes, such as {' = '.join(twins[0])}: "
+        notes.append(f"warning: {counted(len(twins), 'picture')} in two classes, such as {' = '.join(twins[0])}: "
                      "one of them is wrong")  # fmt: skip
     counts = np.bincount([p.label for p in kept], minlength=len(found.labels))
-    for label, count in zip(found.labels, counts, strict=True):
-        if count < FEW:
-            notes.append(f"warning: {label} has {count} pictures: below {FEW} the result is not to be relied on")
+    few = [f"{label} {count}" for label, count in zip(found.labels, counts, strict=True) if count < FEW]
+    if few:
+        others = f" and {len(few) - 8} more" if len(few) > 8 else ""
+        notes.append(f"warning: below {FEW} pictures of a class the result is not to be relied on: "
+                     f"{', '.join(few[:8])}{others}")  # fmt: skip
     if counts.max() > UNEVEN * counts.min():
         notes.append(
             f"warning: {found.labels[int(counts.argmax())]} has {counts.max()} pictures, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,8 +161,9 @@ def confusion_picture(measured: Measured, path: Path) -> None:
                     va="center",
                     color="white" if parts[i, j] > 0.5 else "black",
                 )
-    figure.tight_layout()
-    with replacing(path) as unfinished:
+    with warnings.catch_warnings(), replacing(path) as unfinished:
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # drawn as a box; the report has the letter
+        figure.tight_layout()
         figure.savefig(unfinished, dpi=110)
     plt.close(figure)
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from . import checkpoint
 from .anchors import VARIANCES
@@ -20,7 +19,7 @@ from .classifier import Classifier, load_classifier
 from .compile import network as compile_network
 from .compile.calibrate import Ranges, calibrate
 from .compile.fold import Normalization
-from .compile.network import Exported, Network, Prepared, batches
+from .compile.network import Exported, Network, Prepared, batches, shown_batches
 from .compile.results import Boxes
 from .compile.rounding import Rounded
 from .data import Sample
@@ -113,8 +112,8 @@ class RoundedDetector(nn.Module):
 def quantize(model: Detector, pictures: NDArray[np.uint8]) -> RoundedDetector:
     """A detector with ranges chosen on pictures (N, height, width, 1), ready to be fine-tuned or exported."""
     prepared = prepare(model)
-    said = tqdm(batches(pictures), desc="choosing ranges", unit="batch", mininterval=5)
-    return RoundedDetector(model.config, prepared, calibrate(prepared.graph, said)).eval()
+    ranges = calibrate(prepared.graph, shown_batches(pictures))
+    return RoundedDetector(model.config, prepared, ranges).eval()
 
 
 def prepare(model: Detector) -> Prepared:

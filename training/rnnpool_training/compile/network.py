@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,8 +94,7 @@ def export(
     """
     prepared = prepare(network, held)
     _labels(network, prepared, classes)  # what does not fit is said now, not after the minutes that follow
-    said = tqdm(batches(pictures), desc="choosing ranges", unit="batch", mininterval=5)
-    ranges = calibrate(prepared.graph, said)
+    ranges = calibrate(prepared.graph, shown_batches(pictures))
     if steps:
         numbers = None
         if truth is not None:
@@ -207,6 +206,12 @@ def run_engine(engine: Engine, model: Model, pictures: Pictures) -> list[list[ND
     if not engine.golden_check():
         raise RuntimeError("engine and reference differ on the golden frame")
     return found
+
+
+def shown_batches(pictures: Pictures) -> Iterable[Tensor]:
+    """Those that ranges are chosen on, with a bar of progress."""
+    count = -(-len(pictures) // BATCH)
+    return tqdm(batches(pictures), desc="choosing ranges", total=count, unit="batch", mininterval=5)
 
 
 def batches(pictures: Pictures, size: int = BATCH) -> Iterator[Tensor]:
