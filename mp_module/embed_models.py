@@ -84,14 +84,9 @@ def c_source(models: list[tuple[str, bytes]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _is_usual(hidden: int, shift_u: int, zeta: int, nu: int) -> bool:
-    """A cell as engine/operators/rnnpool.c has it."""
-    return (hidden, shift_u) in ((8, 16), (16, 15), (16, 16)) and (zeta, nu) == (32768, 0)
-
-
-def _is_usual_shift(shift_w: int, inputs: int) -> bool:
-    """Of W, as engine/operators/rnnpool.c has it."""
-    return shift_w == 16 or (shift_w, inputs) == (15, 16)
+def _is_usual(columns: int, shift: int) -> bool:
+    """A matrix of a cell as engine/operators/rnnpool.c has it."""
+    return (columns, shift) in ((8, 16), (16, 15), (16, 16))
 
 
 def _needs_less_at_once(fields: bytes, in_width: int, channels: int, out_width: int, outputs: int) -> bool:
@@ -132,12 +127,12 @@ def _features_of(kind: str, record: bytes) -> set[str]:
     if kind == "INVERTED_RESIDUAL" and fields[10:12] != bytes(2):
         used.add("RECOMPUTE")
     if kind == "RNNPOOL":
-        hidden, shift_w1, shift_u1, shift_w2, shift_u2, *weights = struct.unpack_from("<H4B4H", fields, 6)
-        usual = _is_usual(hidden, shift_u1, *weights[:2]) and _is_usual(out_channels // 4, shift_u2, *weights[2:])
+        hidden, shift_w1, shift_u1, shift_w2, shift_u2, *update = struct.unpack_from("<H4B4H", fields, 6)
+        usual = _is_usual(hidden, shift_u1) and _is_usual(out_channels // 4, shift_u2) and update == [32768, 0] * 2
         four = channels == 4 and 6 <= shift_w1 <= 12
         if flags & SMOOTH or not usual or not (channels in (8, 16) or four):
             used.add("ANY_CELL")
-        if not (four or _is_usual_shift(shift_w1, channels)) or not _is_usual_shift(shift_w2, hidden):
+        if not (four or _is_usual(channels, shift_w1)) or not _is_usual(hidden, shift_w2):
             used.add("CELL_SHIFT")
         if not _needs_less_at_once(fields, in_width, channels, out_width, out_channels):
             used.add("BY_STEP")

@@ -125,9 +125,9 @@ static inline uint32_t rnnp_clamp8(uint32_t values, uint32_t min, uint32_t max) 
 // those of the four pixels. Behind the last input, up to a whole block of weights, may be anything: the weights are 0.
 
 // All inputs of four pixels, run after run.
-//   in      [runs][RNNP_TILE]: where a run's inputs are, `count` (at least one) side by side, less `offset` bytes; no
-//           alignment is needed and nothing else is read
-void rnnp_armv7em_widen(const int8_t *const *in, uint32_t runs, uint32_t count, uint32_t *x, uint32_t offset);
+//   in      [runs][RNNP_TILE]: where a run's inputs are, `count` (at least one) side by side; no alignment is needed
+//           and nothing else is read
+void rnnp_armv7em_widen(const int8_t *const *in, uint32_t runs, uint32_t count, uint32_t *x);
 
 #define RNNP_TILE_PLAIN (0) // no residual
 #define RNNP_TILE_RAW (1) // accumulators, int32 [outputs rounded up to 4][RNNP_TILE]; with a pixel_step of RNNP_TILE

@@ -64,6 +64,7 @@ RNNP_SMALL_C
 //   packed     where the biases are, less `weights`
 //   row, row_bytes   the matrix
 //   from, from_end   the states before the step, or what is to be multiplied
+#define TILES (RNNP_WITH_BY_STEP || RNNP_WITH_ANY_CELL) // else `advance` is 0
 #define UNUSED __attribute__((unused))
 __attribute__((naked, noinline, used)) static void rows(
     UNUSED const void *list, UNUSED uint32_t steps, UNUSED uint32_t pitch, UNUSED const uint32_t *packed, ...) {
@@ -170,16 +171,18 @@ __attribute__((naked, noinline, used)) static void rows(
         "b 2b\n"
         "rnnp_stepped:\n"
         ".global rnnp_armv7em_stepped\n.hidden rnnp_armv7em_stepped\nrnnp_armv7em_stepped:\n"
-        "ldr r0, [sp, #STEPS]\n"
+#if TILES
         "ldr r1, [sp, #TILE]\n"
         "ldr r2, [sp, #END]\n"
         "ldr r3, [sp, #ADVANCE]\n"
-        "sub.w r0, r0, #1\n"
         "add r1, r3\n"
         "add r2, r3\n"
-        "str r0, [sp, #STEPS]\n"
         "str r1, [sp, #TILE]\n"
         "str r2, [sp, #END]\n"
+#endif
+        "ldr r0, [sp, #STEPS]\n"
+        "sub.w r0, r0, #1\n"
+        "str r0, [sp, #STEPS]\n"
         "cbz r0, 11f\n"
         "b 16b\n"
         "11:\n"
@@ -354,8 +357,9 @@ void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, u
     } else if (RNNP_WITH_ANY_CELL && (flags & (FLAG_UNUSUAL | FLAG_SUMS)) == FLAG_UNUSUAL) {
         unusual_sweep(cell, wx, steps, pitch * 4, h, tiles, resume);
     } else {
-        rows(wx, steps, pitch * 4, cell->packed + WORD(head), h, flags | (resume ? FLAG_RESUME : 0),
-            16u - cell->shift_u, (int8_t *)h + bytes, NULL, cell->hidden * 4u, tiles ? bytes : 0, ONES);
+        rows(wx, steps, pitch * 4, cell->packed + WORD(head), h,
+            flags | (RNNP_WITH_BY_STEP && resume ? FLAG_RESUME : 0), 16u - cell->shift_u, (int8_t *)h + bytes, NULL,
+            cell->hidden * 4u, RNNP_WITH_BY_STEP && tiles ? bytes : 0, ONES);
     }
 }
 

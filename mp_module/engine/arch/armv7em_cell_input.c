@@ -181,31 +181,22 @@ void rnnp_kernel_cell_store(const int16_t *tile, uint32_t elements, uint32_t cou
         const int16_t *from = tile;
         int8_t *to = out, *last = out + elements;
         uint32_t a, b, c, d;
-        // The upper bytes, after an addition that saturates: of elements 0 and 2, then 1 and 3. Of eight elements, if there are
-        // no four alone; entered in the middle to begin with these.
-        __asm__ volatile("tst %6, #4\n"
-                         "bne 2f\n"
-                         ".macro rnnp_upper_bytes\n"
+        // The upper bytes, after an addition that saturates: of elements 0 and 2, then 1 and 3.
+        __asm__ volatile("1:\n"
                          "ldr %2, [%0, #16]\n"
                          "ldr %3, [%0], #32\n"
                          "pkhbt %4, %3, %2, lsl #16\n"
                          "pkhtb %5, %2, %3, asr #16\n"
-                         "qadd16 %4, %4, %8\n"
-                         "qadd16 %5, %5, %8\n"
+                         "qadd16 %4, %4, %7\n"
+                         "qadd16 %5, %5, %7\n"
                          "uxtb16 %4, %4, ror #8\n"
                          "and %5, %5, #0xFF00FF00\n"
                          "orr %4, %4, %5\n"
                          "str %4, [%1], #4\n"
-                         ".endm\n"
-                         "1:\n"
-                         "rnnp_upper_bytes\n"
-                         "2:\n"
-                         "rnnp_upper_bytes\n"
-                         ".purgem rnnp_upper_bytes\n"
-                         "cmp %1, %7\n"
+                         "cmp %1, %6\n"
                          "bne 1b\n"
             : "+&r"(from), "+&r"(to), "=&r"(a), "=&r"(b), "=&r"(c), "=&r"(d)
-            : "r"(elements), "r"(last), "r"(0x00800080)
+            : "r"(last), "r"(0x00800080)
             : "cc", "memory");
     }
 }

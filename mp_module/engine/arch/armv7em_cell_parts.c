@@ -38,6 +38,7 @@ PART rnnp_armv7em_first_step(void) {
                                     "stmia r12!, {r4-r7}\n"
                                     "cmp r12, r2\n"
                                     "bne.w 7b\n"
+#if RNNP_WITH_BY_STEP
                                     // The next tile, where there is one.
                                     "ldr r0, [sp, #STEPS]\n"
                                     "ldr r3, [sp, #ADVANCE]\n"
@@ -49,6 +50,7 @@ PART rnnp_armv7em_first_step(void) {
                                     "str r2, [sp, #END]\n"
                                     "b 6b\n"
                                     "8:\n"
+#endif
                                     "ldr r0, [sp, #FLAGS]\n"
                                     "msr apsr_nzcvq, r0\n"
                                     "b.w rnnp_armv7em_stepped\n" PURGE_UPDATE PURGE_COPY);

@@ -28,12 +28,6 @@ static int8_t *padding(const rnnp_conv_t *conv) {
     return (int8_t *)conv->tile + rnnp_tile_bytes(inputs);
 }
 
-// Room for the addresses of `runs` runs of pixels, RNNP_TILE each: `offset` bytes behind that pixel, if they do not fit `few`.
-static const int8_t **addresses(const rnnp_conv_t *conv, uint32_t runs, const int8_t **few, uint32_t offset) {
-    void *many = padding(conv) + rnnp_align(conv->in_channels, 4) + offset;
-    return runs > RNNP_CONV_RUNS ? many : few;
-}
-
 // Four inputs of a pixel of a tile.
 static inline void put_four(uint32_t *x, uint32_t word) {
     uint32_t even = rnnp_sxtb16(word), odd = rnnp_sxtb16_ror8(word);
@@ -67,41 +61,33 @@ static void gather_four(
     }
 }
 
-// The same of any number of channels.
-static void gather_edge(const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t columns) {
-    uint32_t taps = (uint32_t)conv->kernel_h * conv->kernel_w, channels = conv->in_channels;
-    const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE], *outside = padding(conv);
-    const int8_t **in = addresses(conv, taps, few, rnnp_conv_addresses(conv->kernel_h));
-    memset(padding(conv), conv->pad, channels);
-    uint32_t next = (uint32_t)conv->kernel_w * RNNP_TILE; // from an address to that of the row below
+RNNP_SMALL_C
+
+// The same of any number of channels, in runs of a row of the window or, where some of it is outside, of a pixel.
+__attribute__((noinline)) static void gather(
+    const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t left, uint32_t pixels) {
+    uint32_t height = conv->kernel_h, channels = conv->in_channels, last = (pixels - 1) * conv->stride;
+    uint32_t runs = conv->kernel_w, run = channels; // of a row
+    int8_t *outside = padding(conv);
+    if (rows[0] != NULL && rows[height - 1] != NULL && left < conv->in_width && left + last + runs <= conv->in_width) {
+        run *= runs;
+        runs = 1;
+    } else {
+        memset(outside, conv->pad, channels);
+    }
+    const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE];
+    const int8_t **in = height * runs > RNNP_CONV_RUNS ? (void *)(outside + rnnp_align(channels, 4)) : few;
+    uint32_t next = runs * RNNP_TILE; // from an address to that of the row below
     for (uint32_t i = 0; i < next; i++) {
-        uint32_t column = left + i / RNNP_TILE + i % RNNP_TILE * columns, offset = column * channels;
-        bool inside = column < conv->in_width;
-        const int8_t **to = in + i, *const *end = rows + conv->kernel_h;
-        for (const int8_t *const *row = rows; row < end; row++, to += next) {
-            *to = inside && *row != NULL ? *row + offset : outside;
+        uint32_t column = left + i / RNNP_TILE + rnnp_min_u32(i % RNNP_TILE * conv->stride, last);
+        uint32_t offset = column < conv->in_width ? column * channels : UINT32_MAX;
+        const int8_t **to = in + i;
+        for (uint32_t y = 0; y < height; y++, to += next) {
+            *to = rows[y] != NULL && offset != UINT32_MAX ? rows[y] + offset : outside;
         }
     }
-    rnnp_armv7em_widen(in, taps, channels, conv->tile, 0);
+    rnnp_armv7em_widen(in, height * runs, run, conv->tile);
 }
-
-// The same of windows of 3x3 with three channels, all of whose columns and rows are inside.
-//   in  as rnnp_armv7em_widen takes it, three runs of nine
-static void gather_nine(const int8_t *const *in, uint32_t *x, uint32_t offset) {
-    for (const int8_t *const *end = in + RNNP_TILE; in < end; in++, x++) {
-        const int8_t *a = in[0] + offset, *b = in[RNNP_TILE] + offset, *c = in[2 * RNNP_TILE] + offset;
-        put_four(x, rnnp_load(a));
-        put_four(x + 2 * RNNP_TILE, rnnp_load(a + 4));
-        x[4 * RNNP_TILE] = rnnp_pkhbt16((uint32_t)a[8], (uint32_t)b[0]);
-        put_four(x + 5 * RNNP_TILE, rnnp_load(b + 1));
-        put_four(x + 7 * RNNP_TILE, rnnp_load(b + 5));
-        put_four(x + 9 * RNNP_TILE, rnnp_load(c));
-        put_four(x + 11 * RNNP_TILE, rnnp_load(c + 4));
-        x[13 * RNNP_TILE] = (uint32_t)c[8];
-    }
-}
-
-RNNP_SMALL_C
 
 #define CHUNK (16) // outputs of a head at a time
 
@@ -115,22 +101,12 @@ static bool are_usual(const int8_t *exponent, uint32_t count) {
     return true;
 }
 
-// Output pixels begin .. end - 1, at least two of them unless the row has one, of a convolution or, if out8 is NULL,
-// of a head.
+// Output pixels begin .. end - 1 of a convolution or, if out8 is NULL, of a head.
 static void any_conv(
     const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out8, int16_t *out16) {
     const rnnp_requantize_t *r = &conv->requantize;
-    uint32_t k = conv->kernel_h, channels = conv->in_channels, outputs = conv->out_channels;
-    uint32_t run = conv->kernel_w * channels, inputs = k * run;
-    uint32_t columns = conv->out_width == 1 ? 0 : conv->stride; // of the input, from a pixel of a tile to the next one
-    bool four = RNNP_WITH_TAPS4 && channels == 1 && conv->kernel_w == FOUR && conv->in_width >= FOUR;
-    bool nine = RNNP_WITH_RGB && k == 3 && conv->kernel_w == 3 && channels == 3;
-    bool rows_inside = rows[0] != NULL && rows[k - 1] != NULL; // then those between are, too
-    const int8_t *few[RNNP_CONV_RUNS * RNNP_TILE],
-        **in = addresses(conv, k, few, 0); // of a tile that starts at column 0
-    for (uint32_t i = 0; rows_inside && i < k * RNNP_TILE; i++) {
-        in[i] = rows[i / RNNP_TILE] + i % RNNP_TILE * columns * channels;
-    }
+    uint32_t outputs = conv->out_channels, inputs = (uint32_t)conv->kernel_h * conv->kernel_w * conv->in_channels;
+    bool four = RNNP_WITH_TAPS4 && conv->in_channels == 1 && conv->kernel_w == FOUR && conv->in_width >= FOUR;
     int32_t acc[CHUNK * RNNP_TILE];
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
@@ -150,21 +126,10 @@ static void any_conv(
     for (uint32_t ox = begin; ox < end; ox += tile.pixels) {
         tile.pixels = rnnp_min_u32(RNNP_TILE, end - ox);
         uint32_t left = ox * conv->stride - conv->left; // wraps to a huge number left of the input
-        uint32_t width = conv->kernel_w + (tile.pixels - 1) * columns; // of what the tile looks at
-        for (uint32_t p = tile.pixels; p < RNNP_TILE && rows_inside; p++) { // from here on there are no more
-            for (uint32_t i = p; i < k * RNNP_TILE; i += RNNP_TILE) {
-                in[i] = in[i - 1];
-            }
-        }
-        bool inside = rows_inside && left < conv->in_width && left + width <= conv->in_width;
         if (four) {
-            gather_four(conv, rows, left, columns, tile.pixels);
-        } else if (inside && nine) {
-            gather_nine(in, conv->tile, left * channels);
-        } else if (inside) {
-            rnnp_armv7em_widen(in, k, run, conv->tile, left * channels);
+            gather_four(conv, rows, left, conv->stride, tile.pixels);
         } else {
-            gather_edge(conv, rows, left, columns);
+            gather(conv, rows, left, tile.pixels);
         }
         if (out8 != NULL) {
             tile.out = out8 + ox * outputs;
@@ -281,14 +246,14 @@ static uint32_t first_conv(const rnnp_conv_t *conv, const int8_t *const *rows, i
     static const uint8_t order[10] = { RNNP_AT(0), RNNP_AT(2), RNNP_AT(3), RNNP_AT(5), RNNP_AT(6), RNNP_AT(8),
         RNNP_AT(1), RNNP_AT(4), RNNP_AT(7), RNNP_AT(9) };
     uint32_t edge[3][2], count = conv->in_width / 4 * 2;
-    first_t arguments = { .zero_point = conv->requantize.zero_point };
+    first_t arguments;
+    arguments.zero_point = conv->requantize.zero_point;
     for (uint32_t o = 0; o < FIRST_OUTPUTS; o++) {
         taps_t *channel = &arguments.channels[o];
-        const int8_t *weight = rnnp_weight_at(conv->weight, 9, o, 0);
-        for (uint32_t t = 0; t < 10 && o % 2 == 0; t++) {
+        const int8_t *weight = conv->weight + (o & 2) * 2;
+        for (uint32_t t = 0; t < 10; t++) {
             int32_t both = *(const int16_t *)(const void *)(weight + order[t]);
-            channel[0].taps[t] = (int8_t)both;
-            channel[1].taps[t] = (int16_t)((both + 128) >> 8);
+            channel->taps[t] = o % 2 != 0 ? (int16_t)((both + 128) >> 8) : (int8_t)both;
         }
         channel->bias = conv->requantize.bias[o];
         channel->multiplier = conv->requantize.multiplier[o];
@@ -324,7 +289,7 @@ void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t
         }
     }
     if (begin < width) {
-        any_conv(conv, rows, begin == 0 ? 0 : rnnp_min_u32(begin, width - 2), width, out, NULL); // not one pixel alone
+        any_conv(conv, rows, begin, width, out, NULL);
     }
 }
 

@@ -7,25 +7,21 @@
 
 #define UNUSED __attribute__((unused))
 
-// Pixels r0 - r3, their next word r4 - r7; x in r10. lr: the next input goes to the upper halves of words that have a lower
-// one. r12: runs that are left.
-__attribute__((naked)) void rnnp_armv7em_widen(UNUSED const int8_t *const *in, UNUSED uint32_t runs,
-    UNUSED uint32_t count, UNUSED uint32_t *x, UNUSED uint32_t offset) {
-    __asm__ volatile("push {r1, r2, r4-r11, lr}\n"
+// Pixels r0 - r3, their next word r4 - r7; x in r10, r11 inputs left of a run, r12 runs. lr: bytes from the next input to the
+// one behind it, 2 to the upper half of a word or 14 from there.
+__attribute__((naked)) void rnnp_armv7em_widen(
+    UNUSED const int8_t *const *in, UNUSED uint32_t runs, UNUSED uint32_t count, UNUSED uint32_t *x) {
+    __asm__ volatile("push {r2, r4-r11, lr}\n"
                      "mov r9, r0\n"
                      "mov r12, r1\n"
                      "mov r10, r3\n"
-                     "mov lr, #0\n" // A run: r11 inputs are left of it.
+                     "mov lr, #2\n"
                      "1:\n"
                      "ldmia r9!, {r0-r3}\n"
-                     "ldr r4, [sp, #44]\n"
-                     "ldr r11, [sp, #4]\n"
-                     ".irp pixel, r0, r1, r2, r3\n"
-                     "add \\pixel, \\pixel, r4\n"
-                     ".endr\n"
-                     "cmp lr, #0\n"
-                     "bne 5f\n" // Four at a time: bytes 0 and 2, 1 and 3, then 0 and 1, 2 and 3.
+                     "ldr.w r11, [sp]\n"
                      "2:\n"
+                     "cmp lr, #2\n"
+                     "bne 5f\n" // Four at a time: bytes 0 and 2, 1 and 3, then 0 and 1, 2 and 3.
                      "subs r11, r11, #4\n"
                      "blo 4f\n"
                      "3:\n"
@@ -44,31 +40,23 @@ __attribute__((naked)) void rnnp_armv7em_widen(UNUSED const int8_t *const *in, U
                      "add r10, r10, #16\n"
                      "subs r11, r11, #4\n"
                      "bhs 3b\n"
+                     "mov lr, #2\n"
                      "4:\n"
                      "adds r11, r11, #4\n"
-                     "beq 6f\n" // One, to the lower halves.
+                     "beq 6f\n" // One.
+                     "5:\n"
                      ".irp pixel, 0, 1, 2, 3\n"
                      "ldrsb r4, [r\\pixel], #1\n"
-                     "str r4, [r10, #4 * \\pixel]\n"
+                     "strh r4, [r10, #4 * \\pixel]\n"
                      ".endr\n"
-                     "mov lr, #1\n"
-                     "subs r11, r11, #1\n"
-                     "beq 7f\n" // One, to the upper halves.
-                     "5:\n"
-                     ".irp pixel, r0, r1, r2, r3\n"
-                     "ldrsb r4, [\\pixel], #1\n"
-                     "ldr r5, [r10]\n"
-                     "pkhbt r5, r5, r4, lsl #16\n"
-                     "str r5, [r10], #4\n"
-                     ".endr\n"
+                     "add r10, r10, lr\n"
+                     "eor lr, lr, #12\n"
                      "subs r11, r11, #1\n"
                      "bne 2b\n"
                      "6:\n"
-                     "mov lr, #0\n"
-                     "7:\n"
                      "subs r12, r12, #1\n"
                      "bne 1b\n"
-                     "pop {r1, r2, r4-r11, pc}\n");
+                     "pop {r2, r4-r11, pc}\n");
 }
 
 RNNP_SMALL_C
@@ -346,23 +334,21 @@ __attribute__((naked, noinline)) static void tile(UNUSED rnnp_tile_t *arguments)
 void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize, uint32_t inputs, void *x) {
     uint32_t left_out = (rnnp_align(inputs, RNNP_WEIGHT_BLOCK) - inputs) / 2; // pairs
     uintptr_t before = (uintptr_t)x - (left_out + 1) * RNNP_TILE * sizeof(uint32_t);
-    *t = (rnnp_tile_t){
-        .x = before,
-        .x_last = before + rnnp_tile_bytes(inputs),
-        .bias = requantize->bias,
-        .multiplier = requantize->multiplier,
-        .residual = rnnp_fine(requantize) ? RNNP_TILE_FINE : RNNP_TILE_PLAIN,
-        .channel_step = 1,
-        .zero_point = requantize->zero_point,
-        .zero_point_256 = requantize->zero_point * 256 + 128,
-        .before = 8 * (left_out + 1),
-        .entry2 = 48 * left_out,
-        .entry1 = 32 * left_out,
-        .four = rnnp_weight_index(inputs, 4),
-        .inputs = inputs,
-        .wide = ANY_OUTPUTS && !rnnp_fine(requantize) && (requantize->wide || rnnp_shift(requantize) != 0),
-        .requantize = requantize,
-    };
+    t->x = before;
+    t->x_last = before + rnnp_tile_bytes(inputs);
+    t->bias = requantize->bias;
+    t->multiplier = requantize->multiplier;
+    t->residual = rnnp_fine(requantize) ? RNNP_TILE_FINE : RNNP_TILE_PLAIN;
+    t->channel_step = 1;
+    t->zero_point = requantize->zero_point;
+    t->zero_point_256 = requantize->zero_point * 256 + 128;
+    t->before = 8 * (left_out + 1);
+    t->entry2 = 48 * left_out;
+    t->entry1 = 32 * left_out;
+    t->four = rnnp_weight_index(inputs, 4);
+    t->inputs = inputs;
+    t->wide = ANY_OUTPUTS && !rnnp_fine(requantize) && (requantize->wide || rnnp_shift(requantize) != 0);
+    t->requantize = requantize;
 }
 
 #if ANY_OUTPUTS

@@ -69,7 +69,7 @@ typedef struct {
     int8_t pad; // value of pixels outside of the input
     rnnp_requantize_t requantize; // heads: bias and multiplier alone are used
     // Scratch: rnnp_tile_bytes(kernel_h * kernel_w * in_channels), then in_channels rounded up to 4, then
-    // rnnp_conv_addresses(kernel_h), then, if there is padding, rnnp_conv_addresses(kernel_h * kernel_w).
+    // rnnp_conv_addresses(kernel_h) or, if there is padding, rnnp_conv_addresses(kernel_h * kernel_w).
     void *tile;
 } rnnp_conv_t;
 
@@ -101,7 +101,7 @@ typedef struct {
     void *tile; // scratch: rnnp_tile_bytes(in_channels)
 } rnnp_pointwise_t;
 
-//   in    the first pixel. Planar: rows have 4 * stride - 1 readable bytes, of any value, past their last pixel
+//   in    the first pixel. Planar: rows have 4 * stride readable bytes, of any value, past their last pixel
 //   skip  pixels * out_channels values that `residual` weighs; unused without it
 //   out   the first pixel; must not overlap the inputs
 void rnnp_kernel_pointwise(
@@ -203,7 +203,7 @@ void rnnp_kernel_cell_input8(const rnnp_cell_t *cell, const int8_t *const *x, ui
 //   steps   1..RNNP_MAX_PATCH
 //   h       a tile for the states, Q15; must not overlap wx
 //   tiles   each step has a tile of its own, one behind the other
-//   resume  from the states in h; else from the initial one
+//   resume  from the states in h; else from the initial one. Neither without BY_STEP (left_out.h)
 void rnnp_kernel_cell_sweep(const rnnp_cell_t *cell, const int16_t *const *wx, uint32_t steps, uint32_t pitch,
     uint32_t count, int16_t *h, bool tiles, bool resume);
 

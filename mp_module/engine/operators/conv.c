@@ -34,8 +34,8 @@ uint64_t rnnp_conv_macs(const rnnp_op_t *op) {
 uint32_t rnnp_conv_scratch(const rnnp_op_t *op) {
     const rnnp_window_t *w = rnnp_window(op);
     uint32_t padding = w->top | w->left | w->bottom | w->right;
-    return rnnp_tile_bytes(inputs(op)) + rnnp_align(op->in_channels, 4) + rnnp_conv_addresses(w->height) +
-        (padding != 0 ? rnnp_conv_addresses(rnnp_window_taps(op)) : 0);
+    return rnnp_tile_bytes(inputs(op)) + rnnp_align(op->in_channels, 4) +
+        rnnp_conv_addresses(padding != 0 ? rnnp_window_taps(op) : w->height);
 }
 
 void rnnp_conv_row(const rnnp_step_t *s, bool head) {

@@ -22,25 +22,16 @@
 #include "../numeric.h"
 #include "operator.h"
 
-// Its arrays, in their order.
-enum {
-    EXPAND_WEIGHT,
-    EXPAND_BIAS,
-    EXPAND_MULTIPLIER,
-    DEPTHWISE_WEIGHT,
-    DEPTHWISE_BIAS,
-    DEPTHWISE_MULTIPLIER,
-    PROJECT_WEIGHT,
-    PROJECT_BIAS,
-    PROJECT_MULTIPLIER,
-    RESIDUAL,
-};
+enum { EXPAND, DEPTHWISE, PROJECT }; // its layers
+
+// Its arrays: weights, biases and multipliers of each layer, then those of the residual.
+enum { EXPAND_WEIGHT = 0, DEPTHWISE_WEIGHT = 3, PROJECT_WEIGHT = 6, RESIDUAL = 9 };
 
 typedef struct {
     uint8_t stride, reserved;
     uint16_t mid; // channels between the expansion and the projection
-    int8_t exp_zero_point, dw_zero_point;
-    int8_t exp_min, exp_max, dw_min, dw_max; // clamps
+    int8_t zero_point[2]; // of EXPAND and DEPTHWISE
+    int8_t clamp[2][2]; // of both: min, max
     uint16_t recompute; // of the inner channels, the last ones: expanded again for each output row
 } fields_t;
 
@@ -68,7 +59,8 @@ static uint32_t out_size(const rnnp_op_t *op, uint32_t size) {
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     uint32_t mid = get(op)->mid, again = get(op)->recompute;
     if (!RNNP_WITH_CLAMP &&
-        (get(op)->exp_min != -128 || get(op)->exp_max != 127 || get(op)->dw_min != -128 || get(op)->dw_max != 127)) {
+        (get(op)->clamp[0][0] != -128 || get(op)->clamp[0][1] != 127 || get(op)->clamp[1][0] != -128 ||
+            get(op)->clamp[1][1] != 127)) {
         return rnnp_left_out(c, "CLAMP");
     }
     return (RNNP_WITH_RECOMPUTE || again == 0 || rnnp_left_out(c, "RECOMPUTE")) &&
@@ -76,8 +68,8 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
             (rnnp_check_range(c, "recompute", (int32_t)again, 0, (int32_t)mid) &&
                 (again == 0 || (mid - again) % 4 == 0 || rnnp_bad(c, "recompute", again - 1, again)))) &&
         (!RNNP_WITH_CLAMP ||
-            (rnnp_check_range(c, "exp_min", get(op)->exp_min, -128, get(op)->exp_max) &&
-                rnnp_check_range(c, "dw_min", get(op)->dw_min, -128, get(op)->dw_max))) &&
+            (rnnp_check_range(c, "exp_min", get(op)->clamp[0][0], -128, get(op)->clamp[0][1]) &&
+                rnnp_check_range(c, "dw_min", get(op)->clamp[1][0], -128, get(op)->clamp[1][1]))) &&
         (!has_residual(op) ||
             (rnnp_check_equal(c, "stride", get(op)->stride, 1) &&
                 rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels))) &&
@@ -158,7 +150,26 @@ static void *tile(const rnnp_step_t *s) {
 }
 
 static void start(const rnnp_step_t *s) {
-    memset(rnnp_work(s), get(s->op)->exp_zero_point, work(s->op));
+    memset(rnnp_work(s), get(s->op)->zero_point[EXPAND], work(s->op));
+}
+
+// How a layer is requantized, from channel `first` on. Returns its weights.
+__attribute__((noinline)) static const int8_t *get_layer(
+    const rnnp_step_t *s, uint32_t layer, uint32_t first, rnnp_requantize_t *r) {
+    const rnnp_op_t *op = s->op;
+    const int32_t *bias = rnnp_parameters(s, 3 * layer + 1), *multiplier = rnnp_parameters(s, 3 * layer + 2);
+    bool inner = layer != PROJECT;
+    const int8_t *clamp = inner ? get(op)->clamp[layer] : &op->act_min;
+    r->bias = bias + first;
+    r->multiplier = multiplier + first;
+    r->zero_point = inner ? get(op)->zero_point[layer] : op->out_zero_point;
+    r->min = clamp[0];
+    r->max = clamp[1];
+    r->shift = 0;
+    r->fine = false;
+    r->wide = rnnp_is_wide(op);
+    r->exponent = NULL;
+    return rnnp_parameters(s, 3 * layer);
 }
 
 // Makes `count` channels of expanded row y, from `first` on, padding included.
@@ -166,61 +177,53 @@ static void expand(const rnnp_step_t *s, uint32_t y, uint32_t first, uint32_t co
     const rnnp_op_t *op = s->op;
     uint32_t pitch = row_pitch(op), size = pitch * count;
     if (y >= op->in_height) {
-        memset(row, get(op)->exp_zero_point, size);
-    } else {
-        const int8_t *weight = rnnp_parameters(s, EXPAND_WEIGHT);
-        const int32_t *bias = rnnp_parameters(s, EXPAND_BIAS);
-        const int32_t *multiplier = rnnp_parameters(s, EXPAND_MULTIPLIER);
-        const rnnp_pointwise_t expansion = {
-            .weight = weight + rnnp_weight_index(op->in_channels, first),
-            .in_channels = op->in_channels,
-            .out_channels = (uint16_t)count,
-            .out_pitch = (uint16_t)pitch,
-            .stride = 1,
-            .requantize = { bias + first, multiplier + first, get(op)->exp_zero_point, get(op)->exp_min,
-                get(op)->exp_max, 0, false, rnnp_is_wide(op), NULL },
-            .tile = tile(s),
-        };
-        rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, 0, y), NULL, op->in_width, row + 1);
-        int8_t padding = get(op)->exp_zero_point;
-        for (int8_t *left = row, *right = row + op->in_width + 1; left < row + size; left += pitch, right += pitch) {
-            *left = *right = padding;
-        }
+        memset(row, get(op)->zero_point[EXPAND], size);
+        return;
+    }
+    rnnp_pointwise_t expansion;
+    const int8_t *weight = get_layer(s, EXPAND, first, &expansion.requantize);
+    expansion.weight = weight + rnnp_weight_index(op->in_channels, first);
+    expansion.residual = NULL;
+    expansion.in_channels = op->in_channels;
+    expansion.out_channels = (uint16_t)count;
+    expansion.in_pitch = 0;
+    expansion.out_pitch = (uint16_t)pitch;
+    expansion.tile = tile(s);
+    rnnp_kernel_pointwise(&expansion, rnnp_input_row(s, 0, y), NULL, op->in_width, row + 1);
+    int8_t padding = expansion.requantize.zero_point;
+    for (int8_t *left = row, *right = row + op->in_width + 1; left < row + size; left += pitch, right += pitch) {
+        *left = *right = padding;
     }
 }
 
 // Filters `count` channels of three expanded rows, from `first` on; the result takes the place of the first row.
 static void filter(const rnnp_step_t *s, uint32_t first, uint32_t count, int8_t *const *rows) {
     const rnnp_op_t *op = s->op;
-    const int8_t *weight = rnnp_parameters(s, DEPTHWISE_WEIGHT);
-    const int32_t *bias = rnnp_parameters(s, DEPTHWISE_BIAS);
-    const int32_t *multiplier = rnnp_parameters(s, DEPTHWISE_MULTIPLIER);
-    const rnnp_depthwise_t depthwise = {
-        .weight = weight + first * RNNP_DEPTHWISE_RECORD,
-        .channels = (uint16_t)count,
-        .pitch = (uint16_t)row_pitch(op),
-        .stride = get(op)->stride,
-        .requantize = { bias + first, multiplier + first, get(op)->dw_zero_point, get(op)->dw_min, get(op)->dw_max, 0,
-            false, false, NULL },
-    };
+    rnnp_depthwise_t depthwise;
+    depthwise.weight = get_layer(s, DEPTHWISE, first, &depthwise.requantize) + first * RNNP_DEPTHWISE_RECORD;
+    depthwise.channels = (uint16_t)count;
+    depthwise.pitch = (uint16_t)row_pitch(op);
+    depthwise.stride = get(op)->stride;
     rnnp_kernel_depthwise(&depthwise, rows, op->out_width);
 }
 
 // Makes the next output row from a filtered one.
 static void project(const rnnp_step_t *s, const int8_t *filtered) {
     const rnnp_op_t *op = s->op;
-    const rnnp_pointwise_t projection = {
-        .weight = rnnp_parameters(s, PROJECT_WEIGHT),
-        .residual = has_residual(op) ? rnnp_parameters(s, RESIDUAL) : NULL,
-        .in_channels = get(op)->mid,
-        .out_channels = op->out_channels,
-        .in_pitch = (uint16_t)row_pitch(op),
-        .stride = get(op)->stride,
-        .requantize = { rnnp_parameters(s, PROJECT_BIAS), rnnp_parameters(s, PROJECT_MULTIPLIER), op->out_zero_point,
-            op->act_min, op->act_max, 0, false, rnnp_is_wide(op), NULL },
-        .tile = tile(s),
-    };
-    const int8_t *skip = has_residual(op) ? rnnp_input_row(s, 0, s->node->rows_made) : NULL;
+    const int8_t *skip = NULL;
+    rnnp_pointwise_t projection;
+    projection.weight = get_layer(s, PROJECT, 0, &projection.requantize);
+    projection.residual = NULL;
+    if (has_residual(op)) {
+        projection.residual = rnnp_parameters(s, RESIDUAL);
+        skip = rnnp_input_row(s, 0, s->node->rows_made);
+    }
+    projection.in_channels = get(op)->mid;
+    projection.out_channels = op->out_channels;
+    projection.in_pitch = (uint16_t)row_pitch(op);
+    projection.out_pitch = 0;
+    projection.stride = get(op)->stride;
+    projection.tile = tile(s);
     rnnp_kernel_pointwise(&projection, filtered, skip, op->out_width, s->out);
 }
 
@@ -263,8 +266,8 @@ static void filter_recomputed(const rnnp_step_t *s, uint32_t y, int8_t *filtered
 static void step(const rnnp_step_t *s) {
     const rnnp_op_t *op = s->op;
     uint32_t y = s->node->steps, i = s->node->rows_made, kept = kept_channels(op);
-    int8_t *slots[2] = { rnnp_work(s), (int8_t *)rnnp_work(s) + ring_row_bytes(op) };
-    int8_t *oldest = slots[(i + 1) % 2], *middle = slots[i % 2];
+    int8_t *middle = (int8_t *)rnnp_work(s) + i % 2 * ring_row_bytes(op);
+    int8_t *oldest = (int8_t *)rnnp_work(s) + (i + 1) % 2 * ring_row_bytes(op);
     if (!s->node->makes) {
         if (kept != 0) {
             expand(s, y, 0, kept, middle);

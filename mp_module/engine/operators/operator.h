@@ -148,9 +148,7 @@ static inline const rnnp_op_t *rnnp_input_op(const rnnp_model_t *model, const rn
 }
 
 // Row y of an input; it must be one of the last ring_rows rows made.
-static inline const int8_t *rnnp_input_row(const rnnp_step_t *s, uint32_t input, uint32_t y) {
-    return rnnp_ring_row(s->context, &s->context->nodes[s->op->inputs[input]], y);
-}
+const int8_t *rnnp_input_row(const rnnp_step_t *s, uint32_t input, uint32_t y);
 
 static inline void *rnnp_work(const rnnp_step_t *s) {
     return s->context->arena + s->node->work;
@@ -160,8 +158,6 @@ static inline void *rnnp_scratch(const rnnp_step_t *s) {
     return s->context->arena + s->node->scratch;
 }
 
-static inline const void *rnnp_parameters(const rnnp_step_t *s, uint32_t array) {
-    return s->context->model->blob + s->op->params_offset + s->layout.offset[array];
-}
+const void *rnnp_parameters(const rnnp_step_t *s, uint32_t array);
 
 #endif // RNNP_OPERATOR_H

@@ -183,9 +183,9 @@ static uint32_t out_size(const rnnp_op_t *op, uint32_t size, uint32_t patch, uin
     return (size - patch) / get(op)->stride + 1 + pad;
 }
 
-// A cell that the fastest loops are made for: hard, of 8 with a shift of 16, or of 16 with one of 15 or 16; the new state z h + (1 - z) g.
-static bool is_usual(uint32_t hidden, uint32_t shift_u, uint32_t zeta, uint32_t nu) {
-    return (shift_u == 16 ? hidden == 8 || hidden == 16 : shift_u == 15 && hidden == 16) && zeta == 32768 && nu == 0;
+// A matrix that the fastest loops are made for: of 8 columns with a shift of 16, or of 16 with one of 15 or 16.
+RNNP_NOINLINE static bool is_usual(uint32_t columns, uint32_t shift) {
+    return (columns == 16 && shift == 15) || (shift == 16 && (columns == 8 || columns == 16));
 }
 
 // Inputs that are multiplied as they are widened.
@@ -193,21 +193,18 @@ static bool has_four_inputs(const rnnp_op_t *op) {
     return op->in_channels == 4 && get(op)->shift[0] >= 6 && get(op)->shift[0] <= 12;
 }
 
+// Hard cells with a usual U and the new state z h + (1 - z) g.
 static bool has_usual_cells(const rnnp_op_t *op) {
     const fields_t *f = get(op);
     uint32_t in = op->in_channels;
-    return (op->flags & RNNP_FLAG_SMOOTH) == 0 && is_usual(f->hidden, f->shift[1], f->update[0], f->update[1]) &&
-        is_usual(hidden2(op), f->shift[3], f->update[2], f->update[3]) && (in == 8 || in == 16 || has_four_inputs(op));
-}
-
-static bool is_usual_shift(uint32_t shift_w, uint32_t inputs) {
-    return shift_w == 16 || (shift_w == 15 && inputs == 16);
+    return (op->flags & RNNP_FLAG_SMOOTH) == 0 && is_usual(f->hidden, f->shift[1]) &&
+        is_usual(hidden2(op), f->shift[3]) && f->update[0] == 32768 && f->update[1] == 0 && f->update[2] == 32768 &&
+        f->update[3] == 0 && (in == 8 || in == 16 || has_four_inputs(op));
 }
 
 static bool has_usual_shifts(const rnnp_op_t *op) {
     const fields_t *f = get(op);
-    return (has_four_inputs(op) || is_usual_shift(f->shift[0], op->in_channels)) &&
-        is_usual_shift(f->shift[2], f->hidden);
+    return (has_four_inputs(op) || is_usual(op->in_channels, f->shift[0])) && is_usual(f->hidden, f->shift[2]);
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
@@ -239,19 +236,20 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const v
     static const char *const names[] = { "w1", "u1", "w2", "u2" };
     static const uint8_t at[] = { W1, U1, W2, U2 };
     uint32_t hidden[2] = { get(op)->hidden, hidden2(op) }, inputs = op->in_channels;
+    uint32_t most = INT32_MAX / 255; // sum of magnitudes: what is multiplied is below 256 of W1, else 2^15
     for (uint32_t i = 0; i < 4; i++) {
         const int16_t *row = arrays[at[i]];
         for (const int16_t *end = row + hidden[i / 2] * inputs; row < end;) {
-            uint32_t weights = 0; // at most 2^25
+            uint32_t sum = 0; // at most 2^25
             for (uint32_t k = 0; k < inputs; k++) {
-                weights += rnnp_magnitude(*row++);
+                sum += rnnp_magnitude(*row++);
             }
-            uint64_t sum = (uint64_t)weights * (i == 0 ? 255 : 32768);
-            if (sum > INT32_MAX) {
-                return rnnp_bad(c, names[i], INT32_MAX, sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX);
+            if (sum > most) {
+                return rnnp_bad(c, names[i], most, sum);
             }
         }
         inputs = hidden[i / 2]; // of U1 and W2 those of RNN1
+        most = INT32_MAX >> 15;
     }
     return true;
 }
@@ -346,10 +344,17 @@ static int16_t *map_at(const map_t *map, uint32_t phase, uint32_t lane) {
 
 // Makes the lanes of strides that the next group shares its first ones, in `pairs` of elements.
 static void carry_over(const pool_t *p, int16_t *values, uint32_t pairs) {
-    uint32_t *row = (uint32_t *)values, *end = row + p->pitch * pairs;
+    uint32_t pitch = p->pitch, *row = (uint32_t *)values, *end = row + pitch * pairs;
     for (uint32_t lane = 0; lane < p->overlap; lane++) {
-        for (uint32_t *to = row + lane; to < end; to += p->pitch) {
+        uint32_t *to = row + lane;
+        if (pairs % 2 != 0) {
             *to = to[RNNP_LANES];
+            to += pitch;
+        }
+        for (; to < end; to += 2 * pitch) {
+            uint32_t first = to[RNNP_LANES];
+            to[pitch] = to[RNNP_LANES + pitch];
+            *to = first;
         }
     }
 }
