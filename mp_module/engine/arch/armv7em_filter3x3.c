@@ -178,16 +178,19 @@ __attribute__((naked, noinline)) static void sweep(__attribute__((unused)) const
         ".endr\n" RNNP_PURGE_WORDS);
 }
 
+RNNP_SMALL_C
+
 #define GROUP (16) // channels at a time
 
 // Nothing is moved over this: few values are to be alive at a time.
 #define BARRIER() __asm__ volatile("" ::: "memory")
 
-// The weights of taps at a and b of four channels as pairs. Bytes are taken apart, two as the upper halves of int16.
-static inline void put_pairs(const int8_t *at_a, const int8_t *at_b, uint32_t upper, uint32_t *to) {
+// The weights of taps at a and b of four channels as pairs. Bytes are taken apart, two as the upper halves of int16; a row's
+// mask has the bits of these, or is 0 where the row is padding.
+static void put_pairs(const int8_t *at_a, uint32_t mask_a, const int8_t *at_b, uint32_t mask_b, uint32_t *to) {
     const uint32_t next = sizeof(channel_t) / sizeof(uint32_t);
     uint32_t a = rnnp_load(at_a), b = rnnp_load(at_b);
-    uint32_t a02 = upper & a << 8, b02 = upper & b << 8, a13 = upper & a, b13 = upper & b;
+    uint32_t a02 = mask_a & a << 8, b02 = mask_b & b << 8, a13 = mask_a & a, b13 = mask_b & b;
     to[0] = rnnp_pkhbt16(a02, b02);
     to[next] = rnnp_pkhbt16(a13, b13);
     to[2 * next] = rnnp_pkhtb16(a02, b02);
@@ -196,36 +199,19 @@ static inline void put_pairs(const int8_t *at_a, const int8_t *at_b, uint32_t up
 }
 
 // Of four channels.
-__attribute__((noinline)) static void put_weights(const int8_t *weight, uint32_t channels, channel_t *to) {
-    uint32_t step = channels | channels << 16, upper = 0xff00ff00; // step: so that there are two of each, as of taps
-    __asm__("" : "+r"(upper)); // in a register
+__attribute__((noinline)) static void put_weights(
+    const int8_t *weight, uint32_t channels, const uint32_t *mask, channel_t *to) {
+    uint32_t step = channels | channels << 16; // so that there are two of each, as of taps
     const int8_t *lower = weight + 3 * channels;
-    RNNP_UNROLL
     for (uint32_t i = 0; i < 3; i++, weight += channels, lower += channels) {
-        put_pairs(weight, lower, upper, &to->upper[i]);
+        put_pairs(weight, mask[0], lower, mask[1], &to->upper[i]);
     }
-    put_pairs(lower, lower + channels, upper, &to->lower);
-    uint32_t corner = rnnp_load(lower + 2 * channels), corner02 = upper & corner << 8, corner13 = upper & corner;
+    put_pairs(lower, mask[2], lower + channels, mask[2], &to->lower);
+    uint32_t corner = rnnp_load(lower + 2 * channels), corner02 = mask[2] & corner << 8, corner13 = mask[2] & corner;
     to[0].corner = rnnp_pkhbt16(corner02, step);
     to[1].corner = rnnp_pkhbt16(corner13, step);
     to[2].corner = rnnp_pkhbt16(corner02 >> 16, step);
     to[3].corner = rnnp_pkhbt16(corner13 >> 16, step);
-}
-
-// Row y is padding: its weights become 0. Returns their sum.
-static int32_t leave_out(channel_t *channel, uint32_t y) {
-    int32_t sum = 0;
-    if (y == 2) {
-        sum = (int16_t)channel->lower + ((int32_t)channel->lower >> 16) + (int16_t)channel->corner;
-        channel->lower = 0;
-        channel->corner &= 0xffff0000u;
-        return sum;
-    }
-    for (uint32_t i = 0; i < 3; i++) {
-        sum += (int16_t)(channel->upper[i] >> 16 * y);
-        channel->upper[i] &= 0xffffu << 16 * (1 - y);
-    }
-    return sum;
 }
 
 #define MOST_BIAS ((INT32_MAX >> RNNP_FINE_BITS) - 9 * 128 * 128) // that has room for 8 fraction bits and all products
@@ -238,10 +224,12 @@ bool rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
     uint32_t before = (stride == 1 ? 2u : 1u) - f.left; // columns that complete no output
     uint32_t whole = rnnp_min_u32((f.in_width - before) / stride, f.out_width); // outputs without padding on the right
     const int8_t *any = rows[0] != NULL ? rows[0] : rows[1] != NULL ? rows[1] : rows[2], *inside[3];
+    uint32_t mask[3];
     bool edge = false;
     for (uint32_t i = 0; i < 3; i++) {
         inside[i] = rows[i] != NULL ? rows[i] : any;
-        edge = edge || rows[i] == NULL;
+        mask[i] = rows[i] != NULL ? 0xff00ff00 : 0;
+        edge |= rows[i] == NULL;
     }
     sweep_t arguments = {
         .row1 = (uint32_t)(inside[1] - inside[0]),
@@ -260,7 +248,7 @@ bool rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
     for (uint32_t first = 0; first < channels; first += GROUP) {
         uint32_t count = rnnp_min_u32(GROUP, channels - first);
         for (uint32_t c = 0; c < count; c += 4) {
-            put_weights(f.weight + first + c, channels, group + c);
+            put_weights(f.weight + first + c, channels, mask, group + c);
         }
         arguments.bias = f.requantize.bias + first;
         for (uint32_t c = 0; (edge || !rnnp_fine(&f.requantize)) && c < count; c++) {
@@ -271,8 +259,11 @@ bool rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
                 }
                 value *= 1 << RNNP_FINE_BITS;
             }
-            for (uint32_t y = 0; edge && y < 3; y++) {
-                value += rows[y] == NULL ? f.pad * leave_out(&group[c], y) : 0;
+            const int8_t *weight = f.weight + first + c;
+            for (uint32_t tap = 0; edge && tap < 9; tap++, weight += channels) {
+                if (mask[tap / 3] == 0) {
+                    value += f.pad * *weight * (1 << RNNP_FINE_BITS);
+                }
             }
             bias[c] = value;
             arguments.bias = bias;
@@ -285,5 +276,7 @@ bool rnnp_kernel_filter3x3(const rnnp_filter3x3_t *filter, const int8_t *const *
     rnnp_armv7em_clamp(&f.requantize, out, f.out_width * channels);
     return true;
 }
+
+RNNP_SMALL_C_END
 
 #endif

@@ -172,8 +172,9 @@ static void many_inputs(const rnnp_cell_t *cell, const int8_t *x, int32_t zero_p
 static void input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint32_t count, int8_t zero_point,
     int16_t *wx, uint32_t pitch) {
     tile_t tile[MAX_WIDE * RNNP_LANES];
+    bool many = RNNP_ARMV7EM || cell->inputs > MAX_WIDE; // where arch/ has the rest, all
     for (uint32_t lane = 0; lane < RNNP_LANES; lane++) {
-        if (cell->inputs > MAX_WIDE) {
+        if (many) {
             many_inputs(cell, x, zero_point, wx + 2 * lane, pitch);
         } else {
             for (uint32_t i = 0; i < cell->inputs; i++) {
@@ -182,7 +183,7 @@ static void input8(const rnnp_cell_t *cell, const int8_t *x, uint32_t step, uint
         }
         x += lane + 1 < count ? step : 0; // behind the last lane the last one again
     }
-    if (cell->inputs <= MAX_WIDE) {
+    if (!many) {
         put_products(cell, tile, wx, pitch);
     }
 }

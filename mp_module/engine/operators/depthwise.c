@@ -56,18 +56,17 @@ static uint32_t scratch(const rnnp_op_t *op) {
     return rnnp_align(op->in_channels, 4) + rnnp_window_taps(op) * (uint32_t)sizeof(uint32_t);
 }
 
-static rnnp_requantize_t requantization(const rnnp_step_t *s) {
+static void get_requantize(const rnnp_step_t *s, rnnp_requantize_t *r) {
     const rnnp_op_t *op = s->op;
-    return (rnnp_requantize_t){
-        .bias = rnnp_parameters(s, BIAS),
-        .multiplier = rnnp_parameters(s, MULTIPLIER),
-        .zero_point = op->out_zero_point,
-        .min = op->act_min,
-        .max = op->act_max,
-        .shift = op->shift,
-        .fine = rnnp_is_fine(op),
-        .exponent = rnnp_as_tflite(op) ? rnnp_parameters(s, EXPONENT) : NULL,
-    };
+    r->bias = rnnp_parameters(s, BIAS);
+    r->multiplier = rnnp_parameters(s, MULTIPLIER);
+    r->zero_point = op->out_zero_point;
+    r->min = op->act_min;
+    r->max = op->act_max;
+    r->shift = op->shift;
+    r->fine = rnnp_is_fine(op);
+    r->wide = false;
+    r->exponent = rnnp_as_tflite(op) ? rnnp_parameters(s, EXPONENT) : NULL;
 }
 
 #if RNNP_ARMV7EM
@@ -79,16 +78,15 @@ static bool make_row(const rnnp_step_t *s) {
         op->in_channels % 4 != 0 || op->shift != 0 || rnnp_as_tflite(op)) {
         return false;
     }
-    const rnnp_filter3x3_t filter = {
-        .weight = rnnp_parameters(s, WEIGHT),
-        .channels = op->in_channels,
-        .in_width = op->in_width,
-        .out_width = op->out_width,
-        .stride = w->stride_w,
-        .left = w->left,
-        .pad = op->in_zero_point,
-        .requantize = requantization(s),
-    };
+    rnnp_filter3x3_t filter;
+    get_requantize(s, &filter.requantize);
+    filter.weight = rnnp_parameters(s, WEIGHT);
+    filter.channels = op->in_channels;
+    filter.in_width = op->in_width;
+    filter.out_width = op->out_width;
+    filter.stride = w->stride_w;
+    filter.left = w->left;
+    filter.pad = op->in_zero_point;
     const int8_t *rows[3];
     uint32_t y = (uint32_t)s->node->rows_made * w->stride_h - w->top; // wraps to a huge number above the input
     for (uint32_t i = 0; i < 3; i++, y++) {
@@ -111,12 +109,11 @@ static void step(const rnnp_step_t *s) {
     const rnnp_window_t *w = rnnp_window(op);
     const int8_t *base = (const int8_t *)s->context->arena, *outside = rnnp_scratch(s);
     uint32_t channels = op->in_channels, *taps = (uint32_t *)rnnp_scratch(s) + rnnp_align(channels, 4) / 4;
-    const rnnp_filter_t filter = {
-        .weight = rnnp_parameters(s, WEIGHT),
-        .channels = channels,
-        .taps = rnnp_window_taps(op),
-        .requantize = requantization(s),
-    };
+    rnnp_filter_t filter;
+    get_requantize(s, &filter.requantize);
+    filter.weight = rnnp_parameters(s, WEIGHT);
+    filter.channels = channels;
+    filter.taps = rnnp_window_taps(op);
     int8_t *out = s->out;
     memset(rnnp_scratch(s), op->in_zero_point, channels);
     uint32_t top = (uint32_t)s->node->rows_made * w->stride_h - w->top; // wraps to a huge number above the input
