@@ -17,7 +17,7 @@ pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip insta
 from tflite_writer import write as write_file
 
 from rnnpool_training import compare, convert, reference
-from rnnpool_training.blob import Kind, Model
+from rnnpool_training.blob import Dense, Kind, Model
 from rnnpool_training.blob import load as read_model
 from rnnpool_training.blob import write as write_blob
 from rnnpool_training.compile.from_tflite import lower
@@ -122,6 +122,34 @@ def test_convolutions_and_sums_are_equal(seed: int, tmp_path: Path) -> None:
     one = file.op("RELU", [0], np.maximum(file.values[0], 0))
     total = file.op("ADD", [0, one], file.values[0] + file.values[one], FusedActivationFunction=seed % 2)
     assert not against_litert(file, total, tmp_path, Kind.ADD).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_convolution_at_the_end_gives_the_logits(seed: int, tmp_path: Path) -> None:
+    """MobileNetV1's end: mean, a convolution of one pixel, RESHAPE, SOFTMAX; and one of the whole map."""
+    file = File(seed, 5, 4, 3)
+    axes = file.tensor((2,), [], 0, np.array([1, 2], np.int32))
+    source = file.conv(0, FusedActivationFunction=1)
+    if seed % 2:
+        source = file.op("MEAN", [source, axes], file.values[source].mean((0, 1), keepdims=True), KeepDims=True)
+    x = file.values[source]
+    weights, w = file.weights((4, *x.shape), 0)
+    bias, b = file.bias(source, weights)
+    real = (np.einsum("hwc,ohwc->o", x, w) + b).reshape(1, 1, 4)
+    last = file.op("CONV_2D", [source, weights, bias], real, StrideH=1, StrideW=1, Padding=1)
+    shape = file.tensor((2,), [], 0, np.array([1, 4], np.int32))
+    flat = file.op("RESHAPE", [last, shape], file.values[last].reshape(4), last)
+    softmax = file.op("SOFTMAX", [flat], np.zeros(4), Beta=1.0)
+    tensor = file.graph.tensors[softmax]
+    tensor.scales[:], tensor.zero_points[:] = 1 / 256, -128  # as TensorFlow Lite has it
+    file.graph.outputs.append(softmax)
+    path = write_file(file.graph, tmp_path / "mine.tflite")
+    model = lower(read(path), "mine")
+    assert isinstance(model.ops[-1], Dense) and len(model.labels) == 4
+    pixels = compare.random_inputs(model.input_shape, INPUTS, 5)
+    found = compare.agreement(path, write_blob(model), pixels)
+    # TFLite's own rounding of its last layer; and a mean is within a step of its.
+    assert found.worst <= (2 if seed % 2 else 0.51) and found.same == INPUTS
 
 
 def test_compare_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from .blob import Dense
 from .blob import read as read_blob
 from .command import command, integer, program
+from .compile.from_tflite import SAME_VALUES
 from .compile.tflite_file import TFLiteError, read
 from .engine import Engine
 from .errors import InputError
@@ -92,7 +93,7 @@ class LiteRT:
         graph = read(path)
         last = graph.outputs[0]
         for op in reversed(graph.operators):
-            if last in op.outputs and op.kind in ("SOFTMAX", "RESHAPE", "DEQUANTIZE"):
+            if last in op.outputs and op.kind in SAME_VALUES:
                 last = op.inputs[0]
         self.last = graph.tensors[last]
 

@@ -181,13 +181,25 @@ class Lowering:
         found = tflite_rounding.requantize(weight, bias, factors, clamp, axes)
         return (found or integers.requantize(weight, bias, factors, axes, self.where(op))) | clamp
 
+    def logits(self, op: Operator, weight: NDArray[np.int8], axes: tuple[int, ...]) -> Dense:
+        """The last layer, of the whole map: int16 logits of as many bits as its int8 outputs span."""
+        bias, factors = self.affine(op, weight, axes)
+        out = self.tensor(op.outputs[0])
+        largest = out.scale * max(127 - out.zero_point, 128 + out.zero_point)
+        return integers.logits(weight, bias, factors, largest, self.source(op), self.where(op))
+
     # ---- operators ----
 
     def conv_2d(self, op: Operator) -> None:
-        """CONV_2D."""
+        """CONV_2D: logits if it is the last one, of the whole map, before RESHAPE or SOFTMAX (MobileNetV1)."""
         weight = self.weights(op, 4)
+        window = self.window(op, weight.shape[1:3])
+        whole = weight.shape[1:] == self.shape(self.tensor(op.inputs[0])) and window["padding"] == NO_PADDING
+        if whole and self.is_last(op) and op.outputs[0] not in self.graph.outputs:
+            self.add(op, self.logits(op, weight, (1, 2, 3)))
+            return
         scaled = self.scaled(op, weight, (1, 2, 3))
-        self.add(op, Conv(input=self.source(op), **scaled, **self.window(op, weight.shape[1:3])))
+        self.add(op, Conv(input=self.source(op), **scaled, **window))
 
     def depthwise_conv_2d(self, op: Operator) -> None:
         """DEPTHWISE_CONV_2D."""
@@ -207,14 +219,10 @@ class Lowering:
         if flat.shape[1] != height * width * channels:
             raise self.fail(op, f"{flat.shape[1]} weights for {height * width * channels} inputs")
         weight = flat.reshape(-1, height, width, channels)
-        bias, factors = self.affine(op, flat, (1,))
-        out = self.tensor(op.outputs[0])
         if self.is_last(op):
-            largest = out.scale * max(127 - out.zero_point, 128 + out.zero_point)
-            made: Op = integers.logits(weight, bias, factors, largest, self.source(op), self.where(op))
+            self.add(op, self.logits(op, weight, (1, 2, 3)))
         else:
-            made = Conv(input=self.source(op), padding=NO_PADDING, **self.scaled(op, weight, (1, 2, 3)))
-        self.add(op, made)
+            self.add(op, Conv(input=self.source(op), padding=NO_PADDING, **self.scaled(op, weight, (1, 2, 3))))
 
     def pool_2d(self, op: Operator) -> None:
         """AVERAGE_POOL_2D, MAX_POOL_2D."""
@@ -397,7 +405,10 @@ def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
     if lowering.shape(lowering.frame)[2] not in (1, 3):
         raise TFLiteError(f"an input of {lowering.shape(lowering.frame)}: 1 or 3 channels are needed")
     if not lowering.ops or not isinstance(lowering.ops[-1], Dense):
-        raise TFLiteError("the last operator must be a FULLY_CONNECTED, with or without SOFTMAX: only classifiers yet")
+        raise TFLiteError(
+            "the last operator must be a FULLY_CONNECTED, or a CONV_2D of the whole map before RESHAPE or SOFTMAX: "
+            "only classifiers yet"
+        )
     count = lowering.ops[-1].out_channels
     if labels is not None and len(labels) != count:
         raise TFLiteError(f"{len(labels)} labels, the model has {count} outputs")
