@@ -1,6 +1,7 @@
 """Bytes of the engine's code and tables in a Cortex-M4's firmware: `python -m tools.bench.code [--without NAMES]`.
 
-A firmware is linked that can call all of engine/rnnp.h; what the linker takes is counted.
+A firmware is linked that can call what MicroPython's binding calls. All that the linker takes of the engine is counted:
+code, literals, tables, each string once, and the gaps between them; not what it calls of the C library (memcpy, ...).
 
     python -m tools.bench.code                            # all of it
     python -m tools.bench.code --without auto face        # what a firmware with the face model needs
@@ -15,9 +16,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from .compile import FIRMWARE, M4, ROOT, WARNINGS, Target, code_sections, compile_objects, compiler
+from elftools.elf.elffile import ELFFile
+
+from .compile import FIRMWARE, M4, ROOT, WARNINGS, Target, compile_objects, compiler
 from .machine import BenchError
 from .network import SIZE, SPEED, engine_sources, is_kernel
+
+ENGINE_SECTION, REST_SECTION = ".engine", ".rest"  # of firmware/code.ld
 
 
 def left_out(names: str, models: list[str]) -> list[str]:
@@ -30,29 +35,48 @@ def left_out(names: str, models: list[str]) -> list[str]:
 
 
 def linked(build: Path, without: list[str], target: Target = M4) -> tuple[int, dict[str, int]]:
-    """Bytes of the engine's code and tables without some names of left_out.h, and of each section of it."""
+    """Bytes of the engine's code and tables without some names of left_out.h, and of each part of it.
+
+    Parts are sections of objects, and what is of no object: strings, of which the linker keeps one of each, and gaps.
+    """
     flags = [*WARNINGS, f"-I{ROOT / 'mp_module'}", f"-I{FIRMWARE}", *(f"-DRNNP_WITH_{name}=0" for name in without)]
     kernels = [source for source in engine_sources() if is_kernel(source)]
     objects = compile_objects(build, kernels, [SPEED, *flags], target)
     objects += compile_objects(build, [s for s in engine_sources() if s not in kernels], [SIZE, *flags], target)
-    header = (ROOT / "mp_module" / "engine" / "rnnp.h").read_text()
-    roots = sorted(set(re.findall(r"^[a-z].*?[ *](rnnp_\w+)\([^;]*;", header, re.MULTILINE)))
     main = build / "main.c"
     main.write_text("int main(void) {\n    return 0;\n}\n")
     objects += compile_objects(build, [main], [SIZE], target)
+    elf, map_file = build / "code.elf", build / "code.map"
     command = [compiler(target), *target.cpu, "-nostartfiles", f"--specs={target.specs}", "-Wl,--gc-sections,-emain"]
-    command += [*(f"-Wl,-u,{name}" for name in roots), *map(str, objects), "-o", str(build / "code.elf")]
-    command += ["-Wl,--print-gc-sections"]
+    command += [f"-T{FIRMWARE / 'code.ld'}", f"-Wl,-Map={map_file}", *(f"-Wl,-u,{name}" for name in called())]
+    command += [*map(str, objects), "-o", str(elf)]
     said = subprocess.run(command, capture_output=True, text=True)
     if said.returncode:
         raise BenchError(f"{' '.join(command)}\n{said.stderr}")
-    removed = set(re.findall(r"removing unused section '(\S+)' in file '(\S+)'", said.stderr))
+    with open(elf, "rb") as file:
+        total = ELFFile(file).get_section_by_name(ENGINE_SECTION)["sh_size"]
+    sizes = parts(map_file.read_text())
+    return total, {**sizes, "strings": total - sum(sizes.values())}
+
+
+def called() -> list[str]:
+    """The functions of engine/rnnp.h that MicroPython's binding calls."""
+    header = (ROOT / "mp_module" / "engine" / "rnnp.h").read_text()
+    offered = re.findall(r"^[a-z].*?[ *](rnnp_\w+)\([^;]*;", header, re.MULTILINE)
+    binding = "".join(path.read_text() for path in (ROOT / "mp_module" / "binding").glob("*.c"))
+    return sorted(set(offered) & set(re.findall(r"\brnnp_\w+", binding)))
+
+
+def parts(map_text: str) -> dict[str, int]:
+    """Bytes of what a linker's map file puts into the engine's section, without strings: it gives them as they were."""
+    text = map_text[map_text.index(f"\n{ENGINE_SECTION} ") :]
+    text = text[: text.index(f"\n{REST_SECTION} ")]
     sizes: dict[str, int] = {}
-    for path in objects[:-1]:
-        for name, size in code_sections(path).items():
-            if (name, str(path)) not in removed and size:
-                sizes[f"{path.stem} {name}"] = size
-    return sum(sizes.values()), sizes
+    for section, size, place in re.findall(r"^ (\S+)\s+0x\w+\s+(0x\w+) *(\S*)$", text, re.MULTILINE):
+        name = "gaps" if section == "*fill*" else f"{Path(place).stem} {section}"
+        if int(size, 16) and ".str" not in section:
+            sizes[name] = sizes.get(name, 0) + int(size, 16)
+    return sizes
 
 
 def main(words: list[str] | None = None) -> int:
