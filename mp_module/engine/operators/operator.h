@@ -100,8 +100,8 @@ bool rnnp_check_rounding(const rnnp_check_t *check, const rnnp_op_t *op);
 
 bool rnnp_check_exponents(const rnnp_check_t *check, const int8_t *exponent, uint32_t count, int32_t most);
 
-// The sum of magnitudes fits. weights: of those of output o.
-bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint64_t weights, uint32_t bias,
+// The sum of magnitudes fits. weights: of those of output o, at most 2^23.
+bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint32_t weights, uint32_t bias,
     const rnnp_rounding_t *rounding, uint32_t o);
 
 // Weights of a layer as SPEC.md lays them out, and the sums of docs/arithmetic.md, section 2.

@@ -3,8 +3,6 @@
 // The table of operators. Those of kinds that are left out (left_out.h) have no entry.
 #include "operator.h"
 
-#include <string.h>
-
 #include "../left_out.h"
 #include "../numeric.h"
 
@@ -91,8 +89,8 @@ typedef struct {
 #define NARROW (1u << 23) // what sums of dense layers are below without the flag WIDE
 
 // Sum of the magnitudes of an output's weights.
-static uint64_t sum_weights(const weights_t *w, uint32_t o) {
-    uint64_t sum = 0;
+static uint32_t sum_weights(const weights_t *w, uint32_t o) {
+    uint32_t sum = 0;
     for (uint32_t i = 0; i < w->inputs; i++) {
         sum += rnnp_magnitude(w->depthwise ? w->weight[o * RNNP_DEPTHWISE_RECORD + i / 3 * 4 + i % 3]
                                            : rnnp_weight(w->weight, w->inputs, o, i));
@@ -100,46 +98,36 @@ static uint64_t sum_weights(const weights_t *w, uint32_t o) {
     return sum;
 }
 
-// Bytes of weights that stand for nothing are 0: those of `mask` in each of `words` words, `step` bytes apart.
-static bool check_gap(
-    const rnnp_check_t *c, const char *what, const int8_t *at, uint32_t words, uint32_t step, uint32_t mask) {
-    for (; words > 0; words--, at += step) {
-        uint32_t word;
-        memcpy(&word, at, sizeof(word));
-        word &= mask;
-        if (word != 0) {
-            while ((word & 255) == 0) {
-                word >>= 8;
+// Weights that stand for nothing are 0: of inputs and outputs beyond the last ones, and the fourth of each row of a depthwise
+// window.
+static bool check_gaps(const rnnp_check_t *c, const char *what, const weights_t *w) {
+    if (w->depthwise) {
+        for (uint32_t i = 3; i < w->outputs * RNNP_DEPTHWISE_RECORD; i += 4) {
+            if (w->weight[i] != 0) {
+                return rnnp_bad(c, what, 0, (uint8_t)w->weight[i]);
             }
-            return rnnp_bad(c, what, 0, word & 255);
         }
+        return true;
     }
-    return true;
-}
-
-// Gaps of a dense layer, and weights of -127..127.
-static bool check_weights(const rnnp_check_t *c, const char *what, const weights_t *w) {
-    uint32_t inputs = w->inputs, row = rnnp_align(inputs, RNNP_WEIGHT_BLOCK), outputs = w->outputs;
-    uint32_t all = rnnp_align(outputs, 4), found = 0;
-    for (uint32_t o = 0; o < all && inputs < row; o += 4) {
-        const int8_t *gap = rnnp_weight_at(w->weight, inputs, o, rnnp_align(inputs, 2));
-        if (!check_gap(c, what, gap, row - rnnp_align(inputs, 2), 4, UINT32_MAX) ||
-            (inputs % 2 != 0 && !check_gap(c, what, gap - 8, 2, 4, 0xffff0000))) {
-            return false;
-        }
-    }
-    for (uint32_t o = outputs; o < all; o++) {
-        for (uint32_t i = 0; i < inputs; i++) {
-            int32_t weight = rnnp_weight(w->weight, inputs, o, i);
+    for (uint32_t o = 0; o < rnnp_align(w->outputs, 4); o++) {
+        for (uint32_t i = o < w->outputs ? w->inputs : 0; i < rnnp_align(w->inputs, RNNP_WEIGHT_BLOCK); i++) {
+            int32_t weight = rnnp_weight(w->weight, w->inputs, o, i);
             if (weight != 0) {
                 return rnnp_bad(c, what, 0, (uint32_t)weight);
             }
         }
     }
+    return true;
+}
+
+// Dense weights are -127..127.
+static bool check_weights(const rnnp_check_t *c, const char *what, const weights_t *w) {
+    uint32_t found = 0;
     // With 128 added an int16 has the second weight in its upper byte, and the first one's, plus 128, in the lower one.
     const uint32_t *words = (const void *)w->weight;
-    for (const uint32_t *end = words + rnnp_weight_index(inputs, all) / 4; words < end; words++) {
-        uint32_t bytes = ((*words & 0x7fff7fff) + 0x00800080) ^ (~*words & 0x80008000); // 0: a weight of -128 or 128
+    for (uint32_t i = rnnp_weight_index(w->inputs, rnnp_align(w->outputs, 4)) / 4; i > 0; i--) {
+        uint32_t word = *words++;
+        uint32_t bytes = ((word & 0x7fff7fff) + 0x00800080) ^ (~word & 0x80008000); // 0: a weight of -128 or 128
         found |= (bytes - 0x01010101) & ~bytes;
     }
     return (found & 0x80808080) == 0 || rnnp_bad(c, what, 127, 128);
@@ -169,23 +157,35 @@ bool rnnp_check_exponents(const rnnp_check_t *check, const int8_t *exponent, uin
     return true;
 }
 
-// Bits by which the sum of output o is shifted to the left.
-static uint32_t left_of(const rnnp_rounding_t *rounding, uint32_t o) {
-    const int8_t *exponent = rounding->exponent;
-    return exponent == NULL ? rounding->shift : 1u + (uint32_t)(exponent[o] > 0 ? exponent[o] : 0);
+// v * 2^bits, or the largest number if that is larger.
+static uint32_t shifted(uint32_t v, uint32_t bits) {
+    return v > UINT32_MAX >> bits ? UINT32_MAX : v << bits;
 }
 
-bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint64_t weights, uint32_t bias,
+// The largest magnitude that the sum of output o can have, of weights whose magnitudes sum up to `weights` (2^23 at most), or
+// the largest number.
+static uint32_t largest_sum(const rnnp_rounding_t *rounding, uint32_t o, uint32_t weights, uint32_t bias) {
+    uint32_t products = weights * 128;
+    if (RNNP_WITH_FINE && rounding->fine) {
+        products = shifted(products, RNNP_FINE_BITS);
+    }
+    uint32_t sum = products + rnnp_min_u32(bias, ~products);
+    if (RNNP_WITH_TFLITE && rounding->exponent != NULL) {
+        return shifted(sum, 1u + (uint32_t)rnnp_clamp(rounding->exponent[o], 0, RNNP_MAX_EXPONENT));
+    }
+    return RNNP_WITH_SHIFT ? shifted(sum, rounding->shift) : sum;
+}
+
+bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint32_t weights, uint32_t bias,
     const rnnp_rounding_t *rounding, uint32_t o) {
-    uint64_t worst = ((weights * 128 << (rounding->fine ? RNNP_FINE_BITS : 0)) + bias) << left_of(rounding, o);
-    return worst <= INT32_MAX || rnnp_bad(check, what, INT32_MAX, worst < UINT32_MAX ? (uint32_t)worst : UINT32_MAX);
+    uint32_t sum = largest_sum(rounding, o, weights, bias);
+    return sum <= INT32_MAX || rnnp_bad(check, what, INT32_MAX, sum);
 }
 
 // The sums of docs/arithmetic.md, section 2. Weights are added up only where the largest that there could be would not fit.
 static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t *w, const int32_t *bias,
     const int32_t *multiplier, const int32_t *residual, const rnnp_rounding_t *rounding) {
-    bool narrow = !w->depthwise && !w->wide && !rounding->fine;
-    uint64_t most = rnnp_multiply(w->inputs, 128 * 128) << (rounding->fine ? RNNP_FINE_BITS : 0);
+    bool narrow = !w->depthwise && !w->wide && !(RNNP_WITH_FINE && rounding->fine);
     for (uint32_t o = 0; o < w->outputs; o++) {
         uint32_t other = rnnp_magnitude(bias[o]); // what is not of weights
         if (multiplier[o] < 0) {
@@ -197,19 +197,18 @@ static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t 
             }
             other += rnnp_magnitude(residual[o]) * 128; // below 2^31 + 2^22
         }
-        uint32_t room = (uint32_t)INT32_MAX >> left_of(rounding, o);
-        if (most + other <= (narrow ? rnnp_min_u32(NARROW - 1, room) : room)) {
+        if (largest_sum(rounding, o, w->inputs * 128, other) < (narrow ? NARROW : 1u << 31)) {
             continue;
         }
-        uint64_t weights = sum_weights(w, o);
+        uint32_t weights = sum_weights(w, o);
         if (!rnnp_check_sum(c, what, weights, other, rounding, o)) {
             return false;
         }
         if (narrow && weights * 128 + other >= NARROW) {
-            return rnnp_bad(c, what, NARROW - 1, (uint32_t)(weights * 128) + other);
+            return rnnp_bad(c, what, NARROW - 1, weights * 128 + other);
         }
     }
-    return w->depthwise ? check_gap(c, what, w->weight, 3 * w->outputs, 4, 0xff000000) : check_weights(c, what, w);
+    return check_gaps(c, what, w) && (w->depthwise || check_weights(c, what, w));
 }
 
 bool rnnp_check_dense(const rnnp_check_t *check, const rnnp_op_t *op, const char *what, const void *const *arrays,
