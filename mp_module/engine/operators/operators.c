@@ -79,58 +79,67 @@ bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t 
         rnnp_check_range(check, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
 }
 
-// The weights of a dense layer or of a depthwise convolution, as SPEC.md lays them out.
+// A dense layer or a depthwise 3x3 convolution, as SPEC.md lays it out.
 typedef struct {
+    const rnnp_check_t *check;
+    const char *what; // its weights
     const int8_t *weight;
-    bool depthwise, wide;
-    uint32_t inputs, outputs;
-} weights_t;
+    const int32_t *bias, *multiplier, *residual;
+    const rnnp_rounding_t *rounding;
+    uint32_t inputs, outputs; // depthwise: the gaps in a channel's record are inputs, too
+    bool depthwise;
+    bool narrow; // sums are below NARROW
+} layer_t;
 
 #define NARROW (1u << 23) // what sums of dense layers are below without the flag WIDE
 
+static int32_t weight_at(const layer_t *l, uint32_t o, uint32_t i) {
+    return l->depthwise ? l->weight[o * RNNP_DEPTHWISE_RECORD + i] : rnnp_weight(l->weight, l->inputs, o, i);
+}
+
 // Sum of the magnitudes of an output's weights.
-static uint32_t sum_weights(const weights_t *w, uint32_t o) {
+static uint32_t sum_weights(const layer_t *l, uint32_t o) {
     uint32_t sum = 0;
-    for (uint32_t i = 0; i < w->inputs; i++) {
-        sum += rnnp_magnitude(w->depthwise ? w->weight[o * RNNP_DEPTHWISE_RECORD + i / 3 * 4 + i % 3]
-                                           : rnnp_weight(w->weight, w->inputs, o, i));
+    for (uint32_t i = 0; i < l->inputs; i++) {
+        sum += rnnp_magnitude(weight_at(l, o, i));
     }
     return sum;
 }
 
-// Weights that stand for nothing are 0: of inputs and outputs beyond the last ones, and the fourth of each row of a depthwise
-// window.
-static bool check_gaps(const rnnp_check_t *c, const char *what, const weights_t *w) {
-    if (w->depthwise) {
-        for (uint32_t i = 3; i < w->outputs * RNNP_DEPTHWISE_RECORD; i += 4) {
-            if (w->weight[i] != 0) {
-                return rnnp_bad(c, what, 0, (uint8_t)w->weight[i]);
-            }
-        }
-        return true;
-    }
-    for (uint32_t o = 0; o < rnnp_align(w->outputs, 4); o++) {
-        for (uint32_t i = o < w->outputs ? w->inputs : 0; i < rnnp_align(w->inputs, RNNP_WEIGHT_BLOCK); i++) {
-            int32_t weight = rnnp_weight(w->weight, w->inputs, o, i);
-            if (weight != 0) {
-                return rnnp_bad(c, what, 0, (uint32_t)weight);
-            }
+// A weight that stands for nothing is 0.
+static bool check_gap(const layer_t *l, uint32_t o, uint32_t i) {
+    int32_t weight = weight_at(l, o, i);
+    return weight == 0 || rnnp_bad(l->check, l->what, 0, (uint32_t)weight);
+}
+
+// The fourth of each row of a window.
+static bool check_depthwise_gaps(const layer_t *l) {
+    for (uint32_t i = 3; i < l->outputs * RNNP_DEPTHWISE_RECORD; i += 4) {
+        if (!check_gap(l, 0, i)) {
+            return false;
         }
     }
     return true;
 }
 
-// Dense weights are -127..127.
-static bool check_weights(const rnnp_check_t *c, const char *what, const weights_t *w) {
+// Those of inputs and outputs beyond the last ones. The others are -127..127.
+static bool check_dense_weights(const layer_t *l) {
+    for (uint32_t o = 0; o < rnnp_align(l->outputs, 4); o++) {
+        for (uint32_t i = o < l->outputs ? l->inputs : 0; i < rnnp_align(l->inputs, RNNP_WEIGHT_BLOCK); i++) {
+            if (!check_gap(l, o, i)) {
+                return false;
+            }
+        }
+    }
     uint32_t found = 0;
     // With 128 added an int16 has the second weight in its upper byte, and the first one's, plus 128, in the lower one.
-    const uint32_t *words = (const void *)w->weight;
-    for (uint32_t i = rnnp_weight_index(w->inputs, rnnp_align(w->outputs, 4)) / 4; i > 0; i--) {
+    const uint32_t *words = (const void *)l->weight;
+    for (uint32_t i = rnnp_weight_index(l->inputs, rnnp_align(l->outputs, 4)) / 4; i > 0; i--) {
         uint32_t word = *words++;
         uint32_t bytes = ((word & 0x7fff7fff) + 0x00800080) ^ (~word & 0x80008000); // 0: a weight of -128 or 128
         found |= (bytes - 0x01010101) & ~bytes;
     }
-    return (found & 0x80808080) == 0 || rnnp_bad(c, what, 127, 128);
+    return (found & 0x80808080) == 0 || rnnp_bad(l->check, l->what, 127, 128);
 }
 
 rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent) {
@@ -183,47 +192,46 @@ bool rnnp_check_sum(const rnnp_check_t *check, const char *what, uint32_t weight
 }
 
 // The sums of docs/arithmetic.md, section 2. Weights are added up only where the largest that there could be would not fit.
-static bool check_sums(const rnnp_check_t *c, const char *what, const weights_t *w, const int32_t *bias,
-    const int32_t *multiplier, const int32_t *residual, const rnnp_rounding_t *rounding) {
-    bool narrow = !w->depthwise && !w->wide && !(RNNP_WITH_FINE && rounding->fine);
-    for (uint32_t o = 0; o < w->outputs; o++) {
-        uint32_t other = rnnp_magnitude(bias[o]); // what is not of weights
-        if (multiplier[o] < 0) {
-            return rnnp_bad(c, "multiplier", INT32_MAX, (uint32_t)multiplier[o]);
+static bool check_layer(const layer_t *l) {
+    for (uint32_t o = 0; o < l->outputs; o++) {
+        uint32_t other = rnnp_magnitude(l->bias[o]); // what is not of weights
+        if (l->multiplier[o] < 0) {
+            return rnnp_bad(l->check, "multiplier", INT32_MAX, (uint32_t)l->multiplier[o]);
         }
-        if (residual != NULL) {
-            if (rnnp_magnitude(residual[o]) > 32767) {
-                return rnnp_bad(c, "residual", 32767, (uint32_t)residual[o]);
+        if (l->residual != NULL) {
+            if (rnnp_magnitude(l->residual[o]) > 32767) {
+                return rnnp_bad(l->check, "residual", 32767, (uint32_t)l->residual[o]);
             }
-            other += rnnp_magnitude(residual[o]) * 128; // below 2^31 + 2^22
+            other += rnnp_magnitude(l->residual[o]) * 128; // below 2^31 + 2^22
         }
-        if (largest_sum(rounding, o, w->inputs * 128, other) < (narrow ? NARROW : 1u << 31)) {
+        if (largest_sum(l->rounding, o, l->inputs * 128, other) < (l->narrow ? NARROW : 1u << 31)) {
             continue;
         }
-        uint32_t weights = sum_weights(w, o);
-        if (!rnnp_check_sum(c, what, weights, other, rounding, o)) {
+        uint32_t weights = sum_weights(l, o);
+        if (!rnnp_check_sum(l->check, l->what, weights, other, l->rounding, o)) {
             return false;
         }
-        if (narrow && weights * 128 + other >= NARROW) {
-            return rnnp_bad(c, what, NARROW - 1, weights * 128 + other);
+        if (l->narrow && weights * 128 + other >= NARROW) {
+            return rnnp_bad(l->check, l->what, NARROW - 1, weights * 128 + other);
         }
     }
-    return check_gaps(c, what, w) && (w->depthwise || check_weights(c, what, w));
+    return l->depthwise ? check_depthwise_gaps(l) : check_dense_weights(l);
 }
 
 bool rnnp_check_dense(const rnnp_check_t *check, const rnnp_op_t *op, const char *what, const void *const *arrays,
     uint32_t outputs, uint32_t inputs, const void *residual, const rnnp_rounding_t *rounding) {
-    weights_t weights = { arrays[0], false, rnnp_is_wide(op), inputs, outputs };
     bool fours = outputs % 4 == 0 || rnnp_operator(op)->task != 0;
     if (!RNNP_WITH_ANY_DENSE && (!fours || (op->flags & RNNP_FLAG_WIDE) != 0)) {
         return rnnp_left_out(check, "ANY_DENSE");
     }
-    return check_sums(check, what, &weights, arrays[1], arrays[2], residual, rounding);
+    bool narrow = !rnnp_is_wide(op) && !(RNNP_WITH_FINE && rounding->fine);
+    return check_layer(&(layer_t){
+        check, what, arrays[0], arrays[1], arrays[2], residual, rounding, inputs, outputs, false, narrow });
 }
 
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels) {
-    weights_t weights = { arrays[0], true, false, 9, channels };
-    return check_sums(check, what, &weights, arrays[1], arrays[2], NULL, &(rnnp_rounding_t){ 0 });
+    return check_layer(&(layer_t){ check, what, arrays[0], arrays[1], arrays[2], NULL, &(rnnp_rounding_t){ 0 },
+        RNNP_DEPTHWISE_RECORD, channels, true, false });
 }
 
 const int8_t *rnnp_input_row(const rnnp_step_t *s, uint32_t input, uint32_t y) {
