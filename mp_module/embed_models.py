@@ -122,6 +122,8 @@ def _features_of(kind: str, record: bytes) -> set[str]:
         outputs += struct.unpack_from("<H", fields, 2)
     if flags & WIDE or any(count % 4 for count in outputs):
         used.add("ANY_DENSE")
+    if kind == "DETECT_HEAD" and fields[11]:
+        used.add("CLASSES")
     if kind in SHIFTED and shift:
         used.add("SHIFT")
     if kind == "INVERTED_RESIDUAL" and fields[10:12] != bytes(2):

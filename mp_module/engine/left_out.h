@@ -70,6 +70,9 @@
 #ifndef RNNP_WITH_CELL_SHIFT // RNNPOOL with other shifts of W than operators/rnnpool.c calls usual
 #define RNNP_WITH_CELL_SHIFT (1)
 #endif
+#ifndef RNNP_WITH_CLASSES // detectors of several classes
+#define RNNP_WITH_CLASSES (1)
+#endif
 #ifndef RNNP_WITH_CLAMP // outputs that are clamped to less than int8
 #define RNNP_WITH_CLAMP (1)
 #endif

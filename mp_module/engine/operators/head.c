@@ -26,6 +26,9 @@ uint32_t rnnp_head_places(const rnnp_model_t *model, uint32_t num_ops) {
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     int32_t values = (int32_t)rnnp_head_values(op);
+    if (!RNNP_WITH_CLASSES && rnnp_head(op)->more_classes != 0) {
+        return rnnp_left_out(c, "CLASSES");
+    }
     return rnnp_check_equal(c, "out_channels", op->out_channels, values * rnnp_head(op)->num_anchors) &&
         rnnp_conv_check(c, op);
 }

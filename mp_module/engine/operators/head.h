@@ -28,7 +28,7 @@ typedef struct {
 } rnnp_candidate_t;
 
 static inline uint32_t rnnp_head_classes(const rnnp_op_t *op) {
-    return rnnp_head(op)->more_classes + 1u;
+    return RNNP_WITH_CLASSES ? rnnp_head(op)->more_classes + 1u : 1;
 }
 
 // Values of an anchor: a logit a class, dx, dy, tw, th.

@@ -11,7 +11,7 @@
 int32_t rnnp_detect_logit_min(uint16_t threshold_q15) {
     int32_t low = INT16_MIN, high = INT16_MAX + 1; // the answer is in low..high
     while (low < high) {
-        int32_t middle = rnnp_floor_div(low + high, 2);
+        int32_t middle = (low + high) >> 1;
         if (rnnp_sigmoid15(middle) >= threshold_q15) {
             high = middle;
         } else {
@@ -21,29 +21,36 @@ int32_t rnnp_detect_logit_min(uint16_t threshold_q15) {
     return low;
 }
 
-// Length of the overlap of two intervals, 0 if there is none.
-static int64_t overlap(int32_t a1, int32_t a2, int32_t b1, int32_t b2) {
-    int32_t first = a1 > b1 ? a1 : b1, last = a2 < b2 ? a2 : b2;
-    return last > first ? last - first : 0;
-}
-
-static int64_t area(const int16_t *box) {
-    return (int64_t)(box[2] - box[0]) * (box[3] - box[1]);
+// The area that two boxes share.
+static uint32_t shared(const int16_t *a, const int16_t *b) {
+    uint32_t area = 1;
+    for (uint32_t k = 0; k < 2; k++) {
+        int32_t first = a[k] > b[k] ? a[k] : b[k], last = a[k + 2] < b[k + 2] ? a[k + 2] : b[k + 2];
+        area *= (uint32_t)(last > first ? last - first : 0); // no more than 65,535 each
+    }
+    return area;
 }
 
 // Whether box a, which is the better one, leaves no room for b.
 //   merged  they may be of passes of several scales: the finer one finds pieces of what fills the frame
 static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15, bool merged) {
-    int64_t inter = overlap(a[0], a[2], b[0], b[2]) * overlap(a[1], a[3], b[1], b[3]);
-    return inter * 32768 > iou_q15 * (area(a) + area(b) - inter) || (merged && inter * 4 > area(b) * 3);
+    uint32_t both = shared(a, b), area_a = shared(a, a), area_b = shared(b, b);
+    // both / (area_a + area_b - both) is above the limit
+    return (uint64_t)both * (32768u + iou_q15) > (uint64_t)area_a * iou_q15 + (uint64_t)area_b * iou_q15 ||
+        (merged && both > area_b - (area_b + 3) / 4); // 3/4
 }
 
 static bool is_kept(const uint8_t *kept, uint32_t i) {
     return (kept[i / 8] >> i % 8 & 1) != 0;
 }
 
+// Classes of a detector, which num_labels says.
+static uint32_t classes_of(const rnnp_run_t *run) {
+    return RNNP_WITH_CLASSES ? run->model->num_labels : 1;
+}
+
 static bool same_class(const rnnp_run_t *run, const rnnp_candidate_t *a, const rnnp_candidate_t *b) {
-    return a->place % run->model->num_labels == b->place % run->model->num_labels;
+    return a->place % classes_of(run) == b->place % classes_of(run);
 }
 
 // Is candidate i not suppressed by a kept one of its class before it? Greedy, best first: all before it are decided.
@@ -114,23 +121,23 @@ void rnnp_detect_rescale(const rnnp_context_t *c, uint16_t width, uint16_t heigh
 static bool to_detection(
     const rnnp_run_t *run, const rnnp_state_t *state, const rnnp_candidate_t *list, uint32_t i, rnnp_detection_t *d) {
     const rnnp_candidate_t *c = &list[i];
-    int32_t width = run->width, height = run->height;
-    int16_t *raw = d->raw;
-    vote(run, state, list, c, raw);
-    int32_t x1 = to_frame(raw[0], width, state->scaled_width), x2 = to_frame(raw[2], width, state->scaled_width);
-    int32_t y1 = to_frame(raw[1], height, state->scaled_height), y2 = to_frame(raw[3], height, state->scaled_height);
-    if (x1 >= x2 || y1 >= y2) {
+    const int32_t sizes[] = { run->width, run->height }, scaled[] = { state->scaled_width, state->scaled_height };
+    int32_t box[4];
+    vote(run, state, list, c, d->raw);
+    for (uint32_t k = 0; k < 4; k++) {
+        box[k] = to_frame(d->raw[k], sizes[k % 2], scaled[k % 2]);
+    }
+    if (box[0] >= box[2] || box[1] >= box[3]) {
         return false;
     }
-    int32_t box[] = { x1, y1, x2, y2 };
     rnnp_frame_stored_box(&run->frame, box);
     d->x = (int16_t)box[0];
     d->y = (int16_t)box[1];
     d->w = (int16_t)(box[2] - box[0]);
     d->h = (int16_t)(box[3] - box[1]);
     d->score = (uint16_t)rnnp_sigmoid15(c->logit);
-    d->anchor = c->place / run->model->num_labels;
-    d->label = c->place % run->model->num_labels;
+    d->anchor = c->place / classes_of(run);
+    d->label = c->place % classes_of(run);
     return true;
 }
 
