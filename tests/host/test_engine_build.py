@@ -71,7 +71,7 @@ def left_out(*models: str, names: str = "auto") -> subprocess.CompletedProcess[s
 
 
 # Beside kinds of operator; what only saves some shapes time or memory, and is never missed.
-FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_DENSE", "ANY_CELL", "CELL_SHIFT", "CLAMP", "RECOMPUTE"]
+FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_DENSE", "ANY_CELL", "CELL_SHIFT", "CLASSES", "CLAMP", "RECOMPUTE"]
 FEATURES += ["RGB", "MATERIALIZE", "MAP", "LAYER"]
 FASTER = ["BY_STEP", "TILE1", "COLUMNS2", "TAPS4"]
 
@@ -104,7 +104,7 @@ def test_what_no_model_needs_is_left_out() -> None:
     assert (caught.value.status, caught.value.what) == ("unsupported", "RGB")
 
 
-OFTEN = ["ANY_DENSE", "CELL_SHIFT", "CLAMP"]  # so many networks need these that they would hide the others
+OFTEN = ["ANY_DENSE", "CELL_SHIFT", "CLASSES", "CLAMP"]  # so many networks need these that they would hide the others
 
 
 @pytest.mark.parametrize(

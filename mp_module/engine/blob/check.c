@@ -25,21 +25,26 @@ rnnp_status_t rnnp_bad_state(rnnp_error_t *error, const char *what, uint32_t exp
     return rnnp_fail(error, RNNP_ERROR_STATE, -1, what, expected, given);
 }
 
-bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given) {
-    rnnp_fail(check->error, RNNP_ERROR_FORMAT, check->op, what, expected, given);
+bool rnnp_report(const rnnp_check_t *check, rnnp_status_t status, const char *what, uint32_t expected, uint32_t given) {
+    if (check->error->status == RNNP_OK) {
+        rnnp_fail(check->error, status, check->op, what, expected, given);
+    }
     return false;
 }
 
+bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given) {
+    return rnnp_report(check, RNNP_ERROR_FORMAT, what, expected, given);
+}
+
 bool rnnp_left_out(const rnnp_check_t *check, const char *name) {
-    rnnp_fail(check->error, RNNP_ERROR_UNSUPPORTED, check->op, name, 0, 1);
-    return false;
+    return rnnp_report(check, RNNP_ERROR_UNSUPPORTED, name, 0, 1);
 }
 
 bool rnnp_check_range(const rnnp_check_t *check, const char *what, int32_t value, int32_t low, int32_t high) {
     if (value < low || value > high) {
-        return rnnp_bad(check, what, (uint32_t)(value < low ? low : high), (uint32_t)value);
+        rnnp_bad(check, what, (uint32_t)(value < low ? low : high), (uint32_t)value);
     }
-    return true;
+    return rnnp_is_well(check);
 }
 
 bool rnnp_check_equal(const rnnp_check_t *check, const char *what, int32_t value, int32_t expected) {
@@ -47,36 +52,30 @@ bool rnnp_check_equal(const rnnp_check_t *check, const char *what, int32_t value
 }
 
 bool rnnp_check_fields(const rnnp_check_t *check, const void *record, const rnnp_field_t *fields, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        const rnnp_field_t *f = &fields[i];
+    for (const rnnp_field_t *f = fields; f < fields + count; f++) {
         const uint8_t *at = (const uint8_t *)record + f->at;
         int32_t value = f->wide ? *(const uint16_t *)(const void *)at : *at;
-        value = f->low < 0 ? (int8_t)value : value;
-        if (!rnnp_check_range(check, f->what, value, f->low, f->low < 0 ? (int16_t)f->high : f->high)) {
-            return false;
-        }
+        bool negative = f->low < 0;
+        rnnp_check_range(
+            check, f->what, negative ? (int8_t)value : value, f->low, negative ? (int16_t)f->high : f->high);
     }
-    return true;
+    return rnnp_is_well(check);
 }
 
 bool rnnp_check_zeros(const rnnp_check_t *check, const char *what, const uint8_t *bytes, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        if (bytes[i] != 0) {
-            return rnnp_bad(check, what, 0, bytes[i]);
-        }
+    for (; count > 0; count--) {
+        rnnp_check_equal(check, what, *bytes++, 0);
     }
-    return true;
+    return rnnp_is_well(check);
 }
 
 bool rnnp_check_section(const rnnp_check_t *check, const char *what, uint32_t offset, uint32_t size, uint32_t total) {
     if (offset % RNNP_SECTION_ALIGNMENT != 0) {
-        return rnnp_bad(check, what, RNNP_SECTION_ALIGNMENT, offset);
+        rnnp_bad(check, what, RNNP_SECTION_ALIGNMENT, offset);
+    } else if (offset < RNNP_HEADER_SIZE) {
+        rnnp_bad(check, what, RNNP_HEADER_SIZE, offset);
+    } else if (offset > total || size > total - offset) {
+        rnnp_bad(check, what, size < total ? total - size : 0, offset);
     }
-    if (offset < RNNP_HEADER_SIZE) {
-        return rnnp_bad(check, what, RNNP_HEADER_SIZE, offset);
-    }
-    if (offset > total || size > total - offset) {
-        return rnnp_bad(check, what, size < total ? total - size : 0, offset);
-    }
-    return true;
+    return rnnp_is_well(check);
 }

@@ -39,13 +39,21 @@ typedef struct {
 
 #define RNNP_FIELDS(fields) (sizeof(fields) / sizeof((fields)[0]))
 
-// All of these: true if all is well, else the error is filled.
+// All of these: true if all is well so far. The first thing that is not fills the error, and what is found behind it is
+// ignored: so checks may follow each other like statements, as long as none needs to be spared what another one found.
+
+// Never well: an error of any status.
+bool rnnp_report(const rnnp_check_t *check, rnnp_status_t status, const char *what, uint32_t expected, uint32_t given);
 
 // Never well: a field, what it should be and what it is.
 bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given);
 
 // Never well, either: what the blob needs is left out of this firmware (left_out.h).
 bool rnnp_left_out(const rnnp_check_t *check, const char *name);
+
+static inline bool rnnp_is_well(const rnnp_check_t *check) {
+    return check->error->status == RNNP_OK;
+}
 
 // Fields are within their ranges, in the order of the table.
 bool rnnp_check_fields(const rnnp_check_t *check, const void *record, const rnnp_field_t *fields, uint32_t count);

@@ -8,33 +8,46 @@
 
 #define NO_SEGMENT (0xff)
 
-// What the record asks for is there (left_out.h).
-static bool check_features(const rnnp_check_t *c, const rnnp_op_t *op) {
-    if (!RNNP_WITH_CLAMP && (op->act_min != -128 || op->act_max != 127)) {
-        return rnnp_left_out(c, "CLAMP");
-    }
-    if (!RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0) {
-        return rnnp_left_out(c, "TFLITE");
-    }
-    if (!RNNP_WITH_MATERIALIZE && (op->flags & RNNP_FLAG_MATERIALIZE) != 0) {
-        return rnnp_left_out(c, "MATERIALIZE");
-    }
-    return RNNP_WITH_FINE || (op->flags & RNNP_FLAG_FINE) == 0 || rnnp_left_out(c, "FINE");
+// What the record asks for and this firmware has not (left_out.h); NULL if there is nothing.
+static const char *missing(const rnnp_op_t *op) {
+    bool clamped = op->act_min != -128 || op->act_max != 127;
+    return !RNNP_WITH_CLAMP && clamped                                       ? "CLAMP"
+        : !RNNP_WITH_TFLITE && (op->flags & RNNP_FLAG_TFLITE) != 0           ? "TFLITE"
+        : !RNNP_WITH_MATERIALIZE && (op->flags & RNNP_FLAG_MATERIALIZE) != 0 ? "MATERIALIZE"
+        : !RNNP_WITH_FINE && (op->flags & RNNP_FLAG_FINE) != 0               ? "FINE"
+                                                                             : NULL;
 }
+
+#define AT(name, low, high) RNNP_FIELD(rnnp_op_t, name, low, high)
+static const rnnp_field_t shape_fields[] = {
+    AT(in_channels, 1, RNNP_MAX_CHANNELS),
+    AT(out_height, 1, RNNP_MAX_SIDE),
+    AT(out_width, 1, RNNP_MAX_SIDE),
+    AT(out_channels, 1, RNNP_MAX_CHANNELS),
+};
 
 // Shared fields and the operator's own.
 static bool check_fields(const rnnp_check_t *c, const rnnp_op_t *op, const rnnp_operator_t *operator) {
     uint32_t flags = operator->flags | (operator->task != 0 ? 0u : RNNP_FLAG_MATERIALIZE);
-    return ((op->flags & ~flags) == 0 || rnnp_bad(c, "flags", flags, op->flags)) &&
-        rnnp_check_range(c, "shift", op->shift, 0, operator->max_shift) &&
-        (!operator->fixed_zero_point || rnnp_check_equal(c, "out_zero_point", op->out_zero_point, 0)) &&
-        (!RNNP_WITH_CLAMP || // else there are but these
-            (rnnp_check_range(c, "act_min", op->act_min, -128, operator->unclamped ? -128 : op->act_max) &&
-                rnnp_check_range(c, "act_max", op->act_max, operator->unclamped ? 127 : -128, 127))) &&
-        rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_CHANNELS) &&
-        rnnp_check_fields(c, op, operator->fields, operator->num_fields) &&
-        rnnp_check_zeros(
-            c, "fields", (const uint8_t *)op->fields + operator->fields_size, RNNP_FIELDS_SIZE - operator->fields_size);
+    if ((op->flags & ~flags) != 0) {
+        rnnp_bad(c, "flags", flags, op->flags);
+    }
+    rnnp_check_range(c, "shift", op->shift, 0, operator->max_shift);
+    if (operator->fixed_zero_point) {
+        rnnp_check_equal(c, "out_zero_point", op->out_zero_point, 0);
+    }
+    if (RNNP_WITH_CLAMP) { // else there are but these
+        rnnp_check_range(c, "act_min", op->act_min, -128, operator->unclamped ? -128 : op->act_max);
+        rnnp_check_range(c, "act_max", op->act_max, operator->unclamped ? 127 : -128, 127);
+    }
+    const char *without = missing(op);
+    if (without != NULL) {
+        rnnp_left_out(c, without);
+    }
+    rnnp_check_fields(c, op, shape_fields, RNNP_FIELDS(shape_fields));
+    rnnp_check_fields(c, op, operator->fields, operator->num_fields);
+    return rnnp_check_zeros(
+        c, "fields", (const uint8_t *)op->fields + operator->fields_size, RNNP_FIELDS_SIZE - operator->fields_size);
 }
 
 // The inputs: earlier operators that have an output to read, the first one of the record's shape and zero point.
@@ -67,11 +80,10 @@ static bool check_inputs(
         channels = producer->out_channels;
         zero_point = producer->out_zero_point;
     }
-    return rnnp_check_equal(c, "in_height", op->in_height, height) &&
-        rnnp_check_equal(c, "in_width", op->in_width, width) &&
-        rnnp_check_equal(c, "in_channels", op->in_channels, channels) &&
-        rnnp_check_range(c, "in_channels", channels, 1, RNNP_MAX_CHANNELS) &&
-        rnnp_check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
+    rnnp_check_equal(c, "in_height", op->in_height, height);
+    rnnp_check_equal(c, "in_width", op->in_width, width);
+    rnnp_check_equal(c, "in_channels", op->in_channels, channels);
+    return rnnp_check_equal(c, "in_zero_point", op->in_zero_point, zero_point);
 }
 
 static bool check_parameters(
@@ -98,7 +110,7 @@ static bool check_operator(const rnnp_check_t *c, const rnnp_model_t *model, con
     if (operator == NULL) {
         return false;
     }
-    return check_inputs(c, model, op, operator) && check_fields(c, op, operator) && check_features(c, op) &&
+    return check_inputs(c, model, op, operator) && check_fields(c, op, operator) &&
         (operator->check_inputs == NULL || operator->check_inputs(c, model, op)) && operator->check(c, op) &&
         check_parameters(c, model, op, operator);
 }
@@ -132,47 +144,51 @@ static bool check_segments(const rnnp_model_t *model, rnnp_check_t *c) {
     return true;
 }
 
-// Every output is read or a result, and results are those of the task.
-static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
-    uint64_t consumed = 0; // bit i: somebody reads operator i
-    uint32_t results = 0;
-    for (uint32_t i = 0; i < model->num_ops; i++) {
-        const rnnp_op_t *op = rnnp_op(model, i);
-        for (uint32_t k = 0; k < rnnp_num_inputs(op); k++) {
-            consumed |= op->inputs[k] == 0 ? 0 : UINT64_C(1) << (op->inputs[k] - 1);
+static bool is_read(const rnnp_model_t *model, uint32_t tensor) {
+    for (uint32_t i = tensor; i < model->num_ops; i++) {
+        if (rnnp_graph_reads(rnnp_op(model, i), tensor)) {
+            return true;
         }
     }
-    for (uint32_t i = 0; i < model->num_ops; i++) {
-        uint32_t task = rnnp_operator(rnnp_op(model, i))->task;
+    return false;
+}
+
+// Every output is read or a result, and results are those of the task.
+static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
+    uint32_t results = 0, last = model->num_ops - 1u;
+    for (uint32_t i = 0; i <= last; i++) {
         c->op = (int32_t)i;
-        if (task == 0 && (consumed >> i & 1) == 0 && !rnnp_graph_is_map(model, i + 1)) {
-            return rnnp_bad(c, "consumers", 1, 0);
+        if (rnnp_operator(rnnp_op(model, i))->task == 0 && !rnnp_graph_is_map(model, i + 1) && !is_read(model, i + 1)) {
+            rnnp_bad(c, "consumers", 1, 0);
         }
     }
     c->op = -1;
-    for (uint32_t i = 0; i < model->num_ops; i++) {
-        uint32_t task = rnnp_operator(rnnp_op(model, i))->task;
-        if (task != 0 && !rnnp_check_equal(c, "result's task", (int32_t)task, (int32_t)model->task)) {
-            return false;
+    for (uint32_t i = 0; i <= last; i++) {
+        const rnnp_op_t *op = rnnp_op(model, i);
+        uint32_t task = rnnp_operator(op)->task;
+        if (task != 0) {
+            rnnp_check_equal(c, "result's task", (int32_t)task, (int32_t)model->task);
+            results++;
         }
-        if (task == RNNP_TASK_DETECTION &&
-            !rnnp_check_equal(c, "num_labels", model->num_labels, (int32_t)rnnp_head_classes(rnnp_op(model, i)))) {
-            return false;
+        if (task == RNNP_TASK_DETECTION) {
+            rnnp_check_equal(c, "num_labels", model->num_labels, (int32_t)rnnp_head_classes(op));
         }
-        results += task != 0;
-    }
-    if (rnnp_is_map(model) && rnnp_graph_materialized(model, model->num_ops)) {
-        c->op = model->num_ops - 1;
-        return rnnp_bad(c, "flags", 0, RNNP_FLAG_MATERIALIZE);
     }
     // There is one, as the last operator has no consumer.
     uint32_t places = rnnp_head_places(model, model->num_ops);
     if (places > RNNP_MAX_PLACES) {
-        return rnnp_bad(c, "anchors", RNNP_MAX_PLACES, places);
+        rnnp_bad(c, "anchors", RNNP_MAX_PLACES, places);
     }
-    return rnnp_is_detector(model) ||
-        ((rnnp_is_map(model) || rnnp_check_equal(c, "results", (int32_t)results, 1)) &&
-            rnnp_check_equal(c, "num_labels", model->num_labels, rnnp_op(model, model->num_ops - 1u)->out_channels));
+    if (rnnp_is_map(model)) {
+        c->op = (int32_t)last;
+        rnnp_check_equal(c, "flags", rnnp_op(model, last)->flags & RNNP_FLAG_MATERIALIZE, 0);
+        c->op = -1;
+    } else if (!rnnp_is_detector(model)) {
+        rnnp_check_equal(c, "results", (int32_t)results, 1);
+    }
+    return rnnp_is_detector(model)
+        ? rnnp_is_well(c)
+        : rnnp_check_equal(c, "num_labels", model->num_labels, rnnp_op(model, last)->out_channels);
 }
 
 bool rnnp_graph_check(const rnnp_model_t *model, rnnp_error_t *error) {

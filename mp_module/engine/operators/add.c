@@ -7,26 +7,25 @@
 bool rnnp_sum_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays) {
     const int32_t *weights = arrays[0];
     for (uint32_t i = 0; i < op->num_inputs; i++) {
-        if (!rnnp_check_range(check, "weight", weights[i], 1 - RNNP_SUM_LIMIT, RNNP_SUM_LIMIT - 1)) {
-            return false;
-        }
+        rnnp_check_range(check, "weight", weights[i], 1 - RNNP_SUM_LIMIT, RNNP_SUM_LIMIT - 1);
     }
-    return true;
+    return rnnp_is_well(check);
 }
 
 static bool check_inputs(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
     const rnnp_op_t *other = rnnp_input_op(model, op, 1);
-    return rnnp_check_equal(c, "height of input 1", other->out_height, op->in_height) &&
-        rnnp_check_equal(c, "width of input 1", other->out_width, op->in_width) &&
-        rnnp_check_equal(c, "channels of input 1", other->out_channels, op->in_channels) &&
-        rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    rnnp_check_equal(c, "height of input 1", other->out_height, op->in_height);
+    rnnp_check_equal(c, "width of input 1", other->out_width, op->in_width);
+    rnnp_check_equal(c, "channels of input 1", other->out_channels, op->in_channels);
+    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
 }
 
 #define INPUT_BITS (20) // fraction bits that TensorFlow Lite gives an input
 #define MULTIPLIERS (3) // of both inputs, and of their sum
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_rounding(c, op) && rnnp_elementwise_check(c, op);
+    rnnp_check_rounding(c, op);
+    return rnnp_elementwise_check(c, op);
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
@@ -44,9 +43,7 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const v
     }
     const int32_t *multiplier = arrays[RNNP_MULTIPLIERS];
     for (uint32_t i = 0; i < MULTIPLIERS; i++) {
-        if (!rnnp_check_range(c, "multiplier", multiplier[i], 0, INT32_MAX)) {
-            return false;
-        }
+        rnnp_check_range(c, "multiplier", multiplier[i], 0, INT32_MAX);
     }
     return rnnp_check_exponents(c, arrays[RNNP_EXPONENTS], MULTIPLIERS, 0);
 }

@@ -7,9 +7,11 @@
 #include "operator.h"
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels) &&
-        (!rnnp_as_tflite(op) || rnnp_check_equal(c, "out_zero_point", op->out_zero_point, op->in_zero_point)) &&
-        rnnp_check_output(c, op, 1, 1);
+    rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    if (rnnp_as_tflite(op)) {
+        rnnp_check_equal(c, "out_zero_point", op->out_zero_point, op->in_zero_point);
+    }
+    return rnnp_check_output(c, op, 1, 1);
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {

@@ -10,10 +10,8 @@ static bool check_inputs(const rnnp_check_t *c, const rnnp_model_t *model, const
     for (uint32_t i = 0; i < op->num_inputs; i++) {
         const rnnp_op_t *input = rnnp_input_op(model, op, i);
         channels += input->out_channels;
-        if (!rnnp_check_equal(c, "height of an input", input->out_height, op->in_height) ||
-            !rnnp_check_equal(c, "width of an input", input->out_width, op->in_width)) {
-            return false;
-        }
+        rnnp_check_equal(c, "height of an input", input->out_height, op->in_height);
+        rnnp_check_equal(c, "width of an input", input->out_width, op->in_width);
     }
     return rnnp_check_equal(c, "out_channels", op->out_channels, channels);
 }

@@ -13,9 +13,9 @@ static uint32_t inputs(const rnnp_op_t *op) {
 }
 
 bool rnnp_conv_check(const rnnp_check_t *check, const rnnp_op_t *op) {
-    return rnnp_window_check(check, op) &&
-        rnnp_check_range(check, "window height", rnnp_window(op)->height, 1, RNNP_MAX_CONV_ROWS) &&
-        rnnp_check_range(check, "weights of a channel", (int32_t)inputs(op), 1, MAX_INPUTS);
+    rnnp_window_check(check, op);
+    rnnp_check_range(check, "window height", rnnp_window(op)->height, 1, RNNP_MAX_CONV_ROWS);
+    return rnnp_check_range(check, "weights of a channel", (int32_t)inputs(op), 1, MAX_INPUTS);
 }
 
 void rnnp_conv_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
@@ -78,7 +78,8 @@ void rnnp_conv_row(const rnnp_step_t *s, bool head) {
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_rounding(c, op) && rnnp_conv_check(c, op);
+    rnnp_check_rounding(c, op);
+    return rnnp_conv_check(c, op);
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
@@ -90,9 +91,10 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     const rnnp_rounding_t rounding = rnnp_rounding(op, arrays[RNNP_EXPONENT]);
-    return (rounding.exponent == NULL ||
-               rnnp_check_exponents(c, rounding.exponent, op->out_channels, RNNP_MAX_EXPONENT)) &&
-        rnnp_check_dense(c, op, "weight", arrays, op->out_channels, inputs(op), NULL, &rounding);
+    if (rounding.exponent != NULL && !rnnp_check_exponents(c, rounding.exponent, op->out_channels, RNNP_MAX_EXPONENT)) {
+        return false;
+    }
+    return rnnp_check_dense(c, op, "weight", arrays, op->out_channels, inputs(op), NULL, &rounding);
 }
 
 static void step(const rnnp_step_t *s) {

@@ -6,12 +6,14 @@
 #define MAX_SHIFT (8) // logits have 12 fraction bits less the shift: up to 8, or 2048
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_equal(c, "out_height", op->out_height, 1) && rnnp_check_equal(c, "out_width", op->out_width, 1) &&
-        rnnp_check_equal(c, "window height", rnnp_window(op)->height, op->in_height) &&
-        rnnp_check_equal(c, "window width", rnnp_window(op)->width, op->in_width) &&
-        rnnp_check_equal(c, "stride_h", rnnp_window(op)->stride_h, 1) &&
-        rnnp_check_equal(c, "stride_w", rnnp_window(op)->stride_w, 1) &&
-        rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_LABELS) && rnnp_conv_check(c, op);
+    const rnnp_window_t *w = rnnp_window(op);
+    rnnp_check_output(c, op, 1, 1);
+    rnnp_check_equal(c, "window height", w->height, op->in_height);
+    rnnp_check_equal(c, "window width", w->width, op->in_width);
+    rnnp_check_equal(c, "stride_h", w->stride_h, 1);
+    rnnp_check_equal(c, "stride_w", w->stride_w, 1);
+    rnnp_check_range(c, "out_channels", op->out_channels, 1, RNNP_MAX_LABELS);
+    return rnnp_conv_check(c, op);
 }
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {

@@ -20,6 +20,6 @@ bool rnnp_elementwise_check(const rnnp_check_t *check, const rnnp_op_t *op) {
 }
 
 bool rnnp_elementwise_check_shape(const rnnp_check_t *check, const rnnp_op_t *op) {
-    return rnnp_check_equal(check, "out_channels", op->out_channels, op->in_channels) &&
-        rnnp_elementwise_check(check, op);
+    rnnp_check_equal(check, "out_channels", op->out_channels, op->in_channels);
+    return rnnp_elementwise_check(check, op);
 }

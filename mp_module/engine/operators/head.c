@@ -29,8 +29,8 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     if (!RNNP_WITH_CLASSES && rnnp_head(op)->more_classes != 0) {
         return rnnp_left_out(c, "CLASSES");
     }
-    return rnnp_check_equal(c, "out_channels", op->out_channels, values * rnnp_head(op)->num_anchors) &&
-        rnnp_conv_check(c, op);
+    rnnp_check_equal(c, "out_channels", op->out_channels, values * rnnp_head(op)->num_anchors);
+    return rnnp_conv_check(c, op);
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
@@ -41,9 +41,7 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     const uint16_t *sides = arrays[RNNP_ANCHORS];
     for (uint32_t i = 0; i < 2u * rnnp_head(op)->num_anchors; i++) {
-        if (!rnnp_check_range(c, "anchors", sides[i], 1, 32767)) {
-            return false;
-        }
+        rnnp_check_range(c, "anchors", sides[i], 1, 32767);
     }
     return rnnp_conv_check_parameters(c, op, arrays);
 }

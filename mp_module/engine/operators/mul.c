@@ -8,14 +8,15 @@
 
 static bool check_inputs(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
     const rnnp_op_t *vector = rnnp_input_op(model, op, 1);
-    return rnnp_check_equal(c, "height of input 1", vector->out_height, 1) &&
-        rnnp_check_equal(c, "width of input 1", vector->out_width, 1) &&
-        rnnp_check_equal(c, "channels of input 1", vector->out_channels, op->in_channels) &&
-        rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    rnnp_check_equal(c, "height of input 1", vector->out_height, 1);
+    rnnp_check_equal(c, "width of input 1", vector->out_width, 1);
+    rnnp_check_equal(c, "channels of input 1", vector->out_channels, op->in_channels);
+    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_rounding(c, op) && rnnp_elementwise_check(c, op);
+    rnnp_check_rounding(c, op);
+    return rnnp_elementwise_check(c, op);
 }
 
 static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
@@ -27,7 +28,7 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 
 static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
     return rnnp_check_range(c, "multiplier", *(const int32_t *)arrays[RNNP_MULTIPLIERS], 0, INT32_MAX) &&
-        (!rnnp_as_tflite(op) || rnnp_check_exponents(c, arrays[RNNP_EXPONENTS], 1, MAX_EXPONENT));
+        rnnp_check_exponents(c, arrays[RNNP_EXPONENTS], rnnp_as_tflite(op) ? 1 : 0, MAX_EXPONENT);
 }
 
 static void step(const rnnp_step_t *s) {

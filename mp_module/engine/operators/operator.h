@@ -81,7 +81,7 @@ uint32_t rnnp_op_row_bytes(const rnnp_op_t *op);
 
 // ---- What operators share ----
 
-// The shape of the output is height x width, both within limits.
+// The shape of the output is height x width.
 bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t height, uint32_t width);
 
 // What an operator's sums must fit int32 with: a shift to the left, the fraction bits of fine biases, or the exponents of

@@ -44,7 +44,7 @@ const char *rnnp_kind_name(rnnp_kind_t kind) {
 
 const rnnp_operator_t *rnnp_operator_find(const rnnp_check_t *check, uint32_t kind) {
     if (kind < 1 || kind > COUNT) {
-        rnnp_fail(check->error, RNNP_ERROR_UNSUPPORTED, check->op, "kind", COUNT, kind);
+        rnnp_report(check, RNNP_ERROR_UNSUPPORTED, "kind", COUNT, kind);
         return NULL;
     }
     if (operators[kind - 1] == NULL) {
@@ -73,10 +73,8 @@ void rnnp_layout_add_dense(rnnp_layout_t *layout, uint32_t outputs, uint32_t inp
 }
 
 bool rnnp_check_output(const rnnp_check_t *check, const rnnp_op_t *op, uint32_t height, uint32_t width) {
-    return rnnp_check_equal(check, "out_height", op->out_height, (int32_t)height) &&
-        rnnp_check_range(check, "out_height", op->out_height, 1, RNNP_MAX_SIDE) &&
-        rnnp_check_equal(check, "out_width", op->out_width, (int32_t)width) &&
-        rnnp_check_range(check, "out_width", op->out_width, 1, RNNP_MAX_SIDE);
+    rnnp_check_equal(check, "out_height", op->out_height, (int32_t)height);
+    return rnnp_check_equal(check, "out_width", op->out_width, (int32_t)width);
 }
 
 // A dense layer or a depthwise 3x3 convolution, as SPEC.md lays it out.
@@ -159,11 +157,9 @@ bool rnnp_check_rounding(const rnnp_check_t *check, const rnnp_op_t *op) {
 
 bool rnnp_check_exponents(const rnnp_check_t *check, const int8_t *exponent, uint32_t count, int32_t most) {
     for (uint32_t i = 0; i < count; i++) {
-        if (!rnnp_check_range(check, "exponent", exponent[i], RNNP_MIN_EXPONENT, most)) {
-            return false;
-        }
+        rnnp_check_range(check, "exponent", exponent[i], RNNP_MIN_EXPONENT, most);
     }
-    return true;
+    return rnnp_is_well(check);
 }
 
 // v * 2^bits, or the largest number if that is larger.
@@ -225,8 +221,8 @@ bool rnnp_check_dense(const rnnp_check_t *check, const rnnp_op_t *op, const char
         return rnnp_left_out(check, "ANY_DENSE");
     }
     bool narrow = !rnnp_is_wide(op) && !(RNNP_WITH_FINE && rounding->fine);
-    return check_layer(&(layer_t){
-        check, what, arrays[0], arrays[1], arrays[2], residual, rounding, inputs, outputs, false, narrow });
+    return check_layer(
+        &(layer_t){ check, what, arrays[0], arrays[1], arrays[2], residual, rounding, inputs, outputs, false, narrow });
 }
 
 bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const void *const *arrays, uint32_t channels) {

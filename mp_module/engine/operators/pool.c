@@ -14,8 +14,9 @@ static const fields_t *get(const rnnp_op_t *op) {
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_window_check(c, op) && rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels) &&
-        rnnp_check_equal(c, "out_zero_point", op->out_zero_point, op->in_zero_point);
+    rnnp_window_check(c, op);
+    rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    return rnnp_check_equal(c, "out_zero_point", op->out_zero_point, op->in_zero_point);
 }
 
 static uint64_t macs(const rnnp_op_t *op) {

@@ -15,9 +15,9 @@ static uint32_t factor(const rnnp_op_t *op) {
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
-    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels) &&
-        rnnp_check_equal(c, "out_zero_point", op->out_zero_point, op->in_zero_point) &&
-        rnnp_check_output(c, op, op->in_height * factor(op), op->in_width * factor(op));
+    rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    rnnp_check_equal(c, "out_zero_point", op->out_zero_point, op->in_zero_point);
+    return rnnp_check_output(c, op, op->in_height * factor(op), op->in_width * factor(op));
 }
 
 static void timing(const rnnp_op_t *op, uint32_t made, uint32_t steps, rnnp_timing_t *timing) {
