@@ -33,7 +33,7 @@ bool rnnp_report(const rnnp_check_t *check, rnnp_status_t status, const char *wh
 }
 
 bool rnnp_bad(const rnnp_check_t *check, const char *what, uint32_t expected, uint32_t given) {
-    return rnnp_report(check, RNNP_ERROR_FORMAT, what, expected, given);
+    return rnnp_report(check, check->status, what, expected, given);
 }
 
 bool rnnp_left_out(const rnnp_check_t *check, const char *name) {

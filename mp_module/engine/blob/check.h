@@ -19,10 +19,11 @@ void rnnp_no_error(rnnp_error_t *error);
 rnnp_status_t rnnp_bad_argument(rnnp_error_t *error, const char *what, uint32_t expected, uint32_t given);
 rnnp_status_t rnnp_bad_state(rnnp_error_t *error, const char *what, uint32_t expected, uint32_t given);
 
-// A check in progress: where errors go and whom they are about.
+// A check in progress: where errors go, whom they are about, and their status.
 typedef struct {
     rnnp_error_t *error;
-    int32_t op; // -1: the header
+    int32_t op; // -1: the header, or of no blob
+    rnnp_status_t status; // of what is not well
 } rnnp_check_t;
 
 // A field of a record, and its range. Below 0, it is an int8; else unsigned.

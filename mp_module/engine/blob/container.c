@@ -120,7 +120,7 @@ static const char *missing(const rnnp_header_t *h) {
 
 bool rnnp_container_check(const uint8_t *blob, size_t size, rnnp_error_t *error) {
     const rnnp_header_t *h = (const void *)blob;
-    rnnp_check_t c = { error, -1 };
+    rnnp_check_t c = { error, -1, RNNP_ERROR_FORMAT };
     if (!check_bytes(&c, blob, size)) {
         return false;
     }

@@ -22,38 +22,40 @@ static bool on_its_side(const rnnp_frame_t *frame) {
     return frame->rotate == 90 || frame->rotate == 270;
 }
 
-static bool in_range(const char *what, uint32_t value, uint32_t low, uint32_t high, rnnp_error_t *error) {
-    if (value < low || value > high) {
-        rnnp_bad_argument(error, what, value < low ? low : high, value);
-        return false;
-    }
-    return true;
-}
+#define GAIN offsetof(rnnp_frame_t, light) + offsetof(rnnp_light_t, gain)
+static const rnnp_field_t fields[] = {
+    RNNP_FIELD(rnnp_frame_t, width, 1, RNNP_MAX_FRAME_SIDE),
+    RNNP_FIELD(rnnp_frame_t, height, 1, RNNP_MAX_FRAME_SIDE),
+    RNNP_FIELD(rnnp_frame_t, rotate, 0, 270),
+    RNNP_FIELD(rnnp_frame_t, scale, 0, RNNP_SCALE_ONE),
+    { "gain", GAIN, 1, 0, RNNP_MAX_GAIN },
+};
 
 bool rnnp_frame_check(const rnnp_model_t *model, const rnnp_frame_t *frame, rnnp_error_t *error) {
-    if (!in_range("format", frame->format, RNNP_FIRST_FORMAT, RNNP_LAST_FORMAT, error) ||
-        !in_range("width", frame->width, 1, RNNP_MAX_FRAME_SIDE, error) ||
-        !in_range("height", frame->height, 1, RNNP_MAX_FRAME_SIDE, error)) {
-        return false;
+    const rnnp_check_t c = { error, -1, RNNP_ERROR_ARGUMENT };
+    rnnp_no_error(error);
+    if (!rnnp_check_range(&c, "format", (int32_t)frame->format, RNNP_FIRST_FORMAT, RNNP_LAST_FORMAT)) {
+        return false; // there is no such row in the table of formats
     }
-    if (rnnp_format_in_pairs(frame->format) && !in_range("odd width", frame->width % 2, 0, 0, error)) {
-        return false;
+    rnnp_check_fields(&c, frame, fields, RNNP_FIELDS(fields));
+    if (rnnp_format_in_pairs(frame->format)) {
+        rnnp_check_equal(&c, "odd width", frame->width % 2, 0);
     }
-    if (frame->format == RNNP_YUV420 && !in_range("channels", model->channels, 1, 1, error)) {
-        return false;
+    if (frame->format == RNNP_YUV420) {
+        rnnp_check_equal(&c, "channels", model->channels, 1);
     }
-    bool window = frame->roi_width != 0 || frame->roi_height != 0 || frame->roi_x != 0 || frame->roi_y != 0;
-    uint32_t row_bytes = rnnp_frame_row_bytes(frame), bias = (uint32_t)(frame->light.bias + RNNP_MAX_BIAS);
-    return (!window ||
-               (in_range("roi width", frame->roi_width, 1, frame->width, error) &&
-                   in_range("roi height", frame->roi_height, 1, frame->height, error) &&
-                   in_range("roi x", frame->roi_x, 0, (uint32_t)(frame->width - frame->roi_width), error) &&
-                   in_range("roi y", frame->roi_y, 0, (uint32_t)(frame->height - frame->roi_height), error))) &&
-        in_range("rotate", frame->rotate, 0, 270, error) && in_range("rotate", frame->rotate % 90, 0, 0, error) &&
-        (frame->stride == 0 || in_range("stride", frame->stride, row_bytes, RNNP_MAX_STRIDE, error)) &&
-        in_range("scale", frame->scale, 0, RNNP_SCALE_ONE, error) &&
-        in_range("gain", frame->light.gain, 0, RNNP_MAX_GAIN, error) &&
-        in_range("bias", bias, 0, 2 * RNNP_MAX_BIAS, error);
+    if (frame->roi_width != 0 || frame->roi_height != 0 || frame->roi_x != 0 || frame->roi_y != 0) {
+        rnnp_check_range(&c, "roi width", frame->roi_width, 1, frame->width);
+        rnnp_check_range(&c, "roi height", frame->roi_height, 1, frame->height);
+        rnnp_check_range(&c, "roi x", frame->roi_x, 0, frame->width - frame->roi_width);
+        rnnp_check_range(&c, "roi y", frame->roi_y, 0, frame->height - frame->roi_height);
+    }
+    rnnp_check_equal(&c, "rotate", frame->rotate % 90, 0);
+    if (frame->stride != 0) {
+        int32_t stride = (int32_t)rnnp_min_u32(frame->stride, INT32_MAX);
+        rnnp_check_range(&c, "stride", stride, (int32_t)rnnp_frame_row_bytes(frame), RNNP_MAX_STRIDE);
+    }
+    return rnnp_check_range(&c, "bias", frame->light.bias + RNNP_MAX_BIAS, 0, 2 * RNNP_MAX_BIAS);
 }
 
 uint32_t rnnp_frame_row_bytes(const rnnp_frame_t *frame) {
@@ -116,13 +118,13 @@ rnnp_line_t rnnp_frame_streamed_line(const rnnp_frame_t *frame, const uint8_t *r
 
 void rnnp_frame_stored_box(const rnnp_frame_t *frame, int32_t *box) {
     window_t w = window_of(frame);
-    int32_t x1 = box[0], y1 = box[1], x2 = box[2], y2 = box[3];
-    if (frame->rotate == 90) {
-        box[0] = y1, box[1] = w.height - x2, box[2] = y2, box[3] = w.height - x1;
-    } else if (frame->rotate == 180) {
-        box[0] = w.width - x2, box[1] = w.height - y2, box[2] = w.width - x1, box[3] = w.height - y1;
-    } else if (frame->rotate == 270) {
-        box[0] = w.width - y2, box[1] = x1, box[2] = w.width - y1, box[3] = x2;
+    // Quarter turns back. The side that it is turned about is the stored picture's height and width in turn, that at last.
+    for (uint32_t turns = frame->rotate / 90; turns > 0; turns--) {
+        int32_t x1 = box[0], x2 = box[2], side = turns % 2 != 0 ? w.height : w.width;
+        box[0] = box[1];
+        box[1] = side - x2;
+        box[2] = box[3];
+        box[3] = side - x1;
     }
     if (frame->mirror) {
         int32_t left = box[0];

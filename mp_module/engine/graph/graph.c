@@ -192,7 +192,7 @@ static bool check_results(const rnnp_model_t *model, rnnp_check_t *c) {
 }
 
 bool rnnp_graph_check(const rnnp_model_t *model, rnnp_error_t *error) {
-    rnnp_check_t c = { error, 0 };
+    rnnp_check_t c = { error, 0, RNNP_ERROR_FORMAT };
     for (; c.op < model->num_ops; c.op++) {
         if (!check_operator(&c, model, rnnp_op(model, (uint32_t)c.op))) {
             return false;
