@@ -80,36 +80,31 @@ void rnnp_frame_size(const rnnp_frame_t *frame, uint16_t *width, uint16_t *heigh
     *height = (uint16_t)(side ? w.width : w.height);
 }
 
+// What a side gets if both are to fit `full` and `other_full` in proportion, less by `scale`; at least a pixel.
+static uint16_t fit(uint32_t side, uint32_t other, uint32_t full, uint32_t other_full, uint32_t scale) {
+    uint32_t scaled = rnnp_min_u32((2 * side * other_full + other) / (2 * other), full) * scale + RNNP_SCALE_ONE / 2;
+    return (uint16_t)rnnp_max_u32(1, scaled / RNNP_SCALE_ONE);
+}
+
 void rnnp_frame_letterbox(const rnnp_model_t *model, const rnnp_frame_t *frame, uint16_t *width, uint16_t *height) {
-    uint16_t up_width, up_height;
-    rnnp_frame_size(frame, &up_width, &up_height);
-    uint32_t w = up_width, h = up_height, full_width = model->width, full_height = model->height;
-    uint32_t scaled_width = full_width, scaled_height = full_height;
-    if (w * full_height >= h * full_width) {
-        scaled_height = rnnp_max_u32(1, (2 * h * full_width + w) / (2 * w));
-    } else {
-        scaled_width = rnnp_max_u32(1, (2 * w * full_height + h) / (2 * h));
-    }
+    uint16_t w, h;
+    rnnp_frame_size(frame, &w, &h);
     uint32_t scale = frame->scale == 0 ? RNNP_SCALE_ONE : frame->scale;
-    scaled_width = rnnp_min_u32(scaled_width, full_width) * scale + RNNP_SCALE_ONE / 2;
-    scaled_height = rnnp_min_u32(scaled_height, full_height) * scale + RNNP_SCALE_ONE / 2;
-    *width = (uint16_t)rnnp_max_u32(1, scaled_width / RNNP_SCALE_ONE);
-    *height = (uint16_t)rnnp_max_u32(1, scaled_height / RNNP_SCALE_ONE);
+    *width = fit(w, h, model->width, model->height, scale);
+    *height = fit(h, w, model->height, model->width, scale);
 }
 
 rnnp_line_t rnnp_frame_line(const rnnp_frame_t *frame, const uint8_t *pixels, uint32_t y) {
     window_t w = window_of(frame);
     ptrdiff_t stride = (ptrdiff_t)rnnp_frame_stride(frame);
-    int32_t row = (int32_t)y;
-    if (on_its_side(frame)) { // a column: upwards, or downwards
-        bool up = frame->rotate == 90, from_right = up == frame->mirror;
-        const uint8_t *first = pixels + (up ? w.y + w.height - 1 : w.y) * stride;
-        uint32_t x = (uint32_t)(w.x + (from_right ? w.width - 1 - row : row));
-        return (rnnp_line_t){ first, x, up ? -stride : stride, false };
-    }
-    bool over = frame->rotate == 180, reversed = over != frame->mirror;
-    const uint8_t *at = pixels + (w.y + (over ? w.height - 1 - row : row)) * stride;
-    return (rnnp_line_t){ at, (uint32_t)(w.x + (reversed ? w.width - 1 : 0)), 0, reversed };
+    bool side = on_its_side(frame), up = frame->rotate == 90, over = frame->rotate == 180;
+    bool back = side ? up : over != frame->mirror; // its first pixel is the last one of a stored column or row
+    bool last_first = side ? up == frame->mirror : over;
+    int32_t columns = side ? w.height : w.width, rows = side ? w.width : w.height, row = (int32_t)y;
+    int32_t along = back ? columns - 1 : 0, across = last_first ? rows - 1 - row : row;
+    int32_t stored_x = w.x + (side ? across : along), stored_y = w.y + (side ? along : across);
+    ptrdiff_t step = !side ? 0 : back ? -stride : stride;
+    return (rnnp_line_t){ pixels + stored_y * stride, (uint32_t)stored_x, step, !side && back };
 }
 
 rnnp_line_t rnnp_frame_streamed_line(const rnnp_frame_t *frame, const uint8_t *row) {
