@@ -10,19 +10,22 @@ static inline uint8_t luma(uint32_t r, uint32_t g, uint32_t b) {
 
 // ---- one byte
 
-static void gray8_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+static void gray8_to_gray(
+    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    (void)pixels;
     memcpy(out, row + x, count);
 }
 
 #if RNNP_WITH_RGB
-static void gray8_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+static void gray8_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    (void)pixels;
     for (row += x; count > 0; count--, out += 3) {
         out[0] = out[1] = out[2] = *row++;
     }
 }
 #endif
 
-// ---- two bytes: RRRRRGGG GGGBBBBB, of which `high` and `low` say the places: the same loop for both orders
+// ---- two bytes: RRRRRGGG GGGBBBBB, the first at `first`, the other at `last`
 
 static inline uint32_t red(uint32_t first) {
     return (first & 0xf8) | first >> 5;
@@ -36,16 +39,19 @@ static inline uint32_t blue(uint32_t second) {
     return (second << 3 & 0xf8) | (second >> 2 & 7);
 }
 
-RNNP_NOINLINE static void words_to_gray(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
-    for (; count > 0; count--, row += 2) {
+static void words_to_gray(
+    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    uint32_t high = pixels->first, low = pixels->last;
+    for (row += 2 * x; count > 0; count--, row += 2) {
         uint32_t first = row[high], second = row[low];
         *out++ = luma(red(first), green(first, second), blue(second));
     }
 }
 
 #if RNNP_WITH_RGB
-RNNP_NOINLINE static void words_to_rgb(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t high, uint32_t low) {
-    for (; count > 0; count--, row += 2, out += 3) {
+static void words_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    uint32_t high = pixels->first, low = pixels->last;
+    for (row += 2 * x; count > 0; count--, row += 2, out += 3) {
         uint32_t first = row[high], second = row[low];
         out[0] = (uint8_t)red(first);
         out[1] = (uint8_t)green(first, second);
@@ -54,69 +60,33 @@ RNNP_NOINLINE static void words_to_rgb(const uint8_t *row, uint32_t count, uint8
 }
 #endif
 
-static void rgb565_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    words_to_gray(row + 2 * x, count, out, 1, 0);
-}
+// ---- three bytes: red at `first`, blue at `last`
 
-#if RNNP_WITH_RGB
-static void rgb565_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    words_to_rgb(row + 2 * x, count, out, 1, 0);
-}
-#endif
-
-static void rgb565_be_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    words_to_gray(row + 2 * x, count, out, 0, 1);
-}
-
-#if RNNP_WITH_RGB
-static void rgb565_be_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    words_to_rgb(row + 2 * x, count, out, 0, 1);
-}
-#endif
-
-// ---- three bytes
-
-// Red is byte `red`, blue byte `blue`.
-RNNP_NOINLINE static void bytes_to_gray(const uint8_t *row, uint32_t count, uint8_t *out, uint32_t red, uint32_t blue) {
-    for (; count > 0; count--, row += 3) {
+static void bytes_to_gray(
+    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    uint32_t red = pixels->first, blue = pixels->last;
+    for (row += 3 * x; count > 0; count--, row += 3) {
         *out++ = luma(row[red], row[1], row[blue]);
     }
 }
 
-static void rgb888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    bytes_to_gray(row + 3 * x, count, out, 0, 2);
-}
-
 #if RNNP_WITH_RGB
-static void rgb888_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    memcpy(out, row + 3 * x, 3 * count);
-}
-#endif
-
-static void bgr888_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    bytes_to_gray(row + 3 * x, count, out, 2, 0);
-}
-
-#if RNNP_WITH_RGB
-static void bgr888_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+static void bytes_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    uint32_t red = pixels->first, blue = pixels->last;
     for (row += 3 * x; count > 0; count--, row += 3, out += 3) {
-        out[0] = row[2];
+        out[0] = row[red];
         out[1] = row[1];
-        out[2] = row[0];
+        out[2] = row[blue];
     }
 }
 #endif
 
-// ---- YUV 4:2:2: four bytes for two pixels
+// ---- YUV 4:2:2: four bytes for two pixels, which have their Y at `first` and 2 behind it, U and V at `last` and 2 behind it
 
-RNNP_NOINLINE static void yuyv_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    for (row += 2 * x; count > 0; count--, row += 2) {
+static void yuv_to_gray(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    for (row += 2 * x + pixels->first; count > 0; count--, row += 2) {
         *out++ = *row;
     }
-}
-
-static void uyvy_to_gray(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    yuyv_to_gray(row + 1, x, count, out);
 }
 
 #if RNNP_WITH_RGB
@@ -136,8 +106,9 @@ static inline void put_pixel(uint8_t *out, int32_t y, chroma_t c) {
     out[2] = (uint8_t)RNNP_UNSIGNED(y + c.b, 8);
 }
 
-// Pairs of pixels, which have their Y at `y` and `y + 2`, their U and V at `u` and `u + 2`.
-RNNP_NOINLINE static void pairs_to_rgb(const uint8_t *pair, uint32_t pairs, uint8_t *out, uint32_t y, uint32_t u) {
+RNNP_NOINLINE static void pairs_to_rgb(
+    const rnnp_pixels_t *pixels, const uint8_t *pair, uint32_t pairs, uint8_t *out) {
+    uint32_t y = pixels->first, u = pixels->last;
     for (const uint8_t *end = pair + 4 * pairs; pair != end; pair += 4, out += 6) {
         chroma_t c = chroma(pair[u] - 128, pair[u + 2] - 128);
         put_pixel(out, pair[y], c);
@@ -145,30 +116,21 @@ RNNP_NOINLINE static void pairs_to_rgb(const uint8_t *pair, uint32_t pairs, uint
     }
 }
 
-RNNP_NOINLINE static void yuv_to_rgb(
-    const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out, uint32_t y, uint32_t u) {
+static void yuv_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     const uint8_t *pair = row + 2 * (x & ~1u);
     uint8_t half[6]; // a pair of which one pixel is wanted
     if (x % 2 != 0 && count > 0) {
-        pairs_to_rgb(pair, 1, half, y, u);
+        pairs_to_rgb(pixels, pair, 1, half);
         memcpy(out, half + 3, 3);
         pair += 4;
         out += 3;
         count--;
     }
-    pairs_to_rgb(pair, count / 2, out, y, u);
+    pairs_to_rgb(pixels, pair, count / 2, out);
     if (count % 2 != 0) {
-        pairs_to_rgb(pair + 2 * (count - 1), 1, half, y, u);
+        pairs_to_rgb(pixels, pair + 2 * (count - 1), 1, half);
         memcpy(out + 3 * (count - 1), half, 3);
     }
-}
-
-static void yuyv_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    yuv_to_rgb(row, x, count, out, 0, 1);
-}
-
-static void uyvy_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    yuv_to_rgb(row, x, count, out, 1, 0);
 }
 
 #endif
@@ -176,42 +138,22 @@ static void uyvy_to_rgb(const uint8_t *row, uint32_t x, uint32_t count, uint8_t 
 // ---- all of them
 
 #if RNNP_WITH_RGB
-#define FORMAT(name, bytes, in_pairs) { name##_to_gray, name##_to_rgb, bytes, in_pairs }
-#define UNPACK(format, channels) ((channels) == 1 ? (format)->to_gray : (format)->to_rgb)
+#define UNPACK(name) name##_to_gray, name##_to_rgb
 #else
-#define FORMAT(name, bytes, in_pairs) { name##_to_gray, bytes, in_pairs }
-#define UNPACK(format, channels) ((format)->to_gray)
+#define UNPACK(name) name##_to_gray
 #endif
 
-typedef struct {
-    rnnp_unpack_t to_gray;
-#if RNNP_WITH_RGB
-    rnnp_unpack_t to_rgb;
-#endif
-    uint8_t bytes; // a pixel
-    bool in_pairs;
-} format_t;
-
-static const format_t formats[] = {
-    [RNNP_GRAY8 - RNNP_FIRST_FORMAT] = FORMAT(gray8, 1, false),
-    [RNNP_RGB565 - RNNP_FIRST_FORMAT] = FORMAT(rgb565, 2, false),
-    [RNNP_RGB565_BE - RNNP_FIRST_FORMAT] = FORMAT(rgb565_be, 2, false),
-    [RNNP_RGB888 - RNNP_FIRST_FORMAT] = FORMAT(rgb888, 3, false),
-    [RNNP_BGR888 - RNNP_FIRST_FORMAT] = FORMAT(bgr888, 3, false),
-    [RNNP_YUYV - RNNP_FIRST_FORMAT] = FORMAT(yuyv, 2, true),
-    [RNNP_UYVY - RNNP_FIRST_FORMAT] = FORMAT(uyvy, 2, true),
-    [RNNP_YUV420 - RNNP_FIRST_FORMAT] = FORMAT(gray8, 1, false), // its Y plane
+static const rnnp_pixels_t formats[] = {
+    [RNNP_GRAY8 - RNNP_FIRST_FORMAT] = { UNPACK(gray8), 1, false, 0, 0 },
+    [RNNP_RGB565 - RNNP_FIRST_FORMAT] = { UNPACK(words), 2, false, 1, 0 },
+    [RNNP_RGB565_BE - RNNP_FIRST_FORMAT] = { UNPACK(words), 2, false, 0, 1 },
+    [RNNP_RGB888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes), 3, false, 0, 2 },
+    [RNNP_BGR888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes), 3, false, 2, 0 },
+    [RNNP_YUYV - RNNP_FIRST_FORMAT] = { UNPACK(yuv), 2, true, 0, 1 },
+    [RNNP_UYVY - RNNP_FIRST_FORMAT] = { UNPACK(yuv), 2, true, 1, 0 },
+    [RNNP_YUV420 - RNNP_FIRST_FORMAT] = { UNPACK(gray8), 1, false, 0, 0 }, // its Y plane
 };
 
-rnnp_unpack_t rnnp_unpack(rnnp_format_t format, uint32_t channels) {
-    (void)channels;
-    return UNPACK(&formats[format - RNNP_FIRST_FORMAT], channels);
-}
-
-uint32_t rnnp_bytes_per_pixel(rnnp_format_t format) {
-    return formats[format - RNNP_FIRST_FORMAT].bytes;
-}
-
-bool rnnp_format_in_pairs(rnnp_format_t format) {
-    return formats[format - RNNP_FIRST_FORMAT].in_pairs;
+const rnnp_pixels_t *rnnp_pixels(rnnp_format_t format) {
+    return &formats[format - RNNP_FIRST_FORMAT];
 }

@@ -37,17 +37,18 @@ static void reverse(uint8_t *pixels, uint32_t count, uint32_t channels) {
 static void get_pixels(const rnnp_context_t *c, const rnnp_line_t *line, uint32_t first, uint32_t count, uint8_t *out) {
     const rnnp_frame_t *frame = &c->run->frame;
     uint32_t channels = RNNP_CHANNELS(c->model->channels);
-    rnnp_unpack_t unpack = rnnp_unpack(frame->format, channels);
+    const rnnp_pixels_t *pixels = rnnp_pixels(frame->format);
+    rnnp_unpack_t *unpack = RNNP_UNPACK(pixels, channels);
     if (line->step != 0) {
         const uint8_t *row = line->row + (ptrdiff_t)first * line->step;
         for (uint32_t i = 0; i < count; i++, row += line->step) {
-            unpack(row, line->x, 1, out + i * channels);
+            unpack(pixels, row, line->x, 1, out + i * channels);
         }
-    } else if (line->reversed) {
-        unpack(line->row, line->x + 1 - first - count, count, out);
-        reverse(out, count, channels);
     } else {
-        unpack(line->row, line->x + first, count, out);
+        unpack(pixels, line->row, line->reversed ? line->x + 1 - first - count : line->x + first, count, out);
+        if (line->reversed) {
+            reverse(out, count, channels);
+        }
     }
     if (frame->light.gain != 0) {
         rnnp_light_adjust(&frame->light, out, count * channels);

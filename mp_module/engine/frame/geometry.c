@@ -38,7 +38,7 @@ bool rnnp_frame_check(const rnnp_model_t *model, const rnnp_frame_t *frame, rnnp
         return false; // there is no such row in the table of formats
     }
     rnnp_check_fields(&c, frame, fields, RNNP_FIELDS(fields));
-    if (rnnp_format_in_pairs(frame->format)) {
+    if (rnnp_pixels(frame->format)->in_pairs) {
         rnnp_check_equal(&c, "odd width", frame->width % 2, 0);
     }
     if (frame->format == RNNP_YUV420) {
@@ -59,7 +59,7 @@ bool rnnp_frame_check(const rnnp_model_t *model, const rnnp_frame_t *frame, rnnp
 }
 
 uint32_t rnnp_frame_row_bytes(const rnnp_frame_t *frame) {
-    return frame->width * rnnp_bytes_per_pixel(frame->format);
+    return frame->width * rnnp_pixels(frame->format)->bytes;
 }
 
 uint32_t rnnp_frame_stride(const rnnp_frame_t *frame) {

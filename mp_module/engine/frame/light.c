@@ -31,15 +31,12 @@ void rnnp_frame_measure_row(const rnnp_context_t *c, uint32_t y, const rnnp_line
     if (y % RNNP_HISTOGRAM_STEP != 0) {
         return;
     }
-    rnnp_unpack_t unpack = rnnp_unpack(c->run->frame.format, 1);
+    const rnnp_pixels_t *pixels = rnnp_pixels(c->run->frame.format);
     uint32_t *bins = histogram(c);
     for (uint32_t i = 0; i < c->run->width; i += RNNP_HISTOGRAM_STEP) {
         uint8_t value;
-        unpack(line->row + (ptrdiff_t)i * line->step,
-            line->step != 0      ? line->x
-                : line->reversed ? line->x - i
-                                 : line->x + i,
-            1, &value);
+        uint32_t x = line->step != 0 ? line->x : line->reversed ? line->x - i : line->x + i;
+        pixels->to_gray(pixels, line->row + (ptrdiff_t)i * line->step, x, 1, &value);
         bins[value]++;
     }
 }

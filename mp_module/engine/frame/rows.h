@@ -15,12 +15,30 @@
 
 // ---- formats.c
 
-// Pixels x .. x + count of a stored row, as gray or as R, G, B.
-typedef void (*rnnp_unpack_t)(const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out);
+// What the pixels of a stored row are.
+typedef struct rnnp_pixels rnnp_pixels_t;
 
-rnnp_unpack_t rnnp_unpack(rnnp_format_t format, uint32_t channels);
-uint32_t rnnp_bytes_per_pixel(rnnp_format_t format);
-bool rnnp_format_in_pairs(rnnp_format_t format); // two pixels share their colour
+// Pixels x .. x + count of a stored row, as gray or as R, G, B.
+typedef void rnnp_unpack_t(
+    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out);
+
+struct rnnp_pixels {
+    rnnp_unpack_t *to_gray;
+#if RNNP_WITH_RGB
+    rnnp_unpack_t *to_rgb;
+#endif
+    uint8_t bytes; // a pixel
+    bool in_pairs; // two pixels share their colour
+    uint8_t first, last; // formats.c: where bytes are in a pixel
+};
+
+#if RNNP_WITH_RGB
+#define RNNP_UNPACK(pixels, channels) ((channels) == 1 ? (pixels)->to_gray : (pixels)->to_rgb)
+#else
+#define RNNP_UNPACK(pixels, channels) ((pixels)->to_gray)
+#endif
+
+const rnnp_pixels_t *rnnp_pixels(rnnp_format_t format);
 
 // ---- light.c
 
