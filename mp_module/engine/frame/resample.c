@@ -8,9 +8,10 @@
 #include "../numeric.h"
 #include "rows.h"
 
+RNNP_SMALL_FROM_HERE // which is hardly slower
 #define SIGN (0x80) // u ^ SIGN is the int8 of a byte
 
-static uint32_t reciprocal_of(uint32_t d) {
+    static uint32_t reciprocal_of(uint32_t d) {
     return UINT32_MAX / d + 1; // d >= 2
 }
 

@@ -23,7 +23,12 @@ void rnnp_conv_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 }
 
 bool rnnp_conv_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays) {
-    return rnnp_check_dense(check, op, "weight", arrays, op->out_channels, inputs(op), NULL, &(rnnp_rounding_t){ 0 });
+    const rnnp_rounding_t rounding = rnnp_rounding(op, arrays[RNNP_EXPONENT]); // of heads: none of all that
+    if (rounding.exponent != NULL &&
+        !rnnp_check_exponents(check, rounding.exponent, op->out_channels, RNNP_MAX_EXPONENT)) {
+        return false;
+    }
+    return rnnp_check_dense(check, op, "weight", arrays, op->out_channels, inputs(op), NULL, &rounding);
 }
 
 uint64_t rnnp_conv_macs(const rnnp_op_t *op) {
@@ -89,14 +94,6 @@ static void layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     }
 }
 
-static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
-    const rnnp_rounding_t rounding = rnnp_rounding(op, arrays[RNNP_EXPONENT]);
-    if (rounding.exponent != NULL && !rnnp_check_exponents(c, rounding.exponent, op->out_channels, RNNP_MAX_EXPONENT)) {
-        return false;
-    }
-    return rnnp_check_dense(c, op, "weight", arrays, op->out_channels, inputs(op), NULL, &rounding);
-}
-
 static void step(const rnnp_step_t *s) {
     rnnp_conv_row(s, false);
 }
@@ -107,7 +104,7 @@ const rnnp_operator_t rnnp_conv = {
     .fields_size = sizeof(rnnp_window_t),
     .check = check,
     .layout = layout,
-    .check_parameters = check_parameters,
+    .check_parameters = rnnp_conv_check_parameters,
     .timing = rnnp_window_timing,
     .macs = rnnp_conv_macs,
     .scratch = rnnp_conv_scratch,

@@ -46,44 +46,39 @@ static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const v
     return rnnp_conv_check_parameters(c, op, arrays);
 }
 
-// One axis of a box: its two edges from the anchor's centre (Q4) and size (Q4) and the head's offset and log2 (Q12).
-static void decode_axis(
-    int32_t centre, int32_t size, int32_t offset, int32_t log2_ratio, int16_t *edge1, int16_t *edge2) {
-    int32_t c = centre + ((size * offset + 2048) >> 12);
-    int32_t extent = (int32_t)(((int64_t)size * rnnp_exp2_14(log2_ratio) + 8192) >> 14);
+// One axis of a box from the anchor's centre and size (Q4).
+//   delta  the head's offset, and 2 behind it log2 of the ratio of sizes (Q12)
+//   edge   one, and 2 behind it the other
+static void decode_axis(int32_t centre, int32_t size, const int16_t *delta, int16_t *edge) {
+    int32_t c = centre + ((size * delta[0] + 2048) >> 12);
+    int32_t extent = (int32_t)(((int64_t)size * rnnp_exp2_14(delta[2]) + 8192) >> 14);
     extent = extent < 1 ? 1 : extent;
     int32_t first = c - (extent >> 1);
-    *edge1 = rnnp_sat16(first);
-    *edge2 = rnnp_sat16(first + extent);
+    edge[0] = rnnp_sat16(first);
+    edge[2] = rnnp_sat16(first + extent);
 }
 
-// The order of candidates: does (logit, place) come before b?
-static bool before(int16_t logit, uint32_t place, const rnnp_candidate_t *b) {
-    return logit != b->logit ? logit > b->logit : place < b->place;
+// Candidates' order: those with larger numbers come first.
+static int32_t rank(int16_t logit, uint16_t place) {
+    return (int32_t)((uint32_t)logit << 16 | (uint16_t)~place);
 }
 
 // Makes room for a candidate at its place; NULL if it is not among the best max_candidates.
-static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint32_t place) {
+static rnnp_candidate_t *insert(const rnnp_context_t *c, int16_t logit, uint16_t place) {
     rnnp_candidate_t *list = (void *)(c->arena + c->state->candidates);
-    uint32_t count = c->state->num_candidates, capacity = c->model->max_candidates;
-    if (count == capacity) {
-        if (!before(logit, place, &list[count - 1])) {
-            return NULL;
-        }
-        count--; // the last one falls out
+    uint32_t count = c->state->num_candidates, capacity = c->model->max_candidates, at = count;
+    while (at > 0 && rank(list[at - 1].logit, list[at - 1].place) < rank(logit, place)) {
+        at--;
     }
-    uint32_t low = 0, high = count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (before(logit, place, &list[middle])) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
+    if (at == capacity) {
+        return NULL;
     }
-    memmove(list + low + 1, list + low, (count - low) * sizeof(list[0]));
+    count = rnnp_min_u32(count, capacity - 1); // the last one falls out
+    memmove(list + at + 1, list + at, (count - at) * sizeof(list[0]));
     c->state->num_candidates = count + 1;
-    return list + low;
+    list[at].logit = logit;
+    list[at].place = place;
+    return list + at;
 }
 
 // The class with the largest logit, of equal ones the first.
@@ -105,19 +100,14 @@ static void decode_row(const rnnp_step_t *s, const int16_t *row) {
     for (int32_t ix = 0; ix < op->out_width; ix++) {
         for (uint32_t a = 0; a < count; a++, place += classes, row += values) {
             uint32_t label = best_class(row, classes);
-            int16_t logit = row[label];
-            rnnp_candidate_t *candidate = logit >= s->context->state->logit_min
-                ? insert(s->context, logit, place + label)
+            rnnp_candidate_t *candidate = row[label] >= s->context->state->logit_min
+                ? insert(s->context, row[label], (uint16_t)(place + label))
                 : NULL;
-            if (candidate == NULL) {
-                continue;
+            if (candidate != NULL) {
+                const int16_t *deltas = row + classes; // dx, dy, tw, th
+                decode_axis((2 * ix + 1) * step, anchors[2 * a], deltas, candidate->box);
+                decode_axis((2 * iy + 1) * step, anchors[2 * a + 1], deltas + 1, candidate->box + 1);
             }
-            int16_t *box = candidate->box;
-            const int16_t *deltas = row + classes; // dx, dy, tw, th
-            decode_axis((2 * ix + 1) * step, anchors[2 * a], deltas[0], deltas[2], &box[0], &box[2]);
-            decode_axis((2 * iy + 1) * step, anchors[2 * a + 1], deltas[1], deltas[3], &box[1], &box[3]);
-            candidate->logit = logit;
-            candidate->place = (uint16_t)(place + label);
         }
     }
 }

@@ -92,9 +92,6 @@ typedef struct {
     const int8_t *exponent; // NULL: none
 } rnnp_rounding_t;
 
-// Of a CONV or DEPTHWISE; exponent: where its array of them is, if it has one.
-rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent);
-
 // No more than one of a shift, fine biases, and exponents.
 bool rnnp_check_rounding(const rnnp_check_t *check, const rnnp_op_t *op);
 
@@ -126,6 +123,12 @@ static inline bool rnnp_is_wide(const rnnp_op_t *op) {
 // Whether its biases have fraction bits.
 static inline bool rnnp_is_fine(const rnnp_op_t *op) {
     return RNNP_WITH_FINE && (op->flags & RNNP_FLAG_FINE) != 0;
+}
+
+// Of a CONV or DEPTHWISE, as far as there is code for it; exponent: where its array of them is, if it has one.
+static inline rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent) {
+    return (
+        rnnp_rounding_t){ RNNP_WITH_SHIFT ? op->shift : 0u, rnnp_is_fine(op), rnnp_as_tflite(op) ? exponent : NULL };
 }
 
 static inline uint32_t rnnp_magnitude(int32_t v) {

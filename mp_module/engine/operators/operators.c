@@ -26,8 +26,8 @@
 #define DECLARE(kind, operator) extern const rnnp_operator_t operator;
 OPERATORS(DECLARE)
 
-#define NAME(kind, operator) #kind,
-static const char *const names[] = { OPERATORS(NAME) };
+#define NAME(kind, operator) #kind "\0"
+static const char names[] = OPERATORS(NAME); // one behind the other
 
 #define ENTRY(kind, operator) RNNP_WITH_##kind ? &operator : NULL,
 static const rnnp_operator_t *const operators[] = { OPERATORS(ENTRY) };
@@ -39,7 +39,12 @@ const rnnp_operator_t *rnnp_operator(const rnnp_op_t *op) {
 }
 
 const char *rnnp_kind_name(rnnp_kind_t kind) {
-    return names[kind - 1];
+    const char *name = names;
+    for (uint32_t i = 1; i < kind; i++) {
+        while (*name++ != 0) {
+        }
+    }
+    return name;
 }
 
 const rnnp_operator_t *rnnp_operator_find(const rnnp_check_t *check, uint32_t kind) {
@@ -48,7 +53,7 @@ const rnnp_operator_t *rnnp_operator_find(const rnnp_check_t *check, uint32_t ki
         return NULL;
     }
     if (operators[kind - 1] == NULL) {
-        rnnp_left_out(check, names[kind - 1]);
+        rnnp_left_out(check, rnnp_kind_name((rnnp_kind_t)kind));
     }
     return operators[kind - 1];
 }
@@ -140,19 +145,18 @@ static bool check_dense_weights(const layer_t *l) {
     return (found & 0x80808080) == 0 || rnnp_bad(l->check, l->what, 127, 128);
 }
 
-rnnp_rounding_t rnnp_rounding(const rnnp_op_t *op, const void *exponent) {
-    return (rnnp_rounding_t){ op->shift, rnnp_is_fine(op), rnnp_as_tflite(op) ? exponent : NULL };
-}
-
 bool rnnp_check_rounding(const rnnp_check_t *check, const rnnp_op_t *op) {
-    uint32_t special = op->flags & (RNNP_FLAG_FINE | RNNP_FLAG_TFLITE);
-    if (special == (RNNP_FLAG_FINE | RNNP_FLAG_TFLITE)) {
-        return rnnp_bad(check, "flags", op->flags & ~(uint32_t)RNNP_FLAG_FINE, op->flags);
+    bool fine = rnnp_is_fine(op), twice = rnnp_as_tflite(op);
+    if (fine && twice) {
+        rnnp_bad(check, "flags", op->flags & ~(uint32_t)RNNP_FLAG_FINE, op->flags);
     }
     if (!RNNP_WITH_SHIFT && op->shift != 0) {
-        return rnnp_left_out(check, "SHIFT");
+        rnnp_left_out(check, "SHIFT");
     }
-    return special == 0 || rnnp_check_equal(check, "shift", op->shift, 0);
+    if (fine || twice) {
+        rnnp_check_equal(check, "shift", op->shift, 0);
+    }
+    return rnnp_is_well(check);
 }
 
 bool rnnp_check_exponents(const rnnp_check_t *check, const int8_t *exponent, uint32_t count, int32_t most) {

@@ -21,6 +21,16 @@ int32_t rnnp_detect_logit_min(uint16_t threshold_q15) {
     return low;
 }
 
+static const rnnp_candidate_t *candidates(const void *arena) {
+    const rnnp_state_t *state = arena;
+    return (const void *)((const uint8_t *)arena + state->candidates);
+}
+
+static uint32_t num_candidates(const void *arena) {
+    const rnnp_state_t *state = arena;
+    return state->num_candidates;
+}
+
 // The area that two boxes share.
 static uint32_t shared(const int16_t *a, const int16_t *b) {
     uint32_t area = 1;
@@ -83,10 +93,10 @@ static bool apart(const int16_t *a, const int16_t *b) {
 // object, each with an error of its own.
 //   box  4 edges. They are at most 32,767 from one another, being halves of a union's 65,535; 512 weights of 128 at
 //        most keep the sum in 32 bits.
-static void vote(const rnnp_run_t *run, const rnnp_state_t *state, const rnnp_candidate_t *list,
-    const rnnp_candidate_t *c, int16_t *box) {
+static void vote(const rnnp_run_t *run, const void *arena, const rnnp_candidate_t *c, int16_t *box) {
     int32_t sums[4] = { 0 }, total = 0;
-    for (const rnnp_candidate_t *other = list; other < list + state->num_candidates; other++) {
+    const rnnp_candidate_t *other = candidates(arena);
+    for (const rnnp_candidate_t *end = other + num_candidates(arena); other != end; other++) {
         if (other == c ||
             (!apart(other->box, c->box) && suppresses(c->box, other->box, 16384, false) && same_class(run, other, c))) {
             int32_t weight = (rnnp_sigmoid15(other->logit) >> 8) + 1;
@@ -118,12 +128,12 @@ void rnnp_detect_rescale(const rnnp_context_t *c, uint16_t width, uint16_t heigh
 }
 
 // False if nothing of the box is within the frame.
-static bool to_detection(
-    const rnnp_run_t *run, const rnnp_state_t *state, const rnnp_candidate_t *list, uint32_t i, rnnp_detection_t *d) {
-    const rnnp_candidate_t *c = &list[i];
+static bool to_detection(const rnnp_run_t *run, const void *arena, uint32_t i, rnnp_detection_t *d) {
+    const rnnp_state_t *state = arena;
+    const rnnp_candidate_t *c = &candidates(arena)[i];
     const int32_t sizes[] = { run->width, run->height }, scaled[] = { state->scaled_width, state->scaled_height };
     int32_t box[4];
-    vote(run, state, list, c, d->raw);
+    vote(run, arena, c, d->raw);
     for (uint32_t k = 0; k < 4; k++) {
         box[k] = to_frame(d->raw[k], sizes[k % 2], scaled[k % 2]);
     }
@@ -141,11 +151,6 @@ static bool to_detection(
     return true;
 }
 
-static const rnnp_candidate_t *candidates(const void *arena) {
-    const rnnp_state_t *state = arena;
-    return (const void *)((const uint8_t *)arena + state->candidates);
-}
-
 rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *run, const void *arena,
     uint16_t iou_q15, uint32_t max, uint32_t *count, rnnp_error_t *error) {
     rnnp_no_error(error);
@@ -161,26 +166,23 @@ rnnp_status_t rnnp_detections_begin(rnnp_detections_t *found, const rnnp_run_t *
     if (max < 1 || max > RNNP_MAX_CANDIDATES) {
         return rnnp_bad_argument(error, "max", max < 1 ? 1 : RNNP_MAX_CANDIDATES, max);
     }
-    const rnnp_state_t *state = arena;
     const rnnp_candidate_t *list = candidates(arena);
     *found = (rnnp_detections_t){ .run = run };
     *count = 0;
-    for (uint32_t i = 0; i < state->num_candidates && *count < max; i++) {
+    for (uint32_t i = 0; i < num_candidates(arena) && *count < max; i++) {
         if (survives(run, list, found->kept, i, iou_q15)) {
             rnnp_detection_t unused;
             found->kept[i / 8] |= (uint8_t)(1u << i % 8);
-            *count += to_detection(run, state, list, i, &unused);
+            *count += to_detection(run, arena, i, &unused);
         }
     }
     return RNNP_OK;
 }
 
 bool rnnp_detections_next(rnnp_detections_t *found, const void *arena, rnnp_detection_t *out) {
-    const rnnp_state_t *state = arena;
-    const rnnp_candidate_t *list = candidates(arena);
-    while (RNNP_WITH_DETECT_HEAD && found->next < state->num_candidates) {
+    while (RNNP_WITH_DETECT_HEAD && found->next < num_candidates(arena)) {
         uint32_t i = found->next++;
-        if (is_kept(found->kept, i) && to_detection(found->run, state, list, i, out)) {
+        if (is_kept(found->kept, i) && to_detection(found->run, arena, i, out)) {
             return true;
         }
     }
