@@ -52,7 +52,7 @@ bool rnnp_check_equal(const rnnp_check_t *check, const char *what, int32_t value
 }
 
 bool rnnp_check_fields(const rnnp_check_t *check, const void *record, const rnnp_field_t *fields, uint32_t count) {
-    for (const rnnp_field_t *f = fields; f < fields + count; f++) {
+    for (const rnnp_field_t *f = fields; count > 0; count--, f++) {
         const uint8_t *at = (const uint8_t *)record + f->at;
         int32_t value = f->wide ? *(const uint16_t *)(const void *)at : *at;
         bool negative = f->low < 0;

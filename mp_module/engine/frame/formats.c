@@ -10,8 +10,7 @@ static inline uint8_t luma(uint32_t r, uint32_t g, uint32_t b) {
 
 // ---- one byte
 
-static void gray8_to_gray(
-    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+static void gray8_to_gray(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     (void)pixels;
     memcpy(out, row + x, count);
 }
@@ -39,8 +38,7 @@ static inline uint32_t blue(uint32_t second) {
     return (second << 3 & 0xf8) | (second >> 2 & 7);
 }
 
-static void words_to_gray(
-    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+static void words_to_gray(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     uint32_t high = pixels->first, low = pixels->last;
     for (row += 2 * x; count > 0; count--, row += 2) {
         uint32_t first = row[high], second = row[low];
@@ -62,8 +60,7 @@ static void words_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32
 
 // ---- three bytes: red at `first`, blue at `last`
 
-static void bytes_to_gray(
-    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+static void bytes_to_gray(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     uint32_t red = pixels->first, blue = pixels->last;
     for (row += 3 * x; count > 0; count--, row += 3) {
         *out++ = luma(row[red], row[1], row[blue]);
@@ -71,12 +68,17 @@ static void bytes_to_gray(
 }
 
 #if RNNP_WITH_RGB
-static void bytes_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
-    uint32_t red = pixels->first, blue = pixels->last;
+static void rgb888_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    (void)pixels;
+    memcpy(out, row + 3 * x, 3 * count);
+}
+
+static void bgr888_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
+    (void)pixels;
     for (row += 3 * x; count > 0; count--, row += 3, out += 3) {
-        out[0] = row[red];
+        out[0] = row[2];
         out[1] = row[1];
-        out[2] = row[blue];
+        out[2] = row[0];
     }
 }
 #endif
@@ -106,8 +108,7 @@ static inline void put_pixel(uint8_t *out, int32_t y, chroma_t c) {
     out[2] = (uint8_t)RNNP_UNSIGNED(y + c.b, 8);
 }
 
-RNNP_NOINLINE static void pairs_to_rgb(
-    const rnnp_pixels_t *pixels, const uint8_t *pair, uint32_t pairs, uint8_t *out) {
+RNNP_NOINLINE static void pairs_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *pair, uint32_t pairs, uint8_t *out) {
     uint32_t y = pixels->first, u = pixels->last;
     for (const uint8_t *end = pair + 4 * pairs; pair != end; pair += 4, out += 6) {
         chroma_t c = chroma(pair[u] - 128, pair[u + 2] - 128);
@@ -138,20 +139,20 @@ static void yuv_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t
 // ---- all of them
 
 #if RNNP_WITH_RGB
-#define UNPACK(name) name##_to_gray, name##_to_rgb
+#define UNPACK(gray, rgb) gray##_to_gray, rgb##_to_rgb
 #else
-#define UNPACK(name) name##_to_gray
+#define UNPACK(gray, rgb) gray##_to_gray
 #endif
 
 static const rnnp_pixels_t formats[] = {
-    [RNNP_GRAY8 - RNNP_FIRST_FORMAT] = { UNPACK(gray8), 1, false, 0, 0 },
-    [RNNP_RGB565 - RNNP_FIRST_FORMAT] = { UNPACK(words), 2, false, 1, 0 },
-    [RNNP_RGB565_BE - RNNP_FIRST_FORMAT] = { UNPACK(words), 2, false, 0, 1 },
-    [RNNP_RGB888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes), 3, false, 0, 2 },
-    [RNNP_BGR888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes), 3, false, 2, 0 },
-    [RNNP_YUYV - RNNP_FIRST_FORMAT] = { UNPACK(yuv), 2, true, 0, 1 },
-    [RNNP_UYVY - RNNP_FIRST_FORMAT] = { UNPACK(yuv), 2, true, 1, 0 },
-    [RNNP_YUV420 - RNNP_FIRST_FORMAT] = { UNPACK(gray8), 1, false, 0, 0 }, // its Y plane
+    [RNNP_GRAY8 - RNNP_FIRST_FORMAT] = { UNPACK(gray8, gray8), 1, false, 0, 0 },
+    [RNNP_RGB565 - RNNP_FIRST_FORMAT] = { UNPACK(words, words), 2, false, 1, 0 },
+    [RNNP_RGB565_BE - RNNP_FIRST_FORMAT] = { UNPACK(words, words), 2, false, 0, 1 },
+    [RNNP_RGB888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes, rgb888), 3, false, 0, 2 },
+    [RNNP_BGR888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes, bgr888), 3, false, 2, 0 },
+    [RNNP_YUYV - RNNP_FIRST_FORMAT] = { UNPACK(yuv, yuv), 2, true, 0, 1 },
+    [RNNP_UYVY - RNNP_FIRST_FORMAT] = { UNPACK(yuv, yuv), 2, true, 1, 0 },
+    [RNNP_YUV420 - RNNP_FIRST_FORMAT] = { UNPACK(gray8, gray8), 1, false, 0, 0 }, // its Y plane
 };
 
 const rnnp_pixels_t *rnnp_pixels(rnnp_format_t format) {

@@ -8,28 +8,14 @@
 #include "../numeric.h"
 #include "rows.h"
 
-RNNP_SMALL_FROM_HERE // which is hardly slower
 #define SIGN (0x80) // u ^ SIGN is the int8 of a byte
 
-    static uint32_t reciprocal_of(uint32_t d) {
+static uint32_t reciprocal_of(uint32_t d) {
     return UINT32_MAX / d + 1; // d >= 2
 }
 
 static inline uint8_t quotient(uint32_t t, uint32_t reciprocal) {
     return (uint8_t)(((uint64_t)t * reciprocal) >> 32);
-}
-
-void rnnp_resample_start(rnnp_resampler_t *r, uint32_t n, uint32_t m, uint32_t channels, uint8_t *out) {
-    memset(r, 0, sizeof(*r));
-    r->n = n;
-    r->m = m;
-    r->channels = channels;
-    r->reciprocal = reciprocal_of(m < n ? n : 2 * m);
-    r->left = n;
-    r->sum[0] = r->sum[1] = r->sum[2] = n / 2;
-    r->position = (int32_t)n - (int32_t)m;
-    r->out = out;
-    r->end = out + m * channels;
 }
 
 // One instruction of an Armv7E-M (SMLABB) if the compiler sees that both factors have 16 bits.
@@ -129,14 +115,6 @@ void rnnp_resample(rnnp_resampler_t *r, const uint8_t *in, uint32_t pixels) {
     }
 }
 
-void rnnp_resample_end(rnnp_resampler_t *r) {
-    while (r->out != r->end) { // beyond the middle of the last pixel there is only that; shrinking is done already
-        for (uint32_t i = 0; i < RNNP_CHANNELS(r->channels); i++) {
-            *r->out++ = (uint8_t)r->last[i];
-        }
-    }
-}
-
 // A row's values whose sums go on. Four at a time: their sums are the greater part of the work.
 static void add_values(uint32_t m, uint32_t *sums, const uint8_t *values, uint32_t count) {
     for (; count >= 4; count -= 4, values += 4, sums += 4) {
@@ -189,12 +167,6 @@ void rnnp_resample_add_row(
     }
 }
 
-void rnnp_resample_position(uint32_t y, uint32_t n, uint32_t m, uint32_t *i, uint32_t *f) {
-    int32_t p = rnnp_clamp((int32_t)((2 * y + 1) * n) - (int32_t)m, 0, (int32_t)(2 * m * (n - 1)));
-    *i = (uint32_t)p / (2 * m);
-    *f = (uint32_t)p - 2 * m * *i;
-}
-
 void rnnp_resample_mix_rows(const uint8_t *a, const uint8_t *b, uint32_t f, uint32_t m, uint8_t *out, uint32_t count) {
     uint32_t reciprocal = reciprocal_of(2 * m);
     for (const uint8_t *end = a + count; a != end;) {
@@ -215,4 +187,34 @@ void rnnp_flip_signs(const uint8_t *in, uint8_t *out, uint32_t count) {
     for (; count > 0; count--) {
         *out++ = *in++ ^ SIGN;
     }
+}
+
+RNNP_SMALL_FROM_HERE
+
+// Once a row.
+void rnnp_resample_start(rnnp_resampler_t *r, uint32_t n, uint32_t m, uint32_t channels, uint8_t *out) {
+    memset(r, 0, sizeof(*r));
+    r->n = n;
+    r->m = m;
+    r->channels = channels;
+    r->reciprocal = reciprocal_of(m < n ? n : 2 * m);
+    r->left = n;
+    r->sum[0] = r->sum[1] = r->sum[2] = n / 2;
+    r->position = (int32_t)n - (int32_t)m;
+    r->out = out;
+    r->end = out + m * channels;
+}
+
+void rnnp_resample_end(rnnp_resampler_t *r) {
+    while (r->out != r->end) { // beyond the middle of the last pixel there is only that; shrinking is done already
+        for (uint32_t i = 0; i < RNNP_CHANNELS(r->channels); i++) {
+            *r->out++ = (uint8_t)r->last[i];
+        }
+    }
+}
+
+void rnnp_resample_position(uint32_t y, uint32_t n, uint32_t m, uint32_t *i, uint32_t *f) {
+    int32_t p = rnnp_clamp((int32_t)((2 * y + 1) * n) - (int32_t)m, 0, (int32_t)(2 * m * (n - 1)));
+    *i = (uint32_t)p / (2 * m);
+    *f = (uint32_t)p - 2 * m * *i;
 }

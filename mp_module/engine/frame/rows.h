@@ -19,8 +19,7 @@
 typedef struct rnnp_pixels rnnp_pixels_t;
 
 // Pixels x .. x + count of a stored row, as gray or as R, G, B.
-typedef void rnnp_unpack_t(
-    const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out);
+typedef void rnnp_unpack_t(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out);
 
 struct rnnp_pixels {
     rnnp_unpack_t *to_gray;

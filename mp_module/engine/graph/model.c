@@ -36,10 +36,9 @@ rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t s
         return error->status;
     }
     rnnp_graph_rings(&checked, checked.ring_rows);
-    uint64_t arena = rnnp_plan_size(&checked, NULL);
+    uint32_t arena = rnnp_plan_size(&checked, NULL);
     if (arena > RNNP_MAX_ARENA) {
-        uint32_t given = arena < UINT32_MAX ? (uint32_t)arena : UINT32_MAX;
-        return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "arena", RNNP_MAX_ARENA, given);
+        return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "arena", RNNP_MAX_ARENA, arena);
     }
     *model = checked;
     return RNNP_OK;

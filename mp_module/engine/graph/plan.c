@@ -5,6 +5,8 @@
 #include "../numeric.h"
 #include "../operators/head.h"
 
+#define TOO_MUCH (UINT32_MAX - 7) // what no arena has: sums stay at it
+
 // Of the operator that makes a tensor; NULL for the model's input.
 static const rnnp_operator_t *maker(const rnnp_model_t *model, uint32_t tensor) {
     return tensor == 0 ? NULL : rnnp_operator(rnnp_op(model, tensor - 1));
@@ -25,10 +27,10 @@ static uint32_t scratch_bytes(const rnnp_model_t *model, uint32_t tensor) {
     return row + (operator->scratch == NULL ? 0 : operator->scratch(rnnp_op(model, tensor - 1)));
 }
 
-// Bytes of a ring or map in the arena.
-static uint64_t ring_bytes(const rnnp_model_t *model, uint32_t tensor) {
-    uint64_t bytes = (uint64_t)rnnp_plan_row_bytes(model, tensor) * model->ring_rows[tensor];
-    return (bytes + RNNP_ALIGNMENT - 1) / RNNP_ALIGNMENT * RNNP_ALIGNMENT;
+// Bytes of a ring or map in the arena, TOO_MUCH at most.
+RNNP_NOINLINE static uint32_t ring_bytes(const rnnp_model_t *model, uint32_t tensor) {
+    uint64_t bytes = rnnp_multiply(rnnp_plan_row_bytes(model, tensor), model->ring_rows[tensor]);
+    return bytes < TOO_MUCH ? rnnp_align((uint32_t)bytes, RNNP_ALIGNMENT) : TOO_MUCH;
 }
 
 static uint32_t tensor_work(const rnnp_model_t *model, uint32_t tensor) {
@@ -51,7 +53,7 @@ static uint32_t num_segments(const rnnp_plan_t *plan) {
 }
 
 // Bytes of the map that a segment writes, 0 if none. segment -1: none.
-static uint64_t map_bytes(const rnnp_plan_t *plan, const rnnp_model_t *model, int32_t segment) {
+static uint32_t map_bytes(const rnnp_plan_t *plan, const rnnp_model_t *model, int32_t segment) {
     for (uint32_t t = 1; RNNP_WITH_MATERIALIZE && t <= model->num_ops; t++) {
         if (plan->segment[t] == segment && rnnp_graph_materialized(model, t)) {
             return ring_bytes(model, t);
@@ -75,14 +77,24 @@ static uint32_t segment_scratch(const rnnp_plan_t *plan, const rnnp_model_t *mod
 typedef struct {
     rnnp_visit_t visit;
     void *context;
-    uint64_t end;
+    uint32_t end;
 } layout_t;
 
-static void put(layout_t *l, rnnp_place_t place, uint32_t of, uint64_t bytes) {
+static void skip(layout_t *l, uint32_t bytes) {
+    l->end += rnnp_min_u32(bytes, TOO_MUCH - l->end);
+}
+
+static void put(layout_t *l, rnnp_place_t place, uint32_t of, uint32_t bytes) {
     if (l->visit != NULL) {
-        l->visit(l->context, place, of, (uint32_t)l->end, (uint32_t)bytes);
+        l->visit(l->context, place, of, l->end, bytes);
     }
-    l->end += bytes;
+    skip(l, bytes);
+}
+
+// What all segments have, up to the base.
+static void lay_out_base(layout_t *l, const rnnp_model_t *model) {
+    put(l, RNNP_PLACE_RUN, 0, state_bytes(model));
+    put(l, RNNP_PLACE_CANDIDATES, 0, candidate_bytes(model));
 }
 
 // What a segment works with, but for maps.
@@ -101,48 +113,46 @@ static void lay_out_segment(layout_t *l, const rnnp_plan_t *plan, const rnnp_mod
     }
 }
 
-static uint32_t base_of(const rnnp_plan_t *plan, const rnnp_model_t *model) {
-    return plan->candidates + candidate_bytes(model);
-}
-
 void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t *frame) {
     plan->resample_bytes = frame == NULL ? 0 : rnnp_align(rnnp_frame_work_bytes(model, frame), RNNP_ALIGNMENT);
     plan->num_segments = (uint8_t)rnnp_graph_segments(model, plan->segment);
-    plan->candidates = state_bytes(model);
-    plan->size = base_of(plan, model);
+    layout_t base = { NULL, NULL, 0 };
+    lay_out_base(&base, model);
+    plan->size = base.end;
     for (uint32_t s = 0; s < num_segments(plan); s++) {
-        layout_t l = { NULL, NULL, base_of(plan, model) };
+        layout_t l = base;
         lay_out_segment(&l, plan, model, s);
-        l.end += map_bytes(plan, model, (int32_t)s - 1) + map_bytes(plan, model, (int32_t)s);
-        plan->size = l.end > plan->size ? l.end : plan->size;
+        skip(&l, map_bytes(plan, model, (int32_t)s - 1));
+        skip(&l, map_bytes(plan, model, (int32_t)s));
+        plan->size = rnnp_max_u32(plan->size, l.end);
     }
 }
 
 void rnnp_plan_visit(const rnnp_plan_t *plan, const rnnp_model_t *model, rnnp_visit_t visit, void *context) {
-    uint32_t base = base_of(plan, model);
+    layout_t base = { visit, context, 0 };
+    lay_out_base(&base, model);
     for (uint32_t s = 0; s < num_segments(plan); s++) {
         // Segment s writes its map at the base if s is even, at the top if it is odd; it reads the other one.
-        layout_t l = { visit, context, base + map_bytes(plan, model, (int32_t)(s % 2 == 0 ? s : s - 1)) };
+        layout_t l = base;
+        skip(&l, map_bytes(plan, model, (int32_t)(s % 2 == 0 ? s : s - 1)));
         lay_out_segment(&l, plan, model, s);
     }
     for (uint32_t t = 1; RNNP_WITH_MATERIALIZE && t <= model->num_ops; t++) {
         if (rnnp_graph_materialized(model, t)) {
-            uint64_t bytes = ring_bytes(model, t);
-            uint32_t offset = plan->segment[t] % 2 == 0 ? base : (uint32_t)(plan->size - bytes);
-            visit(context, RNNP_PLACE_RING, t, offset, (uint32_t)bytes);
+            uint32_t bytes = ring_bytes(model, t);
+            visit(context, RNNP_PLACE_RING, t, plan->segment[t] % 2 == 0 ? base.end : plan->size - bytes, bytes);
         }
     }
 }
 
-uint64_t rnnp_plan_size(const rnnp_model_t *model, const rnnp_frame_t *frame) {
+uint32_t rnnp_plan_size(const rnnp_model_t *model, const rnnp_frame_t *frame) {
     rnnp_plan_t plan;
     rnnp_plan(&plan, model, frame);
     return plan.size;
 }
 
 uint32_t rnnp_plan_op_arena(const rnnp_model_t *model, uint32_t index) {
-    uint32_t ring = (uint32_t)ring_bytes(model, index + 1);
-    return ring + tensor_work(model, index + 1) + (uint32_t)sizeof(rnnp_node_t);
+    return ring_bytes(model, index + 1) + tensor_work(model, index + 1) + (uint32_t)sizeof(rnnp_node_t);
 }
 
 uint32_t rnnp_arena_size(const rnnp_model_t *model, const rnnp_frame_t *frame) {
@@ -150,7 +160,7 @@ uint32_t rnnp_arena_size(const rnnp_model_t *model, const rnnp_frame_t *frame) {
     if (frame != NULL && !rnnp_frame_check(model, frame, &error)) {
         return 0;
     }
-    return (uint32_t)rnnp_plan_size(model, frame);
+    return rnnp_plan_size(model, frame);
 }
 
 // Counts the regions that are not empty until it is the wanted one's turn.
@@ -162,35 +172,31 @@ typedef struct {
     bool found;
 } search_t;
 
-static void look_at(
-    search_t *search, const char *what, int32_t op, uint32_t first, uint32_t last, uint32_t offset, uint32_t size) {
-    if (size == 0 || search->wanted-- != 0) {
+static void look_at(void *context, rnnp_place_t place, uint32_t of, uint32_t offset, uint32_t bytes) {
+    static const char *const names[] = { "run", "candidates", "resampling", "scratch" }; // of no operator
+    search_t *search = context;
+    if (bytes == 0 || search->wanted-- != 0) {
         return;
     }
-    *search->region = (rnnp_region_t){
-        .what = what,
-        .op = (int16_t)op,
-        .segment_first = (uint8_t)first,
-        .segment_last = (uint8_t)last,
-        .offset = offset,
-        .size = size,
-    };
     search->found = true;
-}
-
-static void look_at_place(void *context, rnnp_place_t place, uint32_t of, uint32_t offset, uint32_t bytes) {
-    search_t *search = context;
-    bool whole = place == RNNP_PLACE_RESAMPLE || place == RNNP_PLACE_SCRATCH; // of a segment
-    uint32_t first = !RNNP_WITH_MATERIALIZE ? 0 : whole ? of : search->plan->segment[of], last = first;
-    const char *what = place == RNNP_PLACE_RESAMPLE ? "resampling" : "scratch";
+    uint32_t last_segment = num_segments(search->plan) - 1u;
+    bool always = place == RNNP_PLACE_RUN || place == RNNP_PLACE_CANDIDATES, own = place >= RNNP_PLACE_WORK;
+    uint32_t first = !RNNP_WITH_MATERIALIZE || always ? 0 : own ? search->plan->segment[of] : of, last = first;
+    const char *what = names[own ? 0 : place];
     if (place == RNNP_PLACE_WORK) {
-        what = of == 0 ? NULL : maker(search->model, of)->work_name;
+        what = maker(search->model, of)->work_name;
     } else if (place == RNNP_PLACE_RING) {
         what = of == 0 ? "input" : "output";
         last += rnnp_graph_materialized(search->model, of);
-        last = rnnp_min_u32(last, num_segments(search->plan) - 1u);
     }
-    look_at(search, what, whole ? -1 : (int32_t)of - 1, first, last, offset, bytes);
+    *search->region = (rnnp_region_t){
+        .what = what,
+        .op = (int16_t)(own ? (int32_t)of - 1 : -1),
+        .segment_first = (uint8_t)first,
+        .segment_last = (uint8_t)(always ? last_segment : rnnp_min_u32(last, last_segment)),
+        .offset = offset,
+        .size = bytes,
+    };
 }
 
 bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uint32_t index, rnnp_region_t *region) {
@@ -201,8 +207,6 @@ bool rnnp_arena_region(const rnnp_model_t *model, const rnnp_frame_t *frame, uin
     rnnp_plan_t plan;
     rnnp_plan(&plan, model, frame);
     search_t search = { model, &plan, region, index, false };
-    look_at(&search, "run", -1, 0, num_segments(&plan) - 1u, 0, state_bytes(model));
-    look_at(&search, "candidates", -1, 0, num_segments(&plan) - 1u, plan.candidates, candidate_bytes(model));
-    rnnp_plan_visit(&plan, model, look_at_place, &search);
+    rnnp_plan_visit(&plan, model, look_at, &search);
     return search.found;
 }

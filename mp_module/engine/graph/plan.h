@@ -21,8 +21,7 @@
 #define RNNP_MAX_ARENA (INT32_MAX - 32768)
 
 typedef struct {
-    uint64_t size; // of the whole arena; offsets only make sense if it is not above INT32_MAX
-    uint32_t candidates; // offset
+    uint32_t size; // of the whole arena; offsets only make sense if it is not above INT32_MAX
     uint32_t resample_bytes;
     uint8_t segment[RNNP_MAX_TENSORS]; // of the operator that makes the tensor
     uint8_t num_segments;
@@ -31,17 +30,25 @@ typedef struct {
 // frame NULL: one of the model's own size.
 void rnnp_plan(rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t *frame);
 
-typedef enum { RNNP_PLACE_RESAMPLE, RNNP_PLACE_SCRATCH, RNNP_PLACE_WORK, RNNP_PLACE_RING } rnnp_place_t;
+typedef enum {
+    RNNP_PLACE_RUN, // its state and nodes
+    RNNP_PLACE_CANDIDATES,
+    RNNP_PLACE_RESAMPLE,
+    RNNP_PLACE_SCRATCH,
+    RNNP_PLACE_WORK, // from here on of tensors
+    RNNP_PLACE_RING,
+} rnnp_place_t;
 
-// Told where something lies: bytes at an offset, which may be none. of: a tensor, or a segment for scratch memory.
+// Told where something lies: bytes at an offset, which may be none. of: a tensor, or a segment for scratch memory and for
+// resampling.
 typedef void (*rnnp_visit_t)(void *context, rnnp_place_t place, uint32_t of, uint32_t offset, uint32_t bytes);
 
-// Tells all that lies behind the candidates, of a plan that is not above INT32_MAX. Nothing keeps the offsets of all
+// Tells all that lies in the arena, of a plan that is not above INT32_MAX. Nothing keeps the offsets of all
 // tensors on the stack: who wants them takes them as they come.
 void rnnp_plan_visit(const rnnp_plan_t *plan, const rnnp_model_t *model, rnnp_visit_t visit, void *context);
 
 // plan.size alone.
-uint64_t rnnp_plan_size(const rnnp_model_t *model, const rnnp_frame_t *frame);
+uint32_t rnnp_plan_size(const rnnp_model_t *model, const rnnp_frame_t *frame);
 
 // Bytes between the rows of a tensor.
 uint32_t rnnp_plan_row_bytes(const rnnp_model_t *model, uint32_t tensor);

@@ -144,13 +144,15 @@ static bool start_segment(const rnnp_context_t *c, uint32_t segment) {
 static void set_place(void *context, rnnp_place_t place, uint32_t of, uint32_t offset, uint32_t bytes) {
     const rnnp_context_t *c = context;
     (void)bytes;
-    if (place == RNNP_PLACE_RESAMPLE) {
+    if (place == RNNP_PLACE_CANDIDATES) {
+        c->state->candidates = offset;
+    } else if (place == RNNP_PLACE_RESAMPLE) {
         c->state->resample = offset;
     } else if (place == RNNP_PLACE_WORK) {
         c->nodes[of].work = offset;
     } else if (place == RNNP_PLACE_RING) {
         c->nodes[of].ring = offset;
-    } else {
+    } else if (place == RNNP_PLACE_SCRATCH) {
         for (uint32_t t = 0; t <= c->model->num_ops; t++) {
             if (rnnp_same_segment(c->nodes[t].segment, of)) {
                 c->nodes[t].scratch = offset;
@@ -162,7 +164,6 @@ static void set_place(void *context, rnnp_place_t place, uint32_t of, uint32_t o
 // Fills in the state and the nodes from the plan.
 static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
     const rnnp_model_t *model = c->model;
-    c->state->candidates = plan->candidates;
     c->state->num_candidates = 0;
     c->state->stamp = 0;
     rnnp_frame_letterbox(model, &c->run->frame, &c->state->scaled_width, &c->state->scaled_height);
@@ -186,15 +187,39 @@ static void set_up(rnnp_context_t *c, const rnnp_plan_t *plan) {
     rnnp_plan_visit(plan, model, set_place, c);
 }
 
-// The plan of a run, if it fits the arena.
-RNNP_NOINLINE static bool get_plan(
-    rnnp_plan_t *plan, const rnnp_model_t *model, const rnnp_frame_t *frame, size_t arena_size, rnnp_error_t *error) {
-    rnnp_plan(plan, model, frame);
-    if (arena_size < plan->size) {
-        rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", (uint32_t)plan->size, (uint32_t)arena_size);
-        return false;
+// Starts a run over a frame that was not checked yet.
+//   again  of one that is complete: its candidates stay
+static rnnp_status_t start(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
+    size_t arena_size, bool again, rnnp_error_t *error) {
+    if (!rnnp_is_layer(model) && !rnnp_frame_check(model, frame, error)) {
+        return error->status;
     }
-    return true;
+    rnnp_plan_t plan;
+    rnnp_plan(&plan, model, frame);
+    if (arena_size < plan.size) {
+        return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", plan.size, (uint32_t)arena_size);
+    }
+    if (!again) {
+        *run = (rnnp_run_t){ .model = model };
+    }
+    run->frame = *frame;
+    run->arena_size = plan.size;
+    run->rows_in = 0;
+    run->done = false;
+    run->merged = again;
+    rnnp_frame_size(frame, &run->width, &run->height);
+    rnnp_context_t c = get_context(run, arena);
+    const rnnp_state_t before = *c.state;
+    set_up(&c, &plan);
+    if (again) {
+        c.state->num_candidates = before.num_candidates;
+        rnnp_detect_rescale(&c, before.scaled_width, before.scaled_height);
+    }
+    if (frame->measure) {
+        rnnp_frame_measure_start(&c);
+    }
+    start_segment(&c, 0);
+    return RNNP_OK;
 }
 
 rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_frame_t *frame, void *arena,
@@ -202,33 +227,19 @@ rnnp_status_t rnnp_begin(rnnp_run_t *run, const rnnp_model_t *model, const rnnp_
     rnnp_no_error(error);
     const rnnp_format_t input = model->channels == 1 ? RNNP_GRAY8 : RNNP_RGB888;
     const rnnp_frame_t own = { .width = model->width, .height = model->height, .format = input };
-    if (rnnp_is_layer(model)) {
-        frame = &own;
-    } else if (!rnnp_frame_check(model, frame, error)) {
-        return error->status;
-    }
+    uint32_t remainder = (uintptr_t)arena % RNNP_ALIGNMENT;
     bool detection = rnnp_is_detector(model);
     if (detection && threshold_q15 > 32767) {
         return rnnp_bad_argument(error, "threshold", 32767, threshold_q15);
     }
-    if ((uintptr_t)arena % RNNP_ALIGNMENT != 0) {
-        uint32_t remainder = (uint32_t)((uintptr_t)arena % RNNP_ALIGNMENT);
+    if (remainder != 0) {
         return rnnp_fail(error, RNNP_ERROR_ALIGNMENT, -1, "arena", RNNP_ALIGNMENT, remainder);
     }
-    rnnp_plan_t plan;
-    if (!get_plan(&plan, model, frame, arena_size, error)) {
-        return error->status;
+    if (start(run, model, rnnp_is_layer(model) ? &own : frame, arena, arena_size, false, error) == RNNP_OK) {
+        rnnp_state_t *state = arena;
+        state->logit_min = detection ? rnnp_detect_logit_min(threshold_q15) : 0;
     }
-    *run = (rnnp_run_t){ .model = model, .frame = *frame, .arena_size = (uint32_t)plan.size };
-    rnnp_frame_size(frame, &run->width, &run->height);
-    rnnp_context_t c = get_context(run, arena);
-    set_up(&c, &plan);
-    c.state->logit_min = detection ? rnnp_detect_logit_min(threshold_q15) : 0;
-    if (frame->measure) {
-        rnnp_frame_measure_start(&c);
-    }
-    start_segment(&c, 0);
-    return RNNP_OK;
+    return error->status;
 }
 
 rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, uint16_t scale, rnnp_error_t *error) {
@@ -242,29 +253,11 @@ rnnp_status_t rnnp_begin_scale(rnnp_run_t *run, void *arena, size_t arena_size, 
     rnnp_frame_t frame = run->frame;
     frame.scale = scale;
     frame.measure = false; // it has its light
-    if (!rnnp_frame_check(run->model, &frame, error)) {
-        return error->status;
-    }
-    rnnp_plan_t plan;
-    if (!get_plan(&plan, run->model, &frame, arena_size, error)) {
-        return error->status;
-    }
-    rnnp_context_t c = get_context(run, arena);
-    rnnp_state_t before = *c.state;
-    run->frame = frame;
-    run->arena_size = (uint32_t)plan.size;
-    run->rows_in = 0;
-    run->done = false;
-    run->merged = true;
-    set_up(&c, &plan);
-    c.state->num_candidates = before.num_candidates;
-    rnnp_detect_rescale(&c, before.scaled_width, before.scaled_height);
-    start_segment(&c, 0);
-    return RNNP_OK;
+    return start(run, run->model, &frame, arena, arena_size, true, error);
 }
 
 // A row of the upright picture has come, or an error.
-static rnnp_status_t check_push(const rnnp_run_t *run, bool whole, rnnp_error_t *error) {
+RNNP_NOINLINE static rnnp_status_t check_push(const rnnp_run_t *run, bool whole, rnnp_error_t *error) {
     const rnnp_frame_t *frame = &run->frame;
     rnnp_no_error(error);
     if (rnnp_is_layer(run->model)) {
