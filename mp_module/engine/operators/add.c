@@ -13,11 +13,7 @@ bool rnnp_sum_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, c
 }
 
 static bool check_inputs(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    const rnnp_op_t *other = rnnp_input_op(model, op, 1);
-    rnnp_check_equal(c, "height of input 1", other->out_height, op->in_height);
-    rnnp_check_equal(c, "width of input 1", other->out_width, op->in_width);
-    rnnp_check_equal(c, "channels of input 1", other->out_channels, op->in_channels);
-    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    return rnnp_elementwise_check_other(c, model, op, op->in_height, op->in_width);
 }
 
 #define INPUT_BITS (20) // fraction bits that TensorFlow Lite gives an input

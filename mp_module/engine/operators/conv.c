@@ -23,7 +23,10 @@ void rnnp_conv_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
 }
 
 bool rnnp_conv_check_parameters(const rnnp_check_t *check, const rnnp_op_t *op, const void *const *arrays) {
-    const rnnp_rounding_t rounding = rnnp_rounding(op, arrays[RNNP_EXPONENT]); // of heads: none of all that
+    rnnp_rounding_t rounding = rnnp_rounding(op, arrays[RNNP_EXPONENT]);
+    if (RNNP_WITH_SHIFT && rnnp_operator(op)->task != 0) {
+        rounding.shift = 0; // it is that of the results
+    }
     if (rounding.exponent != NULL &&
         !rnnp_check_exponents(check, rounding.exponent, op->out_channels, RNNP_MAX_EXPONENT)) {
         return false;

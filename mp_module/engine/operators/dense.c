@@ -16,11 +16,6 @@ static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
     return rnnp_conv_check(c, op);
 }
 
-static bool check_parameters(const rnnp_check_t *c, const rnnp_op_t *op, const void *const *arrays) {
-    uint32_t inputs = rnnp_window_taps(op) * op->in_channels; // the shift is that of the result
-    return rnnp_check_dense(c, op, "weight", arrays, op->out_channels, inputs, NULL, &(rnnp_rounding_t){ 0 });
-}
-
 static void step(const rnnp_step_t *s) {
     rnnp_conv_row(s, true);
 }
@@ -34,7 +29,7 @@ const rnnp_operator_t rnnp_dense = {
     .fields_size = sizeof(rnnp_window_t),
     .check = check,
     .layout = rnnp_conv_layout,
-    .check_parameters = check_parameters,
+    .check_parameters = rnnp_conv_check_parameters,
     .timing = rnnp_window_timing,
     .macs = rnnp_conv_macs,
     .scratch = rnnp_conv_scratch,

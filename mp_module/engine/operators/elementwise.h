@@ -18,6 +18,10 @@ uint64_t rnnp_elementwise_macs(const rnnp_op_t *op);
 bool rnnp_elementwise_check(const rnnp_check_t *check, const rnnp_op_t *op);
 bool rnnp_elementwise_check_shape(const rnnp_check_t *check, const rnnp_op_t *op);
 
+// A second input is height x width, its channels are the first one's and the output's.
+bool rnnp_elementwise_check_other(
+    const rnnp_check_t *check, const rnnp_model_t *model, const rnnp_op_t *op, uint32_t height, uint32_t width);
+
 // One weight an input.
 static inline void rnnp_sum_layout(rnnp_layout_t *layout, const rnnp_op_t *op) {
     rnnp_layout_add(layout, 4u * op->num_inputs);

@@ -7,11 +7,7 @@
 #define MAX_EXPONENT (MAX_SHIFT - 1)
 
 static bool check_inputs(const rnnp_check_t *c, const rnnp_model_t *model, const rnnp_op_t *op) {
-    const rnnp_op_t *vector = rnnp_input_op(model, op, 1);
-    rnnp_check_equal(c, "height of input 1", vector->out_height, 1);
-    rnnp_check_equal(c, "width of input 1", vector->out_width, 1);
-    rnnp_check_equal(c, "channels of input 1", vector->out_channels, op->in_channels);
-    return rnnp_check_equal(c, "out_channels", op->out_channels, op->in_channels);
+    return rnnp_elementwise_check_other(c, model, op, 1, 1);
 }
 
 static bool check(const rnnp_check_t *c, const rnnp_op_t *op) {
