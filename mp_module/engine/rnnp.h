@@ -95,6 +95,7 @@ typedef enum {
 // A model: what the header says plus the operator table, in place. Filled by rnnp_model_init(), then read only.
 typedef struct {
     const uint8_t *blob;
+    const void *ops; // the operators' records, in the blob
     uint32_t size; // total_size of the blob, <= the bytes given
     rnnp_task_t task;
     uint16_t height, width; // input, pixels

@@ -43,7 +43,8 @@ def linked(build: Path, without: list[str], target: Target = M4) -> tuple[int, d
     kernels = [source for source in engine_sources() if is_kernel(source)]
     objects = compile_objects(build, kernels, [SPEED, *flags], target)
     objects += compile_objects(build, [s for s in engine_sources() if s not in kernels], [SIZE, *flags], target)
-    main = build / "main.c"
+    main = build / "firmware" / "main.c"
+    main.parent.mkdir(parents=True, exist_ok=True)
     main.write_text("int main(void) {\n    return 0;\n}\n")
     objects += compile_objects(build, [main], [SIZE], target)
     elf, map_file = build / "code.elf", build / "code.map"

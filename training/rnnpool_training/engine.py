@@ -80,6 +80,7 @@ class Region(NamedTuple):
 class _Model(ctypes.Structure):
     _fields_ = (
         ("blob", ctypes.c_void_p),
+        ("ops", ctypes.c_void_p),
         ("size", ctypes.c_uint32),
         ("task", ctypes.c_int),
         ("height", ctypes.c_uint16),

@@ -101,7 +101,7 @@ static inline const rnnp_header_t *rnnp_header(const rnnp_model_t *model) {
 
 // Record `index` of a model whose header has been checked.
 static inline const rnnp_op_t *rnnp_op(const rnnp_model_t *model, uint32_t index) {
-    const rnnp_op_t *table = (const void *)(model->blob + rnnp_header(model)->ops_offset);
+    const rnnp_op_t *table = model->ops;
     return &table[index];
 }
 

@@ -12,6 +12,7 @@ rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t s
     }
     rnnp_model_t checked = {
         .blob = blob,
+        .ops = blob + h->ops_offset,
         .size = h->total_size,
         .task = (rnnp_task_t)h->task,
         .height = h->height,

@@ -23,6 +23,7 @@ static void get_step(const rnnp_context_t *c, uint32_t index, rnnp_step_t *s) {
     s->context = c;
     s->index = index;
     s->op = rnnp_op(c->model, index);
+    s->parameters = c->model->blob + s->op->params_offset;
     s->layout.size = s->layout.count = 0;
     const rnnp_operator_t *operator = rnnp_operator(s->op);
     if (operator->layout != NULL) {

@@ -36,7 +36,8 @@ typedef struct {
     const rnnp_context_t *context;
     uint32_t index;
     const rnnp_op_t *op;
-    rnnp_layout_t layout;
+    const uint8_t *parameters; // its section of the blob
+    rnnp_layout_t layout; // of that
     rnnp_node_t *node;
     void *out; // where the next output row goes
 } rnnp_step_t;
@@ -161,6 +162,8 @@ static inline void *rnnp_scratch(const rnnp_step_t *s) {
     return s->context->arena + s->node->scratch;
 }
 
-const void *rnnp_parameters(const rnnp_step_t *s, uint32_t array);
+static inline const void *rnnp_parameters(const rnnp_step_t *s, uint32_t array) {
+    return s->parameters + s->layout.offset[array];
+}
 
 #endif // RNNP_OPERATOR_H

@@ -237,7 +237,3 @@ bool rnnp_check_depthwise(const rnnp_check_t *check, const char *what, const voi
 const int8_t *rnnp_input_row(const rnnp_step_t *s, uint32_t input, uint32_t y) {
     return rnnp_ring_row(s->context, &s->context->nodes[s->op->inputs[input]], y);
 }
-
-const void *rnnp_parameters(const rnnp_step_t *s, uint32_t array) {
-    return s->context->model->blob + s->op->params_offset + s->layout.offset[array];
-}
