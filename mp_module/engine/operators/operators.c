@@ -127,8 +127,17 @@ static bool check_depthwise_gaps(const layer_t *l) {
 
 // Those of inputs and outputs beyond the last ones. The others are -127..127.
 static bool check_dense_weights(const layer_t *l) {
-    for (uint32_t o = 0; o < rnnp_align(l->outputs, 4); o++) {
-        for (uint32_t i = o < l->outputs ? l->inputs : 0; i < rnnp_align(l->inputs, RNNP_WEIGHT_BLOCK); i++) {
+    uint32_t outputs = rnnp_align(l->outputs, 4);
+    for (uint32_t o = 0; o < outputs; o += 4) {
+        for (uint32_t i = l->inputs; i < rnnp_align(l->inputs, RNNP_WEIGHT_BLOCK); i++) {
+            const uint16_t *twos = (const void *)rnnp_weight_at(l->weight, l->inputs, o, i); // and two behind it
+            if ((twos[0] | twos[2]) != 0) {
+                return rnnp_bad(l->check, l->what, 0, twos[0] | (uint32_t)twos[2]);
+            }
+        }
+    }
+    for (uint32_t o = l->outputs; o < outputs; o++) {
+        for (uint32_t i = 0; i < l->inputs; i++) {
             if (!check_gap(l, o, i)) {
                 return false;
             }
@@ -137,7 +146,7 @@ static bool check_dense_weights(const layer_t *l) {
     uint32_t found = 0;
     // With 128 added an int16 has the second weight in its upper byte, and the first one's, plus 128, in the lower one.
     const uint32_t *words = (const void *)l->weight;
-    for (uint32_t i = rnnp_weight_index(l->inputs, rnnp_align(l->outputs, 4)) / 4; i > 0; i--) {
+    for (uint32_t i = rnnp_weight_index(l->inputs, outputs) / 4; i > 0; i--) {
         uint32_t word = *words++;
         uint32_t bytes = ((word & 0x7fff7fff) + 0x00800080) ^ (~word & 0x80008000); // 0: a weight of -128 or 128
         found |= (bytes - 0x01010101) & ~bytes;
