@@ -108,8 +108,7 @@ static inline void put_pixel(uint8_t *out, int32_t y, chroma_t c) {
     out[2] = (uint8_t)RNNP_UNSIGNED(y + c.b, 8);
 }
 
-RNNP_NOINLINE static void pairs_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *pair, uint32_t pairs, uint8_t *out) {
-    uint32_t y = pixels->first, u = pixels->last;
+RNNP_NOINLINE static void pairs_to_rgb(const uint8_t *pair, uint32_t pairs, uint8_t *out, uint32_t y, uint32_t u) {
     for (const uint8_t *end = pair + 4 * pairs; pair != end; pair += 4, out += 6) {
         chroma_t c = chroma(pair[u] - 128, pair[u + 2] - 128);
         put_pixel(out, pair[y], c);
@@ -119,17 +118,18 @@ RNNP_NOINLINE static void pairs_to_rgb(const rnnp_pixels_t *pixels, const uint8_
 
 static void yuv_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     const uint8_t *pair = row + 2 * (x & ~1u);
+    uint32_t y = pixels->first, u = pixels->last;
     uint8_t half[6]; // a pair of which one pixel is wanted
     if (x % 2 != 0 && count > 0) {
-        pairs_to_rgb(pixels, pair, 1, half);
+        pairs_to_rgb(pair, 1, half, y, u);
         memcpy(out, half + 3, 3);
         pair += 4;
         out += 3;
         count--;
     }
-    pairs_to_rgb(pixels, pair, count / 2, out);
+    pairs_to_rgb(pair, count / 2, out, y, u);
     if (count % 2 != 0) {
-        pairs_to_rgb(pixels, pair + 2 * (count - 1), 1, half);
+        pairs_to_rgb(pair + 2 * (count - 1), 1, half, y, u);
         memcpy(out + 3 * (count - 1), half, 3);
     }
 }
