@@ -5,10 +5,6 @@
 #include "crc32.h"
 #include "../left_out.h"
 
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("no-tree-loop-optimize", "no-move-loop-invariants") // loops over a few bytes
-#endif
-
 #define MAGIC (0x504e4e52) // "RNNP"
 #define MAX_LABELS_SIZE (32768)
 
