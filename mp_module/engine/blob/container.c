@@ -10,26 +10,22 @@
 
 // Bytes of the UTF-8 sequence at `text`, 0 if it is none. Overlong forms, surrogates and values past U+10FFFF are none.
 static uint32_t utf8_length(const uint8_t *text, uint32_t size) {
-    uint8_t lead = text[0];
+    uint32_t lead = text[0], length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
     if (lead < 0x80) {
         return 1;
     }
-    uint32_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || length > size) {
+    if (lead < 0xc2 || lead > 0xf7 || length > size) {
         return 0;
     }
-    // The second byte's range depends on the lead where the plain one would allow too much.
-    uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (text[1] < low || text[1] > high) {
-        return 0;
-    }
-    for (uint32_t i = 2; i < length; i++) {
+    uint32_t value = lead & (0x7fu >> length);
+    for (uint32_t i = 1; i < length; i++) {
         if ((text[i] & 0xc0) != 0x80) {
             return 0;
         }
+        value = value << 6 | (text[i] & 0x3f);
     }
-    return length;
+    uint32_t shorter = 1u << (5 * length - 4); // 3 bytes are for 2^11 and more, 4 for 2^16 and more
+    return value < shorter || value >> 11 == 0xd800 >> 11 || value > 0x10ffff ? 0 : length;
 }
 
 // Counts the NULs of UTF-8 text. The error, if it is not UTF-8, gives place and byte.
