@@ -201,12 +201,16 @@ static rnnp_status_t start(rnnp_run_t *run, const rnnp_model_t *model, const rnn
         return rnnp_fail(error, RNNP_ERROR_ARENA, -1, "arena", plan.size, (uint32_t)arena_size);
     }
     if (!again) {
-        *run = (rnnp_run_t){ .model = model };
+        run->model = model;
+        run->measured = (rnnp_light_t){ 0 };
+        run->tap = NULL;
+        run->tap_context = NULL;
+        run->skip_crc = false;
     }
     run->frame = *frame;
     run->arena_size = plan.size;
     run->rows_in = 0;
-    run->done = false;
+    run->done = run->working = run->ready = false;
     run->merged = again;
     rnnp_frame_size(frame, &run->width, &run->height);
     rnnp_context_t c = get_context(run, arena);
