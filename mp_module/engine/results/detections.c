@@ -31,20 +31,21 @@ static uint32_t num_candidates(const void *arena) {
     return state->num_candidates;
 }
 
-// The area that two boxes share.
-static uint32_t shared(const int16_t *a, const int16_t *b) {
-    uint32_t area = 1;
-    for (uint32_t k = 0; k < 2; k++) {
-        int32_t first = a[k] > b[k] ? a[k] : b[k], last = a[k + 2] < b[k + 2] ? a[k + 2] : b[k + 2];
-        area *= (uint32_t)(last > first ? last - first : 0); // no more than 65,535 each
-    }
-    return area;
+static uint32_t area(const int16_t *box) {
+    return (uint32_t)(box[2] - box[0]) * (uint32_t)(box[3] - box[1]); // no more than 65,535 each
 }
 
 // Whether box a, which is the better one, leaves no room for b.
 //   merged  they may be of passes of several scales: the finer one finds pieces of what fills the frame
 static bool suppresses(const int16_t *a, const int16_t *b, uint16_t iou_q15, bool merged) {
-    uint32_t both = shared(a, b), area_a = shared(a, a), area_b = shared(b, b);
+    uint32_t both = 1, area_a = area(a), area_b = area(b);
+    for (uint32_t k = 0; k < 2; k++) {
+        int32_t first = a[k] > b[k] ? a[k] : b[k], last = a[k + 2] < b[k + 2] ? a[k + 2] : b[k + 2];
+        if (last <= first) {
+            return false; // most pairs
+        }
+        both *= (uint32_t)(last - first);
+    }
     // both / (area_a + area_b - both) is above the limit
     return (uint64_t)both * (32768u + iou_q15) > (uint64_t)area_a * iou_q15 + (uint64_t)area_b * iou_q15 ||
         (merged && both > area_b - (area_b + 3) / 4); // 3/4
@@ -76,12 +77,17 @@ static bool survives(
     return true;
 }
 
-// Whether the overlap of two boxes is no more than half of their union because it is not in one direction (of which a and b
-// are the first edges): most pairs, and quicker to see than products of 64 bits.
-RNNP_NOINLINE static bool apart(const int16_t *a, const int16_t *b) {
-    int32_t starts = a[0] - b[0], ends = a[2] - b[2], all = a[2] - a[0] + b[2] - b[0];
-    // 3 times the overlap, which is (all - |starts| - |ends|) / 2, is no more than all
-    return all <= 3 * ((starts < 0 ? -starts : starts) + (ends < 0 ? -ends : ends));
+// Whether the overlap of two boxes is no more than half of their union because it is not in one direction: most pairs, and
+// quicker to see than products of 64 bits.
+static bool apart(const int16_t *a, const int16_t *b) {
+    for (uint32_t k = 0; k < 2; k++) {
+        int32_t starts = a[k] - b[k], ends = a[k + 2] - b[k + 2], all = a[k + 2] - a[k] + b[k + 2] - b[k];
+        // 3 times the overlap, which is (all - |starts| - |ends|) / 2, is no more than all
+        if (all <= 3 * ((starts < 0 ? -starts : starts) + (ends < 0 ? -ends : ends))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // A kept candidate's box as the mean of all that overlap it by more than half, weighted with their scores: several anchors see an
@@ -93,8 +99,7 @@ static void vote(const rnnp_run_t *run, const void *arena, const rnnp_candidate_
     const rnnp_candidate_t *other = candidates(arena);
     for (const rnnp_candidate_t *end = other + num_candidates(arena); other != end; other++) {
         if (other == c ||
-            (!apart(other->box, c->box) && !apart(other->box + 1, c->box + 1) &&
-                suppresses(c->box, other->box, 16384, false) && same_class(run, other, c))) {
+            (!apart(other->box, c->box) && suppresses(c->box, other->box, 16384, false) && same_class(run, other, c))) {
             int32_t weight = (rnnp_sigmoid15(other->logit) >> 8) + 1;
             total += weight;
             for (uint32_t k = 0; k < 4; k++) {
