@@ -55,7 +55,7 @@ def linked(build: Path, without: list[str], target: Target = M4) -> tuple[int, d
     if said.returncode:
         raise BenchError(f"{' '.join(command)}\n{said.stderr}")
     with open(elf, "rb") as file:
-        total = ELFFile(file).get_section_by_name(ENGINE_SECTION)["sh_size"]
+        total = {section.name: int(section["sh_size"]) for section in ELFFile(file).iter_sections()}[ENGINE_SECTION]
     sizes = parts(map_file.read_text())
     return total, {**sizes, "strings": total - sum(sizes.values())}
 
