@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from rnnpool_training.augment import Views
 from rnnpool_training.relabel import judge, main
-from rnnpool_training.train import SHARES, WILD, shares
+from rnnpool_training.train import HARD, SHARES, WILD, shares
 
 BOXES = np.array([[10, 10, 20, 20], [50, 10, 20, 20]], np.float32)
 # The first face for sure, the second hardly, another for sure, another perhaps, and one that is nothing.
@@ -73,10 +73,19 @@ def test_plain_views_keep_their_light() -> None:
 
 def test_shares_of_the_wild_sources() -> None:
     for part in (0.0, 0.3, 1.0):
-        found = shares(part)
-        assert sum(found.values()) == pytest.approx(1)
-        assert sum(found[name] for name in WILD) == pytest.approx(part)
-    assert shares(0.46) == pytest.approx(SHARES)
+        for hard in (0.0, 0.2):
+            found = shares(part, hard)
+            assert sum(found.values()) == pytest.approx(1)
+            assert found[HARD] == hard
+            assert sum(found[name] for name in WILD) == pytest.approx(part * (1 - hard))
+    assert shares(0.46, 0.0) == pytest.approx({HARD: 0.0, **SHARES})
+
+
+def test_a_part_of_the_views_is_of_hard_negatives() -> None:
+    samples = [sample(True), Sample("n", np.full((96, 128), 200, np.uint8), BOXES[:0], HARD, True)]
+    views = Views(samples, 3, (240, 320), {"s": 0.8, **shares(0.5, 0.2)}, plain=1.0)
+    empty = sum(not len(views.view(240, 320, True).boxes) for _ in range(400))
+    assert 50 < empty < 110  # 80 are expected
 
 
 def test_without_a_teacher(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,9 +18,8 @@ from .command import command, integer, real
 from .data import Sample, load
 from .errors import InputError
 from .relabel import LIKELY, teacher
+from .train import HARD
 from .versus import open_detector
-
-SOURCE = "hard"
 
 
 def empty(samples: list[Sample]) -> list[int]:
@@ -73,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
         link = options.out / f"pictures{number}"
         if not link.is_symlink():
             link.symlink_to(folder.resolve(), target_is_directory=True)
-    line = {"boxes": [], "source": SOURCE, "complete": True}
+    line = {"boxes": [], "source": HARD, "complete": True}
     text = "".join(json.dumps({"file": names[i], **line}) + "\n" for i in chosen)
     files.write_text(options.out / "labels.jsonl", text)
     said = {"looked at": looked, "alarms": len(scores), "with a face after all": faces, "kept": len(chosen),

@@ -33,14 +33,16 @@ SHARES = {
     "wider_train": 0.32, "mafa": 0.14,
 }  # fmt: skip
 WILD = {"wider_train", "mafa"}
+HARD = "hard"  # source of the pictures of negatives.py
 THRESHOLD = 0.5
 
 
-def shares(wild: float) -> dict[str, float]:
-    """SHARES with so large a part (0 to 1) of the views from the wild sources."""
-    totals = {True: wild, False: 1 - wild}
+def shares(wild: float, hard: float) -> dict[str, float]:
+    """A part of the views, `hard` (0 to 1), from hard negatives; of the others a part, `wild`, from the wild sources,
+    and within each what SHARES says."""
+    totals = {True: wild * (1 - hard), False: (1 - wild) * (1 - hard)}
     sums = {part: sum(v for k, v in SHARES.items() if (k in WILD) == part) for part in totals}
-    return {k: v * totals[k in WILD] / sums[k in WILD] for k, v in SHARES.items()}
+    return {HARD: hard} | {k: v * totals[k in WILD] / sums[k in WILD] for k, v in SHARES.items()}
 
 
 Network = Detector | RoundedDetector
@@ -84,7 +86,7 @@ class DetectorTrainer(Trainer[tuple[torch.Tensor, Targets]]):
         config = self.model.config
         options = self.options
         size = (config.height, config.width)
-        return Views(self.train, self.seed, size, shares(options.wild), options.workers, options.plain)
+        return Views(self.train, self.seed, size, shares(options.wild, options.hard), options.workers, options.plain)
 
     def loss(self, part: tuple[torch.Tensor, Targets]) -> tuple[torch.Tensor, dict[str, float], int]:
         """Loss of the boxes and classes of one part."""
@@ -130,7 +132,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--crop", type=side, default=192, help="side of the training crops in pixels, a multiple of 32")
     p.add_argument("--whole-early", type=real(0, 1), default=0.05, help="part of the batches that are whole frames")
     p.add_argument("--whole-late", type=real(0, 1), default=0.5, help="the same in the last fifth")
-    p.add_argument("--wild", type=real(0, 1), default=0.46, help="part of the views that are of the wild sources")
+    p.add_argument("--wild", type=real(0, 1), default=0.46, help="part of the other views that are of the wild "
+                   "sources")  # fmt: skip
+    p.add_argument("--hard", type=real(0, 1), default=0.06, help="part of the views that are of hard negatives, where "
+                   "--data holds some (negatives.py)")  # fmt: skip
     p.add_argument(
         "--box-weight", type=real(0, 100), default=1.0, help="weight of the boxes' loss beside that of scores"
     )
