@@ -99,10 +99,19 @@ FACE_M4_LATE = replace(
     ),
 )  # fmt: skip
 
+# The same without the least important channels of the widest block, for fewer bytes and cycles (prune.py).
+FACE_M4_PRUNED = replace(
+    FACE_M4_LATE, name="face-m4-pruned",
+    blocks=tuple(
+        replace(b, expanded=e) for b, e in zip(FACE_M4_LATE.blocks, (96, 80, 64, 112, 64), strict=True)
+    ),
+)  # fmt: skip
+
 # For --network of rnnpool_training.train: what is shipped, and what was tried (docs/training.md has the table).
 NETWORKS = {
     "face-m4": FACE_M4,
     "face-m4-late": FACE_M4_LATE,
+    "face-m4-pruned": FACE_M4_PRUNED,
     "face-m4-8x8": _variant("face-m4-8x8", (3,) * 5, patch=8, weighted=True),
     "face-m4-8x8-1x1": _variant("face-m4-8x8-1x1", (1,) * 5, patch=8),
     "face-m4-8x8-slim": _variant("face-m4-8x8-slim", (1,) * 5, (64, 64, 64, 96, 64), patch=8),
