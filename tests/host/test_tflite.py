@@ -198,9 +198,41 @@ def test_what_cannot_be_translated_is_named() -> None:
     with pytest.raises(TFLiteError, match=r"operator 0, CONV_2D of .*: dilation"):
         lower(file.graph, "x")
     file = File(1, 8, 8, 3)
-    file.graph.outputs.append(file.conv(0))
-    with pytest.raises(TFLiteError, match="only classifiers yet"):
+    axes = file.tensor((2,), [], 0, np.array([1, 2], np.int32))
+    file.graph.outputs.append(file.op("MEAN", [0, axes], file.values[0].mean((0, 1), keepdims=True)))
+    with pytest.raises(TFLiteError, match="a vector as result must be of a FULLY_CONNECTED, or"):
         lower(file.graph, "x")
+
+
+def test_results_that_are_no_map_of_the_last_operator_are_named() -> None:
+    def refused(file: File, output: int) -> str:
+        file.graph.outputs.append(output)
+        with pytest.raises(TFLiteError) as caught:
+            lower(file.graph, "x")
+        return str(caught.value)
+
+    file = File(1, 8, 6, 3)
+    first = file.op("TANH", [0], np.tanh(file.values[0]))
+    file.op("RELU", [first], np.maximum(file.values[first], 0))
+    assert refused(file, first) == "the result, tensor 1 (t1), is not of the last operator"
+    file = File(1, 8, 6, 3)
+    tanh = file.op("TANH", [0], np.tanh(file.values[0]))
+    turned = file.op("RESHAPE", [tanh], file.values[tanh].reshape(6, 8, 3), tanh)
+    assert "is a map of 8x6x3, here 6x8x3" in refused(file, turned)
+    file = File(1, 8, 6, 3)
+    tanh = file.op("TANH", [0], np.tanh(file.values[0]))
+    amounts = file.tensor((4, 2), [], 0, np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    padded = file.op("PAD", [tanh, amounts], np.pad(file.values[tanh], ((1, 1), (1, 1), (0, 0))), tanh)
+    assert "is a map of 8x6x3, here 10x8x3" in refused(file, padded)
+    file = File(1, 8, 6, 3)
+    wide = file.op("TANH", [0], np.tanh(file.values[0]))
+    file.graph.tensors[wide].dtype = np.int16
+    assert "tensor 1 (t1) is int16, not int8" in refused(file, wide)
+    file = File(1, 8, 6, 1)
+    tanh = file.op("TANH", [0], np.tanh(file.values[0]))
+    softmax = file.op("SOFTMAX", [tanh], np.ones((8, 6, 1)), Beta=1.0)
+    assert "a SOFTMAX of one channel is 1 everywhere" in refused(file, softmax)
+    assert "is not of the last operator" in refused(File(1, 8, 6, 3), 0)
 
 
 def test_maps_that_are_not_what_the_graph_says_are_named() -> None:
@@ -232,6 +264,16 @@ def test_a_softmax_is_the_one_of_the_board() -> None:
         lower(file.graph, "x")
     file.graph.operators[-1].options.clear()
     lower(file.graph, "x")
+    file = classifier()  # with float outputs, as TensorFlow Lite's converter makes them without being told otherwise
+    wanted, softmax = write(lower(file.graph, "x")), file.graph.outputs.pop()
+    real = file.op("DEQUANTIZE", [softmax], file.values[softmax])
+    file.graph.tensors[real].dtype = np.float32
+    file.graph.outputs.append(real)
+    assert write(lower(file.graph, "x")) == wanted
+    file = classifier()
+    file.graph.outputs.append(file.op("SOFTMAX", [file.graph.outputs.pop()], np.zeros(4)))
+    with pytest.raises(TFLiteError, match=r"operator 3, SOFTMAX .*: only the last operator can be one"):
+        lower(file.graph, "x")
 
 
 def test_damaged_files_get_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -313,7 +355,7 @@ def test_tensors_of_mlperf_tiny_are_those_of_litert(name: str) -> None:
     model = lowering.model(name, [f"class {i}" for i in range(lowering.ops[-1].out_channels)])  # type: ignore[attr-defined]
     engine = Engine(write(model))
     for frame in compare.random_inputs(model.input_shape, 4, 3):
-        other.logits(frame)
+        other.values(frame)
         outputs = engine.run(frame if frame.shape[2] == 3 else frame[:, :, 0], taps=True).outputs()
         for op in graph.operators:
             mine = outputs[lowering.number[op.outputs[0]] - 1]

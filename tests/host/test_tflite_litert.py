@@ -42,7 +42,7 @@ def against_litert(file: File, inner: int, folder: Path, kind: Kind) -> NDArray[
     engine, other = Engine(write_blob(model)), compare.LiteRT(path)
     found = []
     for pixels in compare.random_inputs(model.input_shape, INPUTS, 5):
-        other.logits(pixels)
+        other.values(pixels)
         right = reference.run_input(model, pixels)
         run = engine.run(pixels if pixels.shape[2] == 3 else pixels[:, :, 0], taps=True)
         for mine, wanted in zip(run.outputs(), right, strict=True):
@@ -152,6 +152,85 @@ def test_a_convolution_at_the_end_gives_the_logits(seed: int, tmp_path: Path) ->
     assert found.worst <= (2 if seed % 2 else 0.51) and found.same == INPUTS
 
 
+def map_network(seed: int) -> tuple[File, int]:
+    """A map that becomes smaller and larger again, as in segmentation; and the tensor of its last one."""
+    file = File(seed, 12, 10, 3 if seed % 2 else 1)
+    small = file.conv(file.conv(0, FusedActivationFunction=1), depthwise=True, FusedActivationFunction=1)
+    large = file.values[small].repeat(2, 0).repeat(2, 1)
+    size = file.tensor((2,), [], 0, np.array(large.shape[:2], np.int32))
+    return file, file.conv(file.op("RESIZE_NEAREST_NEIGHBOR", [small, size], large, small))
+
+
+def litert(path: Path, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What LiteRT itself gives as the file's output, in real numbers."""
+    other = compare.LiteRT(path)
+    other.values(pixels)
+    output = other.interpreter.get_output_details()[0]
+    scale, zero_point = output["quantization"]
+    found: NDArray[np.float64] = scale * (other.interpreter.get_tensor(output["index"])[0].astype(float) - zero_point)
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 4])  # 3 has a single channel
+@pytest.mark.parametrize("end", ["", "SOFTMAX", "LOGISTIC"])
+def test_maps_are_those_of_litert(seed: int, end: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bit for bit, with the file's scale; a softmax is left out, and said; a sigmoid is a table."""
+    file, last = map_network(seed)
+    height, width, channels = file.values[last].shape
+    if end:
+        last = file.op(end, [last], np.zeros((height, width, channels)), **({"Beta": 1.0} if end == "SOFTMAX" else {}))
+        tensor = file.graph.tensors[last]
+        tensor.scales[:], tensor.zero_points[:] = 1 / 256, -128  # as TensorFlow Lite has it
+    file.graph.outputs.append(last)
+    path, out = write_file(file.graph, tmp_path / "mine.tflite"), tmp_path / "mine.rnnp"
+    convert.main([str(path), "-o", str(out)])
+    said = capsys.readouterr().out
+    assert f"to a map of {height} x {width} x {channels}, " in said.splitlines()[0]
+    assert ("the last SOFTMAX is left out: " in said) == (end == "SOFTMAX")
+    model, engine = read_model(out), Engine(out.read_bytes())
+    assert engine.golden_check() and model.labels == [f"channel {i}" for i in range(channels)]
+    pixels = compare.random_inputs(model.input_shape, INPUTS, 5)
+    for frame in pixels[:4]:
+        run = engine.run(frame if frame.shape[2] == 3 else frame[:, :, 0], taps=True)
+        mine = model.result_scale * (run.outputs()[-1].astype(float) - model.ops[-1].out_zero_point)
+        theirs = litert(path, frame)
+        if end == "SOFTMAX":
+            power = np.exp(mine - mine.max(2, keepdims=True))
+            assert np.abs(power / power.sum(2, keepdims=True) - theirs).max() < 1 / 64  # of 1/256, in fixed point
+        else:
+            np.testing.assert_allclose(mine, theirs, atol=1.01 / 256 if end else 1e-6)
+    found = compare.agreement(path, out.read_bytes(), pixels)
+    assert found.worst <= (end == "LOGISTIC") and found.answers == INPUTS * height * width
+    assert end == "LOGISTIC" or found.same == found.answers
+    compare.main([str(path), str(out), "--count", "3"])
+    lines = capsys.readouterr().out.splitlines()
+    if not end:
+        assert (
+            lines[1]
+            == f"same channel    the largest one in {3 * height * width} of {3 * height * width} pixels (100.0%)"
+        )
+    assert lines[-2].startswith("values          at most ")
+
+
+def test_a_map_s_labels_and_another_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, last = map_network(1)
+    file.graph.outputs.append(last)
+    channels = file.values[last].shape[2]
+    path, out = write_file(file.graph, tmp_path / "mine.tflite"), tmp_path / "mine.rnnp"
+    names = [f"thing {i}" for i in range(channels)]
+    convert.main([str(path), "-o", str(out), "--labels", ",".join(names)])
+    assert read_model(out).labels == names
+    with pytest.raises(SystemExit):
+        convert.main([str(path), "-o", str(out), "--labels", ",".join([*names, "more"])])
+    assert f"{channels + 1} labels, the model has {channels} outputs" in capsys.readouterr().err
+    file, last = map_network(3)
+    file.graph.outputs.append(last)
+    path = write_file(file.graph, tmp_path / "single.tflite")
+    convert.main([str(path), "-o", str(out)])
+    compare.main([str(path), str(out), "--count", "3"])
+    assert "same channel" not in capsys.readouterr().out  # of one
+
+
 def test_compare_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """compare --data: pictures of any size, --count of them; what is no folder of pictures gets a sentence."""
     file = classifier(3)
@@ -196,7 +275,7 @@ def test_compare_on_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     face = Path(__file__).resolve().parents[2] / "models" / "face.rnnp"
     person = face.with_name("person.rnnp")
     for other, sentence in (
-        (face, "rnnpool-face-m4 is no classifier"),
+        (face, "rnnpool-face-m4 is no classifier and gives no map"),
         (person, "has (360, 4) inputs and outputs, "),
     ):
         with pytest.raises(SystemExit) as caught:

@@ -1,8 +1,9 @@
 """How far a blob is from the TFLite file that it was made of: python -m rnnpool_training.compare MODEL.tflite NET.rnnp.
 
-Both get the same random inputs, or those of a file. Printed are how often the largest logit is the same one, and how
-far logits are from each other, in steps of the TFLite model's last layer. LiteRT (`pip install ai-edge-litert`) runs
-its reference kernels: the optimized ones round in another way. The blob runs in this project's engine.
+Both get the same random inputs, or those of a file. Printed are how often the largest logit is the same one (of a map:
+the largest channel of a pixel), and how far values are from each other, in steps of the TFLite model's last layer.
+LiteRT (`pip install ai-edge-litert`) runs its reference kernels: the optimized ones round in another way. The blob runs
+in this project's engine.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from .blob import Dense
+from .blob import Task
 from .blob import read as read_blob
 from .command import command, integer, program
-from .compile.from_tflite import SAME_VALUES
+from .compile.from_tflite import result_tensor
 from .compile.tflite_file import TFLiteError, read
 from .engine import Engine
 from .errors import InputError
@@ -33,10 +34,11 @@ class Agreement:
     """Of the models' answers to the same inputs."""
 
     inputs: int
-    same: int  # inputs whose largest logit is the same
-    worst: float  # distance of two logits, in steps of the last layer
+    answers: int  # one an input, or one a pixel of a map
+    same: int  # answers whose largest logit, or channel, is the same
+    worst: float  # distance of two values, in steps of the last layer
     mean: float
-    steps: float  # share of logits that are at most half a step, a rounding, away
+    steps: float  # share of values that are at most half a step, a rounding, away
 
 
 def random_inputs(shape: tuple[int, int, int], count: int, seed: int) -> NDArray[np.uint8]:
@@ -80,7 +82,7 @@ def try_litert(path: Path) -> None:
 
 
 class LiteRT:
-    """A TFLite model in LiteRT's reference kernels; gives the logits before the softmax."""
+    """A TFLite model in LiteRT's reference kernels; gives the values before the softmax."""
 
     def __init__(self, path: Path) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -91,13 +93,9 @@ class LiteRT:
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]
         graph = read(path)
-        last = graph.outputs[0]
-        for op in reversed(graph.operators):
-            if last in op.outputs and op.kind in SAME_VALUES:
-                last = op.inputs[0]
-        self.last = graph.tensors[last]
+        self.last = graph.tensors[result_tensor(graph)]
 
-    def logits(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """In steps of the last layer, from its zero point."""
         if self.input["dtype"] not in (np.int8, np.uint8):
             raise TFLiteError(f"an input of {np.dtype(self.input['dtype']).name}: int8 or uint8 is needed")
@@ -111,25 +109,29 @@ class LiteRT:
 def agreement(path: Path, blob: bytes, pixels: NDArray[np.uint8]) -> Agreement:
     """Both models on uint8 [n, h, w, c]. ValueError if shapes differ."""
     model, engine, other = read_blob(blob), Engine(blob), LiteRT(path)
-    if not isinstance(model.ops[-1], Dense):
-        raise ValueError(f"{model.name} is no classifier, which convert makes")
+    if model.task not in (Task.CLASSIFICATION, Task.MAP):
+        raise ValueError(f"{model.name} is no classifier and gives no map: convert makes these only")
+    shape, is_map = model.shapes()[-1], model.task == Task.MAP
     sizes = [(int(np.prod(other.input["shape"])), int(np.prod(other.last.shape)))]
-    sizes.append((int(np.prod(model.input_shape)), model.ops[-1].out_channels))
+    sizes.append((int(np.prod(model.input_shape)), int(np.prod(shape))))
     if sizes[0] != sizes[1]:
         raise ValueError(f"{path} has {sizes[0]} inputs and outputs, {model.name} {sizes[1]}: it was not made of it")
     if pixels.shape[1:] != model.input_shape or pixels.dtype != np.uint8:
         raise ValueError(f"inputs must be uint8 [n, {model.input_shape}], given {pixels.dtype} {pixels.shape}")
-    unit = 2.0 ** (12 - model.ops[-1].shift) * other.last.scale  # of int16, a step
-    low, high = (limit - int(other.last.zero_points[0]) for limit in (-128, 127))
+    # Of a result, a step of the TFLite model's.
+    unit = 1.0 if is_map else 2.0 ** (12 - model.ops[-1].shift) * other.last.scale
+    low, high = (limit - other.last.zero_point for limit in (-128, 127))
     same, distances = 0, []
     for frame in pixels:
         run = engine.run(frame if frame.shape[2] == 3 else frame[:, :, 0], taps=True)
-        mine = run.outputs()[-1].reshape(-1) / unit
-        theirs = other.logits(frame)
-        same += int(np.argmax(mine) in np.flatnonzero(theirs == theirs.max()))
-        distances.append(np.abs(np.clip(mine, low, high) - theirs))
-    every = np.concatenate(distances)
-    return Agreement(len(pixels), same, float(every.max()), float(every.mean()), float((every <= 0.5).mean()))
+        raw = run.outputs()[-1].astype(np.float64)
+        mine = (raw - (model.ops[-1].out_zero_point if is_map else 0)) / unit
+        theirs = other.values(frame).reshape(shape)
+        chosen = np.take_along_axis(theirs, mine.argmax(2)[:, :, None], 2)[:, :, 0]
+        same += int((chosen == theirs.max(2)).sum())
+        distances.append(np.abs(np.clip(mine, low, high) - theirs).reshape(-1))
+    every, answers = np.concatenate(distances), len(pixels) * shape[0] * shape[1]
+    return Agreement(len(pixels), answers, same, float(every.max()), float(every.mean()), float((every <= 0.5).mean()))
 
 
 @command
@@ -146,7 +148,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         read(options.tflite)  # what is no such file
         blob = options.model.read_bytes()
-        shape = read_blob(blob).input_shape
+        model = read_blob(blob)
+        shape = model.input_shape
         if options.data:
             from .gather import gather  # which needs PyTorch
 
@@ -162,9 +165,14 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, RuntimeError) as error:
         raise InputError(str(error)) from None
     print(f"inputs          {found.inputs}")
-    print(f"same answer     {found.same} ({found.same / found.inputs:.1%})")
-    print(f"logits          at most {found.worst:.2f} steps of the last layer apart, {found.mean:.3f} on average")
-    print(f"within a half   {found.steps:.1%} of the logits")
+    is_map = model.task == Task.MAP
+    what, share = "values" if is_map else "logits", f"{found.same / found.answers:.1%}"
+    if not is_map:
+        print(f"same answer     {found.same} ({share})")
+    elif len(model.labels) > 1:
+        print(f"same channel    the largest one in {found.same} of {found.answers} pixels ({share})")
+    print(f"{what}          at most {found.worst:.2f} steps of the last layer apart, {found.mean:.3f} on average")
+    print(f"within a half   {found.steps:.1%} of the {what}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a quantized TFLite classifier to a blob: python -m rnnpool_training.convert model_int8.tflite -o net.rnnp.
+"""From a quantized TFLite model to a blob: python -m rnnpool_training.convert model_int8.tflite -o net.rnnp.
 
 The integers stay as they are; what differs from TFLite's own kernels is the rounding between two steps of an activation
 (rnnpool_training.compare says how much). Frames for the model are its int8 input plus 128, or its uint8 input.
@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from . import files
-from .blob import write
+from .blob import Task, write
 from .command import command, integer, labels, model_name, name_of, program
 from .compile.from_tflite import lower
 from .compile.tflite_file import read
@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         files.check_output(options.out, read=[options.model])
         name = options.name or name_of(options.model.stem)
-        model, removed = lower(read(options.model), name, options.labels), 0
+        graph = read(options.model)
+        model, removed = lower(graph, name, options.labels), 0
         if not options.all_channels:
             model, removed = remove_unused_channels(model)
             if not golden_check(model):
@@ -48,7 +49,11 @@ def main(arguments: list[str] | None = None) -> None:
     except (ValueError, RuntimeError) as error:
         raise InputError(str(error)) from None
     shape = " x ".join(map(str, model.input_shape))
-    print(f"{options.out}: {len(model.ops)} operators, {shape} to {len(model.labels)} labels, {len(data):,} bytes")
+    is_map = model.task == Task.MAP
+    given = f"a map of {' x '.join(map(str, model.shapes()[-1]))}" if is_map else f"{len(model.labels)} labels"
+    print(f"{options.out}: {len(model.ops)} operators, {shape} to {given}, {len(data):,} bytes")
+    if is_map and any(op.kind == "SOFTMAX" for op in graph.operators):
+        print("the last SOFTMAX is left out: values are those before it, the largest channel is the same")
     if removed:
         print(f"{removed} channels that are constant or have no use are left out; the results are the same")
 

@@ -1,7 +1,8 @@
 """From a quantized TFLite graph to a blob's: integers as they are, requantization in this engine's way.
 
 The input's bytes are the model's int8 values plus 128 (uint8: as they are). A final softmax is dropped: `classify` does
-it. Every operator that can't be translated is named with its index and shapes.
+it, and of a map the largest channel is the same. Every operator that can't be translated is named with its index and
+shapes.
 """
 
 from __future__ import annotations
@@ -332,9 +333,10 @@ class Lowering:
         self.add(op, Upsample(input=self.source(op), factor=factor, out_zero_point=zero_point))
 
     def same(self, op: Operator) -> None:
-        """RESHAPE of a map to a vector, and what changes nothing; a last SOFTMAX."""
+        """RESHAPE of a map to a vector, and what changes nothing; a last SOFTMAX, which is left out."""
         self.number[op.outputs[0]] = self.source(op)
-        if op.kind == "SOFTMAX" and op.outputs[0] != self.graph.outputs[0]:
+        rest = self.graph.operators[op.index + 1 :]
+        if op.kind == "SOFTMAX" and (not self.is_last(op) or any(other.kind == op.kind for other in rest)):
             raise self.fail(op, "only the last operator can be one")
         if op.options.get("Beta", 1.0) != 1.0:
             raise self.fail(op, f"beta {op.options['Beta']:g}, 1 is needed")
@@ -363,6 +365,26 @@ class Lowering:
                 tensor = other.outputs[0]
         return tensor == self.graph.outputs[0]
 
+    def result_map(self) -> dict[str, Any]:
+        """What a blob says of its result if that is the last operator's int8 map. TFLiteError."""
+        output, last = self.tensor(self.graph.outputs[0]), self.tensor(result_tensor(self.graph))
+        said = self.shape(output)
+        if said[:2] == (1, 1):
+            raise TFLiteError(
+                "a vector as result must be of a FULLY_CONNECTED, or of a CONV_2D of the whole map before RESHAPE or "
+                "SOFTMAX, which are a classifier's last layer"
+            )
+        where = f"the result, tensor {output.index} ({output.name})"
+        if not self.ops or self.number.get(output.index) != len(self.ops):
+            raise TFLiteError(f"{where}, is not of the last operator")
+        made = self.made_shape(output.index)
+        if made != said:
+            shapes = ["x".join(map(str, shape)) for shape in (made, said)]
+            raise TFLiteError(f"{where}, is a map of {shapes[0]}, here {shapes[1]}")
+        if said[2] == 1 and any(op.kind == "SOFTMAX" for op in self.graph.operators):
+            raise TFLiteError(f"{where}: a SOFTMAX of one channel is 1 everywhere")
+        return {"task": Task.MAP, "result_scale": last.scale}
+
     def model(self, name: str = "tflite", labels: list[str] | None = None) -> Model:
         """The blob's model of the operators so far."""
         height, width, channels = self.shape(self.frame)
@@ -376,6 +398,15 @@ class Lowering:
             ops=self.ops,
             input_zero_point=self.frame.zero_point,
         )
+
+
+def result_tensor(graph: Graph) -> int:
+    """The tensor that a blob's result is: the graph's output without what changes no order at its end."""
+    last = graph.outputs[0]
+    for op in reversed(graph.operators):
+        if last in op.outputs and op.kind in SAME_VALUES:
+            last = op.inputs[0]
+    return last
 
 
 TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
@@ -397,22 +428,19 @@ TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
 
 
 def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
-    """The blob's model of a quantized classifier, with its golden value. TFLiteError names what can't be translated.
+    """The blob's model of a quantized classifier, or of a network that gives a map, with its golden value.
 
-    labels: None for "class 0", ...
+    labels: None for "class 0", of a map "channel 0", ... TFLiteError names what can't be translated.
     """
     lowering = translate(graph)
     if lowering.shape(lowering.frame)[2] not in (1, 3):
         raise TFLiteError(f"an input of {lowering.shape(lowering.frame)}: 1 or 3 channels are needed")
-    if not lowering.ops or not isinstance(lowering.ops[-1], Dense):
-        raise TFLiteError(
-            "the last operator must be a FULLY_CONNECTED, or a CONV_2D of the whole map before RESHAPE or SOFTMAX: "
-            "only classifiers yet"
-        )
-    count = lowering.ops[-1].out_channels
+    classes = bool(lowering.ops) and isinstance(lowering.ops[-1], Dense)
+    model = replace(lowering.model(name), **({} if classes else lowering.result_map()))
+    count = model.shapes()[-1][2]
     if labels is not None and len(labels) != count:
         raise TFLiteError(f"{len(labels)} labels, the model has {count} outputs")
-    model = lowering.model(name, labels or [f"class {i}" for i in range(count)])
+    model.labels = labels or [f"{'class' if classes else 'channel'} {i}" for i in range(count)]
     write(model)  # every rule of a blob, before it is run
     set_golden(model)
     return model
@@ -439,7 +467,7 @@ def _translate(graph: Graph, copied: bool) -> Lowering:
             if tensor in lowering.number and tensor not in lowering.pads and tensor not in graph.inputs:
                 lowering.check_map(op, lowering.tensor(tensor))
         TABLE[op.kind](lowering, op)
-        if op.outputs[0] not in graph.outputs and op.outputs[0] not in lowering.pads:
+        if op.outputs[0] not in lowering.pads:
             lowering.check_map(op, lowering.tensor(op.outputs[0]))
     if copied:  # which of a float input and its int8 values is the frame is known now
         lowering.ops[0] = replace(COPY, out_zero_point=lowering.frame.zero_point)
