@@ -86,7 +86,7 @@ void rnnpool_file_close(mp_obj_t file);
 #ifdef __SANITIZE_ADDRESS__
 #define RNNPOOL_STACK_BYTES (16 * 1024) // frames are padded
 #else
-#define RNNPOOL_STACK_BYTES (640 * sizeof(void *))
+#define RNNPOOL_STACK_BYTES (1024 * sizeof(void *)) // rnnp.h says what the engine needs
 #endif
 #endif
 

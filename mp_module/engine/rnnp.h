@@ -9,7 +9,8 @@
 // - A run (rnnp_run_t) is one image on its way through a model, in an arena of the caller's.
 //   The arena holds only offsets, so its size and content are the same on every platform, and it may be moved
 //   between calls (pass the current address to each call).
-// - Stack: below 2 KB on a Cortex-M4, for any model (a convolution needs most); nothing recurses.
+// - Stack: below 4 KB on a Cortex-M4 for any model (RNNPool with cells of sizes other than 8 and 16 needs most), 1.8 KB for
+//   the face model; nothing recurses.
 // - The arithmetic is docs/arithmetic.md, the blob SPEC.md. Functions that can fail return an rnnp_status_t and
 //   describe it in an rnnp_error_t; they never leave a half-made object.
 #ifndef RNNP_H
@@ -39,8 +40,7 @@ typedef enum {
     RNNP_ERROR_ALIGNMENT, // blob or arena not at a multiple of RNNP_ALIGNMENT: expected multiple, given remainder
     RNNP_ERROR_FORMAT, // a field of the blob is out of its range or contradicts another: expected limit, given value
     RNNP_ERROR_CHECKSUM, // expected/given CRC
-    RNNP_ERROR_UNSUPPORTED, // version or operator kind that this engine does not know: expected newest, given; a kind
-                            // that was not compiled in: `what` is its name, expected 0
+    RNNP_ERROR_UNSUPPORTED, // a newer version: expected newest, given; a kind that is left out: `what` names it, expected 0
     RNNP_ERROR_ARGUMENT, // an argument of the call: expected limit, given value
     RNNP_ERROR_ARENA, // arena too small: expected/given bytes
     RNNP_ERROR_STATE, // wrong order of calls, e.g. results before the last row: expected/given rows

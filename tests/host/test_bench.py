@@ -62,6 +62,20 @@ def test_emulated_engine_finds_the_same(tmp_path: Path, make: object) -> None:
     assert [op.macs for op in results["fast"].operators[:-1]] == [op.macs for op in Engine(blob).ops()]
 
 
+@pytest.mark.parametrize("seed", [13, 70])
+def test_stack(tmp_path: Path, seed: int) -> None:
+    """RNNPool with cells of other sizes needs most of the C stack: what rnnp.h says, and what the binding leaves."""
+    blob = write(networks.random_network(np.random.default_rng(seed)))
+    path = tmp_path / "model.rnnp"
+    path.write_bytes(blob)
+    shape = network.read_shape(blob)
+    size = (shape.height, shape.width) if shape.channels == 1 else (shape.height, shape.width, shape.channels)
+    image = np.random.default_rng(1).integers(0, 256, size, dtype=np.uint8)
+    assert 3200 < network.run(path, image, tmp_path / "run").stack < 4096 - 256
+    line = "#define RNNPOOL_STACK_BYTES (1024 * sizeof(void *))"
+    assert line in (ROOT / "mp_module" / "binding" / "binding.h").read_text()
+
+
 def test_a_firmware_without_what_face_does_not_need(tmp_path: Path) -> None:
     """The same result with RNNPOOL_WITHOUT=auto, and less code."""
     path = ROOT / "models" / "face.rnnp"
