@@ -152,6 +152,64 @@ def test_a_convolution_at_the_end_gives_the_logits(seed: int, tmp_path: Path) ->
     assert found.worst <= (2 if seed % 2 else 0.51) and found.same == INPUTS
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("mean", [False, True])
+def test_an_average_at_the_end_gives_the_logits(seed: int, mean: bool, tmp_path: Path) -> None:
+    """SqueezeNet's end: a convolution of a channel a class, the average of the whole map, SOFTMAX."""
+    file = File(seed, 7, 8, 3)
+    source = file.conv(0, FusedActivationFunction=1)
+    x = file.values[source]
+    average = x.mean((0, 1), keepdims=True)
+    if mean:
+        last = file.op("MEAN", [source, file.tensor((2,), [], 0, np.array([1, 2], np.int32))], average, KeepDims=True)
+    else:
+        height, width = x.shape[:2]
+        options = {"FilterHeight": height, "FilterWidth": width, "StrideH": height, "StrideW": width, "Padding": 1}
+        last = file.op("AVERAGE_POOL_2D", [source], average, source, **options)
+    if x.shape[2] > 1:
+        last = probabilities(file, "SOFTMAX", last)
+    file.graph.outputs.append(last)
+    path = write_file(file.graph, tmp_path / "mine.tflite")
+    model = lower(read(path), "mine")
+    assert isinstance(model.ops[-1], Dense) and model.labels == [f"class {i}" for i in range(x.shape[2])]
+    found = compare.agreement(path, write_blob(model), compare.random_inputs(model.input_shape, INPUTS, 5))
+    assert found.worst <= mean + 0.05 and (mean or found.same == INPUTS)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("dense", [False, True])
+def test_sigmoids_at_the_end(outputs: int, dense: bool, tmp_path: Path) -> None:
+    """Of a single value no and yes, with LiteRT's probability; of several a map of a pixel."""
+    file = File(2, 6, 5, 3)
+    last = file.dense(file.conv(0, FusedActivationFunction=1), outputs, FusedActivationFunction=0 if dense else 3)
+    file.graph.outputs.append(probabilities(file, "LOGISTIC", last))
+    path = write_file(file.graph, tmp_path / "mine.tflite")
+    model = lower(read(path), "mine")
+    engine, single = Engine(write_blob(model)), outputs == 1
+    assert model.labels == (["no", "yes"] if single else [f"channel {i}" for i in range(3)])
+    pixels = compare.random_inputs(model.input_shape, INPUTS, 5)
+    for frame in pixels:
+        result, theirs = engine.run(frame, taps=True).outputs()[-1], litert(path, frame)
+        if single:
+            mine = np.array(reference.classify_outputs(model, [result])) / 32768
+            np.testing.assert_allclose(mine, [1 - theirs[0], theirs[0]], atol=1 / 40)  # LiteRT's logit is of int8
+        else:
+            mine = model.result_scale * (result.reshape(-1).astype(float) - model.ops[-1].out_zero_point)
+            np.testing.assert_allclose(mine, theirs, atol=1.01 / 256)
+    found = compare.agreement(path, write_blob(model), pixels)
+    assert found.worst <= (0.51 if single else 1) and (not single or found.same == INPUTS)
+
+
+def probabilities(file: File, kind: str, source: int) -> int:
+    """A SOFTMAX or LOGISTIC."""
+    out = file.op(
+        kind, [source], np.zeros(file.graph.tensors[source].shape[1:]), **({"Beta": 1.0} if kind == "SOFTMAX" else {})
+    )
+    tensor = file.graph.tensors[out]
+    tensor.scales[:], tensor.zero_points[:] = 1 / 256, -128  # as TensorFlow Lite has it
+    return out
+
+
 def map_network(seed: int) -> tuple[File, int]:
     """A map that becomes smaller and larger again, as in segmentation; and the tensor of its last one."""
     file = File(seed, 12, 10, 3 if seed % 2 else 1)
@@ -178,9 +236,7 @@ def test_maps_are_those_of_litert(seed: int, end: str, tmp_path: Path, capsys: p
     file, last = map_network(seed)
     height, width, channels = file.values[last].shape
     if end:
-        last = file.op(end, [last], np.zeros((height, width, channels)), **({"Beta": 1.0} if end == "SOFTMAX" else {}))
-        tensor = file.graph.tensors[last]
-        tensor.scales[:], tensor.zero_points[:] = 1 / 256, -128  # as TensorFlow Lite has it
+        last = probabilities(file, end, last)
     file.graph.outputs.append(last)
     path, out = write_file(file.graph, tmp_path / "mine.tflite"), tmp_path / "mine.rnnp"
     convert.main([str(path), "-o", str(out)])

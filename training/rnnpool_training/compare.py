@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .blob import Task
 from .blob import read as read_blob
 from .command import command, integer, program
-from .compile.from_tflite import result_tensor
+from .compile.from_tflite import result_tensor, single_sigmoid
 from .compile.tflite_file import TFLiteError, read
 from .engine import Engine
 from .errors import InputError
@@ -94,6 +94,7 @@ class LiteRT:
         self.input = self.interpreter.get_input_details()[0]
         graph = read(path)
         self.last = graph.tensors[result_tensor(graph)]
+        self.binary = single_sigmoid(graph) is not None  # the blob has a logit of no before it, 0
 
     def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """In steps of the last layer, from its zero point."""
@@ -103,7 +104,8 @@ class LiteRT:
         self.interpreter.set_tensor(self.input["index"], x[None].reshape(self.input["shape"]))
         self.interpreter.invoke()
         values = self.interpreter.get_tensor(self.last.index).reshape(-1).astype(np.float64)
-        return np.asarray(values - int(self.last.zero_points[0]))
+        values -= int(self.last.zero_points[0])
+        return np.append(0.0, values) if self.binary else values
 
 
 def agreement(path: Path, blob: bytes, pixels: NDArray[np.uint8]) -> Agreement:
@@ -112,7 +114,7 @@ def agreement(path: Path, blob: bytes, pixels: NDArray[np.uint8]) -> Agreement:
     if model.task not in (Task.CLASSIFICATION, Task.MAP):
         raise ValueError(f"{model.name} is no classifier and gives no map: convert makes these only")
     shape, is_map = model.shapes()[-1], model.task == Task.MAP
-    sizes = [(int(np.prod(other.input["shape"])), int(np.prod(other.last.shape)))]
+    sizes = [(int(np.prod(other.input["shape"])), int(np.prod(other.last.shape)) + other.binary)]
     sizes.append((int(np.prod(model.input_shape)), int(np.prod(shape))))
     if sizes[0] != sizes[1]:
         raise ValueError(f"{path} has {sizes[0]} inputs and outputs, {model.name} {sizes[1]}: it was not made of it")

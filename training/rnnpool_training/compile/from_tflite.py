@@ -1,8 +1,8 @@
 """From a quantized TFLite graph to a blob's: integers as they are, requantization in this engine's way.
 
 The input's bytes are the model's int8 values plus 128 (uint8: as they are). A final softmax is dropped: `classify` does
-it, and of a map the largest channel is the same. Every operator that can't be translated is named with its index and
-shapes.
+it, and of a map the largest channel is the same; so is the LOGISTIC of a single logit, which becomes no and yes. Every
+operator that can't be translated is named with its index and shapes.
 """
 
 from __future__ import annotations
@@ -88,10 +88,8 @@ class Lowering:
 
     def shape(self, tensor: Tensor) -> tuple[int, int, int]:
         """Height, width, channels: a vector is a pixel."""
-        inner = tensor.shape[1:]
-        if len(inner) == 1:
-            return 1, 1, inner[0]
-        if len(inner) != 3 or tensor.shape[0] != 1:
+        inner = (*(1,) * (4 - len(tensor.shape)), *tensor.shape[1:])
+        if len(tensor.shape) not in (2, 3, 4) or (len(tensor.shape) > 2 and tensor.shape[0] != 1):
             raise TFLiteError(f"tensor {tensor.index} ({tensor.name}): shape {tensor.shape}, [1, h, w, c] is needed")
         return inner[0], inner[1], inner[2]
 
@@ -186,8 +184,7 @@ class Lowering:
         """The last layer, of the whole map: int16 logits of as many bits as its int8 outputs span."""
         bias, factors = self.affine(op, weight, axes)
         out = self.tensor(op.outputs[0])
-        largest = out.scale * max(127 - out.zero_point, 128 + out.zero_point)
-        return integers.logits(weight, bias, factors, largest, self.source(op), self.where(op))
+        return integers.logits(weight, bias, factors, out.grid.largest, self.source(op), self.where(op))
 
     # ---- operators ----
 
@@ -288,7 +285,10 @@ class Lowering:
             self.add(op, integers.product(sources, factor, self.clamp(op), self.where(op)))
 
     def table(self, op: Operator) -> None:
-        """Any pointwise function, and a change of scale."""
+        """Any pointwise function, and a change of scale. The last LOGISTIC of a single value: labels no and yes."""
+        if op is single_sigmoid(self.graph):
+            self.number[op.outputs[0]] = self.source(op)
+            return
         x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
         alpha = op.options.get("Alpha", 0.0)
         functions: dict[str, Callable[[Floats], NDArray[Any]]] = {
@@ -354,36 +354,48 @@ class Lowering:
         return self.shape(self.frame) if number == 0 else self.model().shapes()[number - 1]
 
     def is_last(self, op: Operator) -> bool:
-        """Whether nothing follows but softmax and changes of shape."""
+        """Whether nothing follows but softmax, the sigmoid of a single value and changes of shape."""
         tensor = op.outputs[0]
         if op.activation != "NONE":
             return False
+        sigmoid = single_sigmoid(self.graph)
         for other in self.graph.operators[op.index + 1 :]:
             if tensor in other.inputs:
-                if other.kind not in SAME_VALUES:
+                if other.kind not in SAME_VALUES and other is not sigmoid:
                     return False
                 tensor = other.outputs[0]
         return tensor == self.graph.outputs[0]
 
-    def result_map(self) -> dict[str, Any]:
-        """What a blob says of its result if that is the last operator's int8 map. TFLiteError."""
+    def finish(self) -> dict[str, Any]:
+        """The end of the blob, and what it says of it: logits, or an int8 map. TFLiteError.
+
+        A vector of any operator becomes logits; probabilities, each by itself, are a map of a pixel.
+        """
         output, last = self.tensor(self.graph.outputs[0]), self.tensor(result_tensor(self.graph))
-        said = self.shape(output)
-        if said[:2] == (1, 1):
-            raise TFLiteError(
-                "a vector as result must be of a FULLY_CONNECTED, or of a CONV_2D of the whole map before RESHAPE or "
-                "SOFTMAX, which are a classifier's last layer"
-            )
         where = f"the result, tensor {output.index} ({output.name})"
         if not self.ops or self.number.get(output.index) != len(self.ops):
             raise TFLiteError(f"{where}, is not of the last operator")
-        made = self.made_shape(output.index)
+        made, said, final = self.made_shape(output.index), self.shape(output), self.ops[-1]
         if made != said:
             shapes = ["x".join(map(str, shape)) for shape in (made, said)]
             raise TFLiteError(f"{where}, is a map of {shapes[0]}, here {shapes[1]}")
         if said[2] == 1 and any(op.kind == "SOFTMAX" for op in self.graph.operators):
             raise TFLiteError(f"{where}: a SOFTMAX of one channel is 1 everywhere")
-        return {"task": Task.MAP, "result_scale": last.scale}
+        single = single_sigmoid(self.graph) is not None
+        sigmoids = [op for op in self.graph.operators if op.kind == "LOGISTIC" and not single]
+        several = any(self.number.get(op.outputs[0]) == len(self.ops) for op in sigmoids)
+        if not isinstance(final, Dense) and (said[:2] != (1, 1) or several):
+            return {"task": Task.MAP, "result_scale": last.scale}
+        if not isinstance(final, Dense):  # the int8 values, to half a unit of Q12
+            weight = np.eye(said[2], dtype=np.int8)[:, None, None]
+            bias, factors = np.full(said[2], -last.zero_point), np.full(said[2], last.scale)
+            final = integers.logits(weight, bias, factors, last.grid.largest, len(self.ops), where)
+            self.ops.append(final)
+        if single:
+            zero = np.zeros_like(final.weight)
+            bias, both = np.append(0, final.bias).astype(np.int32), np.repeat(final.multiplier, 2)
+            self.ops[-1] = replace(final, weight=np.concatenate([zero, final.weight]), bias=bias, multiplier=both)
+        return {}
 
     def model(self, name: str = "tflite", labels: list[str] | None = None) -> Model:
         """The blob's model of the operators so far."""
@@ -400,13 +412,25 @@ class Lowering:
         )
 
 
-def result_tensor(graph: Graph) -> int:
-    """The tensor that a blob's result is: the graph's output without what changes no order at its end."""
-    last = graph.outputs[0]
+def before(graph: Graph, tensor: int) -> int:
+    """The tensor that is this one without what changes no order of values behind it."""
     for op in reversed(graph.operators):
-        if last in op.outputs and op.kind in SAME_VALUES:
-            last = op.inputs[0]
-    return last
+        if tensor in op.outputs and op.kind in SAME_VALUES:
+            tensor = op.inputs[0]
+    return tensor
+
+
+def single_sigmoid(graph: Graph) -> Operator | None:
+    """The last operator if it is the LOGISTIC of a single value."""
+    last = graph.tensors[before(graph, graph.outputs[0])]
+    found = [op for op in graph.operators if last.index in op.outputs and op.kind == "LOGISTIC"]
+    return found[0] if found and np.prod(last.shape) == 1 else None
+
+
+def result_tensor(graph: Graph) -> int:
+    """The tensor that a blob's result is: the graph's output without what is left out at its end."""
+    sigmoid = single_sigmoid(graph)
+    return before(graph, graph.outputs[0] if sigmoid is None else sigmoid.inputs[0])
 
 
 TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
@@ -435,12 +459,13 @@ def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
     lowering = translate(graph)
     if lowering.shape(lowering.frame)[2] not in (1, 3):
         raise TFLiteError(f"an input of {lowering.shape(lowering.frame)}: 1 or 3 channels are needed")
-    classes = bool(lowering.ops) and isinstance(lowering.ops[-1], Dense)
-    model = replace(lowering.model(name), **({} if classes else lowering.result_map()))
-    count = model.shapes()[-1][2]
+    fields = lowering.finish()
+    model = replace(lowering.model(name), **fields)
+    count, what = model.shapes()[-1][2], "class" if model.task == Task.CLASSIFICATION else "channel"
+    named = [f"{what} {i}" for i in range(count)] if single_sigmoid(graph) is None else ["no", "yes"]
     if labels is not None and len(labels) != count:
         raise TFLiteError(f"{len(labels)} labels, the model has {count} outputs")
-    model.labels = labels or [f"{'class' if classes else 'channel'} {i}" for i in range(count)]
+    model.labels = labels or named
     write(model)  # every rule of a blob, before it is run
     set_golden(model)
     return model

@@ -33,6 +33,11 @@ class Grid(NamedTuple):
         """Of all int8 values, -128 first."""
         return np.asarray((np.arange(-128, 128) - self.zero_point) * self.scale, np.float64)
 
+    @property
+    def largest(self) -> float:
+        """The largest magnitude."""
+        return self.scale * max(127 - self.zero_point, 128 + self.zero_point)
+
     def clamp(self, low: float, high: float) -> dict[str, Any]:
         """Zero point and clamp of an operator whose output has this grid; limits may be infinite."""
         limits = [
