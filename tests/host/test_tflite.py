@@ -113,7 +113,7 @@ def check(file: File, last: int, most: int = 1) -> None:
     mine = reference.run_input(model, file.pixels)[lowering.number[last] - 1].astype(int) - tensor.zero_point
     difference = np.abs(mine - np.round(file.values[last].reshape(mine.shape) / tensor.scale))
     assert difference.max() <= most, difference.max()
-    assert (difference == 0).mean() > 0.9 or difference.size < 40
+    assert (difference == 0).mean() > 0.75 or difference.size < 40
 
 
 @settings(max_examples=60, deadline=None)
