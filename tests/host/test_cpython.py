@@ -93,7 +93,7 @@ def test_sentences_are_those_of_the_board() -> None:
         "rows of 320 bytes each wanted, not 7 bytes": lambda: (model.begin(), model.feed(bytes(7))),
         "no image: begin() first": lambda: rnnpool.Model("face").result(),
         "this is PNG data, not an .rnnp model": lambda: rnnpool.Model(b"\x89PNG" + bytes(60)),
-        "needs 64968 bytes, arena has 10": lambda: rnnpool.Model("face", arena=bytearray(1007)),
+        "needs 64200 bytes, arena has 10": lambda: rnnpool.Model("face", arena=bytearray(1007)),
         "no model 'dog' in this firmware, and no dog.rnnp in /rom, /lib or /flash/lib": lambda: rnnpool.Model("dog"),
         "'Model' object has no attribute 'output_shape'": lambda: model.output_shape,
         "can't convert str to int": lambda: model.detect(frame, width="320"),

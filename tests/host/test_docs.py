@@ -106,11 +106,11 @@ QUOTED = {
         "rnnpool.detect_faces(bytes(153600), width=640, height=480)"
     ),
     "pixels must be bytes, not str": "rnnpool.detect_faces('abc')",
-    "total_size: needs 79904 bytes, has 1000": "rnnpool.Model(open('models/face.rnnp', 'rb').read()[:1000])",
+    "total_size: needs 77408 bytes, has 1000": "rnnpool.Model(open('models/face.rnnp', 'rb').read()[:1000])",
     "this is TFLite data, not an .rnnp model": "rnnpool.Model(b'TFL3' * 10)",
     "no model 'nothing' in this firmware, and no nothing.rnnp in /rom, /lib or /flash/lib": "rnnpool.Model('nothing')",
     "no file 'nothing.rnnp'": "rnnpool.Model('nothing.rnnp')",
-    "needs 64968 bytes, arena has 1000": "rnnpool.Model('face', arena=bytearray(1000))",
+    "needs 64200 bytes, arena has 1000": "rnnpool.Model('face', arena=bytearray(1000))",
 }
 
 

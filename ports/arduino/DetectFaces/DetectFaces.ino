@@ -8,7 +8,7 @@
 
 #define WIDTH 320
 #define HEIGHT 240
-#define ARENA_BYTES 64968 // rnnp_arena_size() of the model and the frame
+#define ARENA_BYTES 64200 // rnnp_arena_size() of the model and the frame
 
 static uint64_t arena[ARENA_BYTES / 8];
 static uint8_t row[WIDTH];
