@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .blob import Task
 from .blob import read as read_blob
 from .command import command, integer, program
-from .compile.from_tflite import result_tensor, single_sigmoid
+from .compile.tflite_ends import frame_tensor, result_tensor, single_sigmoid
 from .compile.tflite_file import TFLiteError, read
 from .engine import Engine
 from .errors import InputError
@@ -93,14 +93,17 @@ class LiteRT:
         self.interpreter.allocate_tensors()
         self.input = self.interpreter.get_input_details()[0]
         graph = read(path)
+        self.frame = frame_tensor(graph)
         self.last = graph.tensors[result_tensor(graph)]
         self.binary = single_sigmoid(graph) is not None  # the blob has a logit of no before it, 0
 
     def values(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         """In steps of the last layer, from its zero point."""
-        if self.input["dtype"] not in (np.int8, np.uint8):
+        x: NDArray[Any] = pixels if self.input["dtype"] == np.uint8 else (pixels ^ 0x80).view(np.int8)
+        if self.input["dtype"] == np.float32 and self.frame.scales.size == 1:  # what a QUANTIZE makes those bytes of
+            x = ((x.astype(np.float64) - self.frame.zero_point) * self.frame.scale).astype(np.float32)
+        elif self.input["dtype"] not in (np.int8, np.uint8):
             raise TFLiteError(f"an input of {np.dtype(self.input['dtype']).name}: int8 or uint8 is needed")
-        x = pixels if self.input["dtype"] == np.uint8 else (pixels ^ 0x80).view(np.int8)
         self.interpreter.set_tensor(self.input["index"], x[None].reshape(self.input["shape"]))
         self.interpreter.invoke()
         values = self.interpreter.get_tensor(self.last.index).reshape(-1).astype(np.float64)

@@ -13,6 +13,7 @@ from . import files
 from .blob import Task, write
 from .command import command, integer, labels, model_name, name_of, program
 from .compile.from_tflite import lower
+from .compile.tflite_ends import frame_tensor
 from .compile.tflite_file import read
 from .compile.unused_channels import remove_unused_channels
 from .errors import InputError
@@ -52,6 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     is_map = model.task == Task.MAP
     given = f"a map of {' x '.join(map(str, model.shapes()[-1]))}" if is_map else f"{len(model.labels)} labels"
     print(f"{options.out}: {len(model.ops)} operators, {shape} to {given}, {len(data):,} bytes")
+    low, high = frame_tensor(graph).grid.real()[[0, -1]]
+    print(f"input: a pixel of 0 is {low:.4g} to the network, one of 255 is {high:.4g}: is that what it was trained on?")
     if is_map and any(op.kind == "SOFTMAX" for op in graph.operators):
         print("the last SOFTMAX is left out: values are those before it, the largest channel is the same")
     if removed:

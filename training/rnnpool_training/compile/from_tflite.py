@@ -32,13 +32,13 @@ from ..blob import (
 )
 from ..reference import set_golden
 from . import integers, tflite_rounding
+from .tflite_ends import SAME_VALUES, ends_with, result_tensor, single_sigmoid, tail
 from .tflite_file import Graph, Operator, Tensor, TFLiteError
 
 Padding = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
 NO_PADDING: Padding = (0, 0, 0, 0)
 SAME = 0  # of the schema's Padding
-SAME_VALUES = ("RESHAPE", "SQUEEZE", "SOFTMAX", "DEQUANTIZE")  # softmax: as the last one
 TABLES = ("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH")
 # What reads or makes a vector in the place of a map: values in their order, each by itself, or all of them.
 FLAT = (*SAME_VALUES, *TABLES, "QUANTIZE", "FULLY_CONNECTED", "ADD")
@@ -61,6 +61,7 @@ class Lowering:
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             raise TFLiteError(f"{len(graph.inputs)} inputs and {len(graph.outputs)} outputs: one of each is needed")
         self.frame = graph.tensors[graph.inputs[0]]
+        self.tail, self.result = tail(graph), result_tensor(graph)
         self.start = len(self.ops)  # the blob's number of the frame's int8 values
         self.number[graph.inputs[0]] = self.start
 
@@ -286,7 +287,7 @@ class Lowering:
 
     def table(self, op: Operator) -> None:
         """Any pointwise function, and a change of scale. The last LOGISTIC of a single value: labels no and yes."""
-        if op is single_sigmoid(self.graph):
+        if op in self.tail:
             self.number[op.outputs[0]] = self.source(op)
             return
         x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
@@ -307,7 +308,7 @@ class Lowering:
             self.add(op, made)
 
     def quantize(self, op: Operator) -> None:
-        """QUANTIZE: of a float input nothing is left of it."""
+        """QUANTIZE: of a float input, and from int8 to uint8 at the end, nothing is left of it."""
         if op.inputs[0] == self.frame.index and self.frame.dtype == np.float32:
             self.frame = self.tensor(op.outputs[0])
             self.number[op.outputs[0]] = self.start
@@ -335,8 +336,8 @@ class Lowering:
     def same(self, op: Operator) -> None:
         """RESHAPE of a map to a vector, and what changes nothing; a last SOFTMAX, which is left out."""
         self.number[op.outputs[0]] = self.source(op)
-        rest = self.graph.operators[op.index + 1 :]
-        if op.kind == "SOFTMAX" and (not self.is_last(op) or any(other.kind == op.kind for other in rest)):
+        later = self.tail[: self.tail.index(op)] if op in self.tail else None
+        if op.kind == "SOFTMAX" and (later is None or any(other.kind == op.kind for other in later)):
             raise self.fail(op, "only the last operator can be one")
         if op.options.get("Beta", 1.0) != 1.0:
             raise self.fail(op, f"beta {op.options['Beta']:g}, 1 is needed")
@@ -354,24 +355,17 @@ class Lowering:
         return self.shape(self.frame) if number == 0 else self.model().shapes()[number - 1]
 
     def is_last(self, op: Operator) -> bool:
-        """Whether nothing follows but softmax, the sigmoid of a single value and changes of shape."""
-        tensor = op.outputs[0]
-        if op.activation != "NONE":
-            return False
-        sigmoid = single_sigmoid(self.graph)
-        for other in self.graph.operators[op.index + 1 :]:
-            if tensor in other.inputs:
-                if other.kind not in SAME_VALUES and other is not sigmoid:
-                    return False
-                tensor = other.outputs[0]
-        return tensor == self.graph.outputs[0]
+        """Whether nothing follows but what is left out at the end."""
+        out, operators = op.outputs[0], self.graph.operators
+        alone = all(other in self.tail for other in operators if out in other.inputs)
+        return op.activation == "NONE" and alone and out == self.result
 
     def finish(self) -> dict[str, Any]:
         """The end of the blob, and what it says of it: logits, or an int8 map. TFLiteError.
 
         A vector of any operator becomes logits; probabilities, each by itself, are a map of a pixel.
         """
-        output, last = self.tensor(self.graph.outputs[0]), self.tensor(result_tensor(self.graph))
+        output, last = self.tensor(self.graph.outputs[0]), self.tensor(self.result)
         where = f"the result, tensor {output.index} ({output.name})"
         if not self.ops or self.number.get(output.index) != len(self.ops):
             raise TFLiteError(f"{where}, is not of the last operator")
@@ -382,8 +376,7 @@ class Lowering:
         if said[2] == 1 and any(op.kind == "SOFTMAX" for op in self.graph.operators):
             raise TFLiteError(f"{where}: a SOFTMAX of one channel is 1 everywhere")
         single = single_sigmoid(self.graph) is not None
-        sigmoids = [op for op in self.graph.operators if op.kind == "LOGISTIC" and not single]
-        several = any(self.number.get(op.outputs[0]) == len(self.ops) for op in sigmoids)
+        several = not single and ends_with(self.graph, "LOGISTIC")
         if not isinstance(final, Dense) and (said[:2] != (1, 1) or several):
             return {"task": Task.MAP, "result_scale": last.scale}
         if not isinstance(final, Dense):  # the int8 values, to half a unit of Q12
@@ -410,27 +403,6 @@ class Lowering:
             ops=self.ops,
             input_zero_point=self.frame.zero_point,
         )
-
-
-def before(graph: Graph, tensor: int) -> int:
-    """The tensor that is this one without what changes no order of values behind it."""
-    for op in reversed(graph.operators):
-        if tensor in op.outputs and op.kind in SAME_VALUES:
-            tensor = op.inputs[0]
-    return tensor
-
-
-def single_sigmoid(graph: Graph) -> Operator | None:
-    """The last operator if it is the LOGISTIC of a single value."""
-    last = graph.tensors[before(graph, graph.outputs[0])]
-    found = [op for op in graph.operators if last.index in op.outputs and op.kind == "LOGISTIC"]
-    return found[0] if found and np.prod(last.shape) == 1 else None
-
-
-def result_tensor(graph: Graph) -> int:
-    """The tensor that a blob's result is: the graph's output without what is left out at its end."""
-    sigmoid = single_sigmoid(graph)
-    return before(graph, graph.outputs[0] if sigmoid is None else sigmoid.inputs[0])
 
 
 TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
