@@ -20,9 +20,13 @@ static int fail(const rnnp_error_t *error) {
 }
 
 int main(int argc, char **argv) {
-    FILE *model_file = argc == 3 ? fopen(argv[1], "rb") : NULL, *frame_file = argc == 3 ? fopen(argv[2], "rb") : NULL;
-    if (model_file == NULL || frame_file == NULL) {
+    if (argc != 3) {
         fprintf(stderr, "usage: detect MODEL.rnnp FRAME.raw\n");
+        return 2;
+    }
+    FILE *model_file = fopen(argv[1], "rb"), *frame_file = fopen(argv[2], "rb");
+    if (model_file == NULL || frame_file == NULL) {
+        perror(model_file == NULL ? argv[1] : argv[2]);
         return 2;
     }
     rnnp_error_t error;

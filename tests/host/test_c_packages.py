@@ -7,6 +7,7 @@ functions are stand-ins, which do what those do with what a package gives them.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -101,6 +102,36 @@ def test_cmake(how: str, compiler: str, tmp_path: Path, pixels: np.ndarray, foun
     for program in ("detect_C", "detect_CXX"):
         assert detects(tmp_path / "build" / program, pixels) == found
     assert call(tmp_path / "build" / "embedded") == f"0 320x240 {FACE.stat().st_size}\n"
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="no cmake: tools/debian_packages.sh test")
+@pytest.mark.parametrize(
+    ("model", "without", "said"),
+    [
+        ("no.rnnp", "", "there is no .rnnp file"),
+        ("face.pt", "", "there is no .rnnp file"),
+        ("face v1.2.rnnp", "", "face v1.2 is no name for a model (letters, digits and _ only)"),
+        ("face.rnnp", "auto", "--without auto MODEL says the names to give here"),
+        ("face.rnnp", "ADD, MUL tflite", "left_out.h has no tflite"),
+        ("face.rnnp", "DEN.E", "left_out.h has no DEN.E"),
+        ("face.rnnp", "ADD, MUL;;TFLITE FINE", ""),
+    ],
+)
+def test_cmake_says_mistakes_when_it_configures(model: str, without: str, said: str, tmp_path: Path) -> None:
+    for name in ("face.rnnp", "face.pt", "face v1.2.rnnp"):
+        shutil.copy(FACE, tmp_path / name)
+    (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
+    (tmp_path / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.16)\nproject(consumer LANGUAGES C)\nadd_subdirectory({ROOT} rnnpool)\n"
+        f'add_executable(main main.c)\nrnnpool_embed(main "{model}")\n'
+    )
+    command = ["cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DRNNPOOL_WITHOUT={without}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if said:
+        assert done.returncode == 1 and said in " ".join(done.stderr.split())
+    else:
+        flags = (tmp_path / "build" / "rnnpool" / "CMakeFiles" / "rnnpool.dir" / "flags.make").read_text()
+        assert sorted(re.findall(r"RNNP_WITH_(\w+)=0", flags)) == ["ADD", "FINE", "MUL", "TFLITE"]
 
 
 def compile_sources(compiler: Sequence[str], sources: Sequence[Path], folder: Path) -> list[Path]:
