@@ -27,6 +27,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FOLDERS = (HERE / "models", HERE.parent / "models")
 MAGIC = b"RNNP"
+WRITTEN = "// Written by mp_module/embed_models.py"  # what begins so is written over
 ALIGNMENT = 16  # mp_module/SPEC.md
 BLOB_VERSION, OP_SIZE = 4, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
@@ -60,7 +61,7 @@ def _array(name: str, blob: bytes) -> list[str]:
 
 def c_header(models: list[tuple[str, bytes]]) -> str:
     """Returns the C header for (name, blob) pairs."""
-    lines = ["// Written by mp_module/embed_models.py: include it in one file.", "#include <stdint.h>", ""]
+    lines = [f"{WRITTEN}: include it in one file.", "#include <stdint.h>", ""]
     for name, blob in models:
         lines += _array(f"rnnpool_{name}", blob)
     return "\n".join(lines)
@@ -69,7 +70,7 @@ def c_header(models: list[tuple[str, bytes]]) -> str:
 def c_source(models: list[tuple[str, bytes]]) -> str:
     """Returns the C file for (name, blob) pairs."""
     lines = [
-        "// Written by mp_module/embed_models.py.",
+        f"{WRITTEN}.",
         '#include "binding/builtin_models.h"',
         "",
         "#include <stddef.h>",
@@ -168,6 +169,8 @@ def left_out(names: list[str], models: list[str]) -> list[str]:
             raise ModelError(f"RNNPOOL_WITHOUT: {name} is none of auto, {', '.join(known)}")
     used = set(known)
     if "auto" in names:
+        if not models:
+            raise ModelError("RNNPOOL_WITHOUT=auto leaves out what no model needs, and there is no model: name one")
         used = set().union(*(used_by(path, kinds) for _, path in map(find, models)))
     return [name for name in known if name in names or name not in used]
 
@@ -184,13 +187,25 @@ def embed(models: list[str], output: Path, header: bool = False) -> None:
         if name in dict(blobs):
             raise ModelError(f"two models have the name {name}")
         blobs.append((name, blob))
-    text = c_header(blobs) if header else c_source(blobs)
-    if output.exists() and output.read_text() == text:
+    text = (c_header(blobs) if header else c_source(blobs)).encode()
+    there = output.read_bytes() if output.is_file() else b""
+    if there == text:
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = output.with_suffix(".tmp")
-    unfinished.write_text(text)
-    os.replace(unfinished, output)
+    if there and not there.startswith(WRITTEN.encode()):
+        raise ModelError(f"{output} would be written over, and it is no C file of this program: choose another name")
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.exists() and not (output.is_file() or output.is_dir()):  # /dev/stdout
+            output.write_bytes(text)
+            return
+        try:
+            unfinished.write_bytes(text)
+            os.replace(unfinished, output)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        raise ModelError(f"{output} can't be written: {error.strerror}") from None
 
 
 def main() -> int:
@@ -208,8 +223,11 @@ def main() -> int:
             print(" ".join(left_out(re.findall("[^ ,;]+", arguments.without), arguments.models)))
         else:
             embed(arguments.models, arguments.output, arguments.header)
-    except (ModelError, OSError) as error:
+    except ModelError as error:
         print(f"embed_models: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"embed_models: {error.filename}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,6 +1,7 @@
 """What the rest relies on: the wrapper's structures are the header's, and the tables are the generator's."""
 
 import ctypes
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,23 @@ FEATURES += ["RGB", "MATERIALIZE", "MAP", "LAYER"]
 FASTER = ["BY_STEP", "TILE1", "COLUMNS2", "TAPS4"]
 
 
+def test_only_c_files_of_its_own_are_written_over(tmp_path: Path) -> None:
+    program, model, out = ROOT / "mp_module" / "embed_models.py", tmp_path / "person.rnnp", tmp_path / "models.c"
+    model.write_bytes((ROOT / "models" / "person.rnnp").read_bytes())
+
+    def embed(output: Path, *models: str) -> str:
+        command = [sys.executable, str(program), "--output", str(output), *models]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path).stderr
+
+    assert embed(out, "face") == embed(out, "person.rnnp") == ""
+    assert '{ "person", model_0, ' in out.read_text()
+    before = model.read_bytes()
+    said = "person.rnnp would be written over, and it is no C file of this program: choose another name\n"
+    assert embed(Path("person.rnnp"), "face") == f"embed_models: {said}"
+    assert embed(Path("/dev/full"), "face") == "embed_models: /dev/full can't be written: No space left on device\n"
+    assert model.read_bytes() == before and sorted(os.listdir(tmp_path)) == ["models.c", "person.rnnp"]
+
+
 def test_what_no_model_needs_is_left_out() -> None:
     """What micropython.mk and .cmake do with RNNPOOL_WITHOUT=auto: built-in models run, others are refused."""
     face, person = ((ROOT / "models" / f"{name}.rnnp").read_bytes() for name in ("face", "person"))
@@ -93,7 +111,7 @@ def test_what_no_model_needs_is_left_out() -> None:
         "COLUMNS2",
     }
     assert left_out("face", "person").stdout.split() == [name for name in without if name not in more]
-    assert left_out().stdout.split() == [kind.name for kind in Kind] + FEATURES + FASTER
+    assert "auto leaves out what no model needs, and there is no model: name one" in left_out().stderr
     assert left_out("face", "person", names="auto, ADD;RGB").stdout.split() == [
         name for name in without if name not in more or name == "RGB"
     ]
