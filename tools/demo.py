@@ -20,8 +20,7 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from rnnpool_training.command import sentence
-from rnnpool_training.errors import printable
+from rnnpool_training.errors import printable, sentence
 from rnnpool_training.files import replacing
 from rnnpool_training.reference import Format
 from rnnpool_training.reference.frame import model_input

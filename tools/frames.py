@@ -17,7 +17,7 @@ from pathlib import Path
 import matplotlib.cbook
 from PIL import Image
 
-from rnnpool_training.command import sentence
+from rnnpool_training.errors import sentence
 from rnnpool_training.files import check_output, replacing
 from tools.board import frames
 from tools.board.__main__ import size_of
@@ -48,6 +48,8 @@ def main(words: list[str] | None = None) -> int:
         given = [Path(source) for source in arguments.pictures]
         files = [file for path in given for file in (path.iterdir() if path.is_dir() else [path])]
         check_output(arguments.output, read=files)
+        if arguments.output.suffix.lower() in frames.PICTURES:
+            raise Problem(f"{arguments.output} is the name of a picture, and bare pixels are written: say frame.raw")
         count = 0
         with replacing(arguments.output) as path, path.open("wb") as file:
             for picture in pictures:

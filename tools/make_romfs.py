@@ -20,11 +20,12 @@ from typing import Union
 
 # From a checkout, without installing anything: that module, too, is of the standard library only.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "training"))
-from rnnpool_training.files import write_bytes
+from rnnpool_training.errors import printable, sentence
+from rnnpool_training.files import ROMFS, check_output, write_bytes
 
 ALIGNMENT = 16  # of the .rnnp blob, mp_module/SPEC.md
 
-MAGIC = b"\xd2\xcd\x31"  # the varuint of the record kind "file system"
+MAGIC = ROMFS.begins  # the varuint of the record kind "file system"
 PADDING, DATA, POINTER, DIRECTORY, FILE = 1, 2, 3, 4, 5
 
 # A varuint may begin with 0x80 bytes that mean nothing. Lengths that come before the files' data are stored in a fixed
@@ -65,9 +66,9 @@ def _records(tree: Tree, position: int) -> bytes:
     """Returns the records of a folder's content, the first of which will be at `position` of the image."""
     out = bytearray()
     for name, content in sorted(tree.items()):
-        encoded = name.encode()
-        if not encoded or "/" in name or name in (".", ".."):
-            raise RomfsError(f"{name!r} is no name of a file or folder")
+        encoded = name.encode(errors="replace")
+        if not encoded or "/" in name or name in (".", "..") or encoded.decode() != name:
+            raise RomfsError(f"'{printable(name)}' is no name of a file or folder")
         head = varuint(len(encoded)) + encoded
         inside = position + len(out) + 1 + LENGTH_BYTES + len(head)
         if isinstance(content, bytes):
@@ -121,7 +122,10 @@ def _list(image: bytes, at: int, end: int, folder: str, root: int) -> Iterator[t
         if kind not in (DIRECTORY, FILE):
             continue
         name_size, start = _read_varuint(image, start, stop)
-        name = folder + image[start : start + name_size].decode()
+        try:
+            name = folder + image[start : start + name_size].decode()
+        except UnicodeDecodeError:
+            raise RomfsError(f"the image is damaged: the name at {start} is no UTF-8") from None
         start += name_size
         if kind == DIRECTORY:
             yield from _list(image, start, stop, name + "/", root)
@@ -148,13 +152,22 @@ def contents(image: bytes) -> list[tuple[str, int, int]]:
     return list(_list(image, at, at + size, "", at))
 
 
-def read_folder(folder: Path) -> dict[str, bytes | Tree]:
-    """Returns the tree of a folder on disk, without Python's caches."""
-    return {
-        path.name: read_folder(path) if path.is_dir() else path.read_bytes()
-        for path in folder.iterdir()
-        if path.name != "__pycache__"
-    }
+def read_folder(folder: Path, above: tuple[Path, ...] = ()) -> dict[str, bytes | Tree]:
+    """Returns the tree of a folder on disk, without Python's caches; `above`: the folders that it is read for.
+
+    Raises RomfsError for a link back to one of them, and for what is no file (a pipe would wait for ever).
+    """
+    within = (*above, folder.resolve())
+    if within[-1] in above:
+        raise RomfsError(f"{folder} is a link to a folder that it lies in")
+    tree: dict[str, bytes | Tree] = {}
+    for path in folder.iterdir():
+        if path.name == "__pycache__":
+            continue
+        if not path.is_dir() and path.exists() and not path.is_file():
+            raise RomfsError(f"{path} is neither a file nor a folder")
+        tree[path.name] = read_folder(path, within) if path.is_dir() else path.read_bytes()
+    return tree
 
 
 def _merge(tree: dict[str, bytes | Tree], path: list[str], content: bytes | dict[str, bytes | Tree]) -> None:
@@ -176,12 +189,17 @@ def _merge(tree: dict[str, bytes | Tree], path: list[str], content: bytes | dict
         tree[path[0]] = content
 
 
+def _split(item: str) -> tuple[str, Path]:
+    # NAME=PATH; a path with the sign in it, which is there, is meant as it stands.
+    name, _, source = ("", "", item) if Path(item).exists() else item.rpartition("=")
+    return name, Path(source)
+
+
 def tree_from_arguments(items: list[str]) -> dict[str, bytes | Tree]:
     """Returns the tree for command-line items (see the module's text)."""
     tree: dict[str, bytes | Tree] = {}
     for item in items:
-        name, _, source = item.rpartition("=")
-        path = Path(source)
+        name, path = _split(item)
         if path.is_dir():
             _merge(tree, [part for part in name.split("/") if part], read_folder(path))
         elif path.is_file():
@@ -191,12 +209,20 @@ def tree_from_arguments(items: list[str]) -> dict[str, bytes | Tree]:
     return tree
 
 
+def number(text: str) -> int:
+    """A type for argparse: bytes, decimal or as 0x20000."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number of bytes, say 131072 or 0x20000, not {text!r}") from None
+
+
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     build_command = commands.add_parser("build", help="write an image")
-    build_command.add_argument("--max-size", type=lambda text: int(text, 0), help="fail if the image is larger (bytes)")
+    build_command.add_argument("--max-size", type=number, help="fail if the image is larger (bytes)")
     build_command.add_argument("image", type=Path)
     build_command.add_argument("items", nargs="+", metavar="[NAME=]PATH")
     list_command = commands.add_parser("list", help="show what is in an image")
@@ -204,16 +230,21 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.command == "build":
+            check_output(arguments.image, kind=ROMFS)  # a forgotten IMAGE is no reason to write over a model
+            for _, path in map(_split, arguments.items):
+                if path.is_dir() and path.resolve() in arguments.image.resolve().parents:
+                    raise RomfsError(f"{arguments.image} would be in the folder {path}, and so in the next image")
             image = build(tree_from_arguments(arguments.items))
             if arguments.max_size is not None and len(image) > arguments.max_size:
                 raise RomfsError(f"the image has {len(image)} bytes, the partition {arguments.max_size}")
             write_bytes(arguments.image, image)
-        image = arguments.image.read_bytes()
+        else:
+            image = arguments.image.read_bytes()
         for name, offset, size in contents(image):
             print(f"{offset:#010x} {size:9} {name}")
         print(f"{'':10} {len(image):9} bytes in all")
     except (RomfsError, OSError) as error:
-        print(f"make_romfs: {error}", file=sys.stderr)
+        print(f"make_romfs: {sentence(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -23,7 +23,7 @@ from rnnpool_training.command import command
 from rnnpool_training.describe import attributes, parameter_bytes, region_name, shape_text
 from rnnpool_training.engine import Engine, Region
 from rnnpool_training.errors import InputError
-from rnnpool_training.files import DRAWN, check_output, replacing, write_text
+from rnnpool_training.files import DRAWN, PAGE, check_output, replacing, write_text
 from rnnpool_training.planner import Planner
 from rnnpool_training.reference import Format
 
@@ -206,7 +206,7 @@ def main(arguments: list[str] | None = None) -> None:
     for path in filter(None, (args.picture, args.compare)):
         check_output(path, DRAWN, read_too)
     if args.html:
-        check_output(args.html, read=read_too)
+        check_output(args.html, read=read_too, kind=PAGE)
     try:
         page = model_page.document(blob, frame, args.bench) if args.html else ""
         print(describe(blob, frame))

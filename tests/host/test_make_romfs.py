@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -109,6 +110,47 @@ def test_command_line(tmp_path: Path) -> None:
         assert failed.returncode == 1
         assert failed.stderr.startswith("make_romfs: ")
         assert "Traceback" not in failed.stderr
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("build model.rnnp model.rnnp", "model.rnnp: would be written over, and it is no ROMFS image"),
+        ("build folder/rom.img folder", "folder/rom.img would be in the folder folder, and so in the next image"),
+        ("build rom.img loop", "loop/again is a link to a folder that it lies in"),
+        ("build rom.img pipe", "pipe/pipe is neither a file nor a folder"),
+        ("build rom.img bytes", r"'\udcff' is no name of a file or folder"),
+        ("build no/rom.img model.rnnp", "there is no such folder"),
+        pytest.param("build /dev/full model.rnnp", "No space left on device", marks=FULL),
+        ("list no.img", "no.img: No such file or directory"),
+        ("list damaged.img", "the image is damaged: the name at 14 is no UTF-8"),
+        ("build --max-size x rom.img model.rnnp", "must be a number of bytes, say 131072 or 0x20000, not 'x'"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_loses_nothing(command: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "model.rnnp").write_bytes(b"RNNP" + bytes(60))
+    for name in ("folder", "loop", "pipe", "bytes"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "loop" / "again").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe" / "pipe")
+    Path(os.fsdecode(os.fsencode(tmp_path / "bytes") + b"/\xff")).touch()
+    image = romfs.build({"a": b"1234"})
+    (tmp_path / "damaged.img").write_bytes(image.replace(b"\x01a", b"\x01\xff"))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    done = subprocess.run(
+        [sys.executable, TOOL, *command.split()], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode and said in done.stderr and "Traceback" not in done.stderr and "Errno" not in done.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_a_path_with_the_sign_of_names(tmp_path: Path) -> None:
+    (tmp_path / "a=b.bin").write_bytes(b"1")
+    assert romfs.tree_from_arguments([str(tmp_path / "a=b.bin")]) == {"a=b.bin": b"1"}
+    assert romfs.tree_from_arguments([f"lib/={tmp_path}"]) == {"lib": {"a=b.bin": b"1"}}
 
 
 def test_micropython_reads_the_same_files(tmp_path: Path) -> None:

@@ -45,6 +45,14 @@ CASES: list[tuple[Callable[..., Any], list[object], str]] = [
     (show_model.main, [FACE, "--picture", "x.xyz"], "x.xyz: must end in .png, .svg"),
     (show_model.main, [FACE, "--compare", "file/x.png"], "file: is a file, not a folder"),
     (show_model.main, [FACE, "--html", "x.html", "--bench", "no.json"], "no.json: No such file"),
+    (show_model.main, [FACE, "--html", "labels.txt"], "labels.txt: would be written over, and it is no HTML page"),
+    (planner.main, [FACE, "-o", "labels.txt"], "labels.txt: would be written over, and it is no .rnnp model"),
+    (convert.main, ["no.tflite", "-o", "labels.txt"], "it is no .rnnp model"),
+    (export.main, ["no.py:net", "--data", "no", "-o", "labels.txt"], "it is no .rnnp model"),
+    (classify.main, ["no", "-o", "labels.txt", "--replace"], "it is no .rnnp model"),
+    (average.main, ["no.pt", "no.pt", "--data", "no", "-o", "labels.txt"], "it is no PyTorch checkpoint"),
+    (import_edgeml.main, ["no.pth", "-o", "labels.txt"], "it is no PyTorch checkpoint"),
+    (bench.main, ["--model", "x=no.rnnp", "--json", "labels.txt"], "it is no JSON object"),
     (planner.main, [FACE, "--curve", "x.xyz"], "x.xyz: must end in .png, .svg"),
     (planner.main, [FACE, "-o", "no/x.rnnp"], "no: there is no such folder"),
     (layers.main, [FACE, "--out", "file"], "file: is a file, not a folder"),
@@ -90,6 +98,7 @@ def test_before_the_work(
         (tmp_path / name).write_text("")
     if "other.pt" in arguments:
         classify.save_classifier("other.pt", of_another_shape())
+    (tmp_path / "labels.txt").write_text("cat\n")
     shutil.copy(FACE, "face.rnnp")
     given = ["face.rnnp" if "face.rnnp" in arguments and a is FACE else str(a) for a in arguments]
     with pytest.raises(SystemExit) as stop:
@@ -97,6 +106,7 @@ def test_before_the_work(
     said = capsys.readouterr()
     assert stop.value.code == 2 and sentence in said.err and "Traceback" not in said.err
     assert said.out == ""
+    assert (tmp_path / "labels.txt").read_text() == "cat\n"
     assert all((tmp_path / n).read_text() == "" for n in ("file", "run/last.pt", "labelled/labels.jsonl"))
 
 

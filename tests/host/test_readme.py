@@ -95,7 +95,7 @@ def test_frames_of_odd_pictures_and_sizes(tmp_path: Path) -> None:
     picture = tmp_path / "p.png"
     Image.new("RGB", (30, 20), "red").save(picture)
     before = picture.read_bytes(), out.read_bytes()
-    for words in ([picture, "-o", picture], [tmp_path / "bad.jpg", "-o", out]):
+    for words in ([picture, "-o", picture], ["-o", picture], [tmp_path / "bad.jpg", "-o", out]):
         (tmp_path / "bad.jpg").write_bytes(b"no picture")
         assert subprocess.run([*command, *words], cwd=ROOT, capture_output=True).returncode == 1
         assert (picture.read_bytes(), out.read_bytes()) == before

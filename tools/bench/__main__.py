@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rnnpool_training.command import sentence
-from rnnpool_training.files import DRAWN, check_output, make_folder, write_text
+from rnnpool_training.errors import sentence
+from rnnpool_training.files import DRAWN, JSON, check_output, make_folder, write_text
 
 from . import charts, cores, frames, memory, mlperf, network, report
 from .compile import M4_NO_FPU, ROOT
@@ -75,12 +75,13 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help=f"compare with {COMMITTED.relative_to(ROOT)}")
     arguments = parser.parse_args(words)
     if not (arguments.quick or arguments.no_fpu):
-        for path, suffixes in ((arguments.json, ()), (arguments.picture, DRAWN)):
-            try:
+        try:
+            for path in (arguments.json, arguments.picture):
                 make_folder(path.parent)
-                check_output(path, suffixes)
-            except OSError as error:
-                parser.error(sentence(error))
+            check_output(arguments.json, kind=JSON)
+            check_output(arguments.picture, DRAWN)
+        except OSError as error:
+            parser.error(sentence(error))
     measurements: dict[str, report.Measurement] = {}
     begun = time.monotonic()
     try:

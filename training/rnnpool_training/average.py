@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     shares = options.shares or [1.0] * len(options.checkpoints)
     if len(shares) != len(options.checkpoints):
         p.error(f"--shares has {len(shares)} numbers for {len(options.checkpoints)} checkpoints")
-    files.check_output(options.out, read=options.checkpoints)
+    files.check_output(options.out, read=options.checkpoints, kind=files.CHECKPOINT)
     torch.set_num_threads(1)  # sums in one order: the same bytes on every run
     model, memory = mean(options.checkpoints, shares), Memory(DEFAULT)
     bound(model)

@@ -208,7 +208,7 @@ def from_nothing(options: argparse.Namespace, model: Classifier, pictures: list[
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Train, quantize, export, measure and report. InputError for what can't be used."""
-    files.check_output(options.out)
+    files.check_output(options.out, kind=files.BLOB)
     if options.out.exists() and not options.replace:
         raise InputError(f"-o {options.out} exists: name another file, or say --replace")
     source = started(options)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import interrupts
 from .blob import BlobError, layout
-from .errors import InputError, printable
+from .errors import InputError, printable, sentence
 from .files import read_lines
 
 MISTAKE, INTERRUPTED = 2, 130  # exit statuses: argparse's own, and 128 + SIGINT
@@ -62,13 +62,6 @@ def _by_cli() -> bool:
 def program(module: str) -> str:
     """How a command line is called, for its usage: by the one command `rnnpool` (cli.py), or as a module."""
     return sys.argv[0] if _by_cli() else f"python -m {module}"
-
-
-def sentence(error: Exception) -> str:
-    """The text of an error; of the operating system's ones without number and quotes."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
-    return str(error)
 
 
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:

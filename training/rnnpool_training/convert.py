@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--ram", type=integer(1), metavar="BYTES", help="most bytes of arena, as of rnnpool plan")
     options = p.parse_args(arguments)
     try:
-        files.check_output(options.out, read=[options.model])
+        files.check_output(options.out, read=[options.model], kind=files.BLOB)
         name = options.name or name_of(options.model.stem)
         graph = read(options.model)
         model, removed = lower(graph, name, options.labels), 0

@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = parser().parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order: the same bytes on every run
-    files.check_output(options.out, read=[options.source, options.source.rpartition(":")[0]])
+    files.check_output(options.out, read=[options.source, options.source.rpartition(":")[0]], kind=files.BLOB)
     if options.from_labels and not options.finetune:
         raise InputError("--from-labels is of fine-tuning: give --finetune STEPS, too")
     chosen = (options.out, options.data, options.pictures, options.threshold, options.seed, options.finetune,

@@ -7,9 +7,24 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 LOCK = "run.lock"
 DRAWN = (".png", ".svg", ".pdf", ".jpg")  # what matplotlib draws to
+
+
+class Kind(NamedTuple):
+    """What files of a kind begin with, in any case of letters, and what one is called."""
+
+    begins: bytes
+    called: str
+
+
+BLOB = Kind(b"RNNP", ".rnnp model")
+CHECKPOINT = Kind(b"PK\x03\x04", "PyTorch checkpoint")
+ROMFS = Kind(b"\xd2\xcd\x31", "ROMFS image")
+PAGE = Kind(b"<!doctype html>", "HTML page")
+JSON = Kind(b"{", "JSON object")
 
 
 @contextmanager
@@ -80,11 +95,14 @@ def read_lines(path: str | Path) -> list[str]:
         raise OSError(22, f"is no UTF-8 text: {error.reason} at byte {error.start}", str(path)) from None
 
 
-def check_output(path: str | Path, suffixes: Sequence[str] = (), read: Iterable[str | Path] = ()) -> Path:
+def check_output(
+    path: str | Path, suffixes: Sequence[str] = (), read: Iterable[str | Path] = (), kind: Kind | None = None
+) -> Path:
     """The path, if a file can be written there; asked before the work whose result it is to hold.
 
-    `read`: files that the work reads, which must not be lost. OSError with a sentence: one of them, a folder, in a
-    folder that is not there or can't be written, another suffix.
+    `read`: files that the work reads, which must not be lost; `kind`: what it makes, and all that it writes over.
+    OSError with a sentence: one of them, a file of another kind, a folder, in a folder that is not there or can't be
+    written, another suffix.
     """
     path = Path(path)
     if path.is_dir():
@@ -99,6 +117,12 @@ def check_output(path: str | Path, suffixes: Sequence[str] = (), read: Iterable[
         return path
     if path.exists() and any(os.path.exists(other) and path.samefile(other) for other in read):
         raise FileExistsError(17, "would be written over, and it is what is read: choose another name", str(path))
+    if kind and path.exists():
+        with path.open("rb") as file:
+            begins = file.read(len(kind.begins))
+        if begins and begins.lower() != kind.begins.lower():
+            raise FileExistsError(17, f"would be written over, and it is no {kind.called}: choose another name",
+                                  str(path))  # fmt: skip
     _try_writing(folder)
     return path
 

@@ -76,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point."""
     options = parser().parse_args(arguments)
-    files.check_output(options.out, read=options.sources)
+    kind = files.BLOB if options.out.suffix == ".rnnp" else files.CHECKPOINT
+    files.check_output(options.out, read=options.sources, kind=kind)
     if options.out.suffix not in (".pt", ".rnnp"):
         raise InputError(f"{options.out} must end in .pt (a float checkpoint) or .rnnp (a blob)")
     if all(source.suffix == ".h" for source in options.sources):

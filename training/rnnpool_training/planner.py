@@ -294,9 +294,10 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = p.parse_args(arguments)
     model = load(options.model)
-    for path, suffixes in ((options.out, ()), (options.curve, files.DRAWN)):
-        if path:
-            files.check_output(path, suffixes, read=[options.model])
+    if options.out:
+        files.check_output(options.out, read=[options.model], kind=files.BLOB)
+    if options.curve:
+        files.check_output(options.curve, files.DRAWN, read=[options.model])
     planner = Planner(model)
     rows = [("streaming", planner.streaming()), ("layer by layer", planner.layer_by_layer())]
     rows.append(("planned", best := planner.best()))

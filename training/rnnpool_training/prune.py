@@ -87,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--seed", type=integer(0), default=1, help="of the choice of the pictures")
     p.add_argument("-o", "--out", type=Path, required=True, help="the float checkpoint to write")
     options = p.parse_args(arguments)
-    files.check_output(options.out, read=[options.checkpoint])
+    files.check_output(options.out, read=[options.checkpoint], kind=files.CHECKPOINT)
     torch.set_num_threads(1)  # sums in one order: the same bits on every run
     source, config = load_float(options.checkpoint), NETWORKS[options.network]
     model = Detector(config)
