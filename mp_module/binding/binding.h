@@ -112,7 +112,7 @@ void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *bu
 
 // Buffers with a shape are CPython's.
 #ifndef RNNPOOL_CHECK_SHAPE
-#define RNNPOOL_CHECK_SHAPE(pixels, height, planes)
+#define RNNPOOL_CHECK_SHAPE(pixels, frame)
 #endif
 
 // The path, a str, that an object other than a str stands for; MP_OBJ_NULL: it stands for none. Such objects are CPython's.
@@ -121,6 +121,11 @@ void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *bu
 #endif
 
 // ---- kind.c
+
+// As rnnpool_file_kind(), of kinds that a firmware has no room for.
+#ifndef RNNPOOL_MORE_KINDS
+#define RNNPOOL_MORE_KINDS(bytes, len) NULL
+#endif
 
 // What these bytes seem to be, "JPEG" say, or NULL. `whole`: the bytes of the frame that they would be right as, or begin, so
 // only by marks that pixels hardly begin with; 0: they are wrong anyhow.

@@ -114,6 +114,9 @@ static rnnp_format_t format_of_bytes(const rnnp_frame_t *frame, const mp_buffer_
         mp_raise_msg_varg(
             &mp_type_ValueError, MP_ERROR_TEXT("%u bytes: format=RGB888 or BGR888?"), (unsigned int)bytes);
     }
+    if (frame->stride != 0) { // all formats need about the same: check_bytes() says how much
+        return RNNP_GRAY8;
+    }
     check_kind(buffer);
     unsigned int pixels = (unsigned int)frame->width * frame->height;
     mp_raise_msg_varg(&mp_type_ValueError, MP_ERROR_TEXT("%ux%u needs %u, %u or %u bytes by format, has %u"),
@@ -268,7 +271,7 @@ void rnnpool_frame_of_pixels(
     check_format(frame, model);
     rnnpool_frame_check_items(frame, &buffer);
     check_bytes(frame, &buffer);
-    RNNPOOL_CHECK_SHAPE(pixels, frame->height, frame->format == RNNP_YUV420);
+    RNNPOOL_CHECK_SHAPE(pixels, frame);
 }
 
 void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info) {
@@ -278,7 +281,7 @@ void rnnpool_frame_buffer(mp_obj_t pixels, mp_buffer_info_t *info) {
     }
     mp_get_buffer_raise(pixels, info, MP_BUFFER_READ);
     int typecode = info->typecode;
-    if (typecode != BYTEARRAY_TYPECODE && typecode != 'B' && typecode != 'b' && typecode != 'H') {
+    if (typecode != BYTEARRAY_TYPECODE && typecode != 'B' && typecode != 'H') {
         mp_raise_msg_varg(
             &mp_type_TypeError, MP_ERROR_TEXT("pixels must be bytes or 16-bit words, not items '%c'"), typecode);
     }

@@ -73,5 +73,5 @@ const char *rnnpool_file_kind(const uint8_t *bytes, size_t len, size_t whole) {
             return kind->name;
         }
     }
-    return NULL;
+    return RNNPOOL_MORE_KINDS(bytes, len);
 }

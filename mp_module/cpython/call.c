@@ -228,7 +228,22 @@ bool mp_get_buffer(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flags) {
     return true;
 }
 
-void rnnpool_check_shape(mp_obj_t pixels, size_t height, bool planes) {
+static bool has_rows(const Py_ssize_t *shape, const rnnp_frame_t *frame) {
+    size_t rows = (size_t)shape[0], height = frame->height;
+    bool planes = frame->format == RNNP_YUV420; // those of colour may be behind the rows, half as many
+    return rows == height || (planes && 2 * rows == 3 * height);
+}
+
+static bool has_columns(const Py_ssize_t *shape, int dimensions, const rnnp_frame_t *frame) {
+    if (dimensions < 3 || frame->stride != 0) { // bytes, or with those of the gap
+        return true;
+    }
+    size_t columns = (size_t)shape[1], width = frame->width;
+    bool in_pairs = frame->format == RNNP_YUYV || frame->format == RNNP_UYVY;
+    return columns == width || (in_pairs && 2 * columns == width);
+}
+
+void rnnpool_check_shape(mp_obj_t pixels, const rnnp_frame_t *frame) {
     mp_buffer_info_t unused;
     mp_get_buffer_raise(pixels, &unused, MP_BUFFER_READ);
     const Py_buffer *view = NULL;
@@ -237,14 +252,17 @@ void rnnpool_check_shape(mp_obj_t pixels, size_t height, bool planes) {
     }
     const Py_ssize_t *shape = view->shape;
     int dimensions = view->ndim;
-    while (dimensions > 1 && *shape == 1) { // a batch of one
-        shape++;
+    while (dimensions > 1 && shape[0] == 1 && !(has_rows(shape, frame) && has_columns(shape, dimensions, frame))) {
+        shape++; // a batch of one
         dimensions--;
     }
-    size_t rows = dimensions < 2 ? height : (size_t)*shape;
-    if (rows != height && !(planes && 2 * rows == 3 * height)) {
+    if (dimensions > 1 && !has_rows(shape, frame)) {
         mp_raise_msg_varg(PyExc_ValueError, "array of %u rows, height is %u: (height, width, ...) wanted",
-            (unsigned int)rows, (unsigned int)height);
+            (unsigned int)shape[0], (unsigned int)frame->height);
+    }
+    if (!has_columns(shape, dimensions, frame)) {
+        mp_raise_msg_varg(PyExc_ValueError, "array of %u columns, width is %u: (height, width, ...) wanted",
+            (unsigned int)shape[1], (unsigned int)frame->width);
     }
 }
 

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/rnnp.h"
+
 #define MICROPY_ENABLE_DYNRUNTIME (0)
 #define MP_NORETURN __attribute__((noreturn))
 #define MP_ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -235,10 +237,13 @@ typedef struct {
 bool mp_get_buffer(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flags);
 void mp_get_buffer_raise(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flags);
 
-// Raises ValueError for an array of numpy, say, that has another number of rows than the frame: its bytes alone would pass where
-// width and height are exchanged, or channels come first. `planes`: those of colour may be behind the rows, half as many.
-void rnnpool_check_shape(mp_obj_t pixels, size_t height, bool planes);
+// Raises ValueError for an array of numpy, say, that has another shape than the frame: its bytes alone would pass where width and
+// height are exchanged, channels come first, or (height, width, 2) is taken for gray pixels of a frame that is twice as wide.
+void rnnpool_check_shape(mp_obj_t pixels, const rnnp_frame_t *frame);
 #define RNNPOOL_CHECK_SHAPE rnnpool_check_shape
+
+const char *rnnpool_more_kinds(const uint8_t *bytes, size_t len);
+#define RNNPOOL_MORE_KINDS rnnpool_more_kinds
 
 // That of a pathlib.Path, say.
 mp_obj_t rnnpool_path_of(mp_obj_t object);

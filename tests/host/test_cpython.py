@@ -1,13 +1,18 @@
 """`import rnnpool` in CPython: the tests of the board's API (tests/micropython) on it, and what only CPython has."""
 
+import base64
+import bz2
 import copy
 import gc
+import io
+import lzma
 import mmap
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import weakref
@@ -19,6 +24,7 @@ import numpy as np
 import pytest
 import rnnpool
 from load_tool import ROOT
+from PIL import Image
 
 from rnnpool_training import blob, reference
 from rnnpool_training.engine import Engine
@@ -112,6 +118,10 @@ def test_sentences_are_those_of_the_board() -> None:
             np.zeros((3, 240, 320), np.uint8), format=rnnpool.RGB888
         ),
         "array of 180 rows, height is 240": lambda: model.detect(np.zeros((180, 640), np.uint8), format=rnnpool.YUV420),
+        "array of 160 columns, width is 320": lambda: model.detect(np.zeros((240, 160, 2), np.uint8)),
+        "array of 320 columns, width is 960": lambda: model.detect(
+            np.zeros((240, 320, 3), np.uint8), width=960, format=rnnpool.GRAY8
+        ),
         "cannot pickle": lambda: copy.copy(model),
     }
     for sentence, call in cases.items():
@@ -157,7 +167,51 @@ def test_any_buffer_is_a_frame(make) -> None:
     assert rnnpool.Model(data).detect(make(frame.tobytes())) == rnnpool.Model(data).detect(frame)
 
 
-def test_an_array_has_the_frames_rows() -> None:
+def files_of_other_kinds() -> dict[str, bytes]:
+    """Files that are no pixels, by what they are called."""
+    image = Image.fromarray((np.arange(120 * 160 * 3) % 251).astype(np.uint8).reshape(120, 160, 3))
+    made = {}
+    for suffix in ("bmp", "dds", "eps", "pcx", "sgi", "tga"):
+        image.save(file := io.BytesIO(), {"tga": "TGA"}.get(suffix, suffix))
+        made[suffix.upper()] = file.getvalue()
+    with tarfile.open(fileobj=(packed := io.BytesIO()), mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("photo.jpg"))
+    return made | {
+        "bzip2": bz2.compress(bytes(9)),
+        "xz": lzma.compress(bytes(9)),
+        "tar": packed.getvalue(),
+        "SVG": b'<svg xmlns="http://www.w3.org/2000/svg">',
+        "XML": b'\xef\xbb\xbf<?xml version="1.0"?>',
+        "HTML": b"<!DOCTYPE html><title>404</title>" + bytes(99),
+        "HTTP": b"HTTP/1.1 200 OK\r\n",
+        "base64 (JPEG)": base64.b64encode(b"\xff\xd8\xff\xe0"),
+        "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:" + bytes(99),
+        ".rnnp model": (ROOT / "models" / "face.rnnp").read_bytes()[:1000],
+    }
+
+
+@pytest.mark.parametrize(("kind", "data"), files_of_other_kinds().items())
+def test_files_of_other_kinds_are_no_frames(kind: str, data: bytes) -> None:
+    model, _ = face()
+    # As long as a frame: by chance, or since so much was read of it.
+    whole = bytes(76800 - len(data)) + data if kind == "TGA" else (data + bytes(76800))[:76800]
+    with pytest.raises(ValueError, match=f"frame looks like {re.escape(kind)}.* data: decode it, or say format=GRAY8"):
+        model.detect(whole)
+    model.detect(whole, format=rnnpool.GRAY8)
+    with pytest.raises(ValueError, match=f"frame is {re.escape(kind)}.* data, not pixels"):
+        model.detect(whole + bytes(1) if kind != "TGA" else bytes(1) + whole)
+    if kind != ".rnnp model":
+        with pytest.raises(ValueError, match=f"this is {re.escape(kind)}.* data, not an .rnnp model"):
+            rnnpool.Model(data if len(data) >= 128 else data + bytes(128))
+
+
+def test_pixels_may_begin_nearly_as_a_file() -> None:
+    model, _ = face()
+    for start in (b"BM", b"BZh91", b"%!P", b"<sv", b"\x0a\x05\x01\x08", b"\xfd7zXZ\1", b"TRUEVISION-XFILE.\0", b"RNN"):
+        model.detect(start + bytes(76800 - len(start)))
+
+
+def test_an_array_has_the_frames_shape() -> None:
     model, _ = face()
     for shape, format in (
         ((240, 320), rnnpool.GRAY8),
@@ -166,9 +220,15 @@ def test_an_array_has_the_frames_rows() -> None:
         ((1, 76800), rnnpool.GRAY8),
         ((240, 640), rnnpool.RGB565),
         ((240, 320, 3), rnnpool.RGB888),
+        ((240, 320, 2), rnnpool.RGB565),
+        ((240, 160, 4), rnnpool.YUYV),
         ((360, 320), rnnpool.YUV420),
+        ((360, 320, 1), rnnpool.YUV420),
     ):
         assert model.detect(np.zeros(shape, np.uint8), format=format) == []
+    # A frame of one row is no batch of one.
+    assert model.detect(np.zeros((1, 640, 3), np.uint8), width=640, height=1, format=rnnpool.RGB888) == []
+    assert model.detect(np.zeros((240, 384, 1), np.uint8), stride=384) == []
 
 
 def test_a_mapped_file_is_used_in_place(tmp_path: Path) -> None:

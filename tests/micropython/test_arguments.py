@@ -28,6 +28,7 @@ attempt([0] * 768)
 attempt(array("i", [0] * 192))
 attempt(array("f", [0] * 192))
 attempt(array("h", [0] * 384))
+attempt(array("b", [-1] * 768))  # values of a model's int8 input, say: not 0..255
 attempt(object())
 attempt(pixels, colour=1)
 
@@ -90,6 +91,11 @@ for name in ("width", "height", "format", "max_faces"):
         print(True)
     except ValueError as error:
         print(str(error).endswith("not %d" % large))
+
+try:  # not what the frame would need without gaps
+    model.detect(pixels, stride=33)
+except ValueError as error:
+    print(error)
 
 print("goes on")
 print(model.detect(pixels) == inputs.expected(case))
