@@ -19,7 +19,7 @@ def read_header(file):
         if not line:
             raise ValueError("the header ends after %d of 4 fields" % len(fields))
         fields += line.split(b"#")[0].split()
-    if fields[0] != b"P5" or fields[3] != b"255":
+    if fields[0] != b"P5" or fields[3] != b"255" or len(fields) != 4:
         raise ValueError("no binary PGM of 8 bits: %s" % fields)
     return int(fields[1]), int(fields[2])
 
