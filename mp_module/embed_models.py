@@ -34,6 +34,8 @@ OPERATORS = HERE / "engine" / "operators" / "operators.c"
 FEATURES = HERE / "engine" / "left_out.h"
 MATERIALIZE, SMOOTH, FINE, TFLITE, WIDE = 1, 4, 8, 16, 32  # flags of an operator
 TASKS = {3: "LAYER", 4: "MAP"}
+FASTER = {"BY_STEP", "TILE1", "COLUMNS2", "TAPS4", "FIRST_GRAY", "FIRST_RGB"}  # never missed
+BY_NAME = {"CHECKS", "YUV", "VIEW", "LIGHT"}  # what no model says
 TILED = ("CONV", "INVERTED_RESIDUAL", "DETECT_HEAD", "DENSE")  # kinds whose pixels are taken by fours, threes and twos
 TAPS = ("CONV", "DETECT_HEAD", "DENSE")  # kinds with windows that have a kernel of their own
 SHIFTED = ("CONV", "DEPTHWISE", "ADD", "MUL")  # kinds whose shift is in kernels
@@ -118,6 +120,10 @@ def _features_of(kind: str, record: bytes) -> set[str]:
         used.add("COLUMNS2")
     if kind in TAPS and channels == 1 and fields[1] == 4:
         used.add("TAPS4")
+    if kind == "CONV" and fields[:4] == b"\3\3\2\2" and (channels, out_channels) == (1, 4):
+        used.add("FIRST_GRAY")
+    if kind == "CONV" and fields[:4] == b"\3\3\2\2" and channels == 3:
+        used.add("FIRST_RGB")
     outputs = struct.unpack_from("<H", record, 22) if kind in ("CONV", "INVERTED_RESIDUAL") else ()
     if kind == "INVERTED_RESIDUAL":
         outputs += struct.unpack_from("<H", fields, 2)
@@ -167,12 +173,17 @@ def left_out(names: list[str], models: list[str]) -> list[str]:
     for name in names:
         if name not in known and name != "auto":
             raise ModelError(f"RNNPOOL_WITHOUT: {name} is none of auto, {', '.join(known)}")
-    used = set(known)
+    needs = {name: used_by(path, kinds) for name, path in map(find, models)} if names else {}
+    out = [name for name in known if name in names]
     if "auto" in names:
         if not models:
             raise ModelError("RNNPOOL_WITHOUT=auto leaves out what no model needs, and there is no model: name one")
-        used = set().union(*(used_by(path, kinds) for _, path in map(find, models)))
-    return [name for name in known if name in names or name not in used]
+        out = [name for name in known if name in names or name not in BY_NAME.union(*needs.values())]
+    if "CHECKS" in names:
+        for model, used in needs.items():
+            for name in sorted(used.intersection(out) - FASTER):
+                raise ModelError(f"RNNPOOL_WITHOUT: model {model} needs {name}, and without CHECKS nothing refuses it")
+    return out
 
 
 def embed(models: list[str], output: Path, header: bool = False) -> None:

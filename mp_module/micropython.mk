@@ -35,12 +35,12 @@ $(1)/engine/%.o: CFLAGS += -Os $(RNNPOOL_LEFT_OUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_C
 $(1)/engine/arch/%.o: CFLAGS += -O2
 $(1)/engine/frame/%.o: CFLAGS += -O2
 $(1)/engine/kernels/port%.o: CFLAGS += -O2
-$(1)/binding/%.o: CFLAGS += $(RNNPOOL_CFLAGS)
+$(1)/binding/%.o: CFLAGS += $(RNNPOOL_LEFT_OUT:%=-DRNNP_WITH_%=0) $(RNNPOOL_CFLAGS)
 endef
 $(foreach folder,$(RNNPOOL_OBJ),$(eval $(call RNNPOOL_FLAGS,$(folder))))
 
-# The engine is compiled again when the list of what is left out has changed.
-$(foreach folder,$(RNNPOOL_OBJ),$(patsubst $(RNNPOOL_DIR)/%.c,$(folder)/%.o,$(wildcard $(RNNPOOL_DIR)/engine/*/*.c))): $(BUILD)/rnnpool_left_out.txt
+# Engine and binding are compiled again when the list of what is left out has changed.
+$(foreach folder,$(RNNPOOL_OBJ),$(patsubst $(RNNPOOL_DIR)/%.c,$(folder)/%.o,$(wildcard $(RNNPOOL_DIR)/engine/*/*.c $(RNNPOOL_DIR)/binding/*.c))): $(BUILD)/rnnpool_left_out.txt
 $(BUILD)/rnnpool_left_out.txt: rnnpool-models
 	$(Q)mkdir -p $(@D)
 	$(Q)echo "$(RNNPOOL_LEFT_OUT)" | cmp -s - $@ || echo "$(RNNPOOL_LEFT_OUT)" > $@

@@ -7,6 +7,7 @@
 #include "py/mperrno.h"
 
 #include "engine/blob/record.h"
+#include "engine/left_out.h"
 
 #include "binding/binding.h"
 
@@ -84,6 +85,13 @@ static void use_buffer(rnnpool_source_t *source, const mp_buffer_info_t *buffer)
     source->writable = mp_get_buffer(source->memory.owner, &unused, MP_BUFFER_RW);
 }
 
+// Without checks what a script has may write anywhere.
+static void refuse_unchecked(void) {
+    if (!RNNP_WITH_CHECKS) {
+        mp_raise_ValueError(MP_ERROR_TEXT("CHECKS is not in this firmware: only models that are built in"));
+    }
+}
+
 typedef struct {
     rnnpool_source_t *source;
     mp_obj_t path;
@@ -111,6 +119,7 @@ static bool is_missing(mp_obj_t error) {
 }
 
 bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path) {
+    refuse_unchecked();
     *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL } };
     opening_t opening = { source, path };
     mp_obj_t error = rnnpool_try(open_file, &opening);
@@ -121,6 +130,7 @@ bool rnnpool_source_open_file(rnnpool_source_t *source, mp_obj_t path) {
 }
 
 void rnnpool_source_open_buffer(rnnpool_source_t *source, mp_obj_t from) {
+    refuse_unchecked();
     *source = (rnnpool_source_t){ .memory = { .owner = MP_OBJ_NULL } };
     rnnpool_memory_init(&source->memory, from);
     mp_buffer_info_t buffer;

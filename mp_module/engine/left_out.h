@@ -1,7 +1,7 @@
 // This file is part of rnnpool. MIT licence, see LICENSE.
 //
 // What a firmware may leave out, by -DRNNP_WITH_<NAME>=0 (RNNPOOL_WITHOUT=<NAME>, or auto for all that its built-in models
-// do without: embed_models.py). A blob that needs it is refused by that name.
+// do without: embed_models.py). A blob, or a frame, that needs it is refused by that name.
 #ifndef RNNP_LEFT_OUT_H
 #define RNNP_LEFT_OUT_H
 
@@ -86,6 +86,14 @@
 #define RNNP_WITH_MATERIALIZE (1)
 #endif
 
+// ---- Checks
+
+// Of what a blob holds, but for its version and checksum. Without them models must be trusted: MicroPython's binding loads
+// those alone that are built in.
+#ifndef RNNP_WITH_CHECKS
+#define RNNP_WITH_CHECKS (1)
+#endif
+
 // ---- Tasks, beside those of DETECT_HEAD and DENSE
 
 #ifndef RNNP_WITH_MAP // models whose result is a map
@@ -93,6 +101,18 @@
 #endif
 #ifndef RNNP_WITH_LAYER // operators for scripts
 #define RNNP_WITH_LAYER (1)
+#endif
+
+// ---- What frames are, and what is asked for them, which no model says: `auto` keeps it
+
+#ifndef RNNP_WITH_YUV // frames in YUYV, UYVY, YUV420
+#define RNNP_WITH_YUV (1)
+#endif
+#ifndef RNNP_WITH_VIEW // a part of a frame (roi), turned and mirrored frames
+#define RNNP_WITH_VIEW (1)
+#endif
+#ifndef RNNP_WITH_LIGHT // gain and bias, given or measured
+#define RNNP_WITH_LIGHT (1)
 #endif
 
 // ---- What saves some shapes time or memory: without it nothing is refused
@@ -108,6 +128,13 @@
 #endif
 #ifndef RNNP_WITH_TAPS4 // convolutions of one channel by windows four columns wide
 #define RNNP_WITH_TAPS4 (1)
+#endif
+
+#ifndef RNNP_WITH_FIRST_GRAY // first convolutions: 3x3, stride 2, of one channel to four
+#define RNNP_WITH_FIRST_GRAY (1)
+#endif
+#ifndef RNNP_WITH_FIRST_RGB // the same of three channels, to any number
+#define RNNP_WITH_FIRST_RGB (1)
 #endif
 
 // ---- What follows

@@ -35,6 +35,9 @@ endif
 
 RNNPOOL_EMBED := $(RNNPOOL_DIR)/embed_models.py
 include $(RNNPOOL_DIR)/left_out.mk
+ifneq ($(filter CHECKS,$(RNNPOOL_LEFT_OUT)),)
+$(error rnnpool: RNNPOOL_WITHOUT=CHECKS is for firmware with built-in models; a native module has none)
+endif
 $(BUILD)/engine/%.o: CFLAGS_EXTRA += $(RNNPOOL_LEFT_OUT:%=-DRNNP_WITH_%=0)
 
 # As in micropython.mk: -O2 for the kernels. The loops of libc.c must not become calls of themselves.

@@ -25,6 +25,7 @@ from tools.bench.machine import BenchError
 
 MOST_CODE = 42_496  # of all
 MOST_FACE_CODE = 24_576  # bytes of engine in a firmware that has the face model alone
+MOST_FIXED_CODE = 24_294  # the same of face and person, no other models, and upright frames in gray or RGB alone
 
 if not shutil.which("arm-none-eabi-gcc"):
     pytest.skip("no arm-none-eabi-gcc: tools/debian_packages.sh m4", allow_module_level=True)
@@ -88,6 +89,16 @@ def test_a_firmware_without_what_face_does_not_need(tmp_path: Path) -> None:
     image = golden_image(network.read_shape(path.read_bytes()))
     result = network.run(path, image, tmp_path / "run", without=without)
     assert result.crc == Engine(path.read_bytes()).run(image).crc()
+
+
+def test_a_firmware_of_built_in_models_alone(tmp_path: Path) -> None:
+    """As fast as with all of it, without checks and kinds of frames: docs/cortex_m4.md, "Bytes of code"."""
+    without = code.left_out("auto CHECKS VIEW YUV", ["face", "person"])
+    assert code.linked(tmp_path / "code", without)[0] <= MOST_FIXED_CODE
+    path = ROOT / "models" / "person.rnnp"
+    image = golden_image(network.read_shape(path.read_bytes()))
+    all_of_it, run = network.run(path, image, tmp_path / "all"), network.run(path, image, tmp_path, without=without)
+    assert run.crc == all_of_it.crc and run.cycles < 1.001 * all_of_it.cycles
 
 
 def test_command(tmp_path: Path) -> None:

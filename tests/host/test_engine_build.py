@@ -1,10 +1,12 @@
 """What the rest relies on: the wrapper's structures are the header's, and the tables are the generator's."""
 
 import ctypes
+import itertools
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import engine_runner
 import networks
@@ -14,6 +16,7 @@ import pytest
 from rnnpool_training.blob import Kind, Task, read, write
 from rnnpool_training.engine import FLAGS, SOURCES, STRUCTURES, Engine, EngineError, build, load
 from rnnpool_training.layers import layer
+from rnnpool_training.reference import Format, Light, View
 
 ROOT = SOURCES.parents[1]
 
@@ -74,7 +77,8 @@ def left_out(*models: str, names: str = "auto") -> subprocess.CompletedProcess[s
 # Beside kinds of operator; what only saves some shapes time or memory, and is never missed.
 FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_DENSE", "ANY_CELL", "CELL_SHIFT", "CLASSES", "CLAMP", "RECOMPUTE"]
 FEATURES += ["RGB", "MATERIALIZE", "MAP", "LAYER"]
-FASTER = ["BY_STEP", "TILE1", "COLUMNS2", "TAPS4"]
+FASTER = ["BY_STEP", "TILE1", "COLUMNS2", "TAPS4", "FIRST_GRAY", "FIRST_RGB"]
+FRAMES = ["YUV", "VIEW", "LIGHT"]  # of these, and of CHECKS, no model says anything
 
 
 def test_only_c_files_of_its_own_are_written_over(tmp_path: Path) -> None:
@@ -101,7 +105,8 @@ def test_what_no_model_needs_is_left_out() -> None:
     kinds = {op.kind.name for op in read(face).ops}
     again = {"RECOMPUTE"} if any(getattr(op, "recompute", 0) for op in read(face).ops) else set()
     unused = [name for name in FEATURES if name not in again]
-    assert without == [kind.name for kind in Kind if kind.name not in kinds] + unused + FASTER
+    faster = [name for name in FASTER if name != "FIRST_GRAY"]
+    assert without == [kind.name for kind in Kind if kind.name not in kinds] + unused + faster
     more = {op.kind.name for op in read(person).ops} | {
         "CELL_SHIFT",
         "RGB",
@@ -109,6 +114,7 @@ def test_what_no_model_needs_is_left_out() -> None:
         "BY_STEP",
         "TILE1",
         "COLUMNS2",
+        "FIRST_RGB",
     }
     assert left_out("face", "person").stdout.split() == [name for name in without if name not in more]
     assert "auto leaves out what no model needs, and there is no model: name one" in left_out().stderr
@@ -153,6 +159,43 @@ def test_networks_that_need_what_is_left_out_are_refused_by_its_name(
     assert refused == set(features) and accepted > 0
 
 
+def test_without_checks_models_run_and_damage_is_still_noticed() -> None:
+    library = load(build((*FLAGS, "-DRNNP_WITH_CHECKS=0")))
+    blobs = [(ROOT / "models" / f"{name}.rnnp").read_bytes() for name in ("face", "person")]
+    tasks = [Task.DETECTION, Task.CLASSIFICATION, Task.MAP, Task.LAYER]
+    blobs += [write(networks.random_network(np.random.default_rng(seed), tasks[seed % 4])) for seed in range(40)]
+    for blob in blobs:
+        assert Engine(blob, library).golden_check()
+        for damaged, status in ((blob[:-16], "truncated"), (blob[:-9] + bytes([blob[-9] ^ 1]) + blob[-8:], "checksum")):
+            with pytest.raises(EngineError) as caught:
+                Engine(damaged, library)
+            assert caught.value.status == status
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("model", ["face", "person"])
+def test_frames_that_need_what_is_left_out_are_refused_by_its_name(model: str, name: str) -> None:
+    blob = (ROOT / "models" / f"{model}.rnnp").read_bytes()
+    engine = Engine(blob, load(build((*FLAGS, f"-DRNNP_WITH_{name}=0"))))
+    formats = [Format.RGB565, Format.YUYV, Format.UYVY, *([Format.YUV420] if model == "face" else [])]
+    views = [View(), View(rotate=90), View(mirror=True), View(roi=(8, 4, 200, 160))]
+    lights = [(None, False), (Light(300, -500), False), (None, True)]  # of these the last is measured
+    rng = np.random.default_rng(3)
+    refused = set()
+    for format, view, (light, measure) in itertools.product(formats, views, lights):
+        data = rng.integers(0, 256, 240 * 180 * (3 if format == Format.YUV420 else 4) // 2, dtype=np.uint8).tobytes()
+        arguments: dict[str, Any] = {"view": view, "light": light, "measure": measure}
+        needs = {"YUV": format != Format.RGB565, "VIEW": view != View(), "LIGHT": light is not None or measure}
+        if needs[name]:
+            with pytest.raises(EngineError) as caught:
+                engine.run_bytes(data, 240, 180, format, **arguments)
+            refused.add((caught.value.status, caught.value.what))
+        else:
+            expected = Engine(blob).run_bytes(data, 240, 180, format, **arguments).crc()
+            assert engine.run_bytes(data, 240, 180, format, **arguments).crc() == expected
+    assert refused == {("unsupported", name)}
+
+
 def test_what_cannot_be_left_out_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.rnnp"
     old = b"RNNP\2" + bytes(200)
@@ -165,3 +208,7 @@ def test_what_cannot_be_left_out_is_named(tmp_path: Path) -> None:
         assert said.returncode == 1 and str(path) in said.stderr and text in said.stderr, said.stderr
     said = left_out("face", names="auto TFLIGHT")
     assert said.returncode == 1 and "TFLIGHT is none of auto, CONV" in said.stderr
+    said = left_out("face", "person", names="auto CHECKS RGB")
+    assert said.returncode == 1 and "model person needs RGB, and without CHECKS nothing refuses it" in said.stderr
+    said = left_out("face", "person", names="auto CHECKS FIRST_RGB YUV")
+    assert {"CHECKS", "FIRST_RGB", "YUV"} < set(said.stdout.split()), said.stderr

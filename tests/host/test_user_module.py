@@ -58,12 +58,28 @@ def test_a_copy_beside_another_module(micropython: Path, tmp_path: Path) -> None
     (modules / "second").mkdir()
     (modules / "second" / "second.c").write_text(SECOND)
     (modules / "second" / "micropython.mk").write_text("SRC_USERMOD_C += $(USERMOD_DIR)/second.c\n")
-    make(micropython, "unix", *unix(build, modules))
+    make(micropython, "unix", *unix(build, modules), "RNNPOOL_WITHOUT=auto CHECKS VIEW")
     script = (
-        "import rnnpool, second; print(second.answer(), rnnpool.builtin_models(), rnnpool.Model('face').selftest())"
+        "import rnnpool, second; print(second.answer(), rnnpool.builtin_models(), rnnpool.Model('face').selftest())\n"
+        f"frame = bytes(320 * 240); blob = open({str(ROOT / 'models' / 'face.rnnp')!r}, 'rb').read()\n"
+        "print(rnnpool.detect_faces(frame))\n"
+        "for call in (lambda: rnnpool.Model(blob), lambda: rnnpool.Model('my.rnnp'), lambda: rnnpool.Model('person'),\n"
+        "             lambda: rnnpool.detect_faces(frame, rotate=180)):\n"
+        "    try:\n"
+        "        print(call())\n"
+        "    except ValueError as error:\n"
+        "        print(error)\n"
     )
+    unchecked = "CHECKS is not in this firmware: only models that are built in\n"
     done = subprocess.run([str(build / "micropython"), "-c", script], capture_output=True, text=True)
-    assert done.stdout == "42 ('face',) True\n", done.stderr
+    assert done.stdout == f"42 ('face',) True\n[]\n{unchecked * 3}VIEW is not in this firmware\n", done.stderr
+
+
+def test_a_native_module_has_checks(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text("include $(RNNPOOL_DIR)/natmod/natmod.mk\n")
+    command = ["make", "-C", str(tmp_path), f"RNNPOOL_DIR={ROOT / 'mp_module'}", f"PYTHON={sys.executable}"]
+    done = subprocess.run([*command, "ARCH=armv6m", "RNNPOOL_WITHOUT=auto CHECKS"], capture_output=True, text=True)
+    assert "RNNPOOL_WITHOUT=CHECKS is for firmware with built-in models; a native module has none" in done.stderr
 
 
 @pytest.mark.parametrize("how", ["copy", "link", "clone"])

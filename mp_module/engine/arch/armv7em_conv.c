@@ -282,9 +282,9 @@ void rnnp_kernel_conv(const rnnp_conv_t *conv, const int8_t *const *rows, int8_t
     if (conv->kernel_h == 3 && conv->kernel_w == 3 && conv->stride == 2 && conv->left == 1 &&
         rnnp_shift(&conv->requantize) == 0 && rnnp_once(&conv->requantize) && conv->in_width >= 8 &&
         conv->in_width / 4u * 2 <= width && rows[0] != NULL && rows[2] != NULL) {
-        if (conv->in_channels == 1 && conv->out_channels == FIRST_OUTPUTS) {
+        if (RNNP_WITH_FIRST_GRAY && conv->in_channels == 1 && conv->out_channels == FIRST_OUTPUTS) {
             begin = first_conv(conv, rows, out);
-        } else if (RNNP_WITH_RGB && conv->in_channels == 3) {
+        } else if (RNNP_WITH_RGB && RNNP_WITH_FIRST_RGB && conv->in_channels == 3) {
             begin = rnnp_armv7em_first_rgb(conv, rows, out);
         }
     }

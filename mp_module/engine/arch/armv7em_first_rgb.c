@@ -9,7 +9,7 @@
 // pairs the other way round, for SMLADX. Three rows' b0 make a pair and one alone.
 #include "armv7em.h"
 
-#if RNNP_ARMV7EM && RNNP_WITH_RGB
+#if RNNP_ARMV7EM && RNNP_WITH_RGB && RNNP_WITH_FIRST_RGB
 
 RNNP_SMALL_C
 

@@ -85,6 +85,8 @@ static void bgr888_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint3
 
 // ---- YUV 4:2:2: four bytes for two pixels, which have their Y at `first` and 2 behind it, U and V at `last` and 2 behind it
 
+#if RNNP_WITH_YUV
+
 static void yuv_to_gray(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t x, uint32_t count, uint8_t *out) {
     for (row += 2 * x + pixels->first; count > 0; count--, row += 2) {
         *out++ = *row;
@@ -136,6 +138,8 @@ static void yuv_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t
 
 #endif
 
+#endif
+
 // ---- all of them
 
 #if RNNP_WITH_RGB
@@ -144,14 +148,21 @@ static void yuv_to_rgb(const rnnp_pixels_t *pixels, const uint8_t *row, uint32_t
 #define UNPACK(gray, rgb) gray##_to_gray
 #endif
 
+// Where it is left out, no frame is unpacked by it: its size is asked for.
+#if RNNP_WITH_YUV
+#define UNPACK_YUV UNPACK(yuv, yuv)
+#else
+#define UNPACK_YUV UNPACK(gray8, gray8)
+#endif
+
 static const rnnp_pixels_t formats[] = {
     [RNNP_GRAY8 - RNNP_FIRST_FORMAT] = { UNPACK(gray8, gray8), 1, false, 0, 0 },
     [RNNP_RGB565 - RNNP_FIRST_FORMAT] = { UNPACK(words, words), 2, false, 1, 0 },
     [RNNP_RGB565_BE - RNNP_FIRST_FORMAT] = { UNPACK(words, words), 2, false, 0, 1 },
     [RNNP_RGB888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes, rgb888), 3, false, 0, 2 },
     [RNNP_BGR888 - RNNP_FIRST_FORMAT] = { UNPACK(bytes, bgr888), 3, false, 2, 0 },
-    [RNNP_YUYV - RNNP_FIRST_FORMAT] = { UNPACK(yuv, yuv), 2, true, 0, 1 },
-    [RNNP_UYVY - RNNP_FIRST_FORMAT] = { UNPACK(yuv, yuv), 2, true, 1, 0 },
+    [RNNP_YUYV - RNNP_FIRST_FORMAT] = { UNPACK_YUV, 2, true, 0, 1 },
+    [RNNP_UYVY - RNNP_FIRST_FORMAT] = { UNPACK_YUV, 2, true, 1, 0 },
     [RNNP_YUV420 - RNNP_FIRST_FORMAT] = { UNPACK(gray8, gray8), 1, false, 0, 0 }, // its Y plane
 };
 

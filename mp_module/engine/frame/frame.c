@@ -16,8 +16,8 @@ RNNP_SMALL_FROM_HERE // pixels are handled in formats.c and resample.c
     rnnp_frame_letterbox(model, frame, &width, &height);
     uint32_t values = (uint32_t)width * model->channels;
     uint32_t bytes = height == up_height ? 0 : height < up_height ? values * (uint32_t)sizeof(uint32_t) : 2 * values;
-    return frame->measure ? rnnp_align(bytes, 4) + RNNP_HISTOGRAM_BINS * (uint32_t)sizeof(uint32_t)
-                          : rnnp_align(bytes, 4);
+    return rnnp_frame_is_measured(frame) ? rnnp_align(bytes, 4) + RNNP_HISTOGRAM_BINS * (uint32_t)sizeof(uint32_t)
+                                         : rnnp_align(bytes, 4);
 }
 
 static void reverse(uint8_t *pixels, uint32_t count, uint32_t channels) {
@@ -33,24 +33,28 @@ static void reverse(uint8_t *pixels, uint32_t count, uint32_t channels) {
     }
 }
 
+static bool is_reversed(const rnnp_line_t *line) {
+    return RNNP_WITH_VIEW && line->reversed;
+}
+
 // Pixels first .. first + count of a line, in the model's colours, with the frame's light.
 static void get_pixels(const rnnp_context_t *c, const rnnp_line_t *line, uint32_t first, uint32_t count, uint8_t *out) {
     const rnnp_frame_t *frame = &c->run->frame;
     uint32_t channels = RNNP_CHANNELS(c->model->channels);
     const rnnp_pixels_t *pixels = rnnp_pixels(frame->format);
     rnnp_unpack_t *unpack = RNNP_UNPACK(pixels, channels);
-    if (line->step != 0) {
+    if (RNNP_WITH_VIEW && line->step != 0) {
         const uint8_t *row = line->row + (ptrdiff_t)first * line->step;
         for (uint32_t i = 0; i < count; i++, row += line->step) {
             unpack(pixels, row, line->x, 1, out + i * channels);
         }
     } else {
-        unpack(pixels, line->row, line->reversed ? line->x + 1 - first - count : line->x + first, count, out);
-        if (line->reversed) {
+        unpack(pixels, line->row, is_reversed(line) ? line->x + 1 - first - count : line->x + first, count, out);
+        if (is_reversed(line)) {
             reverse(out, count, channels);
         }
     }
-    if (frame->light.gain != 0) {
+    if (rnnp_frame_is_adjusted(frame)) {
         rnnp_light_adjust(&frame->light, out, count * channels);
     }
 }
@@ -78,7 +82,7 @@ static bool is_native(const rnnp_context_t *c, const rnnp_line_t *line) {
     const rnnp_frame_t *frame = &c->run->frame;
     bool colours = RNNP_CHANNELS(c->model->channels) == 3 ? frame->format == RNNP_RGB888
                                                           : frame->format == RNNP_GRAY8 || frame->format == RNNP_YUV420;
-    return colours && line->step == 0 && !line->reversed && frame->light.gain == 0 &&
+    return colours && (!RNNP_WITH_VIEW || line->step == 0) && !is_reversed(line) && !rnnp_frame_is_adjusted(frame) &&
         c->run->width == c->state->scaled_width;
 }
 

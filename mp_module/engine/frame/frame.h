@@ -8,12 +8,34 @@
 #ifndef RNNP_FRAME_FRAME_H
 #define RNNP_FRAME_FRAME_H
 
+#include "../left_out.h"
 #include "../rnnp.h"
 #include "../run.h"
 
 #define RNNP_MAX_FRAME_SIDE (4096)
 #define RNNP_MAX_STRIDE (65536)
 #define RNNP_MAX_BIAS (1 << 20) // Q8
+
+// What a frame asks for: constants where firmware leaves it out (rnnp_frame_check() refuses what asks for it).
+static inline uint32_t rnnp_frame_rotate(const rnnp_frame_t *frame) {
+    return RNNP_WITH_VIEW ? frame->rotate : 0;
+}
+
+static inline bool rnnp_frame_mirror(const rnnp_frame_t *frame) {
+    return RNNP_WITH_VIEW && frame->mirror;
+}
+
+static inline bool rnnp_frame_is_cut(const rnnp_frame_t *frame) {
+    return RNNP_WITH_VIEW && frame->roi_width != 0;
+}
+
+static inline bool rnnp_frame_is_adjusted(const rnnp_frame_t *frame) {
+    return RNNP_WITH_LIGHT && frame->light.gain != 0;
+}
+
+static inline bool rnnp_frame_is_measured(const rnnp_frame_t *frame) {
+    return RNNP_WITH_LIGHT && frame->measure;
+}
 
 // Pixels of a row of the upright picture.
 typedef struct {

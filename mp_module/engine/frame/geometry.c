@@ -12,14 +12,14 @@ RNNP_SMALL_FROM_HERE // once a frame, or a row: not where the time goes
 } window_t;
 
 static window_t window_of(const rnnp_frame_t *frame) {
-    if (frame->roi_width == 0) {
+    if (!rnnp_frame_is_cut(frame)) {
         return (window_t){ 0, 0, frame->width, frame->height };
     }
     return (window_t){ frame->roi_x, frame->roi_y, frame->roi_width, frame->roi_height };
 }
 
 static bool on_its_side(const rnnp_frame_t *frame) {
-    return frame->rotate == 90 || frame->rotate == 270;
+    return rnnp_frame_rotate(frame) == 90 || rnnp_frame_rotate(frame) == 270;
 }
 
 #define GAIN offsetof(rnnp_frame_t, light) + offsetof(rnnp_light_t, gain)
@@ -38,19 +38,31 @@ bool rnnp_frame_check(const rnnp_model_t *model, const rnnp_frame_t *frame, rnnp
         return false; // there is no such row in the table of formats
     }
     rnnp_check_fields(&c, frame, fields, RNNP_FIELDS(fields));
-    if (rnnp_pixels(frame->format)->in_pairs) {
+    if (!RNNP_WITH_YUV && frame->format >= RNNP_YUYV) {
+        return rnnp_left_out(&c, "YUV");
+    }
+    if (RNNP_WITH_YUV && rnnp_pixels(frame->format)->in_pairs) {
         rnnp_check_equal(&c, "odd width", frame->width % 2, 0);
     }
-    if (frame->format == RNNP_YUV420) {
+    if (RNNP_WITH_YUV && frame->format == RNNP_YUV420) {
         rnnp_check_equal(&c, "channels", model->channels, 1);
     }
     if (frame->roi_width != 0 || frame->roi_height != 0 || frame->roi_x != 0 || frame->roi_y != 0) {
+        if (!RNNP_WITH_VIEW) {
+            return rnnp_left_out(&c, "VIEW");
+        }
         rnnp_check_range(&c, "roi width", frame->roi_width, 1, frame->width);
         rnnp_check_range(&c, "roi height", frame->roi_height, 1, frame->height);
         rnnp_check_range(&c, "roi x", frame->roi_x, 0, frame->width - frame->roi_width);
         rnnp_check_range(&c, "roi y", frame->roi_y, 0, frame->height - frame->roi_height);
     }
     rnnp_check_equal(&c, "rotate", frame->rotate % 90, 0);
+    if (!RNNP_WITH_VIEW && (frame->rotate != 0 || frame->mirror)) {
+        return rnnp_left_out(&c, "VIEW");
+    }
+    if (!RNNP_WITH_LIGHT && (frame->light.gain != 0 || frame->measure)) {
+        return rnnp_left_out(&c, "LIGHT");
+    }
     if (frame->stride != 0) {
         int32_t stride = (int32_t)rnnp_min_u32(frame->stride, INT32_MAX);
         rnnp_check_range(&c, "stride", stride, (int32_t)rnnp_frame_row_bytes(frame), RNNP_MAX_STRIDE);
@@ -97,9 +109,10 @@ void rnnp_frame_letterbox(const rnnp_model_t *model, const rnnp_frame_t *frame, 
 rnnp_line_t rnnp_frame_line(const rnnp_frame_t *frame, const uint8_t *pixels, uint32_t y) {
     window_t w = window_of(frame);
     ptrdiff_t stride = (ptrdiff_t)rnnp_frame_stride(frame);
-    bool side = on_its_side(frame), up = frame->rotate == 90, over = frame->rotate == 180;
-    bool back = side ? up : over != frame->mirror; // its first pixel is the last one of a stored column or row
-    bool last_first = side ? up == frame->mirror : over;
+    bool side = on_its_side(frame), up = rnnp_frame_rotate(frame) == 90, over = rnnp_frame_rotate(frame) == 180;
+    bool mirror = rnnp_frame_mirror(frame);
+    bool back = side ? up : over != mirror; // its first pixel is the last one of a stored column or row
+    bool last_first = side ? up == mirror : over;
     int32_t columns = side ? w.height : w.width, rows = side ? w.width : w.height, row = (int32_t)y;
     int32_t along = back ? columns - 1 : 0, across = last_first ? rows - 1 - row : row;
     int32_t stored_x = w.x + (side ? across : along), stored_y = w.y + (side ? along : across);
@@ -108,10 +121,14 @@ rnnp_line_t rnnp_frame_line(const rnnp_frame_t *frame, const uint8_t *pixels, ui
 }
 
 rnnp_line_t rnnp_frame_streamed_line(const rnnp_frame_t *frame, const uint8_t *row) {
-    return (rnnp_line_t){ row, frame->mirror ? frame->width - 1u : 0u, 0, frame->mirror };
+    bool mirror = rnnp_frame_mirror(frame);
+    return (rnnp_line_t){ row, mirror ? frame->width - 1u : 0u, 0, mirror };
 }
 
 void rnnp_frame_stored_box(const rnnp_frame_t *frame, int32_t *box) {
+    if (!RNNP_WITH_VIEW) {
+        return;
+    }
     window_t w = window_of(frame);
     // Quarter turns back. The side that it is turned about is the stored picture's height and width in turn, that at last.
     for (uint32_t turns = frame->rotate / 90; turns > 0; turns--) {

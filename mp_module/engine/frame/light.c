@@ -35,7 +35,7 @@ void rnnp_frame_measure_row(const rnnp_context_t *c, uint32_t y, const rnnp_line
     uint32_t *bins = histogram(c);
     for (uint32_t i = 0; i < c->run->width; i += RNNP_HISTOGRAM_STEP) {
         uint8_t value;
-        uint32_t x = line->step != 0 ? line->x : line->reversed ? line->x - i : line->x + i;
+        uint32_t x = RNNP_WITH_VIEW && line->step != 0 ? line->x : line->reversed ? line->x - i : line->x + i;
         pixels->to_gray(pixels, line->row + (ptrdiff_t)i * line->step, x, 1, &value);
         bins[value]++;
     }

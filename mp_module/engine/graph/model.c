@@ -33,11 +33,11 @@ rnnp_status_t rnnp_model_init(rnnp_model_t *model, const uint8_t *blob, size_t s
     if (!rnnp_reads_pixels(&checked)) { // a layer: its operator says how many
         checked.channels = rnnp_op(&checked, 0)->in_channels;
     }
-    if (!rnnp_graph_check(&checked, error)) {
+    if (RNNP_WITH_CHECKS && !rnnp_graph_check(&checked, error)) {
         return error->status;
     }
     rnnp_graph_rings(&checked, checked.ring_rows);
-    uint32_t arena = rnnp_plan_size(&checked, NULL);
+    uint32_t arena = RNNP_WITH_CHECKS ? rnnp_plan_size(&checked, NULL) : 0;
     if (arena > RNNP_MAX_ARENA) {
         return rnnp_fail(error, RNNP_ERROR_FORMAT, -1, "arena", RNNP_MAX_ARENA, arena);
     }

@@ -220,7 +220,7 @@ static rnnp_status_t start(rnnp_run_t *run, const rnnp_model_t *model, const rnn
         c.state->num_candidates = before.num_candidates;
         rnnp_detect_rescale(&c, before.scaled_width, before.scaled_height);
     }
-    if (frame->measure) {
+    if (rnnp_frame_is_measured(frame)) {
         rnnp_frame_measure_start(&c);
     }
     start_segment(&c, 0);
@@ -268,7 +268,7 @@ RNNP_NOINLINE static rnnp_status_t check_push(const rnnp_run_t *run, bool whole,
     if (rnnp_is_layer(run->model)) {
         return rnnp_bad_argument(error, "task", RNNP_TASK_CLASSIFICATION, RNNP_TASK_LAYER);
     }
-    if (!whole && (frame->rotate != 0 || frame->roi_width != 0)) {
+    if (!whole && (rnnp_frame_rotate(frame) != 0 || rnnp_frame_is_cut(frame))) {
         bool turned = frame->rotate != 0;
         uint32_t given = turned ? frame->rotate : frame->roi_width;
         return rnnp_bad_argument(error, turned ? "rotate" : "roi", 0, given);
@@ -292,7 +292,7 @@ rnnp_status_t rnnp_push(rnnp_run_t *run, void *arena, const uint8_t *row, rnnp_e
     }
     rnnp_context_t c = get_context(run, arena);
     rnnp_line_t line = rnnp_frame_streamed_line(&run->frame, row);
-    if (run->frame.measure) {
+    if (rnnp_frame_is_measured(&run->frame)) {
         rnnp_frame_measure_row(&c, run->rows_in, &line);
         if (run->rows_in + 1u == run->height) {
             run->measured = rnnp_frame_measured(&c);
@@ -307,7 +307,7 @@ rnnp_status_t rnnp_push_from(rnnp_run_t *run, void *arena, const uint8_t *pixels
         return error->status;
     }
     rnnp_context_t c = get_context(run, arena);
-    if (run->frame.measure && run->rows_in == 0) {
+    if (rnnp_frame_is_measured(&run->frame) && run->rows_in == 0) {
         for (uint32_t y = 0; y < run->height; y++) {
             rnnp_line_t line = rnnp_frame_line(&run->frame, pixels, y);
             rnnp_frame_measure_row(&c, y, &line);

@@ -97,9 +97,9 @@ static void step(const rnnp_step_t *s) {
 
 const rnnp_operator_t rnnp_global_average_pool = {
     .flags = RNNP_FLAG_TFLITE,
-    .check = check,
+    .check = RNNP_FOR_CHECKS(check),
     .layout = layout,
-    .check_parameters = check_parameters,
+    .check_parameters = RNNP_FOR_CHECKS(check_parameters),
     .timing = timing,
     .macs = macs,
     .work_name = "sums",

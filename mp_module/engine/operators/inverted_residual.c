@@ -293,12 +293,12 @@ static const rnnp_field_t fields[] = {
 
 const rnnp_operator_t rnnp_inverted_residual = {
     .flags = RNNP_FLAG_RESIDUAL | RNNP_FLAG_WIDE,
-    .fields = fields,
+    .fields = RNNP_FOR_CHECKS(fields),
     .num_fields = RNNP_FIELDS(fields),
     .fields_size = sizeof(fields_t),
-    .check = check,
+    .check = RNNP_FOR_CHECKS(check),
     .layout = layout,
-    .check_parameters = check_parameters,
+    .check_parameters = RNNP_FOR_CHECKS(check_parameters),
     .timing = timing,
     .macs = macs,
     .work_name = "expanded",

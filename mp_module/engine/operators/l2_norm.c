@@ -54,7 +54,7 @@ static void step(const rnnp_step_t *s) {
 
 const rnnp_operator_t rnnp_l2_norm = {
     .max_shift = MAX_SHIFT,
-    .check = rnnp_elementwise_check_shape,
+    .check = RNNP_FOR_CHECKS(rnnp_elementwise_check_shape),
     .layout = layout,
     .timing = rnnp_elementwise_timing,
     .macs = rnnp_elementwise_macs,

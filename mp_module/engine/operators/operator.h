@@ -10,6 +10,9 @@
 #include "../left_out.h"
 #include "../run.h"
 
+// What is needed for checks only.
+#define RNNP_FOR_CHECKS(what) (RNNP_WITH_CHECKS ? (what) : NULL)
+
 // Where an operator's arrays lie, in bytes from the start of its parameter section.
 #define RNNP_MAX_ARRAYS (10)
 typedef struct {

@@ -606,14 +606,14 @@ static const rnnp_field_t fields[] = {
 
 const rnnp_operator_t rnnp_rnnpool = {
     .flags = RNNP_FLAG_SMOOTH,
-    .fields = fields,
+    .fields = RNNP_FOR_CHECKS(fields),
     .fixed_zero_point = true,
     .unclamped = true,
     .num_fields = RNNP_FIELDS(fields),
     .fields_size = sizeof(fields_t),
-    .check = check,
+    .check = RNNP_FOR_CHECKS(check),
     .layout = layout,
-    .check_parameters = check_parameters,
+    .check_parameters = RNNP_FOR_CHECKS(check_parameters),
     .timing = timing,
     .macs = macs,
     .work_name = "row summaries",

@@ -53,10 +53,10 @@ static const rnnp_field_t fields[] = {
 
 const rnnp_operator_t rnnp_upsample = {
     .unclamped = true,
-    .fields = fields,
+    .fields = RNNP_FOR_CHECKS(fields),
     .num_fields = RNNP_FIELDS(fields),
     .fields_size = sizeof(fields_t),
-    .check = check,
+    .check = RNNP_FOR_CHECKS(check),
     .timing = timing,
     .macs = macs,
     .step = step,
