@@ -9,17 +9,6 @@
 RNNP_SMALL_FROM_HERE // pixels are handled in formats.c and resample.c
 #define CHUNK (64) // pixels that are unpacked at a time on their way to another width
 
-    // Resampling along the columns keeps sums of a row (uint32) when it shrinks, and two rows (uint8) when it stretches.
-    uint32_t rnnp_frame_work_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
-    uint16_t width, height, up_width, up_height;
-    rnnp_frame_size(frame, &up_width, &up_height);
-    rnnp_frame_letterbox(model, frame, &width, &height);
-    uint32_t values = (uint32_t)width * model->channels;
-    uint32_t bytes = height == up_height ? 0 : height < up_height ? values * (uint32_t)sizeof(uint32_t) : 2 * values;
-    return rnnp_frame_is_measured(frame) ? rnnp_align(bytes, 4) + RNNP_HISTOGRAM_BINS * (uint32_t)sizeof(uint32_t)
-                                         : rnnp_align(bytes, 4);
-}
-
 static void reverse(uint8_t *pixels, uint32_t count, uint32_t channels) {
     if (count == 0) {
         return;

@@ -4,7 +4,7 @@
 //
 //   frame.c     the way of a row: unpack, light, resample, pack    light.c     gain and offset, given or measured
 //   formats.c   pixel formats, a row function each                 resample.c  shrinking and stretching, a row at a time
-//   geometry.c  which part of a picture, which way round
+//   geometry.c  which part of a picture, which way round, and what memory that takes
 #ifndef RNNP_FRAME_FRAME_H
 #define RNNP_FRAME_FRAME_H
 

@@ -7,7 +7,7 @@
 RNNP_SMALL_FROM_HERE // once a frame, or a row: not where the time goes
 
 // The window of the stored picture that is looked at.
-    typedef struct {
+typedef struct {
     int32_t x, y, width, height;
 } window_t;
 
@@ -104,6 +104,17 @@ void rnnp_frame_letterbox(const rnnp_model_t *model, const rnnp_frame_t *frame, 
     uint32_t scale = frame->scale == 0 ? RNNP_SCALE_ONE : frame->scale;
     *width = fit(w, h, model->width, model->height, scale);
     *height = fit(h, w, model->height, model->width, scale);
+}
+
+// Resampling along the columns keeps sums of a row (uint32) when it shrinks, and two rows (uint8) when it stretches.
+uint32_t rnnp_frame_work_bytes(const rnnp_model_t *model, const rnnp_frame_t *frame) {
+    uint16_t width, height, up_width, up_height;
+    rnnp_frame_size(frame, &up_width, &up_height);
+    rnnp_frame_letterbox(model, frame, &width, &height);
+    uint32_t values = (uint32_t)width * model->channels;
+    uint32_t bytes = height == up_height ? 0 : height < up_height ? values * (uint32_t)sizeof(uint32_t) : 2 * values;
+    return rnnp_frame_is_measured(frame) ? rnnp_align(bytes, 4) + RNNP_HISTOGRAM_BINS * (uint32_t)sizeof(uint32_t)
+                                         : rnnp_align(bytes, 4);
 }
 
 rnnp_line_t rnnp_frame_line(const rnnp_frame_t *frame, const uint8_t *pixels, uint32_t y) {
