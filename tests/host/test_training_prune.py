@@ -10,22 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from detectors import detector  # noqa: E402
+
 from rnnpool_training import prune  # noqa: E402
 from rnnpool_training.detector import load_float, save_float  # noqa: E402
 from rnnpool_training.generated import write_folder  # noqa: E402
-from rnnpool_training.network import NETWORKS, Detector, InvertedResidual, NetworkConfig  # noqa: E402
+from rnnpool_training.network import NETWORKS, Detector, InvertedResidual  # noqa: E402
 from rnnpool_training.warm_start import warm_start  # noqa: E402
 
 LARGE, SMALL = (replace(NETWORKS[name], height=96, width=128) for name in ("face-m4-late", "face-m4-pruned"))
-
-
-def detector(config: NetworkConfig) -> Detector:
-    torch.manual_seed(1)
-    model = Detector(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
-    return model.eval()
 
 
 def test_what_other_channels_know_is_not_lost() -> None:

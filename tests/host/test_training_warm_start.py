@@ -1,13 +1,11 @@
 """Starting a detector from a trained one of another shape."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "training"))
+from detectors import detector  # noqa: E402
 
 from rnnpool_training.network import NETWORKS, BlockConfig, Detector, NetworkConfig  # noqa: E402
 from rnnpool_training.warm_start import warm_start  # noqa: E402
@@ -16,15 +14,6 @@ CONFIG = NetworkConfig(
     name="test", height=32, width=32, stem=4, patch=4, patch_stride=2, hidden1=8, hidden2=8,
     blocks=(BlockConfig(16, 12, 1, (10.0,)), BlockConfig(12, 12, 1), BlockConfig(12, 16, 2, (20.0,))),
 )  # fmt: skip
-
-
-def detector(config: NetworkConfig) -> Detector:
-    torch.manual_seed(1)
-    model = Detector(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
-    return model.eval()
 
 
 def test_the_same_shape_gives_the_same_output() -> None:
