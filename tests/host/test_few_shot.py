@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -409,6 +411,29 @@ def test_few_pictures_are_not_tuned_with() -> None:
     outcome = Chooser(model, dense, sides(12), threads=1, say=told.append).run()
     assert [c["candidate"] for c in outcome.candidates] == ["linear probe"]
     assert told[-1] == "12 pictures are too few to tune the late layers, that takes 100"
+    # Before anything is known: what is going on.
+    assert told[:2] == ["pictures through the first layers: 12", "linear probes, for cross-validation: 12"]
+
+
+def test_progress_is_told_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chooser, "EVERY", -1)
+    model, dense = started(["left", "right"])
+    told: list[str] = []
+    Chooser(model, dense, sides(12), threads=2, say=told.append).run()
+    for what in ("pictures through the first layers", "linear probes, for cross-validation"):
+        assert [line for line in told if what in line] == [f"{what}: 12", *(f"{what}: {i} of 12" for i in range(1, 12))]
+
+
+def test_probes_do_without_the_compiler() -> None:
+    """Its modules take 5 seconds to import, in which nothing would be heard."""
+    code = (
+        "import sys, numpy, torch\n"
+        "from rnnpool_training.few_shot import maps, probe\n"
+        "made = maps.Maps(torch.zeros(2, 1, 1), torch.tensor([[[1.0]], [[-1.0]]]), torch.zeros(2, 1, 1))\n"
+        "assert probe.fit_probes(made, numpy.array([0, 1]), 2)[-1].weight[0, 0] > 0\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_views_of_small_classes_come_as_often() -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +32,7 @@ CLEAR, CLEARER = 1.5, 2.0
 MOST_STEPS, FEWEST_STEPS = 100, 20  # of each tuned network
 TUNED = 100  # pictures from which on tuning is tried, and where the start's head has a part in the best so far:
 TUNED_START = 600
+EVERY = 5  # seconds from one line of progress to the next
 WORTH = 30  # pictures that the start's own head counts as beside a probe of the user's
 
 START = "start's head and probe"  # among the candidates
@@ -85,7 +85,7 @@ class Chooser:
         """
         self.model, self.start, self.pictures = model, start, list(pictures)
         self.steps, self.threads, self.seed, self.say, self.safe = steps, threads, seed, say, safe
-        self.maps = maps or partial(_maps, model, start, self.pictures, seed, threads)
+        self.maps = maps or self._make_maps
         self.stop = threading.Event()
         self.end = time.monotonic() + 60 * minutes
         self.labels = np.array([p.label for p in self.pictures], np.int64)
@@ -99,9 +99,29 @@ class Chooser:
         self.held = np.flatnonzero(self.folds[0] < len(self.tried))
         self.truth = self.labels[self.held]
 
+    def _counting(self, what: str, total: int) -> Callable[[], None]:
+        # Says that something begins, and, called after each of its parts, every few seconds how far it is.
+        lock, done, told = threading.Lock(), 0, time.monotonic()
+        self.say(f"{what}: {total}")
+
+        def each() -> None:
+            nonlocal done, told
+            with lock:
+                done += 1
+                if done < total and time.monotonic() > told + EVERY:
+                    told = time.monotonic()
+                    self.say(f"{what}: {done} of {total}")
+
+        return each
+
+    def _make_maps(self, policy: Policy | None) -> Maps:
+        each = self._counting("pictures through the first layers", len(self.pictures))
+        return make_maps(self.model, self.start, self.pictures, policy, self.seed, self.threads, each)
+
     def _cross_validate(
-        self, make: Callable[[Rows, Rows, int], Sequence[NDArray[np.float64]]], count: int, repeats: int
-    ) -> NDArray[np.float64]:
+        self, make: Callable[[Rows, Rows, int], Sequence[NDArray[np.float64]]], count: int, repeats: int,
+        each: Callable[[], None] = lambda: None,
+    ) -> NDArray[np.float64]:  # fmt: skip
         # (count, repeats, held, labels) of the logits of `make` (rows to train on, rows held back, fold), in threads.
         result = np.zeros((count, repeats, len(self.pictures), self.classes))
         torch.set_num_threads(1)
@@ -112,6 +132,7 @@ class Chooser:
             fold = self.folds[repeat]
             held = np.flatnonzero(fold == k)
             result[:, repeat, held] = make(np.flatnonzero(fold != k), held, k)
+            each()
 
         with ThreadPoolExecutor(self.threads) as pool:
             try:
@@ -130,7 +151,8 @@ class Chooser:
             shown = maps.features[torch.from_numpy(held), 0]
             return [probe(shown) for probe in fit_probes(maps.of(train), self.labels[train], self.classes)]
 
-        return self._cross_validate(each, len(STRENGTHS), repeats)
+        counting = self._counting("linear probes, for cross-validation", repeats * len(self.tried))
+        return self._cross_validate(each, len(STRENGTHS), repeats, counting)
 
     def _probed(self, maps: Maps) -> Probed:
         tried = self._probe_logits(maps, len(self.folds))
@@ -242,12 +264,6 @@ def take(scores: Sequence[Score], standing: Score, errors: float) -> int | None:
         return None
     least = scores[min(good, key=lambda i: scores[i].loss.mean())]
     return next(i for i in good if not clearly(scores[i].loss - least.loss, 1.0))
-
-
-def _maps(
-    model: Classifier, start: nn.Linear, pictures: Sequence[Picture], seed: int, threads: int, policy: Policy | None
-) -> Maps:
-    return make_maps(model, start, pictures, policy, seed, threads)
 
 
 def _row(name: str, found: Score) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -87,11 +87,12 @@ def _tensor(pixels: list[NDArray[np.uint8]]) -> Tensor:
 
 @torch.no_grad()
 def make_maps(
-    model: Classifier, start: nn.Linear, pictures: Sequence[Picture], policy: Policy | None, seed: int, threads: int = 1
-) -> Maps:
+    model: Classifier, start: nn.Linear, pictures: Sequence[Picture], policy: Policy | None, seed: int,
+    threads: int = 1, each: Callable[[], None] = lambda: None,
+) -> Maps:  # fmt: skip
     """Maps of VIEWS random views of each picture, or without a policy of the pictures as they are.
 
-    `start`: the dense layer of the network to start from.
+    `start`: the dense layer of the network to start from. `each` is called behind each picture, in any thread.
     """
     config, tail = model.config, Tail(model)
     found: list[tuple[Tensor, Tensor, Tensor] | None] = [None] * len(pictures)
@@ -110,6 +111,7 @@ def make_maps(
                 x = block(x)
             features = tail.features(x)
             found[index] = x.half(), features, start(features)
+        each()
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, range(len(pictures))))

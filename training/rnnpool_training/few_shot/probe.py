@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import math
 from collections.abc import Sequence
@@ -33,6 +34,15 @@ class Linear:
         return result
 
 
+def _leave_out_compiler() -> None:
+    # Methods of optimizers first import torch.compile's modules, 5 seconds of work, to be left alone by them
+    # (torch._compile._disable_dynamo). Nothing here is compiled: the methods themselves are what is left alone.
+    for method in (*vars(torch.optim.Optimizer).values(), *vars(torch.optim.LBFGS).values()):
+        plain = getattr(method, "__wrapped__", None)
+        if inspect.isfunction(plain) and not hasattr(plain, "__dynamo_disable"):
+            setattr(plain, "__dynamo_disable", plain)
+
+
 def fit_probes(
     maps: Maps, labels: NDArray[np.int64], classes: int, strengths: Sequence[float] = STRENGTHS
 ) -> list[Linear]:
@@ -41,6 +51,7 @@ def fit_probes(
     Views in other light lie elsewhere than what will be seen, so the mean of each kind of view is moved to that of the
     first one, the pictures as they are. Strengths must fall: each fit begins at the one before.
     """
+    _leave_out_compiler()
     each = maps.features.double()
     centre = each.mean(0)
     features = (each - centre + centre[0]).flatten(0, 1)
