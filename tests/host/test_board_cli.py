@@ -285,7 +285,10 @@ def test_deploy_wants_a_firmware(capsys: pytest.CaptureFixture[str], tmp_path: P
     assert "build the firmware first" in fail(capsys, "deploy", "--board", "B", "--build", str(tmp_path))
 
 
-def test_monitor_is_mpremote(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_monitor_is_mpremote(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     ours, theirs = pty.openpty()
     called = []
     monkeypatch.setattr(
@@ -295,6 +298,9 @@ def test_monitor_is_mpremote(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cli.main(["monitor", "--port", os.ttyname(theirs), "--log", "x.txt"]) == 0
     wanted = ["-m", "mpremote", "connect", os.ttyname(theirs), "resume", "repl", "--capture", "x.txt"]
     assert called == [[sys.executable, *wanted]]
+    (tmp_path / "x.txt").write_text("of yesterday")
+    assert "--log x.txt is there already" in fail(capsys, "monitor", "--port", os.ttyname(theirs), "--log", "x.txt")
+    assert f"{tmp_path / 'no'}: there is no such folder" in fail(capsys, "monitor", "--log", "no/x.txt")
     os.close(ours)
     os.close(theirs)
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from mpremote.transport import TransportError
 from tqdm import tqdm
 
+from rnnpool_training import files
+from rnnpool_training.errors import sentence
 from tools.board import deploy as deployment
 from tools.board import device, frames, ports, repl, show
 from tools.board.problem import Problem
@@ -54,16 +56,16 @@ def info(arguments: argparse.Namespace) -> int:
 
 def put(arguments: argparse.Namespace) -> int:
     """Files to the board."""
-    files = []
+    read = []
     for word in arguments.files:
         source, _, target = word.partition(":")
         path = Path(source)
         try:
-            files.append((path.read_bytes(), target or path.name))
+            read.append((path.read_bytes(), target or path.name))
         except OSError as error:
             raise Problem(f"{path} can't be read: {error.strerror}") from None
     with _board(arguments) as (_, board):
-        for content, target in files:
+        for content, target in read:
             with tqdm(total=len(content), unit="B", unit_scale=True, desc=target, leave=False) as bar:
                 changed = board.put(content, target, bar.update)
             print(f"{target}: {len(content):,} bytes {'written and verified' if changed else 'are there already'}")
@@ -72,6 +74,13 @@ def put(arguments: argparse.Namespace) -> int:
 
 def monitor(arguments: argparse.Namespace) -> int:
     """mpremote's terminal."""
+    if arguments.log:
+        try:
+            files.check_output(arguments.log)
+        except OSError as error:
+            raise Problem(f"--log {sentence(error)}") from None
+        if arguments.log.is_file() and arguments.log.stat().st_size:
+            raise Problem(f"--log {arguments.log} is there already, and would be written over: choose another name")
     port = ports.find(arguments.port)
     ports.open_transport(port, arguments.baudrate).close()  # says why, if it can't be opened
     command = [sys.executable, "-m", "mpremote", "connect", port, "resume", "repl"]
