@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from rnnpool_training import interrupts
 from rnnpool_training.errors import printable, sentence
 from rnnpool_training.files import replacing
 from rnnpool_training.reference import Format
@@ -146,6 +147,7 @@ def report(faces: list[list[float]]) -> list[str]:
     return lines + ["        {:4.0f}   {:4.0f}   {:4.0f}   {:4.0f}  {:.3f}".format(*face) for face in faces]
 
 
+@interrupts.said
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

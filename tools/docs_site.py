@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnnpool_training import interrupts
+
 ROOT = Path(__file__).resolve().parents[1]
 TYPINGS = """# Every function of the module
 
@@ -89,6 +91,7 @@ def lay_out(folder: Path, page: Path | None) -> None:
     (folder / "typings.md").write_text(f"{TYPINGS}\n```python\n{stubs}```\n")
 
 
+@interrupts.said
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -17,6 +17,7 @@ from pathlib import Path
 import matplotlib.cbook
 from PIL import Image
 
+from rnnpool_training import interrupts
 from rnnpool_training.errors import sentence
 from rnnpool_training.files import check_output, replacing
 from tools.board import frames
@@ -32,6 +33,7 @@ def framed(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return whole
 
 
+@interrupts.said
 def main(words: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(

@@ -64,6 +64,14 @@ def test_help_of_a_word(word: str) -> None:
     assert done.stdout.startswith(f"usage: rnnpool {called}")
 
 
+@pytest.mark.parametrize(
+    "words", [["stream", "no.jpg"], ["board", "stream", "no.jpg"], ["bench", "--model", "no=no.rnnp"]]
+)
+def test_mistakes_begin_with_the_word_that_was_typed(words: list[str]) -> None:
+    done = run(*words)
+    assert done.returncode and done.stderr.startswith(f"{words[0]}: ") and done.stderr.count("\n") == 1
+
+
 def test_documents_use_words_that_there_are() -> None:
     used = set()
     for document in DOCUMENTS:
@@ -170,6 +178,24 @@ def test_so_they_do_in_modules(module: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'training'}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("module", ["few_shot", "show_model", "board", "bench", "bench.cores"])
+def test_so_they_do_in_tools(module: str, tmp_path: Path) -> None:
+    """python -m tools.X: in an import, and in main(), where it is a sentence."""
+    for package in ("torch", "numpy"):
+        (tmp_path / f"{package}.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)\n")
+    command = [sys.executable, "-m", f"tools.{module}", "--help"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'training'}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+    (tmp_path / "numpy.py").unlink()
+    (tmp_path / "torch.py").unlink()
+    (tmp_path / "sitecustomize.py").write_text(
+        "import argparse, signal\nargparse.ArgumentParser.parse_args = lambda *_: signal.raise_signal(signal.SIGINT)\n"
+    )
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{module.split('.')[-1]}: interrupted\n")
 
 
 def test_libraries_leave_signals_alone(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from rnnpool_training import interrupts
 from rnnpool_training.errors import sentence
 from rnnpool_training.files import DRAWN, JSON, check_output, make_folder, write_text
 
@@ -60,6 +61,7 @@ def measure_mlperf(data: report.Json, committed: report.Json, build: Path) -> No
         data["mlperf"] = committed["mlperf"]
 
 
+@interrupts.said
 def main(words: list[str] | None = None) -> int:
     """Runs the benchmark. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnpool_training import blob, layers
+from rnnpool_training import blob, interrupts, layers
 from rnnpool_training.blob.model import RNNPool
 
 from . import network
@@ -38,6 +38,7 @@ def resized(op: RNNPool, hidden: int, rng: np.random.Generator) -> RNNPool:
     return dataclasses.replace(op, **cells)
 
 
+@interrupts.said
 def main() -> int:
     """Prints a line for each cell. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.cells", description=(__doc__ or "").split("\n")[0])

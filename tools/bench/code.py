@@ -18,6 +18,8 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
+from rnnpool_training import interrupts
+
 from .compile import FIRMWARE, M4, ROOT, WARNINGS, Target, compile_objects, compiler
 from .machine import BenchError
 from .network import SIZE, SPEED, engine_sources, is_kernel
@@ -80,6 +82,7 @@ def parts(map_text: str) -> dict[str, int]:
     return sizes
 
 
+@interrupts.said
 def main(words: list[str] | None = None) -> int:
     """Prints bytes by object. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

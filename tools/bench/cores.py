@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rnnpool_training import interrupts
 from rnnpool_training.engine import Engine
 
 from . import network
@@ -180,6 +181,7 @@ def document(cores: Json, models: list[str]) -> list[str]:
     return lines
 
 
+@interrupts.said
 def main() -> int:
     """Prints a table for each core and model. Returns the exit status: 0 too where an emulator is missing."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.cores", description=(__doc__ or "").split("\n")[0])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnpool_training import blob, layers, reference
+from rnnpool_training import blob, interrupts, layers, reference
 
 from . import network
 from .compile import ROOT
@@ -26,6 +26,7 @@ from .machine import BenchError
 FRAME_ROWS = ("rnnp_frame_take_row", "rnnp_frame_make_row")  # and a memcpy, which is not told from others
 
 
+@interrupts.said
 def main() -> int:
     """Prints a table. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.layers", description=(__doc__ or "").split("\n")[0])

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnpool_training import blob
+from rnnpool_training import blob, interrupts
 from rnnpool_training.blob import Conv, Depthwise, InvertedResidual, Model, Task
 from rnnpool_training.planner import with_plan
 from rnnpool_training.reference import set_golden
@@ -46,6 +46,7 @@ def fused(op: Depthwise, shape: tuple[int, int, int], outputs: int) -> Model:
     return model
 
 
+@interrupts.said
 def main() -> int:
     """Prints a table. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.bench.separable", description=(__doc__ or "").split("\n")[0])

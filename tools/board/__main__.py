@@ -10,6 +10,7 @@ from pathlib import Path
 from tools.board.problem import Problem, command
 
 try:
+    from rnnpool_training import interrupts
     from tools.board import commands, flash, frames, ports
     from tools.board.protocol import MAX_BOXES
 except ModuleNotFoundError as missing:
@@ -247,17 +248,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+@interrupts.said
 def main(words: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
     arguments = parser().parse_args(words)
     try:
         return int(getattr(commands, arguments.command)(arguments))
     except Problem as problem:
-        print(f"board: {problem}", file=sys.stderr)
+        print(f"{interrupts.program(main)}: {problem}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("board: interrupted", file=sys.stderr)
-        return 130
 
 
 if __name__ == "__main__":

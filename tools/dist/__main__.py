@@ -13,6 +13,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from rnnpool_training import interrupts
+
 from tools.stm32.problem import FirmwareError
 
 from . import heap, mip, release
@@ -32,6 +34,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
         path.write_bytes(data)
 
 
+@interrupts.said
 def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(

@@ -182,7 +182,7 @@ def main(given: list[str] | None = None) -> int:
         return run_make(word, command.target, rest)
     if of_repository and str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))
-    sys.argv[0] = f"{called()} {'board' if command.where == 'tools.board' else word}"  # for usages: command.program
+    sys.argv[0] = f"{called()} {word}"  # for usages and mistakes: command.program
     return run_module(word, command, rest)
 
 

@@ -16,7 +16,7 @@ from .blob import BlobError, layout
 from .errors import InputError, printable, sentence
 from .files import read_lines
 
-MISTAKE, INTERRUPTED = 2, 130  # exit statuses: argparse's own, and 128 + SIGINT
+MISTAKE = 2  # exit status: argparse's own
 
 
 def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
@@ -35,33 +35,21 @@ def command(main: Callable[[list[str] | None], None]) -> Callable[..., None]:
         try:
             main(arguments)
         except (InputError, BlobError, OSError) as error:
-            print(f"{_name(main)}: {sentence(error)}", file=sys.stderr)
+            print(f"{interrupts.program(main)}: {sentence(error)}", file=sys.stderr)
             raise SystemExit(MISTAKE) from None
         except MemoryError as error:
-            print(f"{_name(main)}: not enough memory: {str(error) or 'none is left'}", file=sys.stderr)
+            print(f"{interrupts.program(main)}: not enough memory: {str(error) or 'none is left'}", file=sys.stderr)
             raise SystemExit(MISTAKE) from None
         except KeyboardInterrupt as stop:
-            print(f"{_name(main)}: {str(stop) or 'interrupted'}", file=sys.stderr)
-            raise SystemExit(INTERRUPTED) from None
+            print(f"{interrupts.program(main)}: {str(stop) or 'interrupted'}", file=sys.stderr)
+            raise SystemExit(interrupts.STATUS) from None
 
     return run
 
 
-def _name(main: Callable[..., None]) -> str:
-    # The word behind `rnnpool`; else the module's short name, which run with -m calls itself __main__.
-    if _by_cli():
-        return sys.argv[0].rpartition(" ")[2]
-    spec = sys.modules[main.__module__].__spec__
-    return (spec.name if spec else main.__module__).rsplit(".", 1)[-1]
-
-
-def _by_cli() -> bool:
-    return Path(sys.argv[0].rpartition(" ")[0]).name == "rnnpool"
-
-
 def program(module: str) -> str:
     """How a command line is called, for its usage: by the one command `rnnpool` (cli.py), or as a module."""
-    return sys.argv[0] if _by_cli() else f"python -m {module}"
+    return sys.argv[0] if interrupts.by_cli() else f"python -m {module}"
 
 
 def integer(low: int, high: int | None = None) -> Callable[[str], int]:
