@@ -1,5 +1,6 @@
 """Networks of one's own: each supported operation against PyTorch, refusals by name, and the whole command."""
 
+import copy
 import re
 import subprocess
 from pathlib import Path
@@ -63,6 +64,7 @@ ENDS = (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)
         pytest.param(nn.AdaptiveAvgPool2d((4, 5)), [Kind.POOL], id="adaptive"),
         pytest.param(nn.AdaptiveMaxPool2d((4, 5)), [Kind.POOL], id="adaptive-max"),
         pytest.param(nn.Upsample(scale_factor=2), [Kind.UPSAMPLE], id="upsample"),
+        pytest.param(nn.Upsample(scale_factor=3, mode="nearest-exact"), [Kind.UPSAMPLE], id="upsample-exact"),
         pytest.param(Of(lambda x: F.normalize(x, dim=1)), [Kind.L2_NORM], id="l2-norm"),
         pytest.param(L2Norm(8, 10.0), [Kind.L2_NORM], id="l2-norm-scaled"),
         pytest.param(Of(lambda x: x / (x.pow(2).sum(1, True).sqrt() + 1e-10)), [Kind.L2_NORM], id="l2-norm-by-hand"),
@@ -140,6 +142,27 @@ def test_pictures_of_other_numbers() -> None:
     close(net, Kind.DEPTHWISE, Kind.CONV, Kind.CONV, Kind.ADD, *ENDS, norm=imagenet)
 
 
+def test_pixels_that_are_divided_twice() -> None:
+    """A network that makes its own numbers of 0..255: right if that is said, a remark if it is not."""
+    net = nn.Sequential(Of(lambda x: (x - 127.5) / 127.5), Net())
+    norms = Normalization((0.0,), (1 / 255,)), Normalization((0.0,), (1.0,))
+    right, twice = (exported(copy.deepcopy(net), norm=norm) for norm in norms)
+    plain = exported(Net())
+    assert not any("begins with a division" in note for note in right.notes + plain.notes)
+    assert any(note.startswith("the network begins with a division by 128 of what --mean") for note in twice.notes)
+    assert right.check.mean < 0.03 * right.check.largest and right.model.input_zero_point == 0
+
+
+def test_what_differs_by_little_is_seen_of_small_results() -> None:
+    """The largest value is the measure, however small."""
+
+    def different(x: torch.Tensor) -> torch.Tensor:
+        return x * (1e-4 if torch.compiler.is_exporting() else 2e-4)
+
+    with pytest.raises(InputError, match=r"what was traced differs from the network by \S+: it can't be exported"):
+        exported(nn.Sequential(Net(), Of(different)))
+
+
 class Counting(nn.Module):
     """Keeps something from frame to frame."""
 
@@ -190,6 +213,10 @@ class Counting(nn.Module):
         (nn.AdaptiveAvgPool2d(3), r"adaptive_avg_pool2d of 8x8x10: to 3x3: the map's sides must be multiples"),
         (nn.Conv2d(7, 8, 1), r"can't be traced with a picture of 3x16x20: RuntimeError: .*"),
         (nn.AvgPool2d(2, divisor_override=3), r"divisor_override"),
+        (Of(lambda x: F.dropout(x)), r"native_dropout of .*use F\.dropout\(x, p, self\.training\) instead"),
+        (nn.BatchNorm2d(8, track_running_stats=False), r"of 8x8x10: not supported; use the statistics of training"),
+        (nn.Conv2d(8, 8, 1, padding=2), r"conv2d of .*: padding of 2, 2, 2, 2 .* for a window of 1x1: less than"),
+        (nn.Sequential(nn.ZeroPad2d((1, 2, 0, 3)), nn.Conv2d(8, 8, 3)), r"inner\.0\.1 .*of 0, 1, 3, 2 .*window of 3x3"),
         (Of(lambda x: x * float("inf")), r"values that are not finite|differs from the network"),
         (nn.Sequential(nn.Conv2d(8, 4096, 1), nn.Conv2d(4096, 8, 1)), r"inner\.0\.0 \(Conv2d\).*out_channels.*2048"),
     ],
@@ -221,6 +248,9 @@ def test_what_cannot_be_exported_is_named(inner: nn.Module, message: str) -> Non
         (Of(lambda x: (x.mean((2, 3)), x)), r"gives 2 results \(3x1x1, 3x16x20\): of a detector say the anchors"),
         (Of(lambda x: x.norm(dim=1, keepdim=True)), r"linalg_vector_norm of 3x16x20: only a map divided by its own"),
         (Of(lambda x: torch.zeros(1, 3)), r"does not depend on the picture"),
+        (Of(lambda x: x > 0), r"gt of 3x16x20: the result is of torch\.bool, float is needed"),
+        (Of(lambda x: x.mean((2, 3)).argmax(1)), r"argmax of 3: not supported; use the logits: the board finds"),
+        (Of(lambda x: x.mean((2, 3)) / 0), r"div of 3: gives values that are not finite"),
     ],
 )
 def test_results_that_are_not_understood(net: nn.Module, message: str) -> None:
@@ -343,3 +373,23 @@ def test_the_table_of_operations_is_current() -> None:
     assert table() in (ROOT / "docs" / "own_network.md").read_text(), (
         "python -m rnnpool_training.compile.supported: put what it prints into docs/own_network.md"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("mine.py", r"mine\.py: say which network in it, .*mine\.py:NAME"),
+        ("mine.py:", r"mine\.py: say which network in it, .*mine\.py:NAME"),
+        ("mine.onnx", r"mine\.onnx: export takes PyTorch's modules; save it as an int8 \.tflite"),
+        ("mine.tflite", r"mine\.tflite: rnnpool convert takes TFLite files"),
+        ("mine.pth", r"mine\.pth is a state dict of 2 tensors .*; a network of your own is FILE\.py:NAME"),
+    ],
+)
+def test_networks_of_other_kinds(source: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("mine.py", "mine.onnx", "mine.tflite"):
+        (tmp_path / name).touch()
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "mine.pth")
+    with pytest.raises(SystemExit) as caught:
+        command.main([str(tmp_path / source), "--data", str(tmp_path), "-o", str(tmp_path / "x.rnnp")])
+    assert caught.value.code == 2
+    assert re.search(message, capsys.readouterr().err)

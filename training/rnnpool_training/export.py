@@ -140,7 +140,11 @@ def main(arguments: list[str] | None = None) -> None:
     if own is not None:
         run(replace(own_network.load(own, options), ram=options.ram), *chosen)
         return
-    if deploy.quantized(options.source):
+    try:
+        quantized = deploy.quantized(options.source)
+    except InputError as error:
+        raise InputError(f"{error}; {own_network.WEIGHTS}") from None
+    if quantized:
         if options.finetune:
             raise InputError(f"{options.source} is quantized already: rnnpool finetune makes and tunes such a file")
         limits = (options.iou, options.max_candidates)

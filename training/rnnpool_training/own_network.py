@@ -22,9 +22,11 @@ from .compile.network import Network
 from .compile.results import BACKGROUND, Boxes, read_anchors
 from .errors import InputError
 
+WEIGHTS = "a network of your own is FILE.py:NAME, a Python file that makes it and loads its weights"
 ASK = (
     "what the network takes can't be seen in it: give --mean and --std of (pixel / 255 - mean) / std, the numbers it "
-    "was trained with. --mean 0 --std 1: pixels / 255. --mean 0.5 --std 0.5: -1..1. "
+    "was trained with. --mean 0 --std 1: pixels / 255. --mean 0 --std 0.00392157: 0..255. "
+    "--mean 0.5 --std 0.5: -1..1. "
     "--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225: ImageNet's, of torchvision's models"
 )
 
@@ -37,8 +39,15 @@ class Source(NamedTuple):
 
 
 def source(text: str) -> Source | None:
-    """The file and the name in it, if that is what a text says."""
+    """The file and the name in it, if that is what a text says. InputError if it is a network of another kind."""
     path, _, name = text.rpartition(":")
+    if text.endswith(".py") or (path.endswith(".py") and not name):
+        file = text.removesuffix(":")
+        raise InputError(f"{file}: say which network in it, {file}:NAME, an nn.Module or what makes one")
+    if text.endswith(".tflite"):
+        raise InputError(f"{text}: rnnpool convert takes TFLite files, export takes PyTorch's modules")
+    if text.endswith((".onnx", ".keras", ".h5", ".pb")):
+        raise InputError(f"{text}: export takes PyTorch's modules; save it as an int8 .tflite for rnnpool convert")
     return Source(Path(path), name) if path.endswith(".py") else None
 
 

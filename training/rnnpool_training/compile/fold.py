@@ -27,7 +27,7 @@ def fold(graph: Graph, normalization: Normalization) -> list[str]:
     _normalize(graph, normalization)
     _lines(graph)
     _affines(graph)
-    notes = _picture(graph)
+    notes = _divided_again(graph, normalization) + _picture(graph)
     for affine in [node for node in graph.nodes if isinstance(node, Affine)]:
         graph.redirect(affine, _depthwise(affine))
         graph.tidy()
@@ -101,6 +101,20 @@ def take_over(reader: Filter, factor: Tensor, offset: Tensor) -> None:
     else:
         reader.bias = reader.bias + (reader.weight.double().sum((2, 3)) * offset).sum(1)
         reader.weight = reader.weight * factor[None, :, None, None]
+
+
+def _divided_again(graph: Graph, normalization: Normalization) -> list[str]:
+    # A remark if the network itself makes numbers about 1 of 0..255, and gets numbers about 1 already.
+    (first,) = graph.consumers(graph.input)
+    if not isinstance(first, Affine):
+        return []
+    own = float((first.factor * 255 * _channels(normalization.std, graph.input.shape[2], "std")).abs().max())
+    if not 0 < own < 1 / 50 or max(normalization.std) < 1 / 50:
+        return []
+    return [
+        f"the network begins with a division by {1 / own:.0f} of what --mean and --std make of the pixels: if it takes "
+        "pixels of 0 to 255 and makes its own numbers of them, say --mean 0 --std 0.00392157"
+    ]
 
 
 def _picture(graph: Graph) -> list[str]:

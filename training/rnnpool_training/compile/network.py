@@ -32,7 +32,8 @@ from .unused_channels import remove_unused_channels
 Pictures = NDArray[np.uint8]  # (N, height, width, channels)
 BATCH = 8
 REFERENCE_PICTURES = 2  # that the integer reference runs as well: it is slow
-TRACED = 1e-3  # of the largest value: most that the graph may differ from the network
+TRACED = 1e-3  # of the largest value: most that the graph may differ from the network,
+TRACED_LEAST = 1e-6  # beside what floating point does
 
 
 @dataclass(frozen=True)
@@ -180,15 +181,18 @@ def normalizer(normalization: Normalization, channels: int) -> Any:
 
 def _compare(module: nn.Module, translated: Translated, normalize: Any, pictures: Pictures) -> None:
     # InputError if the graph gives something else than the network.
-    worst, largest = 0.0, 1.0
+    worst, largest = 0.0, 0.0
     for pixels in batches(pictures, 1):  # as it was traced
         x = normalize(pixels)
         with torch.no_grad():
             given = torch.utils._pytree.tree_leaves(module(x))
         for mine, own in zip(translated.graph.results(x), given, strict=True):
+            if not bool(torch.isfinite(own).all()):
+                bad = (n.where for n, value in translated.graph.run(x) if not bool(torch.isfinite(value).all()))
+                raise InputError(f"{next(bad, 'the network itself')}: gives values that are not finite")
             worst = max(worst, float((mine.reshape(own.shape) - own).abs().max()))
             largest = max(largest, float(own.abs().max()))
-    if not worst <= TRACED * largest:
+    if not worst <= TRACED * largest + TRACED_LEAST:
         raise InputError(f"what was traced differs from the network by {worst:g}: it can't be exported")
 
 

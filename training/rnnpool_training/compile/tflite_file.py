@@ -123,7 +123,10 @@ def read(path: str | Path) -> Graph:
 
     data = Path(path).read_bytes()
     if data[4:8] != b"TFL3":
-        raise TFLiteError(f"{path}: no TFLite model: bytes 4..8 are {data[4:8]!r}, not b'TFL3'")
+        raise TFLiteError(
+            f"{path}: no TFLite model: bytes 4..8 are {data[4:8]!r}, not b'TFL3'; a PyTorch network goes by rnnpool "
+            "export, one of Keras by tf.lite.TFLiteConverter"
+        )
     try:
         model = tflite.Model.GetRootAsModel(data, 0)
         graph = model.Subgraphs(0)

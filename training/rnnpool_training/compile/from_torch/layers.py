@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ...errors import InputError
 from ..graph import (
     NO_PADDING,
     Affine,
@@ -38,6 +39,7 @@ def convolution(t: Values, call: Call) -> Value:
         weight, size = spread, tuple(spread.shape[2:])
         t.notes.append(f"{call.where}: dilation {dilation} is a kernel of {size[0]}x{size[1]} with zeros in it")
     padding = _padding(call, size)
+    check_padding(call.where, padding, size)
     given: dict[str, Any] = {
         "where": call.where,
         "shape": t.shape(call),
@@ -67,6 +69,16 @@ def _padding(call: Call, size: tuple[int, ...]) -> Padding:
         return rows // 2, columns // 2, rows - rows // 2, columns - columns // 2
     v, h = pair(None if given == "valid" else given)
     return v, h, v, h
+
+
+def check_padding(where: str, padding: Padding, window: tuple[int, ...]) -> None:
+    """InputError if a window would lie in the padding alone, which no operator of a blob can do."""
+    if any(side >= window[i % 2] for i, side in enumerate(padding)):
+        shown = ", ".join(map(str, padding))
+        raise InputError(
+            f"{where}: padding of {shown} (top, left, bottom, right) for a window of {window[0]}x{window[1]}: less "
+            "than the window is needed on each side"
+        )
 
 
 def linear(t: Values, call: Call) -> Value:

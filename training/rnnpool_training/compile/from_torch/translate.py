@@ -34,6 +34,7 @@ TABLE: dict[str, Rule] = {
     "amax": layers.mean,
     "cat": layers.concat,
     "upsample_nearest2d": layers.upsample,
+    "_upsample_nearest_exact2d": layers.upsample,
     "pad": layers.pad,
     "constant_pad_nd": layers.pad,
     **dict.fromkeys(("hardswish", "prelu"), pointwise),
@@ -114,6 +115,9 @@ def _finish(values: Values, frame: Input, results: list[fx.Node]) -> Translated:
         if isinstance(found, Tensor) or not isinstance(found, Node):
             which = f" {place}" if len(results) > 1 else ""
             raise InputError(f"the network's result{which} does not depend on the picture")
+        kind = result.meta["val"].dtype
+        if not kind.is_floating_point:
+            raise InputError(f"{found.where}: the result is of {kind}, float is needed")
         height, width, channels = found.shape
         if height * width > 1 < channels and len(result.meta["val"].shape) < 3:
             raise InputError(
@@ -142,6 +146,7 @@ def _take_pads(graph: Graph) -> None:
                 raise InputError(f"{pad.where}: before {reader.where}: only convolutions read a padded map")
             together = [a + b for a, b in zip(pad.padding, reader.padding, strict=True)]
             reader.padding = (together[0], together[1], together[2], together[3])
+            layers.check_padding(reader.where, reader.padding, reader.window)
         if graph.is_output(pad):
             raise InputError(f"{pad.where}: the result is a padded map: only convolutions read one")
         graph.redirect(pad, pad.inputs[0])
