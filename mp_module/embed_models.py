@@ -22,6 +22,7 @@ import os
 import re
 import struct
 import sys
+import zlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -29,7 +30,7 @@ FOLDERS = (HERE / "models", HERE.parent / "models")
 MAGIC = b"RNNP"
 WRITTEN = "// Written by mp_module/embed_models.py"  # what begins so is written over
 ALIGNMENT = 16  # mp_module/SPEC.md
-BLOB_VERSION, OP_SIZE = 4, 64
+BLOB_VERSION, HEADER_SIZE, OP_SIZE = 4, 128, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
 FEATURES = HERE / "engine" / "left_out.h"
 MATERIALIZE, SMOOTH, FINE, TFLITE, WIDE = 1, 4, 8, 16, 32  # flags of an operator
@@ -53,6 +54,24 @@ def find(model: str) -> tuple[str, Path]:
             return path.stem, path
     have = ", ".join(sorted({file.stem for folder in FOLDERS for file in folder.glob("*.rnnp")})) or "none"
     raise ModelError(f"model {model}: no file {paths[-1]} (by name there are: {have}; an empty list builds none in)")
+
+
+def read(path: Path) -> bytes:
+    """The bytes of an .rnnp file that is whole; raises ModelError for any other."""
+    data = path.read_bytes()
+    if data[: len(MAGIC)] != MAGIC:
+        raise ModelError(f"model {path} is no .rnnp file: it starts with {data[: len(MAGIC)]!r}, not {MAGIC!r}")
+    if len(data) < HEADER_SIZE:
+        raise ModelError(f"model {path}: {len(data)} bytes are no whole .rnnp file")
+    version, size, crc = struct.unpack_from("<4xH2xII", data)
+    if version != BLOB_VERSION:
+        remedy = ": export the model again" if version < BLOB_VERSION else ""
+        raise ModelError(f"model {path}: blob version {version}, {BLOB_VERSION} is needed{remedy}")
+    if len(data) < size:
+        raise ModelError(f"model {path}: {len(data)} bytes are no whole .rnnp file, {size} are")
+    if zlib.crc32(data[16:size]) != crc:
+        raise ModelError(f"model {path} was damaged: its checksum is not what it says")
+    return data[:size]
 
 
 def _array(name: str, blob: bytes) -> list[str]:
@@ -150,19 +169,15 @@ def _features_of(kind: str, record: bytes) -> set[str]:
 
 def used_by(path: Path, kinds: list[str]) -> set[str]:
     """Names of engine/left_out.h that a model needs; raises ModelError for what is no blob."""
-    blob = path.read_bytes()
-    try:
-        version, task, channels, num_ops, ops_offset = struct.unpack_from("<4xH10xBB4xHI", blob)
-        if blob[: len(MAGIC)] != MAGIC or version != BLOB_VERSION:
-            remedy = ": export the model again" if version < BLOB_VERSION else ""
-            raise ModelError(f"model {path}: blob version {version}, {BLOB_VERSION} is needed{remedy}")
-        used = {"RGB"} if channels == 3 else set()
-        used |= {TASKS[task]} if task in TASKS else set()
-        for at in range(ops_offset, ops_offset + OP_SIZE * num_ops, OP_SIZE):
-            kind = kinds[blob[at] - 1]
-            used |= {kind} | _features_of(kind, blob[at : at + OP_SIZE])
-    except (struct.error, IndexError):
-        raise ModelError(f"model {path}: {len(blob)} bytes are no whole .rnnp file") from None
+    blob = read(path)
+    task, channels, num_ops, ops_offset = struct.unpack_from("<16xBB4xHI", blob)
+    used = {"RGB"} if channels == 3 else set()
+    used |= {TASKS[task]} if task in TASKS else set()
+    for at in range(ops_offset, ops_offset + OP_SIZE * num_ops, OP_SIZE):
+        if not 1 <= blob[at] <= len(kinds):
+            raise ModelError(f"model {path}: operators of kind {blob[at]} are of a newer engine than this")
+        kind = kinds[blob[at] - 1]
+        used |= {kind} | _features_of(kind, blob[at : at + OP_SIZE])
     return used
 
 
@@ -190,9 +205,7 @@ def embed(models: list[str], output: Path, header: bool = False) -> None:
     """Writes `output` for the given models; raises ModelError for one that is missing, no blob, or there twice."""
     blobs: list[tuple[str, bytes]] = []
     for name, path in map(find, models):
-        blob = path.read_bytes()
-        if blob[: len(MAGIC)] != MAGIC:
-            raise ModelError(f"model {path} is no .rnnp file: it starts with {blob[: len(MAGIC)]!r}, not {MAGIC!r}")
+        blob = read(path)
         if not name.isidentifier() or not name.isascii():
             raise ModelError(f"model {path}: {name!r} is no name for a model (letters, digits and _ only)")
         if name in dict(blobs):

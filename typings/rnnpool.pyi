@@ -199,7 +199,8 @@ class Model:
     ) -> int:
         """What is in a frame, best first.
 
-        frame           exactly width * height pixels: bytes, or 16-bit words for RGB565. Must not overlap the arena.
+        frame           exactly width * height pixels: bytes (0..255), or 16-bit words in formats of two bytes. Must
+                        not overlap the arena.
         width ... offset    see the top of this file
         scale           of the size that fits the model's input, above 0 and at most 1: 0.5 finds faces twice as large.
                         Up to four, (1, 0.5) say: a pass over the frame for each, so that much more time; what they find

@@ -199,13 +199,19 @@ def test_frames_that_need_what_is_left_out_are_refused_by_its_name(model: str, n
 def test_what_cannot_be_left_out_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.rnnp"
     old = b"RNNP\2" + bytes(200)
+    face = (ROOT / "models" / "face.rnnp").read_bytes()
+    command = [sys.executable, str(ROOT / "mp_module" / "embed_models.py"), "--output", str(tmp_path / "models.c")]
     for data, text in (
+        (b"GIF89a", "no .rnnp file: it starts with b'GIF8', not b'RNNP'"),
         (b"RNNP", "4 bytes are no whole .rnnp file"),
         (old, "version 2, 4 is needed: export the model again"),
+        (face[:1000], f"1000 bytes are no whole .rnnp file, {len(face)} are"),
+        (face[:1000] + b"?" + face[1001:], "was damaged: its checksum is not what it says"),
     ):
         path.write_bytes(data)
-        said = left_out(str(path))
-        assert said.returncode == 1 and str(path) in said.stderr and text in said.stderr, said.stderr
+        for said in (left_out(str(path)), subprocess.run([*command, str(path)], capture_output=True, text=True)):
+            assert said.returncode == 1 and str(path) in said.stderr and text in said.stderr, said.stderr
+    assert not (tmp_path / "models.c").exists()
     said = left_out("face", names="auto TFLIGHT")
     assert said.returncode == 1 and "TFLIGHT is none of auto, CONV" in said.stderr
     said = left_out("face", "person", names="auto CHECKS RGB")
