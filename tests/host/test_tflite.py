@@ -194,8 +194,8 @@ def test_what_cannot_be_translated_is_named() -> None:
     with pytest.raises(TFLiteError, match="3 labels, the model has 4 outputs"):
         lower(file.graph, "x", ["a", "b", "c"])
     file = classifier()
-    file.graph.operators[0].options["DilationHFactor"] = 2
-    with pytest.raises(TFLiteError, match=r"operator 0, CONV_2D of .*: dilation"):
+    file.graph.operators[0].options["DilationHFactor"] = 0
+    with pytest.raises(TFLiteError, match=r"operator 0, CONV_2D of .*: dilation 0x1"):
         lower(file.graph, "x")
 
 

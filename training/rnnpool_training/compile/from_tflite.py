@@ -31,9 +31,11 @@ from ..blob import (
     write,
 )
 from ..reference import set_golden
-from . import integers, tflite_rounding
-from .tflite_ends import SAME_VALUES, ends_with, result_tensor, single_sigmoid, tail
+from . import integers, tflite_rounding, tflite_weights
+from .tflite_constants import with_constant
+from .tflite_ends import SAME_VALUES, ends_with, result_tensor, single_sigmoid, tail, without_shapes
 from .tflite_file import Graph, Operator, Tensor, TFLiteError
+from .tflite_quantization import check_quantization
 
 Padding = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
@@ -109,7 +111,10 @@ class Lowering:
         weight: NDArray[np.int8] = self.constant(op, 1, np.int8)
         if weight.ndim != rank:
             raise self.fail(op, f"weights of the shape {weight.shape}, {rank} dimensions are needed")
-        return weight
+        rows, columns = (op.options.get(f"Dilation{axis}Factor", 1) for axis in "HW")
+        if min(rows, columns) < 1:
+            raise self.fail(op, f"dilation {rows}x{columns}")
+        return weight if (rows, columns) == (1, 1) else tflite_weights.dilated(weight, rows, columns)
 
     def check_map(self, op: Operator, tensor: Tensor) -> None:
         """That a tensor is the map that was made for it: of the same shape, or that map as a vector."""
@@ -140,8 +145,6 @@ class Lowering:
     def window(self, op: Operator, size: tuple[int, int]) -> dict[str, Any]:
         """Strides and padding."""
         options = op.options
-        if any(options.get(f"Dilation{a}Factor", 1) != 1 for a in "HW"):
-            raise self.fail(op, "dilation")
         strides = (options["StrideH"], options["StrideW"])
         pads = self.pads.get(op.inputs[0], NO_PADDING)
         if options["Padding"] == SAME:
@@ -201,15 +204,20 @@ class Lowering:
         self.add(op, Conv(input=self.source(op), **scaled, **window))
 
     def depthwise_conv_2d(self, op: Operator) -> None:
-        """DEPTHWISE_CONV_2D."""
+        """DEPTHWISE_CONV_2D; of several filters a channel a convolution."""
         weight = self.weights(op, 4)[0]
-        channels = self.shape(self.tensor(op.inputs[0]))[2]
-        if weight.shape[2] != channels:
-            raise self.fail(op, f"{weight.shape[2]} filters for {channels} channels: one each is needed")
+        channels, filters = self.shape(self.tensor(op.inputs[0]))[2], weight.shape[2]
+        if filters % channels:
+            raise self.fail(op, f"{filters} filters for {channels} channels: as many for each are needed")
+        if filters > channels:
+            full = tflite_weights.as_convolution(weight, channels)
+            scaled, window = self.scaled(op, full, (1, 2, 3)), self.window(op, weight.shape[:2])
+            self.add(op, Conv(input=self.source(op), **scaled, **window))
+            return
         scaled = self.scaled(op, weight, (0, 1))
-        filters = scaled.pop("weight")
+        own = scaled.pop("weight")
         window = self.window(op, weight.shape[:2])
-        self.add(op, Depthwise(input=self.source(op), filter_weight=filters, **scaled, **window))
+        self.add(op, Depthwise(input=self.source(op), filter_weight=own, **scaled, **window))
 
     def fully_connected(self, op: Operator) -> None:
         """FULLY_CONNECTED: logits if it is the last one, else a convolution over the whole map."""
@@ -246,18 +254,25 @@ class Lowering:
         self.add(op, integers.average(self.source(op), factor, size, self.clamp(op), self.where(op)))
 
     def sum(self, op: Operator) -> None:
-        """ADD, CONCATENATION."""
+        """ADD, SUB, CONCATENATION; of a map and a constant, one number or one a channel."""
+        made = None if op.kind == "CONCATENATION" else with_constant(self, op)
+        if made is not None:
+            self.add(op, made)
+            return
         out = self.tensor(op.outputs[0])
         factors = np.array([self.tensor(t).scale / out.scale for t in op.inputs])
         sources = [self.source(op, i) for i in range(len(op.inputs))]
         shapes = {self.tensor(t).shape for t in op.inputs}
-        if op.kind == "ADD" and (len(sources) != 2 or len(shapes) != 1):
+        if op.kind != "CONCATENATION" and (len(sources) != 2 or len(shapes) != 1):
             raise self.fail(op, "two maps of one shape are needed")
         if op.kind == "CONCATENATION" and op.options.get("Axis") not in (3, -1):
             raise self.fail(op, f"axis {op.options.get('Axis')}, 3 is needed")
         clamp = self.clamp(op)
         if op.kind == "CONCATENATION":
             self.add(op, integers.weighted(Concat, sources, factors, clamp, self.where(op)))
+            return
+        if op.kind == "SUB":
+            self.add(op, integers.weighted(Add, sources, factors * [1, -1], clamp, self.where(op)))
             return
         one, two = (self.tensor(t).scale for t in op.inputs)
         m = tflite_rounding.add((one, two, out.scale))
@@ -268,7 +283,11 @@ class Lowering:
             self.add(op, integers.weighted(Add, sources, factors, clamp, self.where(op)))
 
     def mul(self, op: Operator) -> None:
-        """MUL by a vector of channels."""
+        """MUL by a vector of channels, or by a constant: one number or one a channel."""
+        made = with_constant(self, op)
+        if made is not None:
+            self.add(op, made)
+            return
         one, two = (self.shape(self.tensor(t)) for t in op.inputs)
         first, second = (1, 0) if one[:2] == (1, 1) != two[:2] else (0, 1)
         vector = (one, two)[second]
@@ -336,6 +355,8 @@ class Lowering:
     def same(self, op: Operator) -> None:
         """RESHAPE of a map to a vector, and what changes nothing; a last SOFTMAX, which is left out."""
         self.number[op.outputs[0]] = self.source(op)
+        if op.kind == "RESHAPE" and op.inputs[0] == self.frame.index and len(self.frame.shape) == 2:
+            self.frame = self.tensor(op.outputs[0])  # a picture or a spectrum that comes as a vector
         later = self.tail[: self.tail.index(op)] if op in self.tail else None
         if op.kind == "SOFTMAX" and (later is None or any(other.kind == op.kind for other in later)):
             raise self.fail(op, "only the last operator can be one")
@@ -413,6 +434,7 @@ TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
     "MAX_POOL_2D": Lowering.pool_2d,
     "MEAN": Lowering.mean,
     "ADD": Lowering.sum,
+    "SUB": Lowering.sum,
     "CONCATENATION": Lowering.sum,
     "MUL": Lowering.mul,
     "PAD": Lowering.pad,
@@ -445,6 +467,8 @@ def lower(graph: Graph, name: str, labels: list[str] | None = None) -> Model:
 
 def translate(graph: Graph) -> Lowering:
     """All operators of a graph. TFLiteError."""
+    check_quantization(graph)
+    graph = without_shapes(graph)
     try:
         return _translate(graph, copied=False)
     except FrameReadAgain:

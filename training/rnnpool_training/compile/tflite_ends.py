@@ -10,7 +10,8 @@ import numpy as np
 
 from .tflite_file import Graph, Operator, Tensor
 
-SAME_VALUES = ("RESHAPE", "SQUEEZE", "SOFTMAX", "DEQUANTIZE")  # softmax: as the last one
+SAME_VALUES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SOFTMAX", "DEQUANTIZE")  # softmax: as the last one
+SHAPES = ("SHAPE", "STRIDED_SLICE", "PACK")  # of whole numbers
 BORDERS = (*SAME_VALUES, "QUANTIZE")  # what may stand between the last layer and the output
 
 
@@ -49,8 +50,20 @@ def ends_with(graph: Graph, kind: str) -> bool:
 def frame_tensor(graph: Graph) -> Tensor:
     """The quantized tensor that a frame's bytes are: the graph's input, or what a QUANTIZE makes of a float one."""
     frame = graph.tensors[graph.inputs[0]]
-    made = [op.outputs[0] for op in graph.operators if op.kind == "QUANTIZE" and op.inputs[0] == frame.index]
-    return graph.tensors[made[0]] if frame.dtype == np.float32 and made else frame
+    for op in graph.operators:
+        if op.inputs[0] == frame.index and op.kind in ("RESHAPE", "QUANTIZE") and frame.dtype == np.float32:
+            frame = graph.tensors[op.outputs[0]]
+    return frame
+
+
+def without_shapes(graph: Graph) -> Graph:
+    """The graph without the operators that compute the shape of a RESHAPE, as Keras's Flatten and Reshape have them."""
+    kept = [
+        op
+        for op in graph.operators
+        if op.kind not in SHAPES or any(graph.tensors[t].dtype not in (np.int32, np.int64) for t in op.outputs)
+    ]
+    return Graph(graph.tensors, kept, graph.inputs, graph.outputs)
 
 
 def _maker(graph: Graph, tensor: int) -> Operator | None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .integers import Grid
 
-_TYPES = {0: np.float32, 2: np.int32, 3: np.uint8, 4: np.int64, 7: np.int16, 9: np.int8}
+_TYPES = {0: np.float32, 1: np.float16, 2: np.int32, 3: np.uint8, 4: np.int64, 7: np.int16, 9: np.int8}
+_OTHERS = {5: "string", 6: "bool", 17: "int4"}
 _ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6"}
 OPTIONS = {
     "CONV_2D": "Conv2DOptions",
@@ -19,6 +20,7 @@ OPTIONS = {
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "ADD": "AddOptions",
+    "SUB": "SubOptions",
     "MUL": "MulOptions",
     "CONCATENATION": "ConcatenationOptions",
     "MEAN": "ReducerOptions",
@@ -27,7 +29,7 @@ OPTIONS = {
     "SOFTMAX": "SoftmaxOptions",
 }
 # What an operator can't be without: inputs, and options that have no sensible default.
-_INPUTS = dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MEAN", "ADD", "MUL", "PAD"), 2)
+_INPUTS = dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MEAN", "ADD", "SUB", "MUL", "PAD"), 2)
 _STRIDED = ("CONV_2D", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "MAX_POOL_2D")
 _ZERO_POINTS = {np.int8: (-128, 127), np.uint8: (0, 255)}
 
@@ -47,6 +49,12 @@ class Tensor:
     scales: NDArray[np.float64]
     zero_points: NDArray[np.int64]
     data: NDArray[Any] | None  # of a constant
+    kind: int = -1  # the schema's number of its type
+
+    @property
+    def type_name(self) -> str:
+        """Its type, for people."""
+        return np.dtype(self.dtype).name if self.dtype is not None else _OTHERS.get(self.kind, "an unknown type")
 
     @property
     def scale(self) -> float:
@@ -200,4 +208,4 @@ def _tensor(model: Any, tensor: Any, index: int) -> Tensor:
         if values.size != np.prod(shape, dtype=np.int64):
             raise TFLiteError(f"tensor {index} ({name}): {values.size} values, shape {shape}")
         data = values.reshape(shape)
-    return Tensor(index, name, shape, dtype, scales, zero_points, data)
+    return Tensor(index, name, shape, dtype, scales, zero_points, data, tensor.Type())
