@@ -113,6 +113,7 @@ void rnnpool_memory_look_up(const rnnpool_memory_t *memory, mp_buffer_info_t *bu
 // Buffers with a shape are CPython's.
 #ifndef RNNPOOL_CHECK_SHAPE
 #define RNNPOOL_CHECK_SHAPE(pixels, frame)
+#define RNNPOOL_CHECK_ROWS(pixels, rows)
 #endif
 
 // The path, a str, that an object other than a str stands for; MP_OBJ_NULL: it stands for none. Such objects are CPython's.

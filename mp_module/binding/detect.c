@@ -176,6 +176,7 @@ static mp_obj_t model_feed(mp_obj_t self_in, mp_obj_t rows_in) {
         mp_raise_msg_varg(
             &mp_type_ValueError, MP_ERROR_TEXT("%u rows wanted, not %u"), (unsigned int)wanted, (unsigned int)rows);
     }
+    RNNPOOL_CHECK_ROWS(rows_in, rows);
     if (self->guessed && self->run.rows_in == 0) {
         rnnpool_frame_check_guess(self->run.frame.format, &buffer, self->run.height * stride);
     }

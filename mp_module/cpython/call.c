@@ -243,13 +243,18 @@ static bool has_columns(const Py_ssize_t *shape, int dimensions, const rnnp_fram
     return columns == width || (in_pairs && 2 * columns == width);
 }
 
-void rnnpool_check_shape(mp_obj_t pixels, const rnnp_frame_t *frame) {
+static const Py_buffer *view_of(mp_obj_t pixels) {
     mp_buffer_info_t unused;
     mp_get_buffer_raise(pixels, &unused, MP_BUFFER_READ);
     const Py_buffer *view = NULL;
     for (size_t i = 0; i < current->num_exports && view == NULL; i++) {
         view = current->exports[i].object == pixels ? &current->exports[i].view : NULL;
     }
+    return view;
+}
+
+void rnnpool_check_shape(mp_obj_t pixels, const rnnp_frame_t *frame) {
+    const Py_buffer *view = view_of(pixels);
     const Py_ssize_t *shape = view->shape;
     int dimensions = view->ndim;
     while (dimensions > 1 && shape[0] == 1 && !(has_rows(shape, frame) && has_columns(shape, dimensions, frame))) {
@@ -263,6 +268,21 @@ void rnnpool_check_shape(mp_obj_t pixels, const rnnp_frame_t *frame) {
     if (!has_columns(shape, dimensions, frame)) {
         mp_raise_msg_varg(PyExc_ValueError, "array of %u columns, width is %u: (height, width, ...) wanted",
             (unsigned int)shape[1], (unsigned int)frame->width);
+    }
+}
+
+void rnnpool_check_rows(mp_obj_t pixels, size_t rows) {
+    const Py_buffer *view = view_of(pixels);
+    const Py_ssize_t *shape = view->shape;
+    int dimensions = view->ndim;
+    while (dimensions > 1 && shape[0] == 1) {
+        shape++;
+        dimensions--;
+    }
+    // A single row may be (width, channels).
+    if (dimensions > 1 && rows > 1 && (size_t)shape[0] != rows) {
+        mp_raise_msg_varg(PyExc_ValueError, "array of %u rows, its bytes are %u in this format: format=, width=?",
+            (unsigned int)shape[0], (unsigned int)rows);
     }
 }
 

@@ -242,6 +242,10 @@ void mp_get_buffer_raise(mp_obj_t object, mp_buffer_info_t *info, mp_uint_t flag
 void rnnpool_check_shape(mp_obj_t pixels, const rnnp_frame_t *frame);
 #define RNNPOOL_CHECK_SHAPE rnnpool_check_shape
 
+// The same for rows that are fed: RGB rows to a model that was told of gray ones, say, would pass for three times as many.
+void rnnpool_check_rows(mp_obj_t pixels, size_t rows);
+#define RNNPOOL_CHECK_ROWS rnnpool_check_rows
+
 const char *rnnpool_more_kinds(const uint8_t *bytes, size_t len);
 #define RNNPOOL_MORE_KINDS rnnpool_more_kinds
 

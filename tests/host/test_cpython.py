@@ -122,6 +122,10 @@ def test_sentences_are_those_of_the_board() -> None:
         "array of 320 columns, width is 960": lambda: model.detect(
             np.zeros((240, 320, 3), np.uint8), width=960, format=rnnpool.GRAY8
         ),
+        "array of 8 rows, its bytes are 24 in this format: format=, width=?": lambda: (
+            model.begin(),
+            model.feed(np.zeros((8, 320, 3), np.uint8)),
+        ),
         "cannot pickle": lambda: copy.copy(model),
     }
     for sentence, call in cases.items():
@@ -226,6 +230,17 @@ def test_an_array_has_the_frames_shape() -> None:
         ((360, 320, 1), rnnpool.YUV420),
     ):
         assert model.detect(np.zeros(shape, np.uint8), format=format) == []
+    for rows, given, format in (
+        (8, (8, 320), rnnpool.GRAY8),
+        (1, (320,), rnnpool.GRAY8),
+        (1, (320, 1), rnnpool.GRAY8),
+        (1, (320, 3), rnnpool.RGB888),
+        (8, (1, 8, 320, 3), rnnpool.RGB888),
+        (0, (0, 320, 3), rnnpool.RGB888),
+        (8, (8, 160, 4), rnnpool.YUYV),
+    ):
+        model.begin(format=format)
+        assert model.feed(np.zeros(given, np.uint8)) == 240 - rows
     # A frame of one row is no batch of one.
     assert model.detect(np.zeros((1, 640, 3), np.uint8), width=640, height=1, format=rnnpool.RGB888) == []
     assert model.detect(np.zeros((240, 384, 1), np.uint8), stride=384) == []
@@ -281,13 +296,13 @@ def test_nothing_leaks_and_nothing_goes_too_early(tmp_path: Path) -> None:
         work()
     gc.collect()
     before, growth = resident(), []
-    for _ in range(6):
+    while len(growth) < 20 and min(growth, default=50) >= 50:  # caches of CPython's own grow, less each time
         blocks = sys.getallocatedblocks()
         for _ in range(50):
             work()
         gc.collect()
         growth.append(sys.getallocatedblocks() - blocks)
-    assert min(growth) < 50  # caches of CPython's own grow now and then
+    assert min(growth) < 50, growth
     assert resident() - before < 4_000_000  # the models alone would be more
 
     # What a model is made of lives as long as it does.
