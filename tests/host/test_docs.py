@@ -105,6 +105,10 @@ QUOTED = {
     "640x480 needs 307200, 614400 or 921600 bytes by format, has 153600": (
         "rnnpool.detect_faces(bytes(153600), width=640, height=480)"
     ),
+    "pixels must be bytes or 16-bit words, not items 'f'": (
+        "from array import array; rnnpool.detect_faces(array('f', [0.5]))"
+    ),
+    "rows: needs 240 rows, has 100": "m = rnnpool.Model('face'); m.begin(); m.feed(bytes(32000)); m.result()",
     "pixels must be bytes, not str": "rnnpool.detect_faces('abc')",
     "total_size: needs 77408 bytes, has 1000": "rnnpool.Model(open('models/face.rnnp', 'rb').read()[:1000])",
     "this is TFLite data, not an .rnnp model": "rnnpool.Model(b'TFL3' * 10)",
