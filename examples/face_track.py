@@ -21,7 +21,10 @@ except OSError:
 
 def next_rows(rows):
     """Fills `rows` and returns True; False if there are no more. Yours asks the camera; here they are in a file."""
-    return camera.readinto(rows) == len(rows)
+    got = camera.readinto(rows)
+    if 0 < got < len(rows):
+        print("frames.raw ends within a frame: is it of %dx%d, GRAY8?" % (WIDTH, HEIGHT))
+    return got == len(rows)
 
 
 def next_faces():

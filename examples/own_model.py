@@ -27,7 +27,10 @@ except OSError:
 
 def next_frame(frame):
     """Fills `frame` and returns True; False if there are no more. Yours asks the camera; here they are in a file."""
-    return camera.readinto(frame) == len(frame)
+    got = camera.readinto(frame)
+    if 0 < got < len(frame):
+        print("frames.raw ends within a frame: is it of %dx%d, RGB565?" % (WIDTH, HEIGHT))
+    return got == len(frame)
 
 
 try:

@@ -25,11 +25,17 @@ path, width, height = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 model = rnnpool.Model(sys.argv[4] if len(sys.argv) > 4 else "face", width=width, height=height)
 frame = bytearray(width * height)
 faces = array("h", bytes(2 * FIELDS * MAX_FACES))
+count = 0  # a new name of a script takes heap, too
 
 with open(path, "rb") as camera:
-    while camera.readinto(frame) == len(frame):
+    while True:
+        got = camera.readinto(frame)
+        if got != len(frame):
+            break
         heap_lock()
         count = model.detect(frame, width=width, height=height, threshold=0.5, out=faces)
         heap_unlock()
         # From here on what your device does: a relay, a servo, a message. (Printing uses the heap.)
         print(count, [tuple(faces[FIELDS * i : FIELDS * i + FIELDS]) for i in range(count)])
+if got:
+    print("%s ends within a frame: %d bytes, not %d" % (path, got, len(frame)))
