@@ -95,6 +95,7 @@ eval-data: $(if $(filter generated,$(DATA)),$(BUILD)/generated/labels.jsonl)
 EVAL_DATA = $(if $(filter generated,$(DATA)),$(BUILD)/generated,$(DATA))
 
 $(BUILD)/generated/labels.jsonl: $(VENV)/.stamp training/rnnpool_training/generated.py
+	rm -rf $(@D)
 	$(DEV_PYTHON) -m rnnpool_training.generated $(@D) --count 100
 
 .PHONY: clean

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rnnpool_training import interrupts
+from rnnpool_training.errors import sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 TYPINGS = """# Every function of the module
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lay_out(settings.parent / "site-src", options.page)
         write_settings(settings)
     except (DocsError, OSError) as error:
-        print(f"docs: {error}", file=sys.stderr)
+        print(f"docs: {sentence(error)}", file=sys.stderr)
         return 1
     # Not --quiet, with which it does not count the warnings that --strict is about.
     command = [

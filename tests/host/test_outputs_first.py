@@ -23,6 +23,7 @@ from rnnpool_training import (
     evaluate,
     export,
     finetune,
+    generated,
     import_edgeml,
     layers,
     negatives,
@@ -57,7 +58,10 @@ CASES: list[tuple[Callable[..., Any], list[object], str]] = [
     (planner.main, [FACE, "-o", "no/x.rnnp"], "no: there is no such folder"),
     (layers.main, [FACE, "--out", "file"], "file: is a file, not a folder"),
     (coco.main, ["no.json", "no", "file"], "file: is a file, not a folder"),
-    (coco.main, ["no.json", "images", "."], "its folder images is the one that is read"),
+    (coco.main, ["no.json", "images", "."], "images has files in it, which could be lost: choose another folder"),
+    (coco.main, ["no.json", "images", "labelled"], "labels.jsonl: would be written over: choose another folder"),
+    (generated.main, ["labelled"], "labels.jsonl: would be written over: choose another folder"),
+    (negatives.main, ["no.rnnp", "--data", "no", "--out", "labelled"], "labels.jsonl: would be written over"),
     (relabel.main, ["no", "--teachers", "no", "--out", "file"], "file: is a file, not a folder"),
     (relabel.main, ["labelled", "--teachers", "no", "--out", "labelled"], "labels.jsonl: would be written over"),
     (negatives.main, ["no.rnnp", "--data", "no", "--out", "file"], "file: is a file, not a folder"),
@@ -74,6 +78,14 @@ CASES: list[tuple[Callable[..., Any], list[object], str]] = [
     (train.main, ["--data", "no", "--out", "run"], "run holds a run already: go on with --resume"),
     (train.main, ["--data", "no", "--out", "run", "--resume"], "last.pt is no PyTorch checkpoint"),
     (train.main, ["--data", "no", "--out", "x", "--init", "no.pt"], "no.pt: No such file"),
+    (train.main, ["--data", "no", "--out", "weights"], "weights holds float.pt, which would be written over"),
+    (train.main, ["--data", "no", "--out", "weights", "--resume"], "and no last.pt to go on from"),
+    (train_classifier.main, ["--data", "no", "--out", "weights"], "weights holds float.pt, which would be written"),
+    (finetune.main, ["no.pt", "--data", "no", "--out", "weights"], "weights holds float.pt, which would be written"),
+    (classify.main, ["no", "-o", "x.rnnp", "--run", "weights"], "--run weights holds files that are no run of class"),
+    (classify.main, ["images", "-o", "images/x.rnnp"], "images/x.rnnp would lie in images, whose pictures are read"),
+    (classify.main, ["images", "-o", "x.rnnp", "--run", "images/1/run"], "images/1/run would lie in images"),
+    (classify.main, ["no", "-o", "run/x.rnnp", "--val", "run"], "run/x.rnnp would lie in run"),
     (finetune.main, [ROOT / "models" / "face.pt", "--data", "no", "--out", "run"], "run holds a run already"),
     (train_classifier.main, ["--data", "no", "--out", "run"], "run holds a run already: go on with --resume"),
     (train_classifier.main, ["--data", "no", "--out", "x", "--init", "no.pt"], "no.pt: No such file"),
@@ -93,7 +105,7 @@ def test_before_the_work(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    for name in ("file", "run/last.pt", "labelled/labels.jsonl", "images/1.jpg"):
+    for name in ("file", "run/last.pt", "labelled/labels.jsonl", "images/1.jpg", "weights/float.pt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("")
     if "other.pt" in arguments:
@@ -107,7 +119,9 @@ def test_before_the_work(
     assert stop.value.code == 2 and sentence in said.err and "Traceback" not in said.err
     assert said.out == ""
     assert (tmp_path / "labels.txt").read_text() == "cat\n"
-    assert all((tmp_path / n).read_text() == "" for n in ("file", "run/last.pt", "labelled/labels.jsonl"))
+    assert all(
+        (tmp_path / n).read_text() == "" for n in ("file", "run/last.pt", "labelled/labels.jsonl", "weights/float.pt")
+    )
 
 
 def of_another_shape() -> Any:

@@ -15,7 +15,7 @@ from rounded import agree  # noqa: E402
 
 torch.set_num_threads(1)  # small networks: threads only wait for each other
 
-from rnnpool_training import blob, classifier_views, deploy, export, layers, reference  # noqa: E402
+from rnnpool_training import blob, classifier_views, deploy, export, files, layers, reference  # noqa: E402
 from rnnpool_training.classification_metrics import area_under_curve, calibration_error, summary  # noqa: E402
 from rnnpool_training.classifier import (  # noqa: E402
     CLASSIFIERS,
@@ -382,6 +382,21 @@ def test_one_command_for_own_pictures(tmp_path: Path, capsys: pytest.CaptureFixt
     assert result["engine"]["equals the reference"] and result["chosen"] == "all layers"
     assert any(op.materialize for op in model.ops) and 0 < result["arena"] < 64 * 64 * 4
     assert reference.golden_check(model)
+
+
+def test_loose_pictures_and_runs_are_no_classes(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    write_folders(folder, 3, 1)
+    (folder / "loose.png").write_bytes((folder / "bars" / "0.png").read_bytes())
+    (folder / "notes.txt").write_text("")
+    (folder / "mine.run").mkdir()
+    (folder / "mine.run" / files.LOCK).write_text("")
+    (folder / "mine.run" / "confusion.png").write_bytes((folder / "bars" / "0.png").read_bytes())
+    found = load_folders(folder, 3)
+    assert found.labels == ["bars", "disc"] and len(found.pictures) == 6
+    assert found.skipped == [("loose.png", "in no class's folder"), ("mine.run", "the report of a run, no class")]
+    with pytest.raises(InputError, match=rf"has none; it holds 3 pictures itself: is {folder} meant\?$"):
+        load_folders(folder / "bars", 3)
 
 
 @pytest.mark.parametrize("case", ["nothing", "one class", "empty class", "single", "broken", "split"])

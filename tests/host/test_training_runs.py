@@ -197,6 +197,9 @@ def test_what_is_different_when_a_run_goes_on(
     with pytest.raises(InputError, match=r"last.pt is damaged"):
         train.run(options(data, other, "--resume"), CONFIG)
     (other / "last.pt").unlink()
+    with pytest.raises(InputError, match=r"run holds float.pt, which would be written over, and no last.pt to go on"):
+        train.run(options(data, other, "--resume"), CONFIG)
+    (other / "float.pt").unlink()
     train.run(options(data, other, "--resume", "--steps", "1"), CONFIG)
     assert "no last.pt in" in capsys.readouterr().err
 

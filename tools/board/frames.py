@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 from PIL import Image, ImageOps
 
+from rnnpool_training.errors import reason
 from rnnpool_training.reference import Format
 from tools.board.problem import Problem
 
@@ -48,7 +49,7 @@ def load(path: Path) -> Image.Image:
             upright = ImageOps.exif_transpose(image)
             return upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
-        raise Problem(f"{path} can't be read as a picture: {error}") from None
+        raise Problem(f"{path} can't be read as a picture: {reason(error)}") from None
 
 
 def shrink(image: Image.Image, width: int, height: int) -> Image.Image:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rnnpool_training import interrupts
+from rnnpool_training.errors import sentence
 
 from tools.stm32.problem import FirmwareError
 
@@ -62,7 +63,7 @@ def main() -> int:
             files = release.release(arguments.build, native, blobs)
         write(arguments.folder, files)
     except (DistError, FirmwareError, OSError) as error:
-        print(f"dist: {error}", file=sys.stderr)
+        print(f"dist: {sentence(error)}", file=sys.stderr)
         return 1
     for name, data in sorted(files.items()):
         print(f"{len(data):9,}  {arguments.folder / name}")

@@ -37,6 +37,7 @@ from .train_classifier import fit, given, probabilities
 from .train_classifier import parser as train_parser
 
 PERSON = Path(__file__).resolve().parents[2] / "models" / "person.pt"  # in a checkout
+REPORT = "report.json"  # the last file of a run that is written
 MOST = 512  # pixels of a side that pictures are kept with
 FEW = 20  # pictures of a class below which a warning is given
 UNEVEN = 5  # times that the largest class may be larger than the smallest before one is given
@@ -206,14 +207,26 @@ def from_nothing(options: argparse.Namespace, model: Classifier, pictures: list[
             "how": f"{len(held)} pictures that it was not trained on"}  # fmt: skip
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Train, quantize, export, measure and report. InputError for what can't be used."""
+def checked_outputs(options: argparse.Namespace) -> Path:
+    """The folder of the run, if it and the blob can be written and nothing is lost by it. InputError, OSError."""
     files.check_output(options.out, kind=files.BLOB)
     if options.out.exists() and not options.replace:
         raise InputError(f"-o {options.out} exists: name another file, or say --replace")
+    folder: Path = files.check_folder(options.run or beside(options.out))
+    if options.run and folder.is_dir() and any(folder.iterdir()) and not (folder / REPORT).exists():
+        raise InputError(f"--run {folder} holds files that are no run of classify's: choose a new or an empty folder")
+    for pictures in filter(None, (options.folder, options.val)):
+        for written in (options.out, folder):  # the report's pictures would be those of a class the next time
+            if pictures.is_dir() and pictures.resolve() in (written.resolve(), *written.resolve().parents):
+                raise InputError(f"{written} would lie in {pictures}, whose pictures are read: choose another folder")
+    return folder
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train, quantize, export, measure and report. InputError for what can't be used."""
+    folder = checked_outputs(options)
     source = started(options)
     name = options.name or name_of(options.folder.resolve().name)
-    folder: Path = files.check_folder(options.run or beside(options.out))
     data = read(options)
     build_engine()  # now, not after the training, it is said if there is no compiler
     with files.owned(folder):
@@ -329,7 +342,7 @@ def _report(measured: Measured, made: dict[str, Any], result: dict[str, Any], fo
     ]
     text = "\n".join(lines)
     files.write_text(folder / "report.txt", text.lstrip() + "\n")
-    files.write_text(folder / "report.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    files.write_text(folder / REPORT, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     say(text)
 
 

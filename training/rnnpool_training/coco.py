@@ -84,9 +84,9 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--category", default="person")
     p.add_argument("--area", type=real(0, 1), default=PERSON_AREA, help="least part of the picture that a box covers")
     options = p.parse_args(arguments)
-    made = files.make_folder(options.out / "images")
-    if options.images.is_dir() and made.samefile(options.images):
-        raise InputError(f"{options.out}: its folder images is the one that is read, whose pictures would be lost")
+    made = files.make_folder(files.new_data_folder(options.out) / "images")
+    if any(made.iterdir()):
+        raise InputError(f"{made} has files in it, which could be lost: choose another folder than {options.out}")
     records = labelled(options.annotations, options.images, options.category, options.area)
     if options.only_ids:
         wanted = read_ids(options.only_ids)

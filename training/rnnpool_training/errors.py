@@ -16,6 +16,11 @@ def sentence(error: Exception) -> str:
     return str(error)
 
 
+def reason(error: Exception) -> str:
+    """The same without the file's name: behind "FILE can't be read: "."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def printable(name: str) -> str:
     r"""A file's name as text of one line: what ends lines, and bytes that are not UTF-8, become escapes such as \n."""
     return "".join(c.encode("unicode_escape").decode() if unicodedata.category(c) in ESCAPED else c for c in name)

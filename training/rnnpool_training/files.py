@@ -146,6 +146,22 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
+def new_data_folder(path: str | Path) -> Path:
+    """A folder for pictures and their labels.jsonl, made if need be. OSError if there are some in it already."""
+    path = make_folder(path)
+    if (path / "labels.jsonl").exists():
+        raise FileExistsError(17, "would be written over: choose another folder", str(path / "labels.jsonl"))
+    return path
+
+
+def link_folder(link: Path, folder: Path) -> None:
+    """Make a link to a folder, if it is not there. OSError if something else is."""
+    if not (link.is_symlink() and link.resolve() == folder.resolve()):
+        if link.is_symlink() or link.exists():
+            raise FileExistsError(17, f"is there already, and is no link to {folder}: choose another folder", str(link))
+        link.symlink_to(folder.resolve(), target_is_directory=True)
+
+
 def _try_writing(folder: Path) -> None:
     # More than os.access: read-only file systems, /proc and full disks, too.
     try:

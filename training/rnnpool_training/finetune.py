@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> Evaluation | None:
             "--finetune STEPS, with --from-labels from the labels of its pictures as well"
         )
     with Group().owned(Path(options.out)):
-        begun(options)
+        begun(options, first=True)
         torch.set_num_threads(1)  # for the ranges, sums in one order: the same bits on every run
         torch.manual_seed(options.seed)
         source = load_float(options.checkpoint)

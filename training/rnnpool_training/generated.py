@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from .command import command, integer
-from .files import make_folder, replacing, write_text
+from .files import make_folder, new_data_folder, replacing, write_text
 
 
 def picture(random: np.random.Generator, width: int, height: int) -> tuple[Image.Image, list[list[float]]]:
@@ -41,7 +41,7 @@ def picture(random: np.random.Generator, width: int, height: int) -> tuple[Image
 def write_folder(folder: Path, count: int, seed: int) -> None:
     """A data folder as `data.load` reads it: images/ and labels.jsonl."""
     random = np.random.default_rng(seed)
-    make_folder(folder / "images")
+    make_folder(new_data_folder(folder) / "images")
     lines = []
     for i in range(count):
         width, height = ((320, 240), (320, 213), (180, 240))[i % 3]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .errors import InputError
+from .errors import InputError, reason
 from .reference.formats import MAX_FRAME_SIDE, colour
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff")
@@ -37,8 +37,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise
     except FileNotFoundError:
         raise InputError(f"{path} can't be read as an image: it is not there") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} can't be read as an image: it is a folder, name the pictures in it") from None
     except BROKEN as error:
-        raise InputError(f"{path} can't be read as an image: {error}") from None
+        raise InputError(f"{path} can't be read as an image: {reason(error)}") from None
 
 
 def _check(path: Path, image: Image.Image) -> None:

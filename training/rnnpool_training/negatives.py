@@ -45,8 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--least", type=real(0, 1), default=0.3, help="the lowest score that is an alarm")
     p.add_argument("--out", type=Path, required=True, help="folder to write: labels.jsonl, and links to the pictures")
     options = p.parse_args(arguments)
-    read = [folder / "labels.jsonl" for folder in options.data]  # which would be lost
-    files.check_output(files.make_folder(options.out) / "labels.jsonl", read=read)
+    files.new_data_folder(options.out)
     detect = open_detector(options.model)
     sees = teacher(options.teachers) if options.teachers else None
     names, scores = [], []
@@ -69,9 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
     if not chosen:
         raise InputError(f"no alarm of {options.least:g} or more in {looked} pictures without a face")
     for number, folder in enumerate(options.data):
-        link = options.out / f"pictures{number}"
-        if not link.is_symlink():
-            link.symlink_to(folder.resolve(), target_is_directory=True)
+        files.link_folder(options.out / f"pictures{number}", folder)
     line = {"boxes": [], "source": HARD, "complete": True}
     text = "".join(json.dumps({"file": names[i], **line}) + "\n" for i in chosen)
     files.write_text(options.out / "labels.jsonl", text)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from . import streaming
+from . import files, streaming
 from .data import jsonl
 from .data.load import choose, placed
-from .errors import InputError, printable
+from .errors import InputError, printable, reason
 from .images import BROKEN, SUFFIXES, read
 from .reference.formats import Format
 from .reference.frame import model_input
@@ -87,15 +87,14 @@ def load_unlabelled(folder: str | Path, channels: int, limit: int = 0) -> list[P
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
-    files = [path for path in _files(folder) if path.suffix.lower() in SUFFIXES]
-    files = choose(files, limit)
+    named = [path for path in _files(folder) if path.suffix.lower() in SUFFIXES]
     good = []
-    for path in tqdm(files, desc=f"looking through {folder}", unit="image", mininterval=5):
+    for path in tqdm(choose(named, limit), desc=f"looking through {folder}", unit="image", mininterval=5):
         try:
             with Image.open(path):  # reads the header alone
                 good.append(path)
         except BROKEN as error:
-            tqdm.write(f"{path} is left out: {error}", file=sys.stderr)
+            tqdm.write(f"{path} is left out: {reason(error)}", file=sys.stderr)
     if not good:
         raise InputError(f"{folder} holds no picture ({' '.join(SUFFIXES)})")
     return [
@@ -122,7 +121,10 @@ def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memor
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    seen = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    runs = [p.name for p in seen if (p / files.LOCK).is_file()]
+    loose = [p.name for p in seen if p.is_file() and p.suffix.lower() in SUFFIXES]
+    names = [p.name for p in seen if p.is_dir() and p.name not in runs]
     if len(names) > 1 and {name.lower() for name in names} <= SPLIT:
         train = next((n for n in names if n.lower().startswith("train")), names[0])
         other = next(n for n in names if n != train)
@@ -131,12 +133,15 @@ def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memor
             f"Give {folder / train} as the folder and --val {folder / other}"
         )
     if len(names) < 2:
-        raise InputError(f"{folder} must hold a folder of pictures for each of two or more classes, has {names}")
+        has = f"has {', '.join(map(printable, names)) or 'none'}" + (
+            f"; it holds {len(loose)} pictures itself: is {folder.resolve().parent} meant?" if loose else ""
+        )
+        raise InputError(f"{folder} must hold a folder of pictures for each of two or more classes, {has}")
     pictures: list[Picture] = []
-    skipped: list[tuple[str, str]] = []
+    skipped = [(printable(name), "in no class's folder") for name in loose]
+    skipped += [(printable(name), "the report of a run, no class") for name in runs]
     memory = memory or Memory(streaming.DEFAULT)
-    files = [(path, label) for label, name in enumerate(names) for path in _files(folder / name)]
-    for path, label in files:
+    for path, label in [(path, label) for label, name in enumerate(names) for path in _files(folder / name)]:
         name = printable(str(path.relative_to(folder)))
         if path.suffix.lower() not in SUFFIXES:
             skipped.append((name, f"no picture of a kind that is read ({' '.join(SUFFIXES)})"))
@@ -180,8 +185,8 @@ def load_sets(
         if labels and found.labels != labels:
             raise InputError(f"{folder} has the classes {found.labels}, {folders[0]} {labels}")
         labels = found.labels
-        for name, reason in found.skipped:
-            tqdm.write(f"{Path(folder) / name} is left out: {reason}", file=sys.stderr)
+        for name, why in found.skipped:
+            tqdm.write(f"{Path(folder) / name} is left out: {why}", file=sys.stderr)
         sets.append(choose(found.pictures, limit))
     return labels, sets
 

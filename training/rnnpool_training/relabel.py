@@ -82,12 +82,10 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("--teachers", type=Path, required=True, help=f"folder with {TEACHER} (OpenCV zoo)")
     p.add_argument("--out", type=Path, required=True, help="folder to write: labels.jsonl, and a link to the pictures")
     options = p.parse_args(arguments)
-    files.check_output(files.make_folder(options.out) / "labels.jsonl", read=[options.data / "labels.jsonl"])
+    files.new_data_folder(options.out)
     detect = teacher(options.teachers)
     samples = load(options.data)
-    link = options.out / "pictures"
-    if not link.is_symlink():
-        link.symlink_to(options.data.resolve(), target_is_directory=True)
+    files.link_folder(options.out / "pictures", options.data)
     lines, counts = [], {"faces": 0, "ignored": 0}
     for sample in tqdm(samples, desc="looking", unit="image", mininterval=5):
         learned, ignored = judge(sample, detect(sample.pixels))

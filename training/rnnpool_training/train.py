@@ -174,7 +174,7 @@ def run(options: argparse.Namespace, config: NetworkConfig | None = None) -> Eva
     InputError, OSError: what the user named can't be used. KeyboardInterrupt: stopped, with a checkpoint.
     """
     with Group().owned(Path(options.out)):
-        begun(options)
+        begun(options, first=True)
         torch.set_num_threads(options.threads)
         torch.manual_seed(options.seed)
         model = Detector(config or NETWORKS[options.network])

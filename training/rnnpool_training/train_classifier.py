@@ -233,7 +233,7 @@ def run(options: argparse.Namespace) -> dict[str, Any] | None:
     if options.unlabelled and not options.teacher:
         raise InputError("--unlabelled needs a --teacher: pictures without labels have nothing else to learn from")
     with Group().owned(options.out):
-        begun(options)
+        begun(options, first=True)
         start = given(options)
         torch.manual_seed(options.seed)
         channels = 1 if options.gray else 3

@@ -64,13 +64,23 @@ def add_options(p: argparse.ArgumentParser, **defaults: Any) -> None:
     p.set_defaults(**defaults)
 
 
-def begun(options: argparse.Namespace) -> Path | None:
+WEIGHTS = ("float.pt", "quantized.pt")  # that runs write beside last.pt
+
+
+def begun(options: argparse.Namespace, first: bool = False) -> Path | None:
     """The checkpoint of the run in options.out that is to go on; None if there is none yet.
 
     InputError if nobody said --resume, or it is damaged: asked before the pictures are read, which can take minutes.
+    `first`: the run has written nothing yet, so what has the names of its weights is another's.
     """
     path = Path(options.out) / "last.pt"
     if not path.exists():
+        there = [name for name in WEIGHTS if (path.parent / name).exists()] if first else []
+        if there:
+            raise InputError(
+                f"{options.out} holds {', '.join(there)}, which would be written over, and no last.pt to go on from: "
+                "give another --out"
+            )
         return None
     if not options.resume:
         raise InputError(f"{options.out} holds a run already: go on with --resume, or give another --out")
