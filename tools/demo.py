@@ -21,7 +21,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from rnnpool_training import interrupts
-from rnnpool_training.errors import InputError, printable, sentence
+from rnnpool_training.errors import InputError, printable, reason, sentence
 from rnnpool_training.files import replacing
 from rnnpool_training.images import upright
 from rnnpool_training.reference import Format
@@ -62,7 +62,7 @@ def detect(micropython: Path, frame: Path) -> dict[str, Any]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
     except OSError as error:
-        raise DemoError(f"{micropython} can't be run: {error} (`make unix` builds it)") from None
+        raise DemoError(f"{micropython} can't be run: {reason(error)} (`make unix` builds it)") from None
     except subprocess.TimeoutExpired:
         raise DemoError(f"{micropython} gave no result in {TIMEOUT_SECONDS} seconds") from None
     if done.returncode != 0:
