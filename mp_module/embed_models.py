@@ -33,7 +33,7 @@ ALIGNMENT = 16  # mp_module/SPEC.md
 BLOB_VERSION, HEADER_SIZE, OP_SIZE = 4, 128, 64
 OPERATORS = HERE / "engine" / "operators" / "operators.c"
 FEATURES = HERE / "engine" / "left_out.h"
-MATERIALIZE, SMOOTH, FINE, TFLITE, WIDE = 1, 4, 8, 16, 32  # flags of an operator
+MATERIALIZE, SMOOTH, FINE, TFLITE, WIDE, PROJECT = 1, 4, 8, 16, 32, 64  # flags of an operator
 TASKS = {3: "LAYER", 4: "MAP"}
 FASTER = {"BY_STEP", "TILE1", "COLUMNS2", "TAPS4", "FIRST_GRAY", "FIRST_RGB"}  # never missed
 BY_NAME = {"CHECKS", "YUV", "VIEW", "LIGHT"}  # what no model says
@@ -127,13 +127,18 @@ def _needs_less_at_once(fields: bytes, in_width: int, channels: int, out_width: 
 def _features_of(kind: str, record: bytes) -> set[str]:
     """What an operator needs beside its kind, from its record in the blob (mp_module/SPEC.md)."""
     flags, shift, fields = record[1], record[3], record[36:]
-    named = (("FINE", FINE), ("TFLITE", TFLITE), ("MATERIALIZE", MATERIALIZE))
+    named = (("FINE", FINE), ("TFLITE", TFLITE), ("MATERIALIZE", MATERIALIZE), ("PROJECT", PROJECT))
     used = {name for name, flag in named if flags & flag}
     in_width, channels, _, out_width, out_channels = struct.unpack_from("<5H", record, 14)
     clamp = struct.unpack_from("<2b", record, 26)
-    if kind in TILED and (out_width % 2 or (kind == "INVERTED_RESIDUAL" and in_width % 2)):
+    projects = flags & PROJECT != 0
+    if (kind in TILED or projects) and (out_width % 2 or (kind == "INVERTED_RESIDUAL" and in_width % 2)):
         used.add("TILE1")
-    if clamp != (-128, 127) or (kind == "INVERTED_RESIDUAL" and fields[6:10] != b"\x80\x7f\x80\x7f"):
+    if (
+        clamp != (-128, 127)
+        or (projects and fields[9:11] != b"\x80\x7f")
+        or (kind == "INVERTED_RESIDUAL" and fields[6:10] != b"\x80\x7f\x80\x7f")
+    ):
         used.add("CLAMP")
     if kind == "DEPTHWISE" or (kind == "INVERTED_RESIDUAL" and fields[0] == 1 and in_width % 4 in (1, 2)):
         used.add("COLUMNS2")
@@ -143,7 +148,7 @@ def _features_of(kind: str, record: bytes) -> set[str]:
         used.add("FIRST_GRAY")
     if kind == "CONV" and fields[:4] == b"\3\3\2\2" and channels == 3:
         used.add("FIRST_RGB")
-    outputs = struct.unpack_from("<H", record, 22) if kind in ("CONV", "INVERTED_RESIDUAL") else ()
+    outputs = struct.unpack_from("<H", record, 22) if kind in ("CONV", "INVERTED_RESIDUAL") or projects else ()
     if kind == "INVERTED_RESIDUAL":
         outputs += struct.unpack_from("<H", fields, 2)
     if flags & WIDE or any(count % 4 for count in outputs):

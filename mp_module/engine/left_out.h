@@ -79,6 +79,9 @@
 #ifndef RNNP_WITH_RECOMPUTE // INVERTED_RESIDUAL with channels that are expanded again
 #define RNNP_WITH_RECOMPUTE (1)
 #endif
+#ifndef RNNP_WITH_PROJECT // DEPTHWISE with a projection (flag PROJECT)
+#define RNNP_WITH_PROJECT (1)
+#endif
 #ifndef RNNP_WITH_RGB // models of three channels, and all colours of frames
 #define RNNP_WITH_RGB (1)
 #endif

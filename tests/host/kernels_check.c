@@ -159,6 +159,11 @@ static void check_pointwise(void) {
     }
     fill_tile();
     p.residual = skip ? residual : NULL;
+    if (!skip && !wide && next() % 2 != 0) {
+        fill_way(&p.requantize, p.out_channels);
+    }
+    bool once = !p.requantize.fine && p.requantize.exponent == NULL;
+    p.requantize.shift = (uint8_t)(skip || wide || !once || next() % 4 != 0 ? 0 : between(1, 5)); // of sums below 2^25
     start_case();
     rnnp_kernel_pointwise(&p, in8[0], skip ? skip8 : NULL, pixels, (int8_t *)fast);
     rnnp_kernel_pointwise_c(&p, in8[0], skip ? skip8 : NULL, pixels, (int8_t *)plain);

@@ -145,6 +145,8 @@ def inverted_residual(op: InvertedResidual, x: Map, pad: int) -> Map:
 
 
 def depthwise(op: Depthwise, x: Map, pad: int) -> Map:
+    if op.projection is not None:
+        return conv(op.projection, depthwise(op.filter, x, pad), op.filter_zero_point)
     channels = []
     for c in range(x.shape[2]):  # one convolution a channel
         weight = op.filter_weight[None, :, :, c, None]

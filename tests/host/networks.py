@@ -38,6 +38,7 @@ from rnnpool_training.blob.operators.elementwise import SUM_LIMIT
 from rnnpool_training.blob.operators.window import Padding, same
 from rnnpool_training.compile import tflite_rounding
 from rnnpool_training.layers import layer
+from rnnpool_training.projections import pair
 from rnnpool_training.reference import run_operator, set_golden
 from rnnpool_training.reference.conv import accumulate, requantize
 from rnnpool_training.reference.depthwise import filtered
@@ -507,6 +508,27 @@ class Builder:
             )
         )
 
+    def separable(
+        self,
+        source: int,
+        out: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int],
+        padding: Padding,
+        shift: int = 0,
+        rounding: str = ONCE,
+    ) -> int:
+        """The same and a 1x1 convolution behind it: one operator if both round in the same way, else two."""
+        inner = self.depthwise(source, kernel, stride, padding, shift, rounding)
+        last = self.conv(inner, out, 1, 1, bool(self.rng.integers(2)), None, shift, rounding)
+        first = self.ops[inner - 1]
+        assert isinstance(first, Depthwise)
+        both = pair(first, self.ops[last - 1])
+        if both is None:
+            return last
+        del self.ops[-2:], self.maps[-2:]
+        return self._add(both)
+
     def window_pool(
         self, source: int, size: tuple[int, int], stride: tuple[int, int], padding: Padding, mean: bool
     ) -> int:
@@ -730,11 +752,13 @@ def random_rounding(rng: np.random.Generator) -> str:
 
 
 def random_depthwise(net: Builder, source: int) -> int:
-    """A depthwise convolution of any window."""
+    """A depthwise convolution of any window, with a projection or without."""
     rng = net.rng
-    size, strides, padding = random_window(rng, *net.maps[source].shape[:2], 6)
-    shift = 0 if net.wild else int(rng.integers(0, 6))
-    return net.depthwise(source, size, strides, padding, shift, random_rounding(rng))
+    window = random_window(rng, *net.maps[source].shape[:2], 6)
+    shift, rounding = 0 if net.wild else int(rng.integers(0, 6)), random_rounding(rng)
+    if rng.random() < 0.5:
+        return net.separable(source, int(rng.integers(1, 20)), *window, shift, rounding)
+    return net.depthwise(source, *window, shift, rounding)
 
 
 def random_pool(net: Builder, source: int) -> int:

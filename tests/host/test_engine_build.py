@@ -76,7 +76,7 @@ def left_out(*models: str, names: str = "auto") -> subprocess.CompletedProcess[s
 
 # Beside kinds of operator; what only saves some shapes time or memory, and is never missed.
 FEATURES = ["TFLITE", "FINE", "SHIFT", "ANY_DENSE", "ANY_CELL", "CELL_SHIFT", "CLASSES", "CLAMP", "RECOMPUTE"]
-FEATURES += ["RGB", "MATERIALIZE", "MAP", "LAYER"]
+FEATURES += ["PROJECT", "RGB", "MATERIALIZE", "MAP", "LAYER"]
 FASTER = ["BY_STEP", "TILE1", "COLUMNS2", "TAPS4", "FIRST_GRAY", "FIRST_RGB"]
 FRAMES = ["YUV", "VIEW", "LIGHT"]  # of these, and of CHECKS, no model says anything
 
@@ -128,11 +128,12 @@ def test_what_no_model_needs_is_left_out() -> None:
     assert (caught.value.status, caught.value.what) == ("unsupported", "RGB")
 
 
-OFTEN = ["ANY_DENSE", "CELL_SHIFT", "CLASSES", "CLAMP"]  # so many networks need these that they would hide the others
+# By themselves: so many networks need these that they would hide the others, or others that one.
+ALONE = ["ANY_DENSE", "CELL_SHIFT", "CLASSES", "CLAMP", "PROJECT"]
 
 
 @pytest.mark.parametrize(
-    ("features", "count"), [([name for name in FEATURES if name not in OFTEN], 120), *(([name], 24) for name in OFTEN)]
+    ("features", "count"), [([name for name in FEATURES if name not in ALONE], 120), *(([name], 24) for name in ALONE)]
 )
 def test_networks_that_need_what_is_left_out_are_refused_by_its_name(
     tmp_path: Path, features: list[str], count: int

@@ -11,6 +11,7 @@ from rnnpool_training import reference
 from rnnpool_training.blob import Conv, Dense, Depthwise, Model, Task, read, write
 from rnnpool_training.compile.unused_channels import remove_unused_channels
 from rnnpool_training.engine import Engine
+from rnnpool_training.projections import fuse, split
 
 
 def with_idle_channels(model: Model, rng: np.random.Generator, share: float) -> Model:
@@ -36,7 +37,7 @@ def with_idle_channels(model: Model, rng: np.random.Generator, share: float) -> 
 )
 def test_results_stay_bit_for_bit(seed: int, task: Task, share: float) -> None:
     rng = np.random.default_rng(seed)
-    model = with_idle_channels(networks.random_network(rng, task), rng, share)
+    model = with_idle_channels(split(networks.random_network(rng, task)), rng, share)
     smaller, removed = remove_unused_channels(model)
     pixels = rng.integers(0, 256, model.input_shape, np.uint8)
     before, after = reference.run_input(model, pixels), reference.run_input(smaller, pixels)
@@ -62,6 +63,19 @@ def test_a_chain_of_mobilenet_loses_most_channels() -> None:
     smaller, removed = remove_unused_channels(model)
     assert [shape[2] for shape in smaller.shapes()] == [4, 4, 8, 8, 4] and removed == 12 + 12 + 24 + 24
     assert Engine(write(smaller)).golden_check()
+
+
+def test_a_projection_loses_channels_as_the_convolution_that_it_was() -> None:
+    net = networks.Builder(np.random.default_rng(1), 12, 12, 3)
+    net.separable(net.conv(0, 16, 3, 2, relu=True), 32, (3, 3), (1, 1), (1, 1, 1, 1))
+    fused = net.classifier("fused", 4)
+    fused.ops[1].project_weight[5:] = 0  # type: ignore[attr-defined]
+    fused.ops[1].project_weight[:, 8:] = 0  # type: ignore[attr-defined]
+    reference.set_golden(fused)
+    smaller, removed = remove_unused_channels(fused)
+    assert removed == 8 + 8 + 24 + 24
+    assert [shape[2] for shape in fuse(smaller).shapes()] == [8, 8, 8, 4]
+    assert Engine(write(fuse(smaller))).golden_check()
 
 
 def test_nothing_is_left_out_of_what_is_used() -> None:

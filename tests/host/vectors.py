@@ -253,7 +253,10 @@ def _other_vectors() -> Iterator[Vector]:
             "pad_top": (0, 3, 255),
             "shift": (16,),
             "out_channels": (5, 7),
-            "fields": (b"\3\5\1\1\1\2\1\2\1",),
+            "fields": (b"\3\5\1\1\1\2\1\2\1", b"\3\5\1\1\1\2\1\2\0\0\0\1"),
+            "filter_min": (-128,),
+            "filter_max": (127,),
+            "flags": (2, 4, 64),
         },
         LOOK: {"act_min": (-127,), "act_max": (126,), "out_channels": (5,), "out_height": (8,), "shift": (1,)},
         MEAN: {"mean": (2, 255), "out_zero_point": (127,), "out_channels": (5,), "params_size": (4,), "stride_w": (2,)},
@@ -444,6 +447,7 @@ def _built() -> Iterator[Vector]:
     yield changed("graph: detection without a head", HEAD - 1, lambda m: m.ops.__delitem__(HEAD))
     yield from _classifiers()
     yield from _rounded()
+    yield from _projected()
     yield from _maps()
     yield from _classes()
     headless = copy.deepcopy(base())
@@ -568,6 +572,42 @@ def _rounded() -> Iterator[Vector]:
 
     yield changed("a fine sum that just fits", fine, full, Status.OK)
     yield changed("a fine sum of one too much", fine, one_too_much)
+
+
+def _projected() -> Iterator[Vector]:
+    # The rules of a depthwise layer with a projection, which is operator 1.
+    for rounding in networks.ROUNDINGS:
+        net = networks.Builder(np.random.default_rng(2), 9, 8, 1)
+        stem = net.conv(0, 6, 3, 1)
+        net.head(net.separable(stem, 10, (3, 2), (2, 1), (1, 1, 1, 0), rounding=rounding), 1, [(24, 24)], 2)
+        model = net.model("projected", max_candidates=8)
+        blob, op = write(model), stem
+        flags = model.ops[op].own_flags()
+        yield Vector(f"valid: projected, {rounding}", blob, Status.OK)
+        for name, values in {
+            "flags": (flags ^ 64, flags | 2, flags | 4, flags | 24),
+            "shift": (16,) if rounding == networks.ONCE else (1,),
+            "filter_min": (127,),
+            "filter_max": (-128,),
+            "fields": (b"\3\2\2\1\1\1\1\0\0\x80\x7f\1",),
+            "out_channels": (0, 6, 9, 13),
+            "out_height": (4,),
+            "window_height": (2, 65),
+        }.items():
+            for value in values:
+                mutation = _operator(op, name, value, kind=Kind.DEPTHWISE)
+                yield Mutation(
+                    f"projected, {rounding}: {mutation.name}", mutation.offset, mutation.data, Status.FORMAT, op
+                ).apply(blob)
+        arrays = [("project_multiplier", -1, "<i4"), ("project_bias", INT32_MAX, "<i4"), ("multiplier", -1, "<i4")]
+        if rounding == networks.TFLITE:
+            arrays += [("project_exponent", 16, "<i1"), ("project_exponent", -32, "<i1"), ("exponent", 16, "<i1")]
+        for name, value, dtype in arrays:
+            data = np.array(value, dtype).tobytes()
+            what = f"projected, {rounding}: {name} is {value}"
+            yield Mutation(what, _array_offset(blob, op, name), data, Status.FORMAT, op).apply(blob)
+        gap = _array_offset(blob, op, "project_weight") + 6 // 2 * 8  # of the seventh input
+        yield Mutation(f"projected, {rounding}: a weight in a gap", gap, b"\1", Status.FORMAT, op).apply(blob)
 
 
 def _classes() -> Iterator[Vector]:

@@ -21,6 +21,7 @@ def attributes(op: Op) -> str:
         found = ["x".join(map(str, op.window)), "stride " + "x".join(map(str, dict.fromkeys(op.strides)))]
         found += ["padded " + " ".join(map(str, op.pads))] if op.padding else []
         found += ["mean" if op.mean else "largest"] if isinstance(op, Pool) else []
+        found += ["projected"] if isinstance(op, Depthwise) and op.project_weight is not None else []
     elif isinstance(op, Upsample):
         found = [f"by {op.factor}"]
     elif isinstance(op, RNNPool):

@@ -91,16 +91,6 @@ __attribute__((noinline)) static void gather(
 
 #define CHUNK (16) // outputs of a head at a time
 
-// Whether the inner loop can do with these exponents.
-static bool are_usual(const int8_t *exponent, uint32_t count) {
-    for (uint32_t o = 0; o < count; o++) {
-        if (exponent[o] < -22 || exponent[o] > -1) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // Output pixels begin .. end - 1 of a convolution or, if out8 is NULL, of a head.
 static void any_conv(
     const rnnp_conv_t *conv, const int8_t *const *rows, uint32_t begin, uint32_t end, int8_t *out8, int16_t *out16) {
@@ -111,12 +101,6 @@ static void any_conv(
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, r, inputs, conv->tile);
     tile.pixel_step = outputs;
-    if (out8 != NULL && rnnp_exponents(r) != NULL) {
-        tile.residual = RNNP_TILE_TWICE;
-        tile.zero_point = 2 * r->zero_point + 1;
-        tile.exponent = r->exponent;
-        tile.wide |= !are_usual(r->exponent, outputs);
-    }
     if (out8 == NULL) {
         tile.residual = RNNP_TILE_RAW;
         tile.pixel_step = RNNP_TILE;

@@ -30,7 +30,9 @@ void rnnp_kernel_pointwise(
     uint32_t channels = p->in_channels, outputs = p->out_channels;
     rnnp_tile_t tile;
     rnnp_armv7em_tile_init(&tile, &p->requantize, channels, p->tile);
-    tile.residual = (uintptr_t)p->residual;
+    if (rnnp_once(&p->requantize)) {
+        tile.residual = (uintptr_t)p->residual;
+    }
     tile.pixel_step = outputs;
     if (p->out_pitch != 0) {
         tile.pixel_step = 1;

@@ -349,6 +349,21 @@ void rnnp_armv7em_tile_init(rnnp_tile_t *t, const rnnp_requantize_t *requantize,
     t->inputs = inputs;
     t->wide = ANY_OUTPUTS && !rnnp_fine(requantize) && (requantize->wide || rnnp_shift(requantize) != 0);
     t->requantize = requantize;
+    if (rnnp_exponents(requantize) != NULL) {
+        t->exponent = requantize->exponent;
+        t->residual = RNNP_TILE_TWICE;
+        t->zero_point = 2 * requantize->zero_point + 1;
+    }
+}
+
+// Whether the inner loop can do with these exponents.
+static bool are_usual(const int8_t *exponent, uint32_t count) {
+    for (uint32_t o = 0; o < count; o++) {
+        if (exponent[o] < -22 || exponent[o] > -1) {
+            return false;
+        }
+    }
+    return true;
 }
 
 #if ANY_OUTPUTS
@@ -410,8 +425,10 @@ __attribute__((noinline)) static void any_outputs(const rnnp_tile_t *t) {
 #endif
 
 void rnnp_armv7em_tile_outputs(rnnp_tile_t *t, const int8_t *weight, uint32_t outputs) {
+    const int8_t *exponent = rnnp_exponents(t->requantize);
     t->weight = weight;
     t->outputs = outputs;
+    t->wide |= exponent != NULL && !are_usual(exponent, outputs);
     // Of accumulators all four, though fewer may be wanted: a loop of two would be some 350 bytes more.
     t->fours = ANY_OUTPUTS && t->wide ? 0 : (outputs + (t->residual == RNNP_TILE_RAW ? 3 : 0)) / 4;
     t->weight_end = (uintptr_t)(weight + t->fours * t->four) - t->before;

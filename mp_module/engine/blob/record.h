@@ -35,6 +35,7 @@
 #define RNNP_FLAG_FINE (8)
 #define RNNP_FLAG_TFLITE (16)
 #define RNNP_FLAG_WIDE (32) // dense layers: sums need more than 24 bits
+#define RNNP_FLAG_PROJECT (64)
 
 // The header and a record of the operator table, in place: fields of a checked blob are read where they are. Offsets are
 // SPEC.md's: all fields are aligned and the machine is little-endian (numeric.h).

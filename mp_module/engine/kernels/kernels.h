@@ -93,7 +93,7 @@ void rnnp_kernel_head(const rnnp_conv_t *conv, const int8_t *const *rows, int16_
 // in bytes from a channel's row to the next one's, a multiple of 4 (0: not planar).
 typedef struct {
     const int8_t *weight; // dense
-    const int32_t *residual; // [out_channels], -32767..32767, or NULL
+    const int32_t *residual; // [out_channels], -32767..32767, or NULL: always, if not rounded once without a shift
     uint16_t in_channels, out_channels;
     uint16_t in_pitch, out_pitch;
     uint8_t stride; // of a planar input: 1 or 2

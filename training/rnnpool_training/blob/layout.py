@@ -17,6 +17,7 @@ FLAG_SMOOTH = 4
 FLAG_FINE = 8
 FLAG_TFLITE = 16
 FLAG_WIDE = 32
+FLAG_PROJECT = 64
 
 MAX_SIDE = 2048  # height and width of an input or a map
 MAX_CHANNELS = 2048

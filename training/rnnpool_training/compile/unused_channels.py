@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..blob import Conv, Dense, Depthwise, GlobalAveragePool, Lookup, Model, Op, Pool, Upsample, layout
+from ..projections import split
 from ..reference import run_operator
 
 MULTIPLE = 4  # of channels that are kept: what kernels like
@@ -22,7 +23,11 @@ BY_CHANNEL = (Depthwise, GlobalAveragePool, Lookup, Pool, Upsample)
 
 
 def remove_unused_channels(model: Model) -> tuple[Model, int]:
-    """A model without them, and how many were left out, of all operators together. The given one stays as it is."""
+    """A model without them, and how many were left out, of all operators together. The given one stays as it is.
+
+    Depthwise layers with a projection become two operators; the planner makes one of them again.
+    """
+    model = split(model)
     ops = _with_constants_in_biases(model)
     kept = _kept_channels(replace(model, ops=ops))
     before = [shape[2] for shape in model.shapes()]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..blob.model import Depthwise, Int8, Int32
-from .conv import Padding, pad, scaled, windows
+from .conv import Padding, conv, pad, scaled, windows
 
 
 def filtered(x: Int8, weight: Int8, bias: Int32, strides: tuple[int, int], padding: Padding, zero_point: int) -> Int32:
@@ -17,5 +17,8 @@ def filtered(x: Int8, weight: Int8, bias: Int32, strides: tuple[int, int], paddi
 
 
 def depthwise(op: Depthwise, x: Int8, zero_point: int) -> Int8:
-    """int8 [h, w, c] -> int8 [out_h, out_w, c]. zero_point: the input's."""
+    """int8 [h, w, c] -> int8 [out_h, out_w, c], or of a projection's outputs. zero_point: the input's."""
+    projection = op.projection
+    if projection is not None:
+        return conv(projection, depthwise(op.filter, x, zero_point), op.filter_zero_point)
     return scaled(op, lambda bias: filtered(x, op.filter_weight, bias, op.strides, op.pads, zero_point))

@@ -124,9 +124,9 @@ def check_multipliers(what: str, multiplier: Int32, index: int) -> None:
         fail(what, "0..2147483647", int(multiplier.min()), index)
 
 
-def exponent_arrays(r: Record, count: int) -> list[layout.ArrayLayout]:
+def exponent_arrays(r: Record, count: int, prefix: str = "") -> list[layout.ArrayLayout]:
     """Exponents of multipliers that round as TensorFlow Lite does, if they do."""
-    return [("exponent", "<i1", (count,))] if r["flags"] & layout.FLAG_TFLITE else []
+    return [(f"{prefix}exponent", "<i1", (count,))] if r["flags"] & layout.FLAG_TFLITE else []
 
 
 def check_exponents(arrays: Arrays, index: int, high: int = layout.MOST_EXPONENT) -> None:
