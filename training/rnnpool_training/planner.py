@@ -29,6 +29,7 @@ from .blob.writer import pack, seal
 from .command import command, integer, program
 from .engine import Engine, Region
 from .errors import InputError
+from .projections import fuse
 from .reference import Format
 
 if TYPE_CHECKING:
@@ -265,10 +266,17 @@ def plan(model: Model, frame: FrameSize | None = None, ram: int | None = None) -
     """The model planned for frames of that size (None: the model's own): for the smallest arena that takes no time.
 
     With `ram`: for at most so many bytes, with the fewest multiply-adds. InputError if that can't be.
+    Depthwise layers take the 1x1 convolutions behind them, but where the map between is kept whole.
     """
     planner = Planner(model, frame)
-    found = planner.best() if ram is None else planner.within(ram)
-    return with_plan(model, found.cuts, found.recompute)
+    planned = with_plan(model, planner.best().cuts)
+    while (fused := fuse(planned)) is not planned:  # which makes other cuts the best ones, perhaps
+        planner = Planner(fused, frame)
+        planned = with_plan(fused, planner.best().cuts)
+    if ram is None:
+        return planned
+    found = planner.within(ram)
+    return fuse(with_plan(planned, found.cuts, found.recompute))
 
 
 def draw_curve(axes: Axes, plans: list[Plan], macs: int) -> None:
@@ -293,7 +301,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--curve", type=Path, help="a picture of arena and time to write (needs matplotlib), and a table of it"
     )
     options = p.parse_args(arguments)
-    model = load(options.model)
+    model = fuse(load(options.model))
     if options.out:
         files.check_output(options.out, read=[options.model], kind=files.BLOB)
     if options.curve:
