@@ -179,7 +179,8 @@ define make_venv
 	@echo "Installing Python packages into $(1:$(ROOT)/%=%) ($(2)):$(if $(findstring train,$(2)), PyTorch is large$(comma) this takes minutes, half a minute)"
 	$(PYTHON) -m venv $(1)
 	@printf '[egg_info]\negg_base = $(1)\n' >$(1)/setuptools.cfg
-	DIST_EXTRA_CONFIG=$(1)/setuptools.cfg $(1)/bin/python -m pip install --quiet --progress-bar off --editable ".[$(2)]"
+	DIST_EXTRA_CONFIG=$(1)/setuptools.cfg $(1)/bin/python -m pip install --quiet --progress-bar off --editable ".[$(2)]" || { \
+	    echo "rnnpool: pip could not install these packages (above it says why: no network, a full disk?); the same command tries again" >&2; exit 1; }
 	@touch $@
 endef
 

@@ -198,6 +198,14 @@ def test_so_they_do_in_tools(module: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{module.split('.')[-1]}: interrupted\n")
 
 
+@pytest.mark.parametrize("module", ["frames", "show_model", "bench"])
+def test_programs_of_another_python_name_what_it_lacks(module: str) -> None:
+    command = [sys.executable, "-S", "-m", f"tools.{module}", "--help"]  # -S: without site-packages
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.count("\n") == 1
+    assert re.match(r"the Python package \w+ is missing: run this with build/venv/bin/python", done.stderr)
+
+
 def test_libraries_leave_signals_alone(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "__init__.py").write_text("import rnnpool_training")
