@@ -1,6 +1,8 @@
 """Labelled pictures of four formats, upright, and labels that are right or refused with file and line."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,19 @@ def test_no_picture_and_no_box(tmp_path: Path, capsys: pytest.CaptureFixture[str
         load(jsonl(tmp_path))
     assert len(load(jsonl(tmp_path, []))[0].boxes) == 0
     assert "no boxes" in capsys.readouterr().err
+
+
+def test_large_pictures_are_read_without_a_word(tmp_path: Path) -> None:
+    Image.new("L", (40, 30)).save(tmp_path / "panorama.png")
+    script = (  # Pillow warns from its limit on, and raises from twice as many pixels on
+        "import sys; from pathlib import Path; from PIL import Image; from rnnpool_training.images import read\n"
+        "Image.MAX_IMAGE_PIXELS = int(sys.argv[2])\n"
+        "print(read(Path(sys.argv[1]), 1).shape)"
+    )
+    for limit, out, error in ((1000, "(30, 40, 1)\n", ""), (500, "", "exceeds limit of 1000 pixels")):
+        command = [sys.executable, "-c", script, tmp_path / "panorama.png", str(limit)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.stdout == out and (error in done.stderr if error else not done.stderr)
 
 
 @pytest.mark.parametrize("orientation", [1, 2, 3, 5, 6, 8])

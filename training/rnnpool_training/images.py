@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ DEEP = ("I", "F")  # Pillow's modes that it would clip to 0..255
 UNREAD = (".heic", ".heif")  # what phones write by default, and Pillow can't read
 # All of these come from Pillow, for files that are broken in one way or another.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+# Pillow warns of panoramas, which are read all the same; from twice its limit on it raises.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 @contextmanager
