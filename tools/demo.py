@@ -18,11 +18,12 @@ from typing import Any
 import matplotlib.cbook
 import numpy as np
 from matplotlib import font_manager
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from rnnpool_training import interrupts
-from rnnpool_training.errors import printable, reason, sentence
+from rnnpool_training.errors import InputError, printable, reason, sentence
 from rnnpool_training.files import replacing
+from rnnpool_training.images import upright
 from rnnpool_training.reference import Format
 from rnnpool_training.reference.frame import model_input
 
@@ -43,12 +44,9 @@ class DemoError(Exception):
 def load(path: Path) -> Image.Image:
     """Returns a photo as an upright RGB image; raises DemoError if the file is none."""
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
-                raise ValueError(f"its pixels are of mode {image.mode}, not of 8 bits a channel")
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
-        raise DemoError(f"{path} can't be read as an image: {reason(error)}") from None
+        return upright(path).convert("RGB")
+    except InputError as error:
+        raise DemoError(str(error)) from None
 
 
 def as_camera_frame(photo: Image.Image) -> Image.Image:

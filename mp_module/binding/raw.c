@@ -13,7 +13,7 @@
 static void get_shape(const rnnpool_model_obj_t *self, rnnp_raw_t *raw) {
     rnnp_error_t error;
     if (rnnp_raw_shape(&self->model, raw, &error) != RNNP_OK) {
-        mp_raise_ValueError(MP_ERROR_TEXT("this model detects, it has no raw result"));
+        mp_raise_ValueError(MP_ERROR_TEXT("this model detects, it keeps no raw result: detect()"));
     }
 }
 

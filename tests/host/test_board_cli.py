@@ -178,8 +178,16 @@ def test_sources(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch
     assert count == 3
     assert next(pictures).name == "a"
     assert next(pictures).name == "b"
-    with pytest.raises(Problem, match=r"bad\.jpg can't be read as a picture"):
+    with pytest.raises(Problem, match=r"bad\.jpg can't be read as an image"):
         next(pictures)
+    (tmp_path / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    side = Image.new("L", (64, 48))
+    exif = side.getexif()
+    exif[0x112] = 6
+    side.save(tmp_path / "side.tiff", exif=exif)
+    for name, said in (("phone.heic", "save it as JPEG or PNG"), ("side.tiff", "on its side, save it as PNG")):
+        with pytest.raises(Problem, match=said):
+            next(frames.find([str(tmp_path / name)])[0])
 
 
 def test_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:

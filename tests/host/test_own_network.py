@@ -101,6 +101,18 @@ ENDS = (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)
         pytest.param(block(8, 24, 8), [Kind.INVERTED_RESIDUAL], id="block"),
         pytest.param(block(8, 24, 8, 2), [Kind.INVERTED_RESIDUAL], id="strided-block"),
         pytest.param(Of(lambda x, a: x + a(x), block(8, 24, 8)), [Kind.INVERTED_RESIDUAL], id="inverted-residual"),
+        pytest.param(nn.Sequential(nn.ChannelShuffle(2), nn.Conv2d(8, 8, 3)), [Kind.CONV], id="shuffle"),
+        pytest.param(nn.Sequential(nn.ChannelShuffle(4), conv(8, 8, 3, g=8)), [Kind.CONV, Kind.DEPTHWISE],
+                     id="shuffled"),
+        pytest.param(Of(lambda x: torch.cat(x.chunk(2, 1)[::-1], 1)), [Kind.CONV, Kind.CONV, Kind.CONCAT], id="chunk"),
+        pytest.param(Of(lambda x, a: a(x.split([3, 5], 1)[1]), nn.Conv2d(5, 8, 1)), [Kind.CONV], id="split"),
+        pytest.param(Of(lambda x: x[:, 1::2].repeat(1, 2, 1, 1)), [Kind.CONV], id="slice-repeat"),
+        pytest.param(Of(lambda x, a: a(x.flip(1)[:, [0, 0, -1]]), nn.Conv2d(3, 8, 3)), [Kind.CONV] * 2,
+                     id="flip-index"),
+        pytest.param(Of(lambda x, a: a(x.mean(1, True)), nn.Conv2d(1, 8, 3)), [Kind.CONV, Kind.CONV],
+                     id="mean-of-channels"),
+        pytest.param(Of(lambda x, a: a(x.sum(1, True).expand(-1, 2, -1, -1)), nn.Conv2d(2, 8, 1)), [Kind.CONV] * 2,
+                     id="sum-expand"),
     ],
 )  # fmt: skip
 def test_operations(inner: nn.Module, kinds: list[Kind]) -> None:
@@ -140,6 +152,15 @@ def test_pictures_of_other_numbers() -> None:
     branches = Of(lambda x, a, b: F.relu(a(x)) + b(x), nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(3, 8, 1, 2))
     net = nn.Sequential(branches, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
     close(net, Kind.DEPTHWISE, Kind.CONV, Kind.CONV, Kind.ADD, *ENDS, norm=imagenet)
+
+
+def test_pictures_of_other_channels() -> None:
+    """The order of colours, gray of three, three of gray: the first convolution does it, or one before it."""
+    imagenet = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    close(nn.Sequential(Of(lambda x: x[:, [2, 1, 0]]), Net()), Kind.CONV, *ENDS, norm=imagenet)
+    close(nn.Sequential(Of(lambda x: x.expand(-1, 3, -1, -1)), Net()), Kind.CONV, *ENDS, shape=(16, 20, 1))
+    gray = Of(lambda x: (x * torch.tensor([0.3, 0.6, 0.1])[:, None, None]).sum(1, keepdim=True))
+    close(nn.Sequential(gray, Net(inputs=1)), Kind.CONV, Kind.CONV, *ENDS)
 
 
 def test_pixels_that_are_divided_twice() -> None:
@@ -199,11 +220,17 @@ class Counting(nn.Module):
         (Of(lambda x: x / (x.norm(dim=1, keepdim=True) + 0.1)), r"div of .*divided by its own length"),
         (Of(lambda x: x / x.norm(1, dim=1, keepdim=True)), r"linalg_vector_norm of 8x8x10: of order 1"),
         (Of(lambda x: F.normalize(x, dim=3)), r"along axes \[3\]: 1, the channels, is needed"),
-        (Of(lambda x: x - x.sum(1, keepdim=True)), r"sum of 8x8x10: of something else than squares"),
+        (Of(lambda x: x - x.sum(1, keepdim=True)), r"sub of 8x8x10 and 1x8x10: two maps of one shape"),
+        (Of(lambda x: x + x.sum((2, 3), keepdim=True)), r"sum of 8x8x10: of something else than squares or channels"),
+        (Of(lambda x: x.view(1, 2, 4, 8, 10).flip(1).view(1, 8, 8, 10)), r"flip of 2x4x8x10: along axis 1"),
+        (Of(lambda x: (x.view(1, 2, 4, 8, 10) * 2).view(1, 8, 8, 10)), r"view of 8x8x10: only a channel shuffle"),
+        (Of(lambda x: x.mean(1)[:, None].repeat(1, 8, 1, 1)), r"mean of 8x8x10: over axes \[1\]"),
         (Of(lambda x: x.permute(0, 1, 3, 2)), r"inner\.0 \(Of\): permute of 8x8x10: not supported; use maps as"),
         (Of(lambda x, a: x * a(x), nn.Conv2d(8, 8, 1)), r"mul of 8x8x10 and 8x8x10: a map and a vector"),
         (Of(lambda x, a: torch.maximum(x, a(x)), nn.Conv2d(8, 8, 1)), r"maximum of .*: of two maps; use the sum"),
-        (Of(lambda x: x[:, :4].repeat(1, 2, 1, 1)), r"slice of 8x8x10: not supported; use a convolution"),
+        (Of(lambda x: x[:, :, 1:]), r"slice of 8x8x10: along axis 2: 1, the channels, is needed"),
+        (Of(lambda x: x.repeat(1, 1, 2, 1)), r"repeat of 8x8x10: by \[1, 1, 2, 1\]: channels can be repeated"),
+        (Of(lambda x: x[:, :, [1, 0]]), r"index of 8x8x10: of other axes than channels"),
         (nn.Sequential(nn.ReflectionPad2d(1), nn.Conv2d(8, 8, 3)), r"pad of 8x8x10: with reflect: zeros are needed"),
         (
             nn.Sequential(nn.ZeroPad2d(1), nn.AvgPool2d(2)),
@@ -334,6 +361,11 @@ print(model.selftest(), [round(p * 32768) for p in found])
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8"], "give --mean and --std"),
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8", "--mean", "a", "--std", "1"], "mean must be"),
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8", "--mean", "0", "--std", "0"], "std must be"),
+        (
+            "import torch\nfrom torch import nn\nnet = nn.Flatten()\nexample_input = torch.zeros(1, 3, 8, 8)",
+            ["--gray"],
+            "--gray is for a network of one channel, example_input has 3",
+        ),
         ("", ["--labels", "cat,cat"], "label 2 of cat,cat is 'cat' again"),
     ],
 )

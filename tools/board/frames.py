@@ -10,9 +10,10 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from rnnpool_training.errors import reason
+from rnnpool_training.errors import InputError
+from rnnpool_training.images import UNREAD, upright
 from rnnpool_training.reference import Format
 from tools.board.problem import Problem
 
@@ -43,13 +44,9 @@ class Frame:
 def load(path: Path) -> Image.Image:
     """Returns an upright picture of 8 bits a channel; raises Problem."""
     try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):  # Pillow would clip these to 0..255
-                raise ValueError(f"its pixels are of mode {image.mode}, not of 8 bits a channel")
-            upright = ImageOps.exif_transpose(image)
-            return upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all of these from Pillow
-        raise Problem(f"{path} can't be read as a picture: {reason(error)}") from None
+        return upright(path)
+    except InputError as error:
+        raise Problem(str(error)) from None
 
 
 def shrink(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -129,7 +126,7 @@ def find(sources: Iterable[str]) -> tuple[Iterator[Picture], int | None]:
             count = count + len(files) if count is not None else None
         elif not path.is_file():
             raise Problem(f"there is no file or folder {path}")
-        elif path.suffix.lower() in PICTURES:
+        elif path.suffix.lower() in (*PICTURES, *UNREAD):
             streams.append(Picture(file.stem, load(file)) for file in [path])
             count = count + 1 if count is not None else None
         else:

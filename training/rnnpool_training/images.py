@@ -46,11 +46,23 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path} can't be read as an image: {reason(error)}") from None
 
 
+def _check_depth(path: Path, image: Image.Image) -> None:
+    if image.mode.startswith(DEEP):
+        raise InputError(f"{path} has pixels of mode {image.mode}: frames have 8 bits a channel")
+
+
 def _check(path: Path, image: Image.Image) -> None:
     if max(image.size) > MAX_FRAME_SIDE:
         raise InputError(f"{path} is {image.width}x{image.height}: frames have up to {MAX_FRAME_SIDE} a side")
-    if image.mode.startswith(DEEP):
-        raise InputError(f"{path} has pixels of mode {image.mode}: frames have 8 bits a channel")
+    _check_depth(path, image)
+
+
+def upright(path: Path) -> Image.Image:
+    """A picture of any size, upright by its EXIF orientation, of mode L or RGB. InputError if it can't be read."""
+    with _opened(path) as file:
+        _check_depth(path, file)
+        image = ImageOps.exif_transpose(file)
+        return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
 
 
 def upright_size(path: Path) -> tuple[int, int]:

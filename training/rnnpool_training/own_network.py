@@ -92,6 +92,8 @@ def input_shape(names: dict[str, Any], size: tuple[int, int] | None, gray: bool)
     if isinstance(example, torch.Tensor) and size is None:
         if example.dim() != 4 or example.shape[1] not in (1, 3):
             raise InputError(f"example_input is {tuple(example.shape)}: (1, 3, H, W) or (1, 1, H, W) is needed")
+        if gray and example.shape[1] != 1:
+            raise InputError(f"--gray is for a network of one channel, example_input has {example.shape[1]}")
         return int(example.shape[2]), int(example.shape[3]), int(example.shape[1])
     assert size is not None
     return *size, 1 if gray else 3

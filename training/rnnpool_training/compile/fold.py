@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from .graph import Affine, Depthwise, Filter, Graph, Input, L2Norm, Node, Pointwise
+from .graph import Affine, Conv, Depthwise, Filter, Graph, Input, L2Norm, Node, Pointwise
 
 
 class Normalization(NamedTuple):
@@ -27,6 +27,7 @@ def fold(graph: Graph, normalization: Normalization) -> list[str]:
     _normalize(graph, normalization)
     _lines(graph)
     _affines(graph)
+    _mixes(graph)
     notes = _divided_again(graph, normalization) + _picture(graph)
     for affine in [node for node in graph.nodes if isinstance(node, Affine)]:
         graph.redirect(affine, _depthwise(affine))
@@ -87,6 +88,23 @@ def _affines(graph: Graph) -> None:
                 take_over(reader, node.factor, node.offset)
             graph.redirect(node, source)
         graph.tidy()
+
+
+def _mixes(graph: Graph) -> None:
+    # A choice of channels goes into the convolutions behind it where that takes no more multiply-adds.
+    for node in list(graph.nodes):
+        if not isinstance(node, Conv) or not node.mixes or node.bias.any() or graph.is_output(node):
+            continue
+        inputs, outputs = int(node.weight.shape[1]), int(node.weight.shape[0])
+        readers = graph.consumers(node)
+        more = sum(r.weight.numel() // outputs * (inputs - outputs) for r in readers if isinstance(r, Conv))
+        if more <= inputs * outputs and all(type(r) is Conv for r in readers):
+            for reader in readers:
+                assert isinstance(reader, Conv)
+                mix = node.weight[:, :, 0, 0].to(reader.weight.dtype)
+                reader.weight = torch.einsum("oshw,si->oihw", reader.weight, mix)
+            graph.redirect(node, node.inputs[0])
+            graph.tidy()
 
 
 def _takes(reader: Node, offset: Tensor) -> bool:

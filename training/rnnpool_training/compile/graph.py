@@ -100,6 +100,8 @@ class Filter(Node):
 class Conv(Filter):
     """A convolution, or a linear layer on a map: a convolution whose kernel is the whole map."""
 
+    mixes: bool = False  # it chooses or sums channels, of one pixel each: no layer of the network's
+
 
 @dataclass(eq=False, kw_only=True)
 class Depthwise(Filter):

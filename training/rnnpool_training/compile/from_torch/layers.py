@@ -22,6 +22,7 @@ from ..graph import (
     RNNPool,
     Upsample,
 )
+from . import channels
 from .program import Call, pair
 from .values import Pad, Softmax, Value, Values
 
@@ -156,9 +157,11 @@ def adaptive_pool(t: Values, call: Call) -> Value:
 
 
 def mean(t: Values, call: Call) -> Value:
-    """The mean, or the largest value, over rows and columns."""
+    """The mean, or the largest value, over rows and columns; the mean over channels (keepdim=True)."""
     x = t.map(call)
     axes = sorted(int(a) % 4 for a in call["dim"] or ())
+    if axes == [1] and call.name == "mean" and len(call.out) == 4:
+        return channels.total(t, call, mean=True)
     if axes != [2, 3] or (call.name == "mean" and call["dtype"] not in (None, torch.float32)):
         raise call.fail(f"over axes {axes}: rows and columns, (2, 3), are needed")
     h, w, c = x.shape
@@ -205,6 +208,9 @@ def view(t: Values, call: Call) -> Value:
     """A change of shape that keeps all values in their order: of a map to a vector, or none at all."""
     x = t.source(call)
     h, w, c = x.shape
+    groups = channels.grouped(call, x)
+    if groups is not None:
+        return groups
     if call.out not in ((1, c, h, w), (1, h * w * c), (h * w * c,)):
         raise call.fail(f"of a map {c}x{h}x{w} to {'x'.join(map(str, call.out))}: only flattening is possible")
     return x

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, fx
 
 from ..graph import L2Norm, Node, Pointwise
+from . import channels
 from .program import Call, operation
 from .values import Value, Values
 
@@ -33,15 +34,17 @@ def length(t: Values, call: Call) -> Value:
 
 
 def squares(t: Values, call: Call) -> Value:
-    """The same with the length written out: the root of the sum of squares over channels."""
+    """The same with the length written out: the root of the sum of squares over channels. A sum of channels."""
     made = call.maps[0]  # the square
     arguments: tuple[Any, ...] = made.args
     if operation(made) == "pow":
         square = float(arguments[1]) == 2.0
     else:
         square = operation(made) == "mul" and arguments[0] is arguments[1]
+    if not square and [int(a) % 4 for a in call["dim"] or ()] == [1] and len(call.out) == 4:
+        return channels.total(t, call, mean=False)
     if not square:
-        raise call.fail("of something else than squares")
+        raise call.fail("of something else than squares or channels")
     assert isinstance(arguments[0], fx.Node)
     x = t.values[arguments[0]]
     assert isinstance(x, Node)
@@ -57,8 +60,10 @@ def _length(t: Values, call: Call, x: Node, axes: Any) -> Length:
 
 
 def expand(t: Values, call: Call) -> Value:
-    """A length for all channels of its pixel."""
+    """A length for all channels of its pixel, or a single channel several times."""
     x = t.source(call)
+    if x.shape[2] == 1 and call.out[0] == 1 and call.out[2:] == x.shape[:2] and not isinstance(_base(x), Length):
+        return channels.chosen(call, x, [0] * call.out[1])
     if not isinstance(_base(x), Length):
         raise call.fail()
     return x

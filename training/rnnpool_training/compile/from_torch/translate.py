@@ -12,8 +12,9 @@ from torch import Tensor, fx, nn
 
 from ...errors import InputError
 from ..graph import Conv, Depthwise, Graph, Input, Node, Shape
-from . import layers, lengths
+from . import channels, layers, lengths
 from . import program as traced
+from .channels import Grouped
 from .pointwise import pointwise
 from .program import Call, operation
 from .values import Pad, Softmax, Value, Values
@@ -40,6 +41,12 @@ TABLE: dict[str, Rule] = {
     **dict.fromkeys(("hardswish", "prelu"), pointwise),
     **dict.fromkeys(VIEWS, layers.view),
     "select": layers.select,
+    "slice": channels.part,
+    **dict.fromkeys(("split", "split_with_sizes"), channels.parts),
+    **dict.fromkeys(("index", "index_select"), channels.index),
+    "flip": channels.flip,
+    "repeat": channels.repeat,
+    **dict.fromkeys(("transpose", "permute"), channels.swap),
     **dict.fromkeys(SAME, layers.same),
     **dict.fromkeys(("softmax", "log_softmax", "_softmax", "_log_softmax"), layers.softmax),
     "linalg_vector_norm": lengths.length,
@@ -129,6 +136,8 @@ def _finish(values: Values, frame: Input, results: list[fx.Node]) -> Translated:
     for node in graph.nodes:
         if isinstance(node, Softmax) and graph.consumers(node):
             raise InputError(f"{node.where}: only the last operation can be one")
+        if isinstance(node, Grouped):
+            raise InputError(f"{node.where}: only a channel shuffle can be translated: view, transpose, view")
         if isinstance(node, lengths.Length):
             raise InputError(f"{node.where}: only a map divided by its own length can be translated")
     _take_pads(graph)
