@@ -157,6 +157,24 @@ def test_permissions(tmp_path: Path) -> None:
     assert "sudo usermod -a -G" in said and "log out and in" in said
     assert "in use by another program" in str(ports.explain("x", OSError(errno.EBUSY, "busy")))
     assert "x can't be used: strange" in str(ports.explain("x", OSError("strange")))
+    assert "x is no serial port" in str(ports.explain("x", OSError(errno.ENOTTY, "Inappropriate ioctl for device")))
+
+
+def test_what_is_no_port_or_no_number_or_no_model(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "/dev/null is no serial port" in fail(capsys, "info", "--port", "/dev/null")
+    for words in (["info", "--baudrate", "0"], ["stream", "x.png", "--patience", "nan"]):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+        assert "must be " in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["deploy", "--board", "B", "--romfs-at", "here"])
+    assert "'here' is no address, say 0x08000000" in capsys.readouterr().err
+    (tmp_path / "x.rnnp").write_bytes(b"no model")
+    words = ["deploy", "--board", "B", "--no-flash", "--models", str(tmp_path / "x.rnnp")]
+    assert fail(capsys, *words).startswith(f"board: {tmp_path / 'x.rnnp'} is no .rnnp blob that can be used")
+    (tmp_path / "x.rnnp").unlink()
+    said = f"board: the model {tmp_path / 'x.rnnp'} can't be read: No such file or directory\n"
+    assert fail(capsys, *words) == said
 
 
 def test_sources(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,6 +253,28 @@ def test_results_are_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Problem, match="choose another folder with --out"):
         show.Files(tmp_path / "file")
+
+
+def test_a_run_without_a_board_leaves_the_folder_to_the_next(tmp_path: Path) -> None:
+    show.Files(tmp_path).close()
+    show.Files(tmp_path).close()
+    assert (tmp_path / "boxes.jsonl").read_text() == ""
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = show.Files(tmp_path)
+    picture = Image.new("L", (16, 12))
+    files.show("a", picture, picture, Result((), 0, 1))
+
+    def full(_: Image.Image, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(Problem, match=r"b.png can't be written: No space left on device; what came before is there"):
+        files.show("b", picture, picture, Result((), 0, 1))
+    files.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "boxes.jsonl"]
 
 
 def test_a_second_run_leaves_the_first_ones_boxes(tmp_path: Path) -> None:

@@ -239,7 +239,7 @@ def test_what_stops_it(desk: Desk, model: Path, tmp_path: Path, capsys: pytest.C
     assert not desk.calls()
     bad = tmp_path / "bad.rnnp"
     bad.write_bytes(b"RNNP" + bytes(100))
-    assert f"{bad} is no model" in fail("--no-flash", "--models", str(bad))
+    assert f"{bad} is no .rnnp blob" in fail("--no-flash", "--models", str(bad))
     # Flashed, but the flash is not as it should be: another image than the firmware that starts.
     other = tmp_path / "other.bin"
     other.write_bytes(image.read_bytes()[:-1] + b"?")

@@ -11,6 +11,7 @@ from tools.board.problem import Problem, command
 
 try:
     from rnnpool_training import interrupts
+    from rnnpool_training.command import integer, real
     from tools.board import commands, flash, frames, ports
     from tools.board.protocol import MAX_BOXES
 except ModuleNotFoundError as missing:
@@ -95,6 +96,14 @@ def every(text: str) -> int:
     return int(text)
 
 
+def address_of(text: str) -> int:
+    """An address, decimal or as 0x08000000."""
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address, say 0x08000000") from None
+
+
 def image_of(text: str) -> flash.Image:
     """ADDRESS=FILE."""
     address, _, path = text.partition("=")
@@ -111,7 +120,7 @@ def parser() -> argparse.ArgumentParser:
         "--port", metavar="PORT", help="the board's serial port (default: the only one that looks like it)"
     )
     common.add_argument(
-        "--baudrate", type=int, default=ports.BAUDRATE, help="of a UART (default: %(default)s); USB ignores it"
+        "--baudrate", type=integer(1), default=ports.BAUDRATE, help="of a UART (default: %(default)s); USB ignores it"
     )
     top = argparse.ArgumentParser(
         prog=command(),
@@ -156,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     stream.add_argument("--restart", action="store_true", help="send the script even if one runs already")
     stream.add_argument(
         "--patience",
-        type=float,
+        type=real(0),
         default=60,
         metavar="S",
         help="seconds to wait for a board that was unplugged (default: %(default)s)",
@@ -230,7 +239,7 @@ def parser() -> argparse.ArgumentParser:
     )
     deploy.add_argument(
         "--romfs-at",
-        type=lambda text: int(text, 0),
+        type=address_of,
         default=flash.ROMFS_ADDRESS,
         metavar="ADDRESS",
         help=f"with --romfs programmer (default: {flash.ROMFS_ADDRESS:#010x})",
@@ -240,7 +249,7 @@ def parser() -> argparse.ArgumentParser:
     deploy.add_argument("--any-machine", action="store_true", help="flash also a board that says it is another one")
     deploy.add_argument(
         "--wait",
-        type=float,
+        type=real(0),
         default=20,
         metavar="S",
         help="seconds to wait for the board after flashing (default: %(default)s)",

@@ -18,6 +18,7 @@ from mpremote.transport import TransportError
 from tqdm import tqdm
 
 from rnnpool_training import blob, reference
+from rnnpool_training.errors import reason
 from tools import make_romfs
 from tools.board import flash, ports, repl
 from tools.board.device import Told, ask
@@ -157,8 +158,10 @@ class Deployment:
         for path in self.models:
             try:
                 blob.load(path)
-            except (blob.BlobError, OSError) as error:
-                raise Problem(f"{path} is no model: {error}") from None
+            except OSError as error:
+                raise Problem(f"the model {path} can't be read: {reason(error)}") from None
+            except blob.BlobError as error:
+                raise Problem(str(error)) from None
             tree[path.name] = path.read_bytes()
         return make_romfs.build(tree)
 

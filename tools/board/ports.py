@@ -113,6 +113,8 @@ def explain(port: str, error: BaseException) -> Problem:
     if number == errno.ENOENT or "No such file" in text or "could not open port" in text.lower():
         there = ", ".join(str(one.device) for one in list_ports.comports()) or "no serial port at all"
         return NoBoard(f"there is no port {port} (there is: {there}): {WAIT_FOR_BOARD}")
+    if number in (errno.ENOTTY, errno.EINVAL) or f"({errno.ENOTTY}, " in text:
+        return Problem(f"{port} is no serial port, or does not take this --baudrate")
     return Problem(f"{port} can't be used: {text}")
 
 

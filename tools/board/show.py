@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from PIL import Image
 
+from rnnpool_training.errors import reason
+from rnnpool_training.files import replacing
 from tools.board.frames import opencv
 from tools.board.problem import Problem
 from tools.board.protocol import Result
@@ -50,11 +53,12 @@ class Files:
                 )
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if (folder / "boxes.jsonl").exists():
+            lines = folder / "boxes.jsonl"
+            if lines.exists() and (not lines.is_file() or lines.stat().st_size):  # empty: of a run without a board
                 raise Problem(
                     f"{folder} holds the boxes of another run (boxes.jsonl): choose another folder with --out"
                 )
-            self._lines = (folder / "boxes.jsonl").open("x")
+            self._lines = lines.open("a")
         except OSError as error:
             raise Problem(f"{folder} can't be written: {error.strerror}; choose another folder with --out") from None
         self.folder = folder
@@ -72,16 +76,23 @@ class Files:
     def show(self, name: str, picture: Image.Image, frame: Image.Image, result: Result) -> bool:
         """Writes a picture and a line."""
         name = self._new_name(name)
-        drawn(picture, frame, result).save(self.folder / f"{name}.png")
         boxes = [[box.x, box.y, box.w, box.h, round(box.score, 4)] for box in result.boxes]
         line = {"name": name, "width": frame.width, "height": frame.height, "boxes": boxes}
-        self._lines.write(json.dumps(line) + "\n")
-        self._lines.flush()
+        try:
+            with replacing(self.folder / f"{name}.png") as path:
+                drawn(picture, frame, result).save(path)
+            self._lines.write(json.dumps(line) + "\n")
+            self._lines.flush()
+        except OSError as error:
+            raise Problem(
+                f"{self.folder / name}.png can't be written: {reason(error)}; what came before is there"
+            ) from None
         return True
 
     def close(self) -> None:
         """Closes boxes.jsonl."""
-        self._lines.close()
+        with suppress(OSError):  # of a full disk, which was said: what it had no room for is tried again
+            self._lines.close()
 
 
 class OpenCvWindow:
