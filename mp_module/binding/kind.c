@@ -7,7 +7,7 @@
 
 #include "binding/binding.h"
 
-#define LONG_MARK (3) // bytes that pixels have by chance once in 16 million frames
+#define LONG_MARK (3) // bytes; gray pictures begin by chance as any of these once in three million
 
 typedef struct {
     const char *name;
@@ -27,8 +27,8 @@ static const kind_t kinds[] = {
     { "JPEG 2000", 4, 4, { 'j', 'P', ' ', ' ' } },
     { "JPEG 2000", 0, 4, { 0xff, 0x4f, 0xff, 0x51 } },
     { "JPEG XL", 4, 4, { 'J', 'X', 'L', ' ' } },
-    { "QOI", 0, 4, { 'q', 'o', 'i', 'f' } },
-    { "PSD", 0, 4, { '8', 'B', 'P', 'S' } },
+    { "QOI", 0, 6, { 'q', 'o', 'i', 'f', 0, 0 } }, // up to 65,535 wide
+    { "PSD", 0, 6, { '8', 'B', 'P', 'S', 0, 1 } },
     { "PDF", 0, 4, { '%', 'P', 'D', 'F' } },
     { "WebM", 0, 4, { 0x1a, 0x45, 0xdf, 0xa3 } },
     { "gzip", 0, 3, { 0x1f, 0x8b, 8 } },

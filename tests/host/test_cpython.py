@@ -211,7 +211,7 @@ def test_files_of_other_kinds_are_no_frames(kind: str, data: bytes) -> None:
 
 def test_pixels_may_begin_nearly_as_a_file() -> None:
     model, _ = face()
-    for start in (b"BM", b"BZh91", b"%!P", b"<sv", b"\x0a\x05\x01\x08", b"\xfd7zXZ\1", b"TRUEVISION-XFILE.\0", b"RNN"):
+    for start in (b"BM", b"BZh91", b"%!P", b"\x0a\x05\x01\x08", b"\xfd7zXZ\1", b"TRUEVISION-XFILE.\0", b"RNNP\4"):
         model.detect(start + bytes(76800 - len(start)))
 
 
