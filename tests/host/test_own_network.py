@@ -101,6 +101,10 @@ ENDS = (Kind.GLOBAL_AVERAGE_POOL, Kind.DENSE)
         pytest.param(block(8, 24, 8), [Kind.INVERTED_RESIDUAL], id="block"),
         pytest.param(block(8, 24, 8, 2), [Kind.INVERTED_RESIDUAL], id="strided-block"),
         pytest.param(Of(lambda x, a: x + a(x), block(8, 24, 8)), [Kind.INVERTED_RESIDUAL], id="inverted-residual"),
+        pytest.param(
+            Of(lambda x, *a: torch.cat([f(x) for f in a], 1)[:, 2:], *(nn.Conv2d(8, 1, 1) for _ in range(10))),
+            [Kind.CONV] * 8 + [Kind.CONCAT, Kind.CONV, Kind.CONV, Kind.CONCAT, Kind.CONV], id="many-maps",
+        ),
         pytest.param(nn.Sequential(nn.ChannelShuffle(2), nn.Conv2d(8, 8, 3)), [Kind.CONV], id="shuffle"),
         pytest.param(nn.Sequential(nn.ChannelShuffle(4), conv(8, 8, 3, g=8)), [Kind.CONV, Kind.DEPTHWISE],
                      id="shuffled"),
@@ -240,6 +244,10 @@ class Counting(nn.Module):
         (nn.AdaptiveAvgPool2d(3), r"adaptive_avg_pool2d of 8x8x10: to 3x3: the map's sides must be multiples"),
         (nn.Conv2d(7, 8, 1), r"can't be traced with a picture of 3x16x20: RuntimeError: .*"),
         (nn.AvgPool2d(2, divisor_override=3), r"divisor_override"),
+        (
+            nn.Sequential(*(conv(8, 8, act=nn.Hardswish()) for _ in range(32))),
+            "the network has 67 operators, 64 is the most; 32 of them are tables",
+        ),
         (Of(lambda x: F.dropout(x)), r"native_dropout of .*use F\.dropout\(x, p, self\.training\) instead"),
         (nn.BatchNorm2d(8, track_running_stats=False), r"of 8x8x10: not supported; use the statistics of training"),
         (nn.Conv2d(8, 8, 1, padding=2), r"conv2d of .*: padding of 2, 2, 2, 2 .* for a window of 1x1: less than"),

@@ -116,8 +116,10 @@ def weighted(
 ) -> SumKind:
     """ADD, CONCAT. factors: from a step of each input to one of the output. InputError."""
     shift = max(0, math.ceil(np.log2((np.abs(factors).max() + 2**-20) / 4)))
-    if shift > layout.MAX_SHIFT or len(sources) > layout.MAX_INPUTS:
-        raise InputError(f"{where}: {len(sources)} inputs, a factor of {np.abs(factors).max():g}")
+    if len(sources) > layout.MAX_INPUTS:
+        raise InputError(f"{where}: {len(sources)} inputs, {layout.MAX_INPUTS} is the most: join some of them first")
+    if shift > layout.MAX_SHIFT:
+        raise InputError(f"{where}: a factor of {np.abs(factors).max():g} is too large")
     weights = np.round(factors * 2.0 ** (20 - shift)).astype(np.int32)
     return kind(input=sources[0], others=tuple(sources[1:]), weights=weights, shift=shift, **clamp)
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from ...blob.layout import MAX_INPUTS
 from ...errors import InputError
 from ..graph import (
     NO_PADDING,
@@ -173,7 +174,7 @@ def mean(t: Values, call: Call) -> Value:
 
 
 def concat(t: Values, call: Call) -> Value:
-    """torch.cat by channels, of up to 8 maps."""
+    """torch.cat by channels; of more than 8 maps in several operators."""
     given = call["tensors"]
     if not all(isinstance(x, Node) for x in given) or len(call.out) not in (2, 4):
         raise call.fail("of constants" if len(call.out) in (2, 4) else f"to {call.out}")
@@ -181,7 +182,12 @@ def concat(t: Values, call: Call) -> Value:
         raise call.fail(f"along axis {call['dim']}: 1, the channels, is needed")
     if len(call.out) == 2 and any(x.shape[:2] != (1, 1) for x in given):
         raise call.fail("of flattened maps; join the maps before they are flattened")
-    return given[0] if len(given) == 1 else Concat(where=call.where, shape=t.shape(call), inputs=list(given))
+    inputs: list[Node] = list(given)
+    while len(inputs) > MAX_INPUTS:
+        first = inputs[:MAX_INPUTS]
+        shape = (*first[0].shape[:2], sum(x.shape[2] for x in first))
+        inputs = [Concat(where=call.where, shape=shape, inputs=first), *inputs[MAX_INPUTS:]]
+    return inputs[0] if len(inputs) == 1 else Concat(where=call.where, shape=t.shape(call), inputs=inputs)
 
 
 def upsample(t: Values, call: Call) -> Value:
