@@ -365,6 +365,11 @@ print(model.selftest(), [round(p * 32768) for p in found])
         ("import sys\nsys.exit('no weights')", [], r"mine\.py, line 2: SystemExit: no weights"),
         ("import nothing_of_that_name", [], r"mine\.py, line 1: ModuleNotFoundError"),
         ("", ["--size", "12"], "HEIGHTxWIDTH"),
+        (
+            "from torch import nn\nnet = nn.Flatten()",
+            ["--size", "96x4096"],
+            "--size 96x4096: .* up to 2048 pixels a side",
+        ),
         ("from torch import nn\nnet = nn.Flatten()", [], "say the size of the network's input"),
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8"], "give --mean and --std"),
         ("from torch import nn\nnet = nn.Flatten()", ["--size", "8x8", "--mean", "a", "--std", "1"], "mean must be"),
@@ -397,6 +402,15 @@ def test_one_picture_is_too_few(tmp_path: Path, capsys: pytest.CaptureFixture[st
     with pytest.raises(SystemExit):
         command.main([*line, "--size", "8x8", "--mean", "0", "--std", "1"])
     assert re.search(r"a single picture \(.*b\.png can't be read .*\): ranges are chosen", capsys.readouterr().err)
+
+
+def test_gray_pictures_for_colours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))")
+    for i, pixels in enumerate(pictures(4, 8, 8, 3)):
+        Image.fromarray(pixels).convert("L").save(tmp_path / f"{i}.png")
+    line = [f"{tmp_path / 'mine.py'}:net", "--data", str(tmp_path), "-o", str(tmp_path / "x.rnnp"), "--size", "8x8"]
+    command.main([*line, "--mean", "0", "--std", "1"])
+    assert "note            all of these pictures are gray, the network takes colours" in capsys.readouterr().out
 
 
 def test_labels_are_counted_before_ranges_are_chosen(

@@ -101,6 +101,8 @@ def run(
     classes = class_folders(folders, data.answers)
     truth = data.answers[:count] if from_labels else None
     made = export(network, chosen, held, classes, data.answers[count:], threshold, steps, truth)
+    if network.shape[2] == 3 and bool((chosen == chosen[..., :1]).all()):
+        made.notes.append("all of these pictures are gray, the network takes colours: ranges may not fit those")
     files.write_bytes(out, made.data)
     chosen_on = f"chosen on {count} pictures"
     chosen_on += f", {len(data.unread)} more unread: {data.unread[0]}" if data.unread else ""

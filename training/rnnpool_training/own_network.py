@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from .blob.layout import MAX_SIDE
 from .command import name_of
 from .command import names as comma_names
 from .compile.fold import Normalization
@@ -96,6 +97,8 @@ def input_shape(names: dict[str, Any], size: tuple[int, int] | None, gray: bool)
             raise InputError(f"--gray is for a network of one channel, example_input has {example.shape[1]}")
         return int(example.shape[2]), int(example.shape[3]), int(example.shape[1])
     assert size is not None
+    if max(size) > MAX_SIDE:
+        raise InputError(f"--size {size[0]}x{size[1]}: a network's input has up to {MAX_SIDE} pixels a side")
     return *size, 1 if gray else 3
 
 
