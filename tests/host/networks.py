@@ -32,6 +32,7 @@ from rnnpool_training.blob import (
     RNNPool,
     Task,
     Upsample,
+    layout,
     write,
 )
 from rnnpool_training.blob.operators.elementwise import SUM_LIMIT
@@ -205,6 +206,10 @@ def random_network(rng: np.random.Generator, task: Task = Task.DETECTION) -> Mod
     for source in range(1, len(net.ops) + 1):
         if source not in consumed or (source in spine and rng.random() < 0.3):
             _random_head(net, source)
+    heads = [(net.maps[op.reads[0]], op.anchors) for op in net.ops if isinstance(op, DetectHead)]
+    places = sum(x.shape[0] * x.shape[1] * len(anchors) * net.classes for x, anchors in heads)
+    if places > layout.MAX_PLACES:  # some up-sampled maps are too large
+        return random_network(rng, task)
     _interleave_heads(net)
     return net.model("random", max_candidates=int(rng.choice([1, 3, 20, 512])))
 
