@@ -88,7 +88,7 @@ static void use_buffer(rnnpool_source_t *source, const mp_buffer_info_t *buffer)
 // Without checks what a script has may write anywhere.
 static void refuse_unchecked(void) {
     if (!RNNP_WITH_CHECKS) {
-        mp_raise_ValueError(MP_ERROR_TEXT("CHECKS is not in this firmware: only models that are built in"));
+        mp_raise_ValueError(MP_ERROR_TEXT("CHECKS is not in this firmware: built-in models only"));
     }
 }
 

@@ -70,7 +70,7 @@ def test_a_copy_beside_another_module(micropython: Path, tmp_path: Path) -> None
         "    except ValueError as error:\n"
         "        print(error)\n"
     )
-    unchecked = "CHECKS is not in this firmware: only models that are built in\n"
+    unchecked = "CHECKS is not in this firmware: built-in models only\n"
     done = subprocess.run([str(build / "micropython"), "-c", script], capture_output=True, text=True)
     assert done.stdout == f"42 ('face',) True\n[]\n{unchecked * 3}VIEW is not in this firmware\n", done.stderr
 
