@@ -31,7 +31,7 @@ extern "C" {
 #define RNNP_VERSION_STRING "0.1.0"
 #define RNNP_BLOB_VERSION (4)
 #define RNNP_ALIGNMENT (8) // of a blob and of an arena, in bytes
-#define RNNP_MAX_OPS (64)
+#define RNNP_MAX_OPS (127) // what a node says of its readers has 7 bits (run.h)
 #define RNNP_MAX_CANDIDATES (512) // of a detector
 
 typedef enum {

@@ -5,7 +5,7 @@
 // A scheduler, not recursion, moves rows through the graph: an operator is *ready* when the input rows of its next step
 // are there, and the ready operator that stands last in the table takes one step. So every consumer has taken what it
 // can of a row before the producer makes the next one, which is what lets a ring be as short as its consumers' windows;
-// the stack is as deep for 64 operators as for one; and since no operator is in the middle of a step while another runs,
+// the stack is as deep for a hundred operators as for one; and since no operator is in the middle of a step while another runs,
 // all operators of a segment use the same scratch memory, whose content lasts for one step.
 #ifndef RNNP_RUN_H
 #define RNNP_RUN_H

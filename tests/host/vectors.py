@@ -119,7 +119,7 @@ def mutations(blob: bytes) -> Iterator[Mutation]:
         "channels": (0, 2, 4, 255),
         "height": (0, 2049, 65535),
         "width": (0, 2049, 65535),
-        "num_ops": (0, 65, 65535),
+        "num_ops": (0, layout.MAX_OPS + 1, 65535),
         "ops_offset": (0, 112, 136, total - 16, total, 0xFFFFFFF0),
         "labels_offset": (0, 112, 136, total, 0xFFFFFFF0),
         "labels_size": (0, 4, 32769, 0xFFFFFFFF),
@@ -403,7 +403,7 @@ def _valid() -> Iterator[Vector]:
             f"valid: residual {value}", _array_offset(blob, RESIDUAL_BLOCK, "residual"), data, Status.OK
         ).apply(blob)
     yield Vector("valid: sections in another order, one shared", _rearranged(), Status.OK)
-    yield Vector("valid: 64 operators", pack(_chain(63)), Status.OK)
+    yield Vector("valid: as many operators as there may be", pack(_chain(layout.MAX_OPS - 1)), Status.OK)
     for name, model, status, op in _limits():
         if status == Status.OK:
             yield Vector(f"valid: {name}", pack(model), status, op)
@@ -456,7 +456,7 @@ def _built() -> Iterator[Vector]:
     one = Model(task=Task.DETECTION, name="x", labels=["x"], height=4, width=4, channels=1, max_candidates=1)
     one.ops = [_small_conv(0, 1)]
     yield Vector("graph: detection with one convolution", pack(one), Status.FORMAT, 0)
-    yield Vector("graph: 65 operators", pack(_chain(64)), Status.FORMAT)
+    yield Vector("graph: one operator more", pack(_chain(layout.MAX_OPS)), Status.FORMAT)
     for name, model, status, op in _limits():
         if status != Status.OK:
             yield Vector(name, pack(model), status, op)

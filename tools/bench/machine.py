@@ -26,7 +26,7 @@ from unicorn.unicorn_py3.unicorn import uclib
 
 from . import timing
 
-SEGMENTS = 80  # 0: not measured, 1: the run outside operators, 2 + i: operator i (firmware/mark.h)
+SEGMENTS = 130  # 0: not measured, 1: the run outside operators, 2 + i: operator i (firmware/mark.h)
 _HERE = Path(__file__).parent
 _SEMIHOSTING_WRITE0, _SEMIHOSTING_EXIT = 0x04, 0x20
 

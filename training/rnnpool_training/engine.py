@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import native
-from .blob import Kind, Task
+from .blob import Kind, Task, layout
 from .errors import InputError
 from .reference import Detection, Format, Light, View
 from .reference.formats import FrameBytes, stored_rows
@@ -93,7 +93,7 @@ class _Model(ctypes.Structure):
         ("max_candidates", ctypes.c_uint16),
         ("numbers", ctypes.c_bool),
         ("result_scale", ctypes.c_uint32),
-        ("ring_rows", ctypes.c_uint16 * 65),
+        ("ring_rows", ctypes.c_uint16 * (layout.MAX_OPS + 1)),
         ("golden_seed", ctypes.c_uint32),
         ("golden_crc", ctypes.c_uint32),
         ("name", ctypes.c_char_p),

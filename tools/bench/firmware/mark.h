@@ -11,7 +11,7 @@
 #define MARK_RUN (1)
 #define MARK_OP(op) (2 + (op))
 
-#define COUNT_SEGMENTS (80)
+#define COUNT_SEGMENTS (130)
 
 #if defined(BENCH_TICK)
 
