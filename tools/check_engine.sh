@@ -23,7 +23,7 @@ complain() {
 
 for source in "$@"; do
     name=$(basename "$source" .c)
-    for compiler in "gcc -O2" "gcc -O2 -m32" "clang -O2 -Wconversion -Wno-sign-conversion"; do
+    for compiler in "gcc -O2 -Wconversion" "gcc -O2 -m32 -Wconversion" "clang -O2 -Wconversion -Wno-sign-conversion"; do
         # shellcheck disable=SC2086  # lists of words
         $compiler $flags -Imp_module -c -o "$objects/$name.o" "$source" || failed=1
     done

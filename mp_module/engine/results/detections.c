@@ -148,7 +148,7 @@ static bool to_detection(const rnnp_run_t *run, const void *arena, uint32_t i, r
     d->h = (int16_t)(box[3] - box[1]);
     d->score = (uint16_t)rnnp_sigmoid15(c->logit);
     d->anchor = c->place / classes_of(run);
-    d->label = c->place % classes_of(run);
+    d->label = (uint16_t)(c->place % classes_of(run));
     return true;
 }
 
