@@ -18,6 +18,7 @@ from rnnpool_training.blob import Model, write
 from rnnpool_training.compile import tflite_rounding
 from rnnpool_training.compile.from_tflite import TABLE, Lowering, lower, translate
 from rnnpool_training.compile.tflite_file import Graph, Operator, Tensor, TFLiteError, read
+from rnnpool_training.compile.tflite_rounding import Multipliers
 from rnnpool_training.engine import Engine
 from rnnpool_training.reference.conv import round_fine, round_twice
 
@@ -368,21 +369,27 @@ def test_tensors_of_mlperf_tiny_are_those_of_litert(name: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(SEEDS, st.integers(1, 60), st.integers(-20, -1))
-def test_fine_biases_round_as_tflite_for_every_accumulator(seed: int, inputs: int, exponent: int) -> None:
+@given(SEEDS, st.integers(1, 60), st.integers(-20, -1), st.booleans())
+def test_fine_biases_round_as_tflite_for_every_accumulator(seed: int, inputs: int, exponent: int, single: bool) -> None:
     rng = np.random.default_rng(seed)
     weight = rng.integers(-127, 128, (5, inputs)).astype(np.int8)
     bias = rng.integers(-30000, 30000, 5).astype(np.int64)
     factors = rng.uniform(0.5, 1, 5) * 2.0**exponent
     low = int(rng.integers(-128, 100))
     clamp = {"out_zero_point": low, "act_min": low, "act_max": int(rng.integers(low, 128))}
-    found = tflite_rounding.requantize(weight, bias, factors, clamp, (1,))
+    if single:  # on both sides of the zero point
+        clamp["act_min"] = int(rng.integers(-128, clamp["act_max"] + 1))
+    found = tflite_rounding.requantize(weight, bias, factors, clamp, (1,), single)
+    if single and found is None:  # rounded once without fine biases, then
+        return
     assert found is not None
     m = tflite_rounding.multipliers(factors)
     for o in range(5):
         reach = [int(np.where(weight[o] > 0, a, b).astype(np.int64) @ weight[o]) for a, b in ((-128, 127), (127, -128))]
         sums = np.arange(reach[0], reach[1] + 1)
-        want = np.clip(low + round_twice(bias[o] + sums, *(v[o] for v in m)), low, clamp["act_max"])
+        acc, own = bias[o] + sums, (v[o] for v in m)
+        want = tflite_rounding.round_single(acc, Multipliers(*own)) if single else round_twice(acc, *own)
+        want = np.clip(low + want, clamp["act_min"], clamp["act_max"])
         if not found["weight"][o].any():
             sums = np.zeros_like(sums)
         multiplier = found["multiplier"][o].astype(np.int64)
@@ -390,4 +397,4 @@ def test_fine_biases_round_as_tflite_for_every_accumulator(seed: int, inputs: in
             y = round_fine(256 * sums + found["bias"][o], multiplier)
         else:
             y = round_twice(sums + found["bias"][o], multiplier, found["exponent"][o])
-        np.testing.assert_array_equal(np.clip(low + y, low, clamp["act_max"]), want)
+        np.testing.assert_array_equal(np.clip(low + y, clamp["act_min"], clamp["act_max"]), want)

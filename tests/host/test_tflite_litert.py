@@ -92,9 +92,9 @@ def test_mean_is_within_a_step(seed: int, keep: bool, tmp_path: Path) -> None:
     assert np.abs(steps).max() <= 1, np.bincount(np.abs(steps))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 4, 11, 20, 21])
 def test_a_dense_layer_in_the_middle_is_equal(seed: int, tmp_path: Path) -> None:
-    """With and without ReLU: fine biases, and rounded twice."""
+    """With and without ReLU. It is rounded once, which can be seen of the last four."""
     file = File(seed, 4, 5, 3)
     out = file.dense(0, 6, FusedActivationFunction=seed % 2)
     assert not against_litert(file, out, tmp_path, Kind.CONV).any()

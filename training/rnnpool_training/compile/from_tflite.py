@@ -181,7 +181,7 @@ class Lowering:
         """
         bias, factors = self.affine(op, weight, axes)
         clamp, factors = self.clamp(op), factors / self.tensor(op.outputs[0]).scale
-        found = tflite_rounding.requantize(weight, bias, factors, clamp, axes)
+        found = tflite_rounding.requantize(weight, bias, factors, clamp, axes, op.kind == "FULLY_CONNECTED")
         return (found or integers.requantize(weight, bias, factors, axes, self.where(op))) | clamp
 
     def logits(self, op: Operator, weight: NDArray[np.int8], axes: tuple[int, ...]) -> Dense:
