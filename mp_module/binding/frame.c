@@ -244,6 +244,10 @@ uint32_t rnnpool_frame_required_ram(
         check_format(&frame, model);
     }
     frame.stride = 0; // no matter in what format
+    rnnp_error_t error;
+    if (!rnnp_frame_check(model, &frame, &error)) { // VIEW, LIGHT, ... may be left out
+        rnnpool_raise(&error);
+    }
     uint32_t ram = 0;
     for (size_t i = 0; i < passes; i++) {
         frame.scale = scales[i];

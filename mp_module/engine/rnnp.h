@@ -151,6 +151,9 @@ typedef struct {
     rnnp_light_t light;
 } rnnp_frame_t;
 
+// False, with the error filled, if a field of the frame is out of its range, or asks for what was left out.
+bool rnnp_frame_check(const rnnp_model_t *model, const rnnp_frame_t *frame, rnnp_error_t *error);
+
 // Bytes of the pixels of a stored row, and from the start of one to that of the next.
 uint32_t rnnp_frame_row_bytes(const rnnp_frame_t *frame);
 uint32_t rnnp_frame_stride(const rnnp_frame_t *frame);
@@ -159,7 +162,7 @@ uint32_t rnnp_frame_stride(const rnnp_frame_t *frame);
 void rnnp_frame_bytes(const rnnp_frame_t *frame, uint32_t *least, uint32_t *most);
 
 // Bytes of arena that a run needs, planned by the same code that lays the arena out. frame NULL: a frame of the model's own
-// size (no resampling buffers). 0 if the frame is not valid.
+// size (no resampling buffers). 0 if the frame is not valid: rnnp_frame_check() says why.
 uint32_t rnnp_arena_size(const rnnp_model_t *model, const rnnp_frame_t *frame);
 
 // Where things lie in the arena, for people (`tools`): region i of the plan. Returns false past the last.

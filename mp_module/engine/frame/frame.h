@@ -45,9 +45,6 @@ typedef struct {
     bool reversed; // that row from right to left
 } rnnp_line_t;
 
-// False, with the error filled, if a field of the frame is out of its range.
-bool rnnp_frame_check(const rnnp_model_t *model, const rnnp_frame_t *frame, rnnp_error_t *error);
-
 // Size of the upright picture.
 void rnnp_frame_size(const rnnp_frame_t *frame, uint16_t *width, uint16_t *height);
 
