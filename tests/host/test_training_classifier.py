@@ -1,6 +1,7 @@
 """Classifiers: network, views and labels, quantization and export against the integer reference."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -424,6 +425,25 @@ def test_folders_that_cannot_be_used(tmp_path: Path, case: str, capsys: pytest.C
                 "single": "needs two pictures", "broken": "2 files can't be read: bars/0.png can't be read",
                 "split": "--val " + str(tmp_path / "x/Val")}  # fmt: skip
     assert expected[case] in text
+
+
+def test_what_lies_beside_the_parts_of_a_split_is_no_class(tmp_path: Path) -> None:
+    for part in ("training_set", "test_set"):
+        write_folders(tmp_path / "x" / part, 1, 1)
+    (tmp_path / "x/__MACOSX").mkdir()
+    for beside in ("", "unlabelled"):
+        (tmp_path / "x" / beside).mkdir(exist_ok=True)
+        with pytest.raises(InputError, match=r"holds test_set, training_set: parts of a split.*--val .*/test_set$"):
+            load_folders(tmp_path / "x", 3)
+    # Trains, tests of something, and what macOS zips beside two classes.
+    for part in ("train", "test"):
+        shutil.copytree(tmp_path / "x/test_set/bars", tmp_path / "y" / part)
+    (tmp_path / "y/car/__MACOSX").mkdir(parents=True)
+    shutil.copy(tmp_path / "x/test_set/bars/0.png", tmp_path / "y/car")
+    shutil.copy(tmp_path / "x/test_set/bars/0.png", tmp_path / "y/car/__MACOSX")
+    (tmp_path / "y/__MACOSX").mkdir()
+    found = load_folders(tmp_path / "y", 3)
+    assert found.labels == ["car", "test", "train"] and len(found.pictures) == 3
 
 
 def test_files_that_are_no_pictures_are_left_out_and_listed(tmp_path: Path) -> None:

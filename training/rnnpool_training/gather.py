@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .data import jsonl
 from .errors import InputError
 from .images import SUFFIXES, read
-from .pictures import SPLIT, frame
+from .pictures import frame, is_hidden, parts_of_split
 
 LONGEST = 1024  # pixels of a side that pictures are reduced to before anything else
 
@@ -66,5 +66,5 @@ def class_folders(folders: Sequence[Path], answers: Sequence[str | int]) -> list
     """Names of the folders in a single one that may be classes: all its pictures are in some, which are no split."""
     if len(folders) > 1 or not all(isinstance(answer, str) and answer for answer in answers):
         return []
-    names = sorted(p.name for p in folders[0].iterdir() if p.is_dir() and not p.name.startswith("."))
-    return [] if {name.lower() for name in names} <= SPLIT else names
+    names = sorted(p.name for p in folders[0].iterdir() if p.is_dir() and not is_hidden(p.name))
+    return [] if parts_of_split(folders[0], names) else names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +26,10 @@ from .streaming import Memory, Stored
 
 PERSON_AREA = 0.005  # Visual Wake Words (Chowdhery et al. 2019): a person's box covers this part of the picture
 UNLABELLED_SIDE = 400  # pixels
-SPLIT = {"train", "training", "val", "valid", "validation", "test", "testing", "dev"}  # names of parts, not of classes
+# Names of parts of a data set, not of classes: also Train, training_set, test-images, val2017.
+SPLIT = re.compile(
+    r"(train|training|val|valid|validation|test|testing|dev)([ _-]?(set|data|images|\d{4}))?", re.IGNORECASE
+)
 
 
 @dataclass
@@ -113,23 +117,24 @@ class Folders(NamedTuple):
 def load_folders(folder: str | Path, channels: int, most: int = 0, memory: Memory | None = None) -> Folders:
     """Read a folder with a folder of pictures for each class; classes are in the order of the alphabet.
 
-    `most`: pictures with a longer side (pixels) are reduced to it, 0 for none. Hidden files are passed over; what can't
-    be read is left out and listed. What does not fit into `memory` is opened only (its header says whether it is a
-    picture) and decoded when it is used. InputError if there are no classes, if the folders are the parts of a split,
-    or if nothing of a class is left.
+    `most`: pictures with a longer side (pixels) are reduced to it, 0 for none. Hidden files and __MACOSX are passed
+    over; what can't be read is left out and listed. What does not fit into `memory` is opened only (its header says
+    whether it is a picture) and decoded when it is used. InputError if there are no classes, if there are parts of a
+    split instead, or if nothing of a class is left.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
-    seen = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    seen = sorted(p for p in folder.iterdir() if not is_hidden(p.name))
     runs = [p.name for p in seen if (p / files.LOCK).is_file()]
     loose = [p.name for p in seen if p.is_file() and p.suffix.lower() in SUFFIXES]
     names = [p.name for p in seen if p.is_dir() and p.name not in runs]
-    if len(names) > 1 and {name.lower() for name in names} <= SPLIT:
-        train = next((n for n in names if n.lower().startswith("train")), names[0])
-        other = next(n for n in names if n != train)
+    parts = parts_of_split(folder, names)
+    if len(parts) > 1:
+        train = next((n for n in parts if n.lower().startswith("train")), parts[0])
+        other = next(n for n in parts if n != train)
         raise InputError(
-            f"{folder} holds {', '.join(names)}: parts of a split, not classes. "
+            f"{folder} holds {', '.join(parts)}: parts of a split, not classes. "
             f"Give {folder / train} as the folder and --val {folder / other}"
         )
     if len(names) < 2:
@@ -194,7 +199,23 @@ def load_sets(
 def _has_folders(folder: str | Path) -> bool:
     # Of classes, rather than images/ alone or nothing.
     names = [p.name for p in Path(folder).iterdir() if p.is_dir()] if Path(folder).is_dir() else []
-    return bool({name for name in names if not name.startswith(".")} - {"images", "labels"})
+    return bool({name for name in names if not is_hidden(name)} - {"images", "labels"})
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is the system's, not the user's: macOS zips a folder __MACOSX as well."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def parts_of_split(folder: Path, names: list[str]) -> list[str]:
+    """Which of the folders in `folder` (`names`: of all) are parts of a split rather than classes.
+
+    All, if all have names of such; or two and more with such names if they hold folders in turn, so that the others are
+    something else (notes, pictures without a class). A class may be a train.
+    """
+    parts = [name for name in names if SPLIT.fullmatch(name)]
+    nested = all(any(p.is_dir() and not is_hidden(p.name) for p in (folder / name).iterdir()) for name in parts)
+    return parts if len(parts) == len(names) or (len(parts) > 1 and nested) else []
 
 
 def _files(folder: Path) -> list[Path]:
@@ -202,7 +223,7 @@ def _files(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not any(is_hidden(part) for part in path.relative_to(folder).parts)
     ]
 
 
