@@ -27,6 +27,10 @@ ifneq ($(words $(CURDIR)),1)
 $(error make can't work below a folder with a space in its name: move the checkout out of "$(CURDIR)")
 endif
 
+ifeq ($(PYTHON),)
+$(error PYTHON= names no Python: leave it out, or say PYTHON=python3.12)
+endif
+
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:

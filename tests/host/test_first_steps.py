@@ -40,6 +40,11 @@ def test_a_space_in_the_path_is_one_sentence(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1 and "space in its name" in done.stderr and "a b" in done.stderr
 
 
+def test_an_empty_python_is_one_sentence() -> None:
+    done = call("make", "demo", "PYTHON=", cwd=ROOT)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "PYTHON= names no Python" in done.stderr
+
+
 @pytest.mark.parametrize("name", ["tools/debian_packages.sh", "Makefile", "tests/micropython/test_name.py.exp"])
 def test_checkouts_have_line_feeds(name: str) -> None:
     # Whatever core.autocrlf says: .gitattributes wins.

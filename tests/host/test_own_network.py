@@ -248,6 +248,7 @@ class Counting(nn.Module):
             nn.Sequential(*(conv(8, 8, act=nn.Hardswish()) for _ in range(63))),
             "the network has 129 operators, 127 is the most; 63 of them are tables",
         ),
+        (nn.Sequential(*(nn.MaxPool2d(3, 1, 1) for _ in range(126))), "has 129 operators, 127 is the most$"),
         (Of(lambda x: F.dropout(x)), r"native_dropout of .*use F\.dropout\(x, p, self\.training\) instead"),
         (nn.BatchNorm2d(8, track_running_stats=False), r"of 8x8x10: not supported; use the statistics of training"),
         (nn.Conv2d(8, 8, 1, padding=2), r"conv2d of .*: padding of 2, 2, 2, 2 .* for a window of 1x1: less than"),

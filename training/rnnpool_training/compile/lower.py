@@ -279,9 +279,10 @@ def lower(
     if len(ops) > layout.MAX_OPS:
         tables = sum(isinstance(op, blob.Lookup) for op in ops)
         raise InputError(
-            f"the network has {len(ops)} operators, {layout.MAX_OPS} is the most; {tables} of them are tables of "
-            "activations (hard-swish, SiLU, sigmoid, ...): ReLU, ReLU6 and hardtanh are no operators of their own"
-        )
+            f"the network has {len(ops)} operators, {layout.MAX_OPS} is the most"
+            + (f"; {tables} of them are tables of activations (hard-swish, SiLU, sigmoid, ...): ReLU, ReLU6 and "
+               "hardtanh are no operators of their own" if tables else "")
+        )  # fmt: skip
     model = blob.Model(
         task=result.task, name=name, labels=labels, height=height, width=width, channels=channels,
         ops=ops, threshold=round(threshold * 32768), input_zero_point=ranges[graph.input].zero_point,
