@@ -9,7 +9,7 @@
 // - A run (rnnp_run_t) is one image on its way through a model, in an arena of the caller's.
 //   The arena holds only offsets, so its size and content are the same on every platform, and it may be moved
 //   between calls (pass the current address to each call).
-// - Stack: below 4 KB on a Cortex-M4 for any model (RNNPool with cells of sizes other than 8 and 16 needs most), 1.8 KB for
+// - Stack: below 4 KB on a Cortex-M4 for any model (RNNPool with cells of sizes other than 8 and 16 needs most), 2 KB for
 //   the face model; nothing recurses.
 // - The arithmetic is docs/arithmetic.md, the blob SPEC.md. Functions that can fail return an rnnp_status_t and
 //   describe it in an rnnp_error_t; they never leave a half-made object.
