@@ -188,3 +188,77 @@ def test_files_that_are_not_int8_say_what_they_are(change: Callable[[File], None
     change(file)
     with pytest.raises(TFLiteError, match=message):
         lower(file.graph, "x")
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_a_frame_that_is_joined_with_itself(depth: int, tmp_path: Path) -> None:
+    """Gray to three channels, in front of a network that takes colours."""
+    file = File(3, 7, 6, depth)
+    out = file.op("CONCATENATION", [0, 0, 0], np.concatenate([file.values[0]] * 3, 2), 0, Axis=3)
+    assert not against_litert(file, out, tmp_path, Kind.CONCAT).any()
+
+
+@pytest.mark.parametrize("kind", ["CONCATENATION", "RESIZE_NEAREST_NEIGHBOR"])
+def test_what_changes_nothing_is_left_out(kind: str, tmp_path: Path) -> None:
+    """One map joined, and a size that is the same."""
+    file = File(1, 8, 9, 3)
+    one = file.conv(0)
+    size = file.tensor((2,), UNQUANTIZED, 0, np.array(file.values[one].shape[:2], np.int32))
+    options: dict[str, Any] = {"Axis": 3} if kind == "CONCATENATION" else {}
+    same = file.op(kind, [one] if kind == "CONCATENATION" else [one, size], file.values[one], one, **options)
+    _, out = whole(file, file.dense(same, 3), tmp_path)
+    assert [op.kind for op in read_model(out).ops] == [Kind.CONV, Kind.DENSE]
+
+
+@pytest.mark.parametrize(("groups", "outputs"), [(2, 6), (4, 4), (4, 8)])
+def test_groups(groups: int, outputs: int, tmp_path: Path) -> None:
+    """LiteRT's bits: weights of a group's channels, as Keras's Conv2D(groups=2) has them."""
+    file = File(2, 9, 7, 3)
+    eight, w = file.weights((8, 1, 1, 3), 0)
+    bias, b = file.bias(0, eight)
+    options = {"StrideH": 1, "StrideW": 1, "Padding": 1}
+    source = file.op("CONV_2D", [0, eight, bias], file.values[0] @ w[:, 0, 0].T + b, **options)
+    weights, w = file.weights((outputs, 3, 3, 8 // groups), 0)
+    bias, b = file.bias(source, weights)
+    views = np.lib.stride_tricks.sliding_window_view(file.values[source], (3, 3), (0, 1))
+    parts = zip(np.split(views, groups, 2), np.split(w, groups), strict=True)
+    real = np.concatenate([np.einsum("hwcij,oijc->hwo", view, one) for view, one in parts], 2) + b
+    file.graph.outputs.append(file.op("CONV_2D", [source, weights, bias], real, **options))
+    path = tflite_writer.write(file.graph, tmp_path / "mine.tflite")
+    convert.main([str(path), "-o", str(tmp_path / "mine.rnnp")])
+    found = compare.agreement(path, (tmp_path / "mine.rnnp").read_bytes(), compare.random_inputs((9, 7, 3), 20, 5))
+    assert found.worst == 0 and found.same == found.answers
+
+
+def test_grids_and_channels_that_do_not_fit() -> None:
+    """What would give other results than LiteRT without a word, or another error than this file's."""
+    file = File(3, 6, 6, 3)
+    one = file.conv(0)
+    shape = file.tensor((4,), UNQUANTIZED, 0, np.array(file.graph.tensors[one].shape, np.int32))
+    again = file.op("RESHAPE", [one, shape], file.values[one], one)
+    file.graph.tensors[again].zero_points -= 20
+    file.graph.outputs.append(file.conv(again))
+    with pytest.raises(TFLiteError, match=r"operator 1, RESHAPE .*: input and output of different scales"):
+        lower(file.graph, "x")
+    file = File(3, 6, 6, 3)
+    amounts = file.tensor((4, 2), UNQUANTIZED, 0, np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    wider = file.op("PAD", [0, amounts], np.zeros((8, 8, 3)), 0)
+    file.graph.tensors[wider].scales *= 2
+    file.graph.outputs.append(file.conv(wider))
+    with pytest.raises(TFLiteError, match=r"operator 0, PAD .*: input and output of different scales"):
+        lower(file.graph, "x")
+    file = classifier()
+    weights = file.graph.tensors[file.graph.operators[0].inputs[1]]
+    assert weights.data is not None
+    weights.data = np.concatenate([weights.data, weights.data[..., :1]], 3)
+    with pytest.raises(TFLiteError, match=r"operator 0, CONV_2D .*: weights of the shape .* for 3 channels"):
+        lower(file.graph, "x")
+    file = File(1, 4, 4, 3)
+    values = np.arange(48).astype(np.int8)
+    numbers, shape = file.tensor((48,), 0.01, 0, values), file.tensor((2,), UNQUANTIZED, 0, np.array([1, 48], np.int32))
+    flat = file.op("RESHAPE", [0, shape], file.values[0].reshape(-1), 0)
+    out = file.op("ADD", [flat, numbers], file.values[flat] + values * 0.01)
+    file.values[out] = file.values[out].reshape(1, 1, -1)
+    file.graph.outputs.append(file.dense(out, 3))
+    with pytest.raises(TFLiteError, match=r"ADD .*: a constant a value of a flattened map"):
+        lower(file.graph, "x")

@@ -31,7 +31,7 @@ from ..blob import (
     write,
 )
 from ..reference import set_golden
-from . import integers, tflite_rounding, tflite_weights
+from . import integers, tflite_rounding, tflite_tables, tflite_weights
 from .tflite_constants import with_constant
 from .tflite_ends import SAME_VALUES, ends_with, result_tensor, single_sigmoid, tail, without_shapes
 from .tflite_file import Graph, Operator, Tensor, TFLiteError
@@ -41,14 +41,13 @@ Padding = tuple[int, int, int, int]
 Floats = NDArray[np.float64]
 NO_PADDING: Padding = (0, 0, 0, 0)
 SAME = 0  # of the schema's Padding
-TABLES = ("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH")
 # What reads or makes a vector in the place of a map: values in their order, each by itself, or all of them.
-FLAT = (*SAME_VALUES, *TABLES, "QUANTIZE", "FULLY_CONNECTED", "ADD")
+FLAT = (*SAME_VALUES, *tflite_tables.KINDS, "QUANTIZE", "FULLY_CONNECTED", "ADD")
 COPY = Lookup(input=0, table=np.arange(-128, 128).astype(np.int8))
 
 
 class FrameReadAgain(Exception):
-    """A second operator reads the frame, which only the first one can."""
+    """The frame is read again: by a second operator, or twice by the first."""
 
 
 class Lowering:
@@ -127,9 +126,16 @@ class Lowering:
             shapes = ["x".join(map(str, shape)) for shape in (made, said)]
             raise self.fail(op, f"tensor {tensor.index} ({tensor.name}) is a map of {shapes[0]}, here {shapes[1]}")
 
+    def check_grids(self, op: Operator) -> None:
+        """That an operator which copies values keeps their scale and zero point, if they have one."""
+        tensors = [self.tensor(t) for t in (op.inputs[0], op.outputs[0])]
+        grids = {(t.scale, t.zero_point) for t in tensors if t.scales.size}
+        if len(grids) > 1:
+            raise self.fail(op, "input and output of different scales")
+
     def add(self, op: Operator, made: Op) -> None:
         """Takes a translated operator."""
-        if self.ops and 0 in made.reads:
+        if 0 in made.reads and (self.ops or len(made.reads) > 1):
             raise FrameReadAgain
         self.ops.append(made)
         self.number[op.outputs[0]] = len(self.ops)
@@ -195,7 +201,10 @@ class Lowering:
     def conv_2d(self, op: Operator) -> None:
         """CONV_2D: logits if it is the last one, of the whole map, before RESHAPE or SOFTMAX (MobileNetV1)."""
         weight = self.weights(op, 4)
-        window = self.window(op, weight.shape[1:3])
+        inputs, own = self.shape(self.tensor(op.inputs[0]))[2], weight.shape[3]
+        if inputs % own or len(weight) % (inputs // own):
+            raise self.fail(op, f"weights of the shape {weight.shape} for {inputs} channels")
+        weight, window = tflite_weights.ungrouped(weight, inputs), self.window(op, weight.shape[1:3])
         whole = weight.shape[1:] == self.shape(self.tensor(op.inputs[0])) and window["padding"] == NO_PADDING
         if whole and self.is_last(op) and op.outputs[0] not in self.graph.outputs:
             self.add(op, self.logits(op, weight, (1, 2, 3)))
@@ -234,11 +243,9 @@ class Lowering:
     def pool_2d(self, op: Operator) -> None:
         """AVERAGE_POOL_2D, MAX_POOL_2D."""
         size = (op.options["FilterHeight"], op.options["FilterWidth"])
-        x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
-        if (x.scale, x.zero_point) != (out.scale, out.zero_point):
-            raise self.fail(op, "input and output of different scales")
+        self.check_grids(op)
         window, mean = self.window(op, size), op.kind == "AVERAGE_POOL_2D"
-        whole = size == self.shape(x)[:2] and window["padding"] == NO_PADDING
+        whole = size == self.shape(self.tensor(op.inputs[0]))[:2] and window["padding"] == NO_PADDING
         if mean and whole:
             self.add(op, GlobalAveragePool(input=self.source(op), multiplier=None, **self.clamp(op)))
         else:
@@ -260,7 +267,8 @@ class Lowering:
             self.add(op, made)
             return
         out = self.tensor(op.outputs[0])
-        factors = np.array([self.tensor(t).scale / out.scale for t in op.inputs])
+        scales = [self.tensor(t).scale for t in op.inputs]
+        factors = np.array(scales) / out.scale
         sources = [self.source(op, i) for i in range(len(op.inputs))]
         shapes = {self.tensor(t).shape for t in op.inputs}
         if op.kind != "CONCATENATION" and (len(sources) != 2 or len(shapes) != 1):
@@ -268,19 +276,17 @@ class Lowering:
         if op.kind == "CONCATENATION" and op.options.get("Axis") not in (3, -1):
             raise self.fail(op, f"axis {op.options.get('Axis')}, 3 is needed")
         clamp = self.clamp(op)
+        if op.kind == "CONCATENATION" and len(sources) == 1 and op.activation == "NONE":
+            self.number[op.outputs[0]] = sources[0]
+            return
         if op.kind == "CONCATENATION":
             self.add(op, integers.weighted(Concat, sources, factors, clamp, self.where(op)))
-            return
-        if op.kind == "SUB":
-            self.add(op, integers.weighted(Add, sources, factors * [1, -1], clamp, self.where(op)))
-            return
-        one, two = (self.tensor(t).scale for t in op.inputs)
-        m = tflite_rounding.add((one, two, out.scale))
-        if tflite_rounding.fits(m, 0):
+        elif op.kind == "ADD" and tflite_rounding.fits(m := tflite_rounding.add((scales[0], scales[1], out.scale)), 0):
             numbers = tflite_rounding.as_arrays(m)
             self.add(op, Add(input=sources[0], others=(sources[1],), **numbers, **clamp))
         else:
-            self.add(op, integers.weighted(Add, sources, factors, clamp, self.where(op)))
+            signs = [1, -1 if op.kind == "SUB" else 1]
+            self.add(op, integers.weighted(Add, sources, factors * signs, clamp, self.where(op)))
 
     def mul(self, op: Operator) -> None:
         """MUL by a vector of channels, or by a constant: one number or one a channel."""
@@ -310,17 +316,7 @@ class Lowering:
             self.number[op.outputs[0]] = self.source(op)
             return
         x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
-        alpha = op.options.get("Alpha", 0.0)
-        functions: dict[str, Callable[[Floats], NDArray[Any]]] = {
-            "QUANTIZE": lambda v: v,
-            "RELU": lambda v: np.maximum(v, 0),
-            "RELU6": lambda v: np.minimum(np.maximum(v, 0), 6),
-            "LEAKY_RELU": lambda v: np.where(v < 0, alpha * v, v),
-            "LOGISTIC": lambda v: 1 / (1 + np.exp(-v)),
-            "TANH": np.tanh,
-            "HARD_SWISH": lambda v: v * np.minimum(np.maximum(v + 3, 0), 6) / 6,
-        }
-        made = integers.lookup(self.source(op), functions[op.kind], x.grid, out.grid)
+        made = integers.lookup(self.source(op), tflite_tables.function(op), x.grid, out.grid)
         if np.array_equal(made.table, np.arange(-128, 128)):  # uint8 to int8
             self.number[op.outputs[0]] = self.source(op)
         else:
@@ -339,6 +335,7 @@ class Lowering:
         amounts = self.constant(op, 1, np.int32)
         if amounts.shape != (4, 2) or amounts[0].any() or amounts[3].any():
             raise self.fail(op, "only rows and columns can be padded")
+        self.check_grids(op)
         (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
         self.pads[op.outputs[0]] = (top, left, bottom, right)
         self.number[op.outputs[0]] = self.source(op)
@@ -350,10 +347,15 @@ class Lowering:
         if one[0] * factor != two[0] or one[1] * factor != two[1] or op.options.get("AlignCorners"):
             raise self.fail(op, f"to {two[0]}x{two[1]}: a whole factor is needed")
         zero_point = self.tensor(op.outputs[0]).zero_point
+        if factor == 1:
+            self.number[op.outputs[0]] = self.source(op)
+            return
         self.add(op, Upsample(input=self.source(op), factor=factor, out_zero_point=zero_point))
 
     def same(self, op: Operator) -> None:
         """RESHAPE of a map to a vector, and what changes nothing; a last SOFTMAX, which is left out."""
+        if op.kind not in ("SOFTMAX", "DEQUANTIZE"):
+            self.check_grids(op)
         self.number[op.outputs[0]] = self.source(op)
         if op.kind == "RESHAPE" and op.inputs[0] == self.frame.index and len(self.frame.shape) == 2:
             self.frame = self.tensor(op.outputs[0])  # a picture or a spectrum that comes as a vector
@@ -441,7 +443,7 @@ TABLE: dict[str, Callable[[Lowering, Operator], None]] = {
     "RESIZE_NEAREST_NEIGHBOR": Lowering.upsample,
     "QUANTIZE": Lowering.quantize,
     **dict.fromkeys(SAME_VALUES, Lowering.same),
-    **dict.fromkeys(TABLES, Lowering.table),
+    **dict.fromkeys(tflite_tables.KINDS, Lowering.table),
 }
 
 

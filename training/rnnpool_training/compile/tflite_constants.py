@@ -34,6 +34,8 @@ def with_constant(lowering: Lowering, op: Operator) -> Op | None:
         raise lowering.fail(op, f"input {constants[0]} must be a constant int8")
     if value.data.size != 1 and (value.data.size != channels or value.shape[-1] != channels):
         raise lowering.fail(op, f"a constant of the shape {value.shape}: one number, or one a channel, is needed")
+    if value.data.size > 1 and lowering.made_shape(op.inputs[which])[2] != channels:
+        raise lowering.fail(op, "a constant a value of a flattened map; one a channel, before it, is possible")
     zero_point = value.zero_point + (128 if value.dtype == np.uint8 else 0)
     numbers = (value.data.reshape(-1).astype(np.float64) - zero_point) * value.scale
     factor, offset = _line(op.kind, numbers, which)
