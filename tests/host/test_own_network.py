@@ -227,6 +227,7 @@ class Counting(nn.Module):
         (Of(lambda x: x - x.sum(1, keepdim=True)), r"sub of 8x8x10 and 1x8x10: two maps of one shape"),
         (Of(lambda x: x + x.sum((2, 3), keepdim=True)), r"sum of 8x8x10: of something else than squares or channels"),
         (Of(lambda x: x.view(1, 2, 4, 8, 10).flip(1).view(1, 8, 8, 10)), r"flip of 2x4x8x10: along axis 1"),
+        (Of(lambda x: x.flip(())), r"flip of 8x8x10: of axes \[\]: 1, the channels, is needed"),
         (Of(lambda x: (x.view(1, 2, 4, 8, 10) * 2).view(1, 8, 8, 10)), r"view of 8x8x10: only a channel shuffle"),
         (Of(lambda x: x.mean(1)[:, None].repeat(1, 8, 1, 1)), r"mean of 8x8x10: over axes \[1\]"),
         (Of(lambda x: x.permute(0, 1, 3, 2)), r"inner\.0 \(Of\): permute of 8x8x10: not supported; use maps as"),

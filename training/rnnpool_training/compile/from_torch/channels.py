@@ -85,10 +85,10 @@ def index(t: Values, call: Call) -> Value:
 
 def flip(t: Values, call: Call) -> Value:
     """The same."""
-    (axis, *others) = call["dims"]
-    if others:
-        raise call.fail(f"of axes {call['dims']}: 1, the channels, is needed")
-    x = _own_channels(t, call, axis)
+    axes = list(call["dims"])
+    if len(axes) != 1:
+        raise call.fail(f"of axes {axes}: 1, the channels, is needed")
+    x = _own_channels(t, call, axes[0])
     return chosen(call, x, range(x.shape[2])[::-1])
 
 
