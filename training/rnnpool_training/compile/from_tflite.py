@@ -253,7 +253,8 @@ class Lowering:
 
     def mean(self, op: Operator) -> None:
         """MEAN over rows and columns."""
-        axes = sorted(int(a) for a in self.constant(op, 1, np.int32).reshape(-1))
+        rank = len(self.tensor(op.inputs[0]).shape)
+        axes = sorted(int(a) + rank * (a < 0) for a in self.constant(op, 1, np.int32).reshape(-1))
         if axes != [1, 2]:
             raise self.fail(op, f"axes {axes}, [1, 2] are needed")
         x, out = self.tensor(op.inputs[0]), self.tensor(op.outputs[0])
