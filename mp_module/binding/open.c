@@ -6,6 +6,8 @@
 
 #include "py/mperrno.h"
 
+#include "engine/left_out.h"
+
 #include "binding/binding.h"
 #include "binding/builtin_models.h"
 
@@ -39,6 +41,9 @@ static bool is_name(mp_obj_t from) {
 static void open_name(rnnpool_source_t *source, const char *name) {
     if (find_builtin(source, name)) {
         return;
+    }
+    if (!RNNP_WITH_CHECKS) { // files are not looked for
+        raise_missing(rnnpool_new_text("no model '%s' in this firmware", name));
     }
     static const char *const folders[] = { "/rom/", "/lib/", "/flash/lib/" };
     for (size_t i = 0; i < MP_ARRAY_SIZE(folders); i++) {
